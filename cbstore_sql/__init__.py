@@ -1,0 +1,72 @@
+"""Circuit breakers whose state a team's processes share through the PostgreSQL they already have.
+
+Importing this package loads neither SQLAlchemy nor redis: a backend is imported when its store is first named.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cbstore_sql.errors import (
+    CircuitBreakerError,
+    CircuitBreakerOpenError,
+    ConfigurationError,
+    InvalidNameError,
+    InvalidPolicyError,
+    InvalidStateError,
+    SchemaError,
+    StoreConflictError,
+    StoreError,
+    StoreUnavailableError,
+)
+from cbstore_sql.factory import make_store
+from cbstore_sql.model import Permit, Snapshot, State, Transition
+from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
+from cbstore_sql.store import Store
+from cbstore_sql.stores.memory import InMemoryStore
+
+if TYPE_CHECKING:
+    from cbstore_sql.migrate import migrate
+    from cbstore_sql.stores.redis import RedisStore
+    from cbstore_sql.stores.sql import SqlStore
+
+_LAZY = {
+    "RedisStore": "cbstore_sql.stores.redis",
+    "SqlStore": "cbstore_sql.stores.sql",
+    "migrate": "cbstore_sql.migrate",
+}
+
+__all__ = [
+    "DEFAULT_CIRCUIT_BREAKER_STATE",
+    "DEFAULT_POLICY",
+    "BreakerPolicy",
+    "CircuitBreakerError",
+    "CircuitBreakerOpenError",
+    "CircuitBreakerStore",
+    "ConfigurationError",
+    "InMemoryStore",
+    "InvalidNameError",
+    "InvalidPolicyError",
+    "InvalidStateError",
+    "Permit",
+    "RedisStore",
+    "SchemaError",
+    "Snapshot",
+    "SqlStore",
+    "State",
+    "Store",
+    "StoreConflictError",
+    "StoreError",
+    "StoreUnavailableError",
+    "Transition",
+    "make_store",
+    "migrate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

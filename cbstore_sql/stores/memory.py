@@ -1,0 +1,57 @@
+"""Breakers in this process's memory: for one process, for tests, and for parity."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from cbstore_sql.commands import Command
+from cbstore_sql.machine import step
+from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
+
+_UNWRITTEN = Row()
+
+
+class InMemoryStore(ProtocolStore):
+    """A store whose breakers live and die with the process.
+
+    Args:
+        namespace: See `Store`; every instance holds breakers of its own.
+        clock: Returns Unix seconds; the store's clock.
+        protocol_probe_lease: See `ProtocolStore`, seconds.
+
+    Raises:
+        InvalidNameError: See `Store`.
+        InvalidPolicyError: See `ProtocolStore`.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "default",
+        *,
+        clock: Callable[[], float] = time.time,
+        protocol_probe_lease: float = DEFAULT_PROBE_LEASE,
+    ) -> None:
+        super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        as_of = self._clock() if now is None else now
+        return Snapshot.of(name, self._rows.get(name, _UNWRITTEN), as_of)
+
+    def _apply(self, command: Command) -> Transition | None:
+        with self._lock:
+            now = self._clock()
+            row = step(self._rows.get(command.name, _UNWRITTEN), command, now)
+            if row is None:
+                return None
+            self._rows[command.name] = row
+        return Transition.of(command.name, row, command.clock(now))
+
+    def _delete(self, name: str) -> None:
+        with self._lock:
+            self._rows.pop(name, None)

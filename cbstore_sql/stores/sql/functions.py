@@ -1,0 +1,51 @@
+"""The few SQL functions that the dialects spell differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class server_clock(FunctionElement[float]):
+    """The database's clock, Unix seconds in double precision.
+
+    On PostgreSQL the time the expression is reached, not the time the statement or its transaction began: those are
+    stale by as long as the statement waited for the row.
+    """
+
+    type = sa.Double()
+    inherit_cache = True
+    name = "server_clock"
+
+
+class size_in_bytes(FunctionElement[int]):
+    """The size of a text in bytes of the database's encoding."""
+
+    type = sa.Integer()
+    inherit_cache = True
+    name = "size_in_bytes"
+
+
+@compiles(server_clock, "postgresql")
+def _clock_postgresql(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(server_clock, "sqlite")
+def _clock_sqlite(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
+    # Before 3.42 there is no 'subsec'; Julian days reach to the millisecond, and one statement sees one time.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(size_in_bytes, "postgresql")
+def _size_postgresql(element: size_in_bytes, compiler: SQLCompiler, **options: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **options)})"
+
+
+@compiles(size_in_bytes, "sqlite")
+def _size_sqlite(element: size_in_bytes, compiler: SQLCompiler, **options: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"

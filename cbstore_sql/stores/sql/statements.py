@@ -1,0 +1,156 @@
+"""The SQL, built from the rules: one statement an operation, compiled once for a dialect and a schema.
+
+An operation is ``UPDATE … SET <the rule's values> WHERE <key> AND <the rule's condition> RETURNING …``. Conditions
+and values speak of the columns of the updated row alone: a state read through a sub-select or a common table
+expression would be as old as the statement, and two callers could win one probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Dialect
+
+from cbstore_sql.model import Row
+from cbstore_sql.rules import OPERATIONS, Change, Operation
+from cbstore_sql.stores.sql.functions import server_clock
+from cbstore_sql.stores.sql.table import make_table
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+_GIVEN_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
+    **dict.fromkeys(("token", "expected", "state", "namespace", "name"), sa.Text()),
+    **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), sa.BigInteger()),
+    **dict.fromkeys(("success_threshold", "probe"), sa.BigInteger()),
+    **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), sa.Double()),
+    **dict.fromkeys(("recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), sa.Double()),
+}
+
+# SQLAlchemy keeps a column's own name for itself; the prefix is taken off the finished text again.
+_PREFIX = "given_"
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The finished SQL texts for one dialect and schema, with named parameters.
+
+    Attributes:
+        update: By operation: changes the row if the rule's condition holds, returns it.
+        upsert: By operation: the same, and makes the row from the default where there is none.
+        read: One breaker, one row always; all columns NULL but the clock where there is none.
+        read_all: Every breaker of every namespace, ordered by namespace and name.
+        delete: Forgets one breaker.
+    """
+
+    update: Mapping[str, str]
+    upsert: Mapping[str, str]
+    read: str
+    read_all: str
+    delete: str
+
+
+@lru_cache(maxsize=64)
+def statements_for(dialect_name: str, schema: str | None) -> Statements:
+    """Compile every statement for a dialect.
+
+    Args:
+        dialect_name: ``"postgresql"`` or ``"sqlite"``.
+        schema: The schema the table stands in, or ``None``.
+    """
+    dialect, insert = _DIALECTS[dialect_name]
+    table = make_table(schema)
+
+    def text(statement: sa.ClauseElement) -> str:
+        return _compile(statement, dialect())
+
+    return Statements(
+        update={name: text(_update(table, operation)) for name, operation in OPERATIONS.items()},
+        upsert={name: text(_upsert(table, operation, insert)) for name, operation in OPERATIONS.items()},
+        read=text(_read(table)),
+        read_all=text(_read_all(table)),
+        delete=text(sa.delete(table).where(*_key(table))),
+    )
+
+
+def _update(table: sa.Table, operation: Operation) -> sa.ClauseElement:
+    change = _change(operation, table.c)
+    return sa.update(table).where(*_key(table), *_where(change)).values(**change.values).returning(*_result(table))
+
+
+def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElement:
+    defaults = SimpleNamespace(**{field.name: sa.literal(field.default) for field in fields(Row)})
+    made = insert(table).values(
+        namespace=_given("namespace"), name=_given("name"), **_change(operation, defaults).values
+    )
+    change = _change(operation, table.c)
+    where = None if change.where is True else change.where
+    key = [table.c.namespace, table.c.name]
+    written = made.on_conflict_do_update(index_elements=key, set_=dict(change.values), where=where)
+    return cast("sa.ClauseElement", written.returning(*_result(table)))
+
+
+def _read(table: sa.Table) -> sa.ClauseElement:
+    # Joined to one row of its own, a missing breaker still brings the clock back, in the same round trip.
+    one = sa.select(sa.literal(1).label("one")).subquery("key")
+    return sa.select(*_result(table)).select_from(one.outerjoin(table, sa.and_(*_key(table))))
+
+
+def _read_all(table: sa.Table) -> sa.ClauseElement:
+    return sa.select(table.c.namespace, table.c.name, *_result(table)).order_by(table.c.namespace, table.c.name)
+
+
+def _change(operation: Operation, row: Any) -> Change:
+    given = SimpleNamespace(**{name: _given(name) for name in operation.given})
+    given.now = _now()
+    return operation(row, given, lambda condition, a, b: sa.case((condition, a), else_=b))
+
+
+def _where(change: Change) -> tuple[Any, ...]:
+    return () if change.where is True else (change.where,)
+
+
+def _key(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return table.c.namespace == _given("namespace"), table.c.name == _given("name")
+
+
+def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
+    return (*(table.c[name] for name in COLUMNS), _now().label("as_of"))
+
+
+def _given(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(_PREFIX + name, type_=_GIVEN_TYPES[name])
+
+
+def _now() -> sa.ColumnElement[float]:
+    return sa.func.coalesce(_given("now"), server_clock())
+
+
+def _compile(statement: sa.ClauseElement, dialect: Dialect) -> str:
+    dialect.statement_compiler = _inlining(dialect.statement_compiler)
+    return str(statement.compile(dialect=dialect)).replace(_PREFIX, "")
+
+
+def _inlining(compiler: type[Any]) -> type[Any]:
+    """Write the rules' constants into the text and leave only what the caller gives as parameters."""
+
+    class Inlining(compiler):  # type: ignore[misc] # the base is chosen by the dialect
+        def visit_bindparam(self, bindparam: sa.BindParameter[Any], **options: Any) -> str:
+            if not bindparam.key.startswith(_PREFIX):
+                options["literal_binds"] = True
+            return str(super().visit_bindparam(bindparam, **options))
+
+    return Inlining
+
+
+_DIALECTS: Mapping[str, tuple[Any, Any]] = {
+    "postgresql": (PGDialect_psycopg, postgresql.insert),
+    "sqlite": (lambda: SQLiteDialect_pysqlite(paramstyle="named"), sqlite.insert),
+}
