@@ -187,7 +187,6 @@ class Store(ABC):
     def close(self) -> None:
         """Give back what the store opened itself (connections); what was handed to it stays open."""
 
-
     def __enter__(self: StoreT) -> StoreT:
         return self
 
