@@ -1,0 +1,76 @@
+"""The ``cbstore`` command.
+
+It is built on argparse, which comes with Python, so that an install without extras can migrate its database. Each
+subcommand is a module of this package with a function ``register(subparsers)``, which adds its parser and sets
+``run``, a function from the parsed arguments to the exit code. What only one subcommand needs is imported in its
+``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from cbstore_sql.environment import DEFAULT_URL, database_url
+from cbstore_sql.errors import CircuitBreakerError
+
+if TYPE_CHECKING:
+    # argparse keeps the class generic for type checkers alone.
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_COMMANDS = ("demo", "migrate", "status")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments after the program's name; ``None`` takes them from the process.
+
+    Returns:
+        The exit code: 0 for success, 2 for bad usage and for the library's own errors, which become one line on
+        stderr.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except CircuitBreakerError as error:
+        sys.stderr.write(f"cbstore: {error}\n")
+        return 2
+    return code
+
+
+def say(text: str) -> None:
+    """Write one line to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def add_url_argument(parser: argparse.ArgumentParser) -> None:
+    """Give a subcommand ``--url``: the database, else ``CBSTORE_URL``, else a SQLite file."""
+    parser.add_argument(
+        "--url",
+        default=database_url(),
+        help=f"database, postgresql://… or sqlite:///file (default: $CBSTORE_URL, then {DEFAULT_URL})",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cbstore", description="Circuit breakers shared through a database.")
+    parser.add_argument("--version", action="version", version=f"cbstore {_version()}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in _COMMANDS:
+        if find_spec(f"{__name__}.{name}"):
+            import_module(f"{__name__}.{name}").register(subparsers)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("cbstore_sql")
+    except PackageNotFoundError:
+        return "(not installed)"
