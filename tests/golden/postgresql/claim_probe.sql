@@ -1,0 +1,37 @@
+UPDATE cbstore.breakers
+SET state='half_open',
+previous_state=cbstore.breakers.state,
+generation=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+    AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.generation
+  ELSE cbstore.breakers.generation + 1 END,
+success_count=CASE
+  WHEN (cbstore.breakers.state = 'open') THEN 0
+  ELSE cbstore.breakers.success_count END,
+probe_token=%(token)s::VARCHAR,
+probe_until=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+    AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.probe_until
+  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END
+WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
+AND cbstore.breakers.name = %(name)s::VARCHAR
+AND (cbstore.breakers.state = 'open'
+  AND cbstore.breakers.open_until <= coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+  OR cbstore.breakers.state = 'half_open'
+  AND cbstore.breakers.probe_until <= coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+  OR cbstore.breakers.state = 'half_open'
+  AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+  AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)))
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of

@@ -1,0 +1,16 @@
+UPDATE cbstore.breakers
+SET previous_state=cbstore.breakers.state,
+failure_count=(cbstore.breakers.failure_count + 1)
+WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
+AND cbstore.breakers.name = %(name)s::VARCHAR
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of

@@ -1,0 +1,97 @@
+INSERT INTO cbstore.breakers (namespace,
+  name,
+  state,
+  previous_state,
+  generation,
+  failure_count,
+  success_count,
+  open_seconds,
+  probe_token,
+  probe_until)
+VALUES (%(namespace)s::VARCHAR,
+  %(name)s::VARCHAR,
+  CASE
+    WHEN ('closed' = 'half_open'
+      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
+    ELSE 'closed' END,
+  'closed',
+  CASE
+    WHEN ('closed' = 'half_open') THEN 0 + 1
+    ELSE 0 END,
+  CASE
+    WHEN ('closed' = 'half_open'
+      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 0
+    ELSE
+    CASE
+      WHEN ('closed' = 'half_open') THEN 0
+      ELSE 0 END END,
+  CASE
+    WHEN ('closed' = 'half_open'
+      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 0
+    ELSE
+    CASE
+      WHEN ('closed' = 'half_open') THEN 0 + 1
+      ELSE 0 END END,
+  CASE
+    WHEN ('closed' = 'half_open'
+      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
+    ELSE 0.0 END,
+  '',
+  0.0)
+ON CONFLICT (namespace,
+  name) DO UPDATE
+SET state =
+CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
+  ELSE cbstore.breakers.state END,
+previous_state = cbstore.breakers.state,
+generation =
+CASE
+  WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.generation + 1
+  ELSE cbstore.breakers.generation END,
+failure_count =
+CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
+  ELSE
+  CASE
+    WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.failure_count
+    ELSE 0 END END,
+success_count =
+CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
+  ELSE
+  CASE
+    WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.success_count + 1
+    ELSE 0 END END,
+open_seconds =
+CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
+  ELSE cbstore.breakers.open_seconds END,
+probe_token = '',
+probe_until = 0.0
+WHERE (%(generation)s::BIGINT = -1
+  OR cbstore.breakers.generation = %(generation)s::BIGINT
+  AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+  AND (cbstore.breakers.state = 'closed'
+    OR %(token)s::VARCHAR != ''))
+AND (%(expected)s::VARCHAR = ''
+  OR cbstore.breakers.state = %(expected)s::VARCHAR)
+AND (cbstore.breakers.state = 'half_open'
+  OR cbstore.breakers.state = 'closed'
+  AND (cbstore.breakers.failure_count > 0
+    OR cbstore.breakers.probe_until > 0.0))
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of

@@ -1,0 +1,23 @@
+UPDATE cbstore.breakers
+SET previous_state=cbstore.breakers.state,
+probe_until=CASE
+  WHEN (cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s) THEN cbstore.breakers.probe_until
+  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END
+WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
+AND cbstore.breakers.name = %(name)s::VARCHAR
+AND cbstore.breakers.state = 'half_open'
+AND cbstore.breakers.generation = %(generation)s::BIGINT
+AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+AND (cbstore.breakers.state = 'closed'
+  OR %(token)s::VARCHAR != '')
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of

@@ -1,0 +1,3 @@
+DELETE FROM breakers
+WHERE breakers.namespace = :namespace
+AND breakers.name = :name

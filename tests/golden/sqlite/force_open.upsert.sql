@@ -1,0 +1,51 @@
+INSERT INTO breakers (namespace,
+  name,
+  state,
+  previous_state,
+  generation,
+  success_count,
+  last_failure_time,
+  open_until,
+  probe_token,
+  probe_until)
+VALUES (:namespace,
+  :name,
+  'open',
+  'closed',
+  (0 + 1),
+  0,
+  CASE
+    WHEN (0.0 > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0))) THEN 0.0
+    ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) END,
+  CASE
+    WHEN (0.0 > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds) THEN 0.0
+    ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds END,
+  '',
+  0.0)
+ON CONFLICT (namespace,
+  name) DO UPDATE
+SET state = 'open',
+previous_state = breakers.state,
+generation = (breakers.generation + 1),
+success_count = 0,
+last_failure_time =
+CASE
+  WHEN (breakers.last_failure_time > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0))) THEN breakers.last_failure_time
+  ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) END,
+open_until =
+CASE
+  WHEN (breakers.open_until > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds) THEN breakers.open_until
+  ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds END,
+probe_token = '',
+probe_until = 0.0
+RETURNING state,
+previous_state,
+generation,
+failure_count,
+success_count,
+last_failure_time,
+open_until,
+open_seconds,
+probe_token,
+probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

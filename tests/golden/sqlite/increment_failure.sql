@@ -1,0 +1,16 @@
+UPDATE breakers
+SET previous_state=breakers.state,
+failure_count=(breakers.failure_count + 1)
+WHERE breakers.namespace = :namespace
+AND breakers.name = :name
+RETURNING state,
+previous_state,
+generation,
+failure_count,
+success_count,
+last_failure_time,
+open_until,
+open_seconds,
+probe_token,
+probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -1,0 +1,34 @@
+INSERT INTO breakers (namespace,
+  name,
+  previous_state,
+  generation,
+  probe_token,
+  probe_until)
+VALUES (:namespace,
+  :name,
+  'closed',
+  (0 + 1),
+  '',
+  0.0)
+ON CONFLICT (namespace,
+  name) DO UPDATE
+SET previous_state = breakers.state,
+generation = (breakers.generation + 1),
+probe_token = '',
+probe_until = 0.0
+WHERE breakers.state = 'half_open'
+AND breakers.generation = :generation
+AND breakers.probe_token = :token
+AND (breakers.state = 'closed'
+  OR :token != '')
+RETURNING state,
+previous_state,
+generation,
+failure_count,
+success_count,
+last_failure_time,
+open_until,
+open_seconds,
+probe_token,
+probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -1,0 +1,23 @@
+UPDATE breakers
+SET previous_state=breakers.state,
+probe_until=CASE
+  WHEN (breakers.probe_until > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease) THEN breakers.probe_until
+  ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease END
+WHERE breakers.namespace = :namespace
+AND breakers.name = :name
+AND breakers.state = 'half_open'
+AND breakers.generation = :generation
+AND breakers.probe_token = :token
+AND (breakers.state = 'closed'
+  OR :token != '')
+RETURNING state,
+previous_state,
+generation,
+failure_count,
+success_count,
+last_failure_time,
+open_until,
+open_seconds,
+probe_token,
+probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

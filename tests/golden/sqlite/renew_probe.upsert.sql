@@ -1,0 +1,33 @@
+INSERT INTO breakers (namespace,
+  name,
+  previous_state,
+  probe_until)
+VALUES (:namespace,
+  :name,
+  'closed',
+  CASE
+    WHEN (0.0 > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease) THEN 0.0
+    ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease END)
+ON CONFLICT (namespace,
+  name) DO UPDATE
+SET previous_state = breakers.state,
+probe_until =
+CASE
+  WHEN (breakers.probe_until > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease) THEN breakers.probe_until
+  ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease END
+WHERE breakers.state = 'half_open'
+AND breakers.generation = :generation
+AND breakers.probe_token = :token
+AND (breakers.state = 'closed'
+  OR :token != '')
+RETURNING state,
+previous_state,
+generation,
+failure_count,
+success_count,
+last_failure_time,
+open_until,
+open_seconds,
+probe_token,
+probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

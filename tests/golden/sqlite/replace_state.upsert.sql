@@ -1,0 +1,96 @@
+INSERT INTO breakers (namespace,
+  name,
+  state,
+  previous_state,
+  generation,
+  failure_count,
+  success_count,
+  last_failure_time,
+  open_until,
+  open_seconds,
+  probe_token,
+  probe_until)
+VALUES (:namespace,
+  :name,
+  CASE
+    WHEN (:state = '') THEN 'closed'
+    ELSE :state END,
+  'closed',
+  (0 + 1),
+  CASE
+    WHEN (:failure_count = -1) THEN 0
+    ELSE :failure_count END,
+  0,
+  CASE
+    WHEN (:last_failure_time = -1) THEN 0.0
+    ELSE :last_failure_time END,
+  CASE
+    WHEN (:open_until = -1) THEN 0.0
+    ELSE :open_until END,
+  CASE
+    WHEN (:state = 'closed') THEN 0.0
+    ELSE 0.0 END,
+  CASE
+    WHEN (:probe = -1) THEN ''
+    ELSE
+    CASE
+      WHEN (:probe = 1) THEN :token
+      ELSE '' END END,
+  CASE
+    WHEN (:probe = -1) THEN 0.0
+    ELSE
+    CASE
+      WHEN (:probe = 1) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease
+      ELSE 0.0 END END)
+ON CONFLICT (namespace,
+  name) DO UPDATE
+SET state =
+CASE
+  WHEN (:state = '') THEN breakers.state
+  ELSE :state END,
+previous_state = breakers.state,
+generation = (breakers.generation + 1),
+failure_count =
+CASE
+  WHEN (:failure_count = -1) THEN breakers.failure_count
+  ELSE :failure_count END,
+success_count = 0,
+last_failure_time =
+CASE
+  WHEN (:last_failure_time = -1) THEN breakers.last_failure_time
+  ELSE :last_failure_time END,
+open_until =
+CASE
+  WHEN (:open_until = -1) THEN breakers.open_until
+  ELSE :open_until END,
+open_seconds =
+CASE
+  WHEN (:state = 'closed') THEN 0.0
+  ELSE breakers.open_seconds END,
+probe_token =
+CASE
+  WHEN (:probe = -1) THEN breakers.probe_token
+  ELSE
+  CASE
+    WHEN (:probe = 1) THEN :token
+    ELSE '' END END,
+probe_until =
+CASE
+  WHEN (:probe = -1) THEN breakers.probe_until
+  ELSE
+  CASE
+    WHEN (:probe = 1) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease
+    ELSE 0.0 END END
+WHERE :expected = ''
+OR breakers.state = :expected
+RETURNING state,
+previous_state,
+generation,
+failure_count,
+success_count,
+last_failure_time,
+open_until,
+open_seconds,
+probe_token,
+probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

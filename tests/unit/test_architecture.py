@@ -1,0 +1,85 @@
+"""The borders between the files, held by reading the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cbstore_sql
+from cbstore_sql import rules
+
+PACKAGE = Path(cbstore_sql.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# What may be imported where; everything else of the package is pure.
+HOMES = {
+    "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/"),
+    "psycopg": ("stores/sql/",),
+    "alembic": ("migration", "migrations/"),
+    "redis": ("stores/redis/",),
+    "rich": ("cli/",),
+}
+
+PURE = ("errors", "model", "policy", "rules", "commands", "machine", "store", "protocol")
+
+BANNED = (ast.BoolOp, ast.If, ast.IfExp, ast.While, ast.For, ast.Match, ast.Assert, ast.Not, ast.Invert, ast.In, ast.NotIn)
+
+
+def imported_modules(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def rule_functions() -> list[ast.FunctionDef]:
+    tree = ast.parse(Path(rules.__file__).read_text(encoding="utf-8"))
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("function", rule_functions(), ids=lambda function: function.name)
+def test_rules_use_only_what_means_the_same_in_sql(function: ast.FunctionDef) -> None:
+    for node in ast.walk(function):
+        assert not isinstance(node, BANNED), f"{ast.unparse(node)!r} in {function.name}"
+        if isinstance(node, ast.Compare):
+            assert len(node.ops) == 1, f"chained comparison {ast.unparse(node)!r} in {function.name}"
+
+
+def test_every_rule_is_an_operation_under_its_own_name() -> None:
+    public = {function.name for function in rule_functions() if not function.name.startswith("_")}
+    assert public == set(rules.OPERATIONS)
+    for name, operation in rules.OPERATIONS.items():
+        assert operation.rule.__name__ == name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_backend_is_imported_only_at_home(path: Path) -> None:
+    place = str(path.relative_to(PACKAGE))
+    for module in imported_modules(path):
+        homes = HOMES.get(module.split(".")[0])
+        assert homes is None or place.startswith(homes), f"{module} in {place}"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_files_import_no_backend(name: str) -> None:
+    assert not {module for module in imported_modules(PACKAGE / f"{name}.py") if ".stores" in module}
+
+
+@pytest.mark.parametrize("statement", ["import cbstore_sql", "from cbstore_sql import InMemoryStore, make_store"])
+def test_importing_the_package_loads_no_backend(statement: str) -> None:
+    heavy = "('sqlalchemy', 'psycopg', 'alembic', 'redis', 'rich', 'asyncio')"
+    code = f"{statement}\nimport sys\nprint([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had() -> None:
+    for name in cbstore_sql.__all__:
+        assert getattr(cbstore_sql, name) is not None
