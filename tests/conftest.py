@@ -1,0 +1,58 @@
+"""Fixtures for every test: the servers' URLs, and how Hypothesis searches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.servers import choice, clients, wheels
+
+SERVERS = pytest.StashKey[dict[choice.Product, choice.Choice]]()
+VERSIONS = pytest.StashKey[list[str]]()
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SERVERS] = choice.choose(os.environ)
+    config.stash[VERSIONS] = []
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "cbstore servers: " + ", ".join(server.origin for server in config.stash[SERVERS].values())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if versions := config.stash[VERSIONS]:
+        terminalreporter.write_line("cbstore servers used: " + ", ".join(versions))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """A superuser's SQLAlchemy URL of a database that belongs to this run."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(pytestconfig.stash[SERVERS][choice.POSTGRES].start())
+        url, version = stack.enter_context(clients.fresh_database(server))
+        pytestconfig.stash[VERSIONS].append(f"PostgreSQL {version}")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The URL of a Redis that others may use too: tests keep to names of their own."""
+    with pytestconfig.stash[SERVERS][choice.REDIS].start() as url:
+        pytestconfig.stash[VERSIONS].append(f"Redis {clients.redis_version(url)}")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def scriptless_redis_url() -> Iterator[str]:
+    """The URL of a Redis, always the wheel's, that knows no Lua command."""
+    with wheels.redis(scripting=False) as url:
+        yield url

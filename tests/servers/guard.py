@@ -1,0 +1,52 @@
+"""Runs one server for as long as standard input stays open, then ends it and removes its directory.
+
+A process of its own: however the test run ends, a kill included, its end of the pipe closes and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+SHUTDOWN_SECONDS = 20
+LOG_TAIL = 2000
+
+
+def as_owner(directory: Path) -> dict[str, Any]:
+    """Options for `subprocess` to run as the owner of `directory`: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    owner = directory.stat()
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+
+
+def _end_when_let_go(server: subprocess.Popen[bytes]) -> None:
+    sys.stdin.readline()
+    server.send_signal(signal.SIGINT)
+    try:
+        server.wait(SHUTDOWN_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+def main(directory: Path, command: list[str]) -> None:
+    """Run `command` in `directory` and, when it has ended, report the tail of its log."""
+    log = directory / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **as_owner(directory)
+        )
+    threading.Thread(target=_end_when_let_go, args=(server,), daemon=True).start()
+    server.wait()
+    sys.stderr.write(log.read_text(errors="replace")[-LOG_TAIL:])
+    shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
