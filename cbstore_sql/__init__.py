@@ -28,14 +28,14 @@ from cbstore_sql.store import Store
 from cbstore_sql.stores.memory import InMemoryStore
 
 if TYPE_CHECKING:
-    from cbstore_sql.migrate import migrate
+    from cbstore_sql.migration import migrate
     from cbstore_sql.stores.redis import RedisStore
     from cbstore_sql.stores.sql import SqlStore
 
 _LAZY = {
     "RedisStore": "cbstore_sql.stores.redis",
     "SqlStore": "cbstore_sql.stores.sql",
-    "migrate": "cbstore_sql.migrate",
+    "migrate": "cbstore_sql.migration",
 }
 
 __all__ = [

@@ -1,0 +1,20 @@
+"""What alembic runs; everything it does is in `cbstore_sql.migration`."""
+
+from __future__ import annotations
+
+import logging
+
+from alembic import context
+
+from cbstore_sql.migration import Target, run, write_sql
+
+if context.config.cmd_opts is not None:
+    # Only alembic's own command says what it does: called from code, the application's logging is left alone.
+    logging.basicConfig(format="%(levelname)s [%(name)s] %(message)s")
+    logging.getLogger("alembic").setLevel(logging.INFO)
+
+target = Target.of(context.config)
+if context.is_offline_mode():
+    write_sql(target)
+else:
+    run(target)

@@ -1,0 +1,71 @@
+"""The breaker table.
+
+It is written out in full, since it must stay what it is when the model in `cbstore_sql.stores.sql.table` changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_STATES = "IN ('closed', 'open', 'half_open')"
+_COUNTS = "BETWEEN 0 AND 9007199254740992"
+_SECONDS = "BETWEEN 0 AND 1000000000000"
+
+
+def upgrade() -> None:
+    """Create the table."""
+    context = op.get_context()
+    sqlite = context.dialect.name == "sqlite"
+    text: sa.types.TypeEngine[str] = sa.Text() if sqlite else sa.Text(collation="C")
+    count: sa.types.TypeEngine[int] = sa.Integer() if sqlite else sa.BigInteger()
+
+    def column(name: str, kind: sa.types.TypeEngine[Any], default: str) -> sa.Column[Any]:
+        return sa.Column(name, kind, nullable=False, server_default=sa.text(default))
+
+    op.create_table(
+        "breakers",
+        sa.Column("namespace", text, primary_key=True),
+        sa.Column("name", text, primary_key=True),
+        column("state", text, "'closed'"),
+        column("previous_state", text, "'closed'"),
+        column("generation", count, "0"),
+        column("failure_count", count, "0"),
+        column("success_count", count, "0"),
+        column("last_failure_time", sa.Double(), "0.0"),
+        column("open_until", sa.Double(), "0.0"),
+        column("open_seconds", sa.Double(), "0.0"),
+        column("probe_token", text, "''"),
+        column("probe_until", sa.Double(), "0.0"),
+        *_checks("length(CAST({} AS BLOB))" if sqlite else "octet_length({})"),
+        schema=context.version_table_schema,
+        postgresql_with={"fillfactor": 50},
+    )
+
+
+def _checks(size: str) -> list[sa.CheckConstraint]:
+    conditions = {
+        "state_known": f"state {_STATES}",
+        "previous_state_known": f"previous_state {_STATES}",
+        "namespace_size": f"{size.format('namespace')} <= 512",
+        "name_size": f"{size.format('name')} <= 512",
+        "probe_token_size": f"{size.format('probe_token')} <= 256",
+        "generation_range": f"generation {_COUNTS}",
+        "failure_count_range": f"failure_count {_COUNTS}",
+        "success_count_range": f"success_count {_COUNTS}",
+        "last_failure_time_range": f"last_failure_time {_SECONDS}",
+        "open_until_range": f"open_until {_SECONDS}",
+        "open_seconds_range": f"open_seconds {_SECONDS}",
+        "probe_until_range": f"probe_until {_SECONDS}",
+    }
+    return [sa.CheckConstraint(condition, name=f"ck_breakers_{name}") for name, condition in conditions.items()]
+
+
+def downgrade() -> None:
+    """Drop the table and every breaker's state with it."""
+    op.drop_table("breakers", schema=op.get_context().version_table_schema)
