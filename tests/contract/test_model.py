@@ -158,4 +158,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_every_backend_follows_the_rules(backend: Backend) -> None:
-    run_state_machine_as_test(lambda: StoreMachine(backend), settings=settings(max_examples=60, stateful_step_count=30))
+    run_state_machine_as_test(lambda: StoreMachine(backend), settings=settings(stateful_step_count=30))

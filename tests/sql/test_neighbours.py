@@ -1,0 +1,117 @@
+"""The store beside the application: its transaction, its settings and its engine are left alone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from cbstore_sql import BreakerPolicy, SchemaError, SqlStore, StoreUnavailableError
+
+NEVER = BreakerPolicy(failure_threshold=1000)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = sa.create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def test_the_application_s_engine_is_shared_and_left_open(engine: Engine) -> None:
+    with SqlStore(engine) as store:
+        store.read("b")
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of the pool that both dialects use here
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(1)) == 1
+
+
+def test_a_connection_goes_back_as_it_came(engine: Engine) -> None:
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        mode = "autocommit" if engine.dialect.name == "postgresql" else "isolation_level"
+        before = getattr(driver, mode)
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.record_failure("b")
+    store.reset("b")
+    with engine.connect() as connection:
+        same: Any = connection.connection.driver_connection
+        assert same is driver
+        assert getattr(same, mode) == before
+
+
+def test_a_rolled_back_application_transaction_loses_no_count(migrated_postgres_url: str) -> None:
+    engine = sa.create_engine(migrated_postgres_url)
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE TEMPORARY TABLE mine (n int)"))
+        connection.execute(sa.text("SET LOCAL application_name = 'mine'"))
+        store.record_failure("b", NEVER)
+        assert connection.in_transaction()
+        assert connection.scalar(sa.text("SHOW application_name")) == "mine"
+        assert connection.scalar(sa.text("SELECT count(*) FROM mine")) == 0
+        connection.rollback()
+    assert store.read("b").failure_count == 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_stricter_isolation_default_is_absorbed(migrated_postgres_url: str, level: str) -> None:
+    options = f"-c default_transaction_isolation={level}".replace(" r", "\\ r")
+    engine = sa.create_engine(migrated_postgres_url, connect_args={"options": options}, pool_size=8)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW transaction_isolation")) == level
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.reset("b")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: store.record_failure("b", NEVER), range(160)))
+    assert store.read("b").failure_count == 160
+    store.force_open("b", 0.0, now=1000.0)
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda _: store.claim_probe("b", now=1000.0), range(16)))
+    assert sum(claim is not None for claim in claims) == 1
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW transaction_isolation")) == level
+    engine.dispose()
+
+
+def test_a_listener_that_begins_a_transaction_on_check_out_loses_no_count(migrated_postgres_url: str) -> None:
+    engine = sa.create_engine(migrated_postgres_url)
+
+    @sa.event.listens_for(engine, "checkout")
+    def begin(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.execute("SELECT 1")
+
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.record_failure("b", NEVER)
+    with SqlStore(migrated_postgres_url, namespace=store.namespace) as other:
+        assert other.read("b").failure_count == 1
+    engine.dispose()
+
+
+def test_a_pool_with_no_connection_left_is_said_to_be_so(url: str) -> None:
+    engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    store = SqlStore(engine)
+    with engine.connect(), pytest.raises(StoreUnavailableError, match="pool") as caught:
+        store.record_failure("b")
+    assert caught.value.applied is False
+    engine.dispose()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_an_error_gives_the_connection_back(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    urls = {
+        "sqlite": lambda: f"sqlite:///{tmp_path}/empty.db",
+        "postgresql": lambda: request.getfixturevalue("postgres_url"),
+    }
+    engine = sa.create_engine(urls[dialect]())
+    with pytest.raises(SchemaError):
+        SqlStore(engine, schema="nowhere").record_failure("b")
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of the pool that both dialects use here
+    engine.dispose()

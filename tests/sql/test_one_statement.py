@@ -1,0 +1,132 @@
+"""What the server itself says it was sent: one statement an operation, and no write where nothing changes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import BreakerPolicy, Permit, SqlStore, Store
+
+POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=60.0, probe_lease=30.0)
+
+
+class Heard:
+    """The statements that the server logged for the connections of one engine, as it told the client."""
+
+    def __init__(self, url: str) -> None:
+        self.statements: list[str] = []
+        # As start-up options, so that not even a SET of the test's own is among the statements.
+        options = "-c client_min_messages=log -c log_statement=all"
+        self.engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"options": options})
+        sa.event.listen(self.engine, "connect", self._listen)
+        with self.engine.connect():
+            pass
+
+    def _listen(self, connection: psycopg.Connection[Any], _record: Any) -> None:
+        connection.add_notice_handler(self._hear)
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        text = notice.message_primary or ""
+        if text.startswith(("statement: ", "execute ")):
+            self.statements.append(text.partition(": ")[2])
+
+    def during(self, call: Callable[[], Any]) -> list[str]:
+        self.statements.clear()
+        call()
+        return [statement.split(maxsplit=1)[0] for statement in self.statements]
+
+
+@pytest.fixture
+def heard(migrated_postgres_url: str) -> Iterator[Heard]:
+    heard = Heard(migrated_postgres_url)
+    yield heard
+    heard.engine.dispose()
+
+
+@pytest.fixture
+def store(heard: Heard) -> SqlStore:
+    return SqlStore(heard.engine, namespace=uuid.uuid4().hex)
+
+
+def claimed(store: Store) -> Permit:
+    store.reset("b")
+    store.force_open("b", 0.0, now=1000.0)
+    claim = store.claim_probe("b", POLICY, now=1000.0)
+    assert claim is not None
+    return claim.permit
+
+
+def test_each_operation_is_one_statement(heard: Heard, store: SqlStore) -> None:
+    assert heard.during(lambda: store.read("b")) == ["SELECT"]
+    store.record_failure("b", POLICY)
+    permit = store.read("b").permit
+    stale = Permit("b", 99)
+    assert heard.during(lambda: store.record_failure(permit, POLICY)) == ["UPDATE"]
+    assert heard.during(lambda: store.record_failure(stale, POLICY)) == ["UPDATE"]
+    assert heard.during(lambda: store.claim_probe("b", POLICY)) == ["UPDATE"]
+    owner = claimed(store)
+    assert heard.during(lambda: store.renew_probe(owner, POLICY)) == ["UPDATE"]
+    assert heard.during(lambda: store.release_probe(owner)) == ["UPDATE"]
+    owner = claimed(store)
+    assert heard.during(lambda: store.record_success(owner, POLICY)) == ["UPDATE"]
+    assert heard.during(lambda: store.record_success("b", POLICY)) == ["UPDATE"]
+    assert heard.during(lambda: store.force_open("b", 1.0)) == ["UPDATE"]
+    assert heard.during(lambda: store.reset("b")) == ["UPDATE"]
+
+
+def test_only_the_first_ever_failure_adds_an_insert(heard: Heard, store: SqlStore) -> None:
+    assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE", "INSERT"]
+    assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE"]
+
+
+def test_what_has_no_effect_on_a_breaker_never_written_adds_nothing(heard: Heard, store: SqlStore) -> None:
+    assert heard.during(lambda: store.record_success("b", POLICY)) == ["UPDATE"]
+    assert heard.during(lambda: store.claim_probe("b", POLICY)) == ["UPDATE"]
+
+
+def test_the_protocol_s_operations_are_one_statement_and_a_read_where_nothing_changed(
+    heard: Heard, store: SqlStore
+) -> None:
+    store.set_state("b", {})
+    assert heard.during(lambda: store.get_state("b")) == ["SELECT"]
+    assert heard.during(lambda: store.set_state("b", {"failure_count": 1})) == ["UPDATE"]
+    assert heard.during(lambda: store.cas_state("b", "closed", {"failure_count": 2})) == ["UPDATE"]
+    assert heard.during(lambda: store.cas_state("b", "open", {"failure_count": 2})) == ["UPDATE"]
+    assert heard.during(lambda: store.increment_failure("b")) == ["UPDATE"]
+    assert heard.during(lambda: store.atomic_record_success("b")) == ["UPDATE"]
+    assert heard.during(lambda: store.atomic_record_success("b")) == ["UPDATE", "SELECT"]
+    assert heard.during(lambda: store.atomic_record_failure("b", 1, 60.0)) == ["UPDATE"]
+    assert heard.during(lambda: store.try_transition_and_claim_probe("b", 0.0, 60.0)) == ["UPDATE", "SELECT"]
+    assert heard.during(lambda: store.try_transition_and_claim_probe("b", 9e9, 60.0)) == ["UPDATE"]
+    assert heard.during(lambda: store.clear("b")) == ["DELETE"]
+
+
+def wal_written(url: str, call: Callable[[], Any]) -> float:
+    """The least of several tries: another process of the server may write in between, an operation would each time."""
+    question = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        tries = []
+        for _ in range(5):
+            before = connection.execute(question).fetchone()
+            call()
+            after = connection.execute(question).fetchone()
+            assert before is not None
+            assert after is not None
+            tries.append(float(after[0] - before[0]))
+    return min(tries)
+
+
+def test_what_changes_nothing_writes_no_wal(migrated_postgres_url: str, store: SqlStore) -> None:
+    url = migrated_postgres_url
+    store.reset("b")
+    assert wal_written(url, lambda: store.read("b")) == 0
+    assert wal_written(url, lambda: store.record_success("b", POLICY)) == 0
+    assert wal_written(url, lambda: store.record_failure(Permit("b", 99), POLICY)) == 0
+    claimed(store)
+    assert wal_written(url, lambda: store.claim_probe("b", POLICY, now=1001.0)) == 0
+    assert wal_written(url, lambda: store.record_failure("b", POLICY)) > 0
