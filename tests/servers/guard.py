@@ -44,8 +44,9 @@ def main(directory: Path, command: list[str]) -> None:
         )
     threading.Thread(target=_end_when_let_go, args=(server,), daemon=True).start()
     server.wait()
-    sys.stderr.write(log.read_text(errors="replace")[-LOG_TAIL:])
+    tail = log.read_text(errors="replace")[-LOG_TAIL:]
     shutil.rmtree(directory)
+    sys.stderr.write(tail)
 
 
 if __name__ == "__main__":
