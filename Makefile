@@ -1,0 +1,46 @@
+# Needs python3 with its venv module; everything else goes into .venv.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The published code that tests/compat drives, without what it depends on.
+MASSGEN := .venv/massgen
+export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
+
+.PHONY: test demo lint format clean help
+
+test: lint ## Check style and types, then run every test on real servers (PYTEST_ARGS="-k claim")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: .venv/demo.stamp ## Watch processes share a breaker (DEMO_ARGS="--url postgresql://...")
+	$(BIN)/cbstore demo $(DEMO_ARGS)
+
+lint: .venv/dev.stamp ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev.stamp ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove everything these commands made
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[cli]'
+	touch $@
+
+.venv/dev.stamp: pyproject.toml Makefile | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps --ignore-requires-python --no-compile --upgrade --target $(MASSGEN) massgen==0.1.78
+	touch $@
