@@ -37,7 +37,7 @@ def _from_url(scheme: str, url: str, kwargs: dict[str, Any]) -> ProtocolStore:
     if scheme == "memory":
         return _memory(kwargs)
     if scheme in ("redis", "rediss", "unix"):
-        return _redis({**kwargs, "redis_client": _redis_client(url)})
+        return _redis_from_url(url, kwargs)
     return _sql({**kwargs, "url": url})
 
 
@@ -54,12 +54,12 @@ def _redis(kwargs: dict[str, Any]) -> ProtocolStore:
     return RedisStore(**kwargs)
 
 
-def _redis_client(url: str) -> Any:
+def _redis_from_url(url: str, kwargs: dict[str, Any]) -> ProtocolStore:
     try:
-        import redis
+        from cbstore_sql.stores.redis import RedisStore
     except ImportError:
         raise ConfigurationError("a redis URL needs the extra: pip install 'cbstore_sql[redis]'") from None
-    return redis.Redis.from_url(url)
+    return RedisStore.from_url(url, **kwargs)
 
 
 def _sql(kwargs: dict[str, Any]) -> ProtocolStore:

@@ -1,0 +1,5 @@
+"""Redis."""
+
+from cbstore_sql.stores.redis.sync import RedisStore
+
+__all__ = ["RedisStore"]

@@ -1,0 +1,146 @@
+"""The hash a breaker is kept in, and how it is read back.
+
+The fields ``state``, ``failure_count``, ``last_failure_time``, ``open_until`` and ``half_open_probe_active`` (``True``
+or ``False``) are those of MassGen's ``RedisStore``, so that its clients and ours can share a key. The other columns of
+`Row` stand beside them, and ``written`` repeats what we last wrote of the state, the deadline and the probe. Where
+that does not fit any more, a foreign client has changed the breaker, and it reads as one of a new generation: older
+permits are stale, and a probe that shows as active is held by `FOREIGN_TOKEN` with no known end. A foreign client
+that only counted changes neither, like a count of ours.
+
+Nothing that stands in a hash is an error. A number that is missing, no plain decimal, not whole where it must be, or
+out of range reads as 0, an unknown state as closed, a token that is no UTF-8 with replacement characters; unknown
+fields are left alone. Mirrored by ``_hash.lua``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+from urllib.parse import unquote
+
+from cbstore_sql.commands import MAX_COUNT
+from cbstore_sql.model import STATES, Row
+from cbstore_sql.rules import CLOSED, HALF_OPEN, OPEN
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+WHOLE = tuple(field.name for field in fields(Row) if type(field.default) is int)
+
+NO_KNOWN_END = 1e12
+"""The end of a foreign client's probe, Unix seconds: it has no lease, only its report or the key's end frees it."""
+
+FOREIGN_TOKEN = "foreign"  # noqa: S105 # the name of an owner, no secret
+"""The owner of a probe that a foreign client claimed."""
+
+GRACE = 60
+"""The least time a key outlives its open time or its lease, seconds."""
+
+# Whole numbers up to 2**53 are exact in a double; a permit's generation must be one the commands take.
+LARGEST: Mapping[str, float] = {
+    field.name: 2**53 if type(field.default) is int else NO_KNOWN_END
+    for field in fields(Row)
+    if not isinstance(field.default, str)
+} | {"generation": MAX_COUNT}
+
+_PLAIN_DECIMAL = re.compile(r"[0-9][0-9.eE+-]*", re.ASCII)
+
+
+def to_text(value: float) -> str:
+    """Write a number so that every double comes back as it was, and a whole number without a point."""
+    return f"{value:.17g}"
+
+
+def to_argument(value: str | float | None) -> bytes:
+    """Write what a rule is given for a script; ``None`` becomes the empty text."""
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else to_text(value).encode()
+
+
+def from_answer(values: Sequence[bytes | str]) -> tuple[Row, float]:
+    """Decode a script's answer: the columns of `Row`, then the clock in Unix seconds."""
+    texts = [_to_str(value) for value in values]
+    columns = {name: _column(name, text) for name, text in zip(COLUMNS, texts, strict=False)}
+    return Row(**columns), float(texts[-1])
+
+
+def from_hash(raw: Mapping[Any, Any]) -> Row:
+    """Decode a hash as Redis gave it; an empty one is a breaker never seen before."""
+    found = {_to_str(name): _to_str(value) for name, value in raw.items()}
+    row = Row(
+        state=_state(found.get("state", "")),
+        previous_state=_state(found.get("previous_state", "")),
+        probe_token=found.get("probe_token", ""),
+        **{name: _number(name, found.get(name, "")) for name in LARGEST},
+    )
+    active = found.get("half_open_probe_active") == str(True)
+    if not found or found.get("written") == _signature(row, active):
+        return row
+    return replace(
+        row,
+        generation=row.generation + 1,
+        success_count=0,
+        open_seconds=0.0 if row.state == CLOSED else row.open_seconds,
+        probe_token=FOREIGN_TOKEN if active else "",
+        probe_until=NO_KNOWN_END if active else 0.0,
+    )
+
+
+def to_hash(row: Row) -> dict[str, str]:
+    """Encode a row, whole."""
+    active = row.probe_until > 0.0
+    columns = {name: getattr(row, name) for name in COLUMNS}
+    return {
+        **{name: value if isinstance(value, str) else to_text(value) for name, value in columns.items()},
+        "half_open_probe_active": str(active),
+        "written": _signature(row, active),
+    }
+
+
+def lifetime(row: Row, now: float, ttl: int, probe_ttl: int) -> int:
+    """Return the seconds a key shall live, counted by the clock that set the row's times.
+
+    Args:
+        row: What the key holds.
+        now: That clock, Unix seconds.
+        ttl: Seconds for a breaker that is at rest.
+        probe_ttl: Seconds for one with a probe under way.
+    """
+    if row.state == OPEN:
+        return max(0, math.ceil(row.open_until - now)) + max(ttl, GRACE)
+    if row.state == HALF_OPEN and row.probe_until > 0.0:
+        lease = 0 if row.probe_token == FOREIGN_TOKEN else math.ceil(row.probe_until - now)
+        return max(probe_ttl, lease + GRACE)
+    return ttl
+
+
+def _signature(row: Row, active: bool) -> str:
+    return f"{row.state}|{to_text(row.open_until)}|{active}"
+
+
+def _column(name: str, text: str) -> Any:
+    if name not in LARGEST:
+        return unquote(text)
+    return int(text) if name in WHOLE else float(text)
+
+
+def _state(text: str) -> str:
+    return text if text in STATES else CLOSED
+
+
+def _number(name: str, text: str) -> Any:
+    kind = int if name in WHOLE else float
+    try:
+        value = float(text) if _PLAIN_DECIMAL.fullmatch(text) else 0.0
+    except ValueError:
+        return kind(0)
+    if value > LARGEST[name] or (name in WHOLE and not value.is_integer()):
+        return kind(0)
+    return kind(value)
+
+
+def _to_str(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode(errors="replace")

@@ -1,0 +1,89 @@
+"""What a Redis error means: which of the library's errors it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import exceptions
+
+from cbstore_sql.errors import StoreError, StoreUnavailableError
+
+# redis-py takes the code off the text where it has a class for it; errors from inside a script keep it in the text.
+_CODES: dict[type[Exception], str] = {
+    exceptions.ReadOnlyError: "READONLY",
+    exceptions.BusyLoadingError: "LOADING",
+    exceptions.OutOfMemoryError: "OOM",
+    exceptions.NoPermissionError: "NOPERM",
+    exceptions.TryAgainError: "TRYAGAIN",
+    exceptions.MasterDownError: "MASTERDOWN",
+    exceptions.ClusterDownError: "CLUSTERDOWN",
+}
+
+# Refused as a whole for now: the server is in no state to take the write, and nothing was written.
+_NOT_NOW = "READONLY|LOADING|OOM|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN"
+
+_CODE = re.compile(rf"\b({_NOT_NOW}|NOPERM|WRONGTYPE)\b")
+
+_NO_SCRIPTING = re.compile(r"lupa|unknown (redis )?command\b(?=.*eval)|unknown command\W+script", re.DOTALL)
+
+_REASONS = {
+    "NOPERM": "the Redis user may not use a command or key that the store needs (NOPERM)",
+    "WRONGTYPE": "the breaker's key holds something that is no hash (WRONGTYPE)",
+}
+
+
+def is_scripting_unavailable(error: Exception) -> bool:
+    """Whether a server or client without Lua refused a script; every other refusal is an error."""
+    return _NO_SCRIPTING.search(str(error).lower()) is not None
+
+
+@contextmanager
+def translated(client: Any) -> Iterator[None]:
+    """Turn what redis-py raises into the library's errors, with redis-py's as their cause.
+
+    Args:
+        client: Who raised it. Only of a client that sends each command once can be known that one had no effect.
+    """
+    try:
+        yield
+    except (exceptions.RedisError, exceptions.RedisClusterException) as error:
+        raise _translate(error, False if _sends_once(client) else None) from error
+
+
+def _translate(error: Exception, not_applied: bool | None) -> StoreError:
+    code = _code(error)
+    if code in _REASONS:
+        return StoreError(_REASONS[code])
+    if code:
+        return StoreUnavailableError(f"the Redis server takes no such command now ({code})", applied=not_applied)
+    if isinstance(error, exceptions.MaxConnectionsError):
+        return StoreUnavailableError("no connection to Redis became free in the pool", applied=False)
+    if isinstance(error, _UNREACHABLE):
+        applied = not_applied if _is_before_sending(error) else None
+        return StoreUnavailableError(
+            f"the Redis server cannot be reached or does not answer ({type(error).__name__})", applied=applied
+        )
+    return StoreError(f"the Redis server refused the command ({type(error).__name__})")
+
+
+_UNREACHABLE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.RedisClusterException)
+
+
+def _code(error: Exception) -> str:
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
+    found = _CODE.search(str(error)) if isinstance(error, exceptions.ResponseError) else None
+    return found[1] if found else ""
+
+
+def _is_before_sending(error: Exception) -> bool:
+    return isinstance(error, exceptions.AuthenticationError) or "connecting to" in str(error)
+
+
+def _sends_once(client: Any) -> bool:
+    retry: Any = getattr(client, "get_retry", lambda: None)()
+    return hasattr(retry, "get_retries") and bool(retry.get_retries() == 0)

@@ -1,0 +1,21 @@
+local function record_success(row, given)
+    local probing = row.state == HALF_OPEN
+    local closes = probing and row.success_count + 1 >= given.success_threshold
+    local dirty = row.state == CLOSED and (row.failure_count > 0 or row.probe_until > 0)
+    local expected = given.expected == ANY_STATE or row.state == given.expected
+    local admitted = given.generation == UNFENCED or permitted(row, given)
+    return {
+        where = admitted and expected and (probing or dirty),
+        values = {
+            state = when(closes, CLOSED, row.state),
+            generation = when(probing, row.generation + 1, row.generation),
+            failure_count = when(closes, 0, when(probing, row.failure_count, 0)),
+            success_count = when(closes, 0, when(probing, row.success_count + 1, 0)),
+            open_seconds = when(closes, 0, row.open_seconds),
+            probe_token = "",
+            probe_until = 0,
+        },
+    }
+end
+
+return apply(record_success, {"now", "generation", "token", "success_threshold", "expected"})

@@ -1,0 +1,8 @@
+local function renew_probe(row, given)
+    return {
+        where = row.state == HALF_OPEN and permitted(row, given),
+        values = {probe_until = larger(row.probe_until, given.now + given.lease)},
+    }
+end
+
+return apply(renew_probe, {"now", "lease", "generation", "token"})

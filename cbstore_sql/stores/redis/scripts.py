@@ -1,0 +1,57 @@
+"""The Lua scripts: one file an operation, put together with what all of them share.
+
+Each operation's file mirrors its rule in ``rules.py``, name by name; a test translates the rules and compares.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from cbstore_sql import rules
+from cbstore_sql.model import STATES
+from cbstore_sql.stores.redis import codec
+
+READ = "read"
+
+_CONSTANTS = {
+    "CLOSED": rules.CLOSED,
+    "OPEN": rules.OPEN,
+    "HALF_OPEN": rules.HALF_OPEN,
+    "UNFENCED": rules.UNFENCED,
+    "ANY_STATE": rules.ANY_STATE,
+    "KEEP": rules.KEEP,
+    "FOREIGN_TOKEN": codec.FOREIGN_TOKEN,
+    "NO_KNOWN_END": codec.NO_KNOWN_END,
+    "GRACE": codec.GRACE,
+    "COLUMNS": codec.COLUMNS,
+    "STATES": dict.fromkeys(STATES, True),
+    "WHOLE": dict.fromkeys(codec.WHOLE, True),
+    "LARGEST": codec.LARGEST,
+}
+
+
+@cache
+def script(operation: str) -> str:
+    """Return the whole Lua text of an operation.
+
+    Args:
+        operation: `READ` or a key of `rules.OPERATIONS`.
+    """
+    constants = "\n".join(f"local {name} = {_literal(value)}" for name, value in _CONSTANTS.items())
+    return "\n".join([constants, *(source(name) for name in ("_hash", "_rules", operation))])
+
+
+def source(name: str) -> str:
+    """Return one Lua file of this package as it stands."""
+    return files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "{" + ", ".join(_literal(item) for item in value) + "}"
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "true" if value is True else repr(value)
