@@ -26,7 +26,8 @@ def register(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the subcommand."""
-    from cbstore_sql.migration import Target, downgrade, migrate, migration_sql
+    from cbstore_sql.migration import downgrade, migrate, migration_sql
+    from cbstore_sql.migration_env import Target
 
     target = Target.from_environment(arguments.url, arguments.schema)
     down = arguments.downgrade is not None
@@ -37,5 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     move = downgrade if down else migrate
     move(target.place, revision=revision, **names)
-    say(f"{target.table_name} is at revision {revision}")
+    say(f"{target.table_name}: migrated to {revision}")
     return 0
