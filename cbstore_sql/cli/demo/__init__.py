@@ -1,0 +1,52 @@
+"""``cbstore demo``: processes share one breaker while the service they call fails and recovers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from cbstore_sql.cli import Subparsers
+
+NumberT = TypeVar("NumberT", int, float)
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    add = subparsers.add_parser(
+        "demo", help="watch processes share one breaker while the service they call fails and recovers"
+    ).add_argument
+    add("--workers", type=_between(int, 1, 50), default=6, help="worker processes, 1 to 50 (default: 6)")
+    add("--seconds", type=_between(float, 3, 120), default=12.0, help="about how long it runs (default: 12)")
+    add("--url", help="postgresql://… or sqlite:///file (default: a SQLite file that is deleted at the end)")
+    add("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
+    add("--plain", action="store_true", help="write lines of text, as without a terminal")
+    add(
+        "--patience",
+        type=_between(float, 0, 60),
+        default=3.0,
+        help="seconds a step may come later than expected before its check fails (default: 3)",
+    )
+    subparsers.choices["demo"].set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the subcommand.
+
+    Returns:
+        0 when every check was passed, 1 when not, 128 + the signal's number when one ended it.
+    """
+    from cbstore_sql.cli.demo.performance import perform
+
+    return perform(arguments)
+
+
+def _between(kind: Callable[[str], NumberT], low: NumberT, high: NumberT) -> Callable[[str], NumberT]:
+    def number(text: str) -> NumberT:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low} to {high}")
+        return value
+
+    return number

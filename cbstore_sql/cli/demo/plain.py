@@ -1,0 +1,44 @@
+"""The run as plain lines, for pipes, logs and terminals that can no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from cbstore_sql.cli.demo.board import Board
+from cbstore_sql.cli.demo.words import breaker_words, change_words, count_words
+
+_PERIOD = 2.0
+
+
+class PlainView:
+    """Writes a line for each change, and one every two seconds.
+
+    Args:
+        write: Takes one line.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._changes = 0
+        self._healths = 0
+        self._next = 0.0
+
+    def show(self, board: Board) -> None:
+        """Write what is new."""
+        if not board.began:
+            return
+        for health in board.health[self._healths :]:
+            word = "recovers" if health.healthy else "begins to fail"
+            self._write(f"{health.at - board.began:6.2f} s  the service {word}")
+        self._healths = len(board.health)
+        for change in board.changes[self._changes :]:
+            self._write(change_words(change, board.began))
+        self._changes = len(board.changes)
+        if monotonic() >= self._next:
+            self._next = monotonic() + _PERIOD
+            self._write(self._line(board))
+
+    def _line(self, board: Board) -> str:
+        state = f"{board.snapshot.state}, {breaker_words(board.snapshot)}" if board.snapshot else ""
+        return f"{monotonic() - board.began:6.2f} s  {state}; {count_words(board)}"

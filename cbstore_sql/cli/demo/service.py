@@ -1,0 +1,126 @@
+"""The service the workers call: a small HTTP server that fails when told to, and measures what reaches it."""
+
+from __future__ import annotations
+
+import os
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cbstore_sql.cli.demo.pace import FAILS_IN, SERVED_IN
+from cbstore_sql.cli.demo.records import Health, Logbook, Message, Ready, Tally, Visit
+
+WORKER_HEADER = "X-Worker"
+PROBE_HEADER = "X-Probe"
+ASKED_HEADER = "X-Asked"
+
+_TALLY_PERIOD = 0.2
+
+
+class Desk:
+    """Notes every call, and how many are being served at one time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._visits: list[Visit] = []
+        self._present = 0
+        self._probes = 0
+        self._most_probes = 0
+        self.healthy = True
+
+    @contextmanager
+    def visit(self, worker: int, probe: bool, asked: float) -> Iterator[tuple[int, bool]]:
+        """Note one call while it is being served; gives its number and whether it is to be served well."""
+        with self._lock:
+            served = self.healthy
+            self._visits.append(Visit(worker, probe, asked, time.monotonic(), served))
+            number = len(self._visits)
+            self._present += 1
+            self._probes += probe
+            self._most_probes = max(self._most_probes, self._probes)
+        try:
+            yield number, served
+        finally:
+            with self._lock:
+                self._present -= 1
+                self._probes -= probe
+
+    def tally(self) -> Tally:
+        """Sum up what was noted so far."""
+        with self._lock:
+            failed = sum(not visit.served for visit in self._visits)
+            return Tally(len(self._visits), failed, self._present)
+
+    def logbook(self) -> Logbook:
+        """Hand over everything."""
+        with self._lock:
+            return Logbook(tuple(self._visits), self._most_probes)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.desk = desk
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a worker that was stopped in the middle of a call is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        worker, asked = int(self.headers[WORKER_HEADER]), float(self.headers[ASKED_HEADER])
+        with self.server.desk.visit(worker, PROBE_HEADER in self.headers, asked) as (number, served):
+            time.sleep(SERVED_IN if served else FAILS_IN)
+        if served:
+            self._answer(200)
+        elif number % 2:
+            self._answer(503)
+        # Else the connection is closed without an answer: the other way in which services fail.
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the terminal belongs to the view."""
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def serve(pipe: Connection[Message, bool | None]) -> None:
+    """Be the service, until told to stop or until the other end of the pipe is gone.
+
+    Args:
+        pipe: Brings ``True`` (be healthy), ``False`` (fail) or ``None`` (stop); takes what was measured.
+    """
+    desk = Desk()
+    with _Server(desk) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            pipe.send(Ready(os.getpid(), port=server.server_address[1]))
+            _obey(pipe, desk)
+        except (EOFError, ConnectionError):
+            pass
+        server.shutdown()
+
+
+def _obey(pipe: Connection[Message, bool | None], desk: Desk) -> None:
+    while True:
+        if not pipe.poll(_TALLY_PERIOD):
+            pipe.send(desk.tally())
+            continue
+        order = pipe.recv()
+        if order is None:
+            pipe.send(desk.logbook())
+            return
+        desk.healthy = order
+        pipe.send(Health(order, time.monotonic()))
