@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cbstore_sql.breaker import CircuitBreaker
 from cbstore_sql.errors import (
     CircuitBreakerError,
     CircuitBreakerOpenError,
@@ -28,11 +29,15 @@ from cbstore_sql.store import Store
 from cbstore_sql.stores.memory import InMemoryStore
 
 if TYPE_CHECKING:
+    from cbstore_sql.async_breaker import AsyncCircuitBreaker
+    from cbstore_sql.async_store import AsyncStore
     from cbstore_sql.migration import migrate
     from cbstore_sql.stores.redis import RedisStore
     from cbstore_sql.stores.sql import SqlStore
 
 _LAZY = {
+    "AsyncCircuitBreaker": "cbstore_sql.async_breaker",
+    "AsyncStore": "cbstore_sql.async_store",
     "RedisStore": "cbstore_sql.stores.redis",
     "SqlStore": "cbstore_sql.stores.sql",
     "migrate": "cbstore_sql.migration",
@@ -41,7 +46,10 @@ _LAZY = {
 __all__ = [
     "DEFAULT_CIRCUIT_BREAKER_STATE",
     "DEFAULT_POLICY",
+    "AsyncCircuitBreaker",
+    "AsyncStore",
     "BreakerPolicy",
+    "CircuitBreaker",
     "CircuitBreakerError",
     "CircuitBreakerOpenError",
     "CircuitBreakerStore",

@@ -1,0 +1,288 @@
+"""The circuit breaker for synchronous callers."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
+from cbstore_sql.events import Listener
+from cbstore_sql.functions import refuse_awaitable_result, refuse_coroutine, refuse_generator
+from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps, Verdict
+from cbstore_sql.model import Permit, Snapshot, State, Transition
+from cbstore_sql.outage import OutagePolicy
+from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Fallback = Callable[[CircuitBreakerOpenError], Any]
+
+
+class CircuitBreaker:
+    """Guards calls; one object serves any number of breaker names, threads and, over a shared store, processes.
+
+    A call is admitted, made, and its outcome reported. While the circuit is open, calls are refused; when its time
+    has elapsed one caller of the whole fleet is let through as the probe, and its lease is renewed for as long as
+    the call runs. An exception that counts is a failure, a return is a success; an outcome that says nothing about
+    the dependency gives a probe back and leaves everything else alone.
+
+    What the dependency answered or raised reaches the caller, whatever becomes of the report.
+
+    Args:
+        store: Where the breakers are kept.
+        policy: Thresholds and times, for every name that ``policies`` does not know.
+        policies: Policies by breaker name.
+        record_on: Exceptions that count as failures.
+        ignore: Exceptions that say nothing about the dependency although ``record_on`` names them.
+        is_failure: Asked about the exceptions those two let through; ``False`` means it says nothing.
+        is_failed_result: Asked about what a call returned; ``True`` makes it a failure.
+        fallback: Called with the refusal in place of a refused call, and returned from; ``None`` raises it.
+        reopen_on_no_verdict: What becomes of a probe that ends without a verdict (cancelled, interrupted, ignored):
+            ``False`` frees its slot for the next caller, ``True`` opens the circuit again.
+        on_store_outage: What to do with calls while the store does not answer: ``"allow"`` them, ``"block"`` them,
+            or ``"raise"`` the store's error.
+        listeners: Called with every event; see `cbstore_sql.events`.
+
+    Raises:
+        ConfigurationError: ``on_store_outage`` is none of the three.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policy: BreakerPolicy = DEFAULT_POLICY,
+        *,
+        policies: Mapping[str, BreakerPolicy] | None = None,
+        record_on: tuple[type[BaseException], ...] = (Exception,),
+        ignore: tuple[type[BaseException], ...] = (),
+        is_failure: Callable[[BaseException], bool] | None = None,
+        is_failed_result: Callable[[Any], bool] | None = None,
+        fallback: Fallback | None = None,
+        reopen_on_no_verdict: bool = False,
+        on_store_outage: OutagePolicy = "allow",
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        self.store = store
+        self.gate = Gate(
+            policy,
+            policies=policies,
+            outcomes=Outcomes(record_on, ignore, is_failure, is_failed_result),
+            reopen_on_no_verdict=reopen_on_no_verdict,
+            on_store_outage=on_store_outage,
+            listeners=listeners,
+        )
+        self._fallback = fallback
+
+    def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """Decorate a function so that each of its calls is guarded.
+
+        Args:
+            name: The breaker's name; functions that share it share the breaker.
+            fallback: In place of the breaker's own.
+
+        Raises:
+            TypeError: On decoration: a generator function or a coroutine function.
+        """
+
+        def decorate(function: Callable[P, T]) -> Callable[P, T]:
+            refuse_generator(function)
+            refuse_coroutine(function)
+
+            @functools.wraps(function)
+            def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+                return self._call(name, fallback or self._fallback, function, *args, **kwargs)
+
+            return guarded
+
+        return decorate
+
+    def call(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make one guarded call.
+
+        Returns:
+            What the function returned, or what the fallback did.
+
+        Raises:
+            CircuitBreakerOpenError: The call was refused and there is no fallback.
+            TypeError: The function is a generator function or a coroutine function.
+        """
+        refuse_generator(function)
+        refuse_coroutine(function)
+        return self._call(name, self._fallback, function, *args, **kwargs)
+
+    def guard(self, name: str) -> Guard:
+        """Guard a block: ``with breaker.guard("billing"): …``. It gives the permit; leaving it settles.
+
+        Raises:
+            CircuitBreakerOpenError: On entering: the block was refused.
+        """
+        return Guard(self, name)
+
+    def admit(self, name: str) -> Permit:
+        """Ask for admission by hand; settle with `success`, `failure` or `release`.
+
+        Nothing renews the lease of a probe admitted by hand but `renew`.
+
+        Raises:
+            CircuitBreakerOpenError: The call was refused.
+        """
+        return self._drive(self.gate.admit(name))
+
+    def success(self, permit: Permit) -> None:
+        """Settle an admitted call: the dependency answered. A late or repeated report has no effect."""
+        self.settle(permit, Verdict.SUCCESS)
+
+    def failure(self, permit: Permit, error: BaseException | None = None) -> None:
+        """Settle an admitted call: it failed. A late or repeated report has no effect.
+
+        Args:
+            permit: What `admit` gave.
+            error: What it failed with; an exception that does not count ends the call without a verdict.
+                ``None`` counts.
+        """
+        self.settle(permit, Verdict.FAILURE if error is None else self.gate.outcomes.of_exception(error))
+
+    def release(self, permit: Permit) -> None:
+        """Settle an admitted call without a verdict: a probe's slot is free for the next caller."""
+        self.settle(permit, Verdict.NONE)
+
+    def settle(self, permit: Permit, verdict: Verdict) -> None:
+        """Settle an admitted call with a verdict. A late or repeated report has no effect."""
+        self._drive(self.gate.settle(permit, verdict))
+
+    def renew(self, permit: Permit) -> bool:
+        """Extend the lease of a probe admitted by hand to a full ``probe_lease`` from now.
+
+        Returns:
+            Whether the probe is still the caller's; ``True`` too where the store does not answer.
+
+        Raises:
+            InvalidStateError: The permit never owned a probe.
+        """
+        return self._drive(self.gate.renew(permit))
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return the breaker as the store has it.
+
+        Raises:
+            StoreError: See `Store`.
+        """
+        return self.store.read(name)
+
+    def state(self, name: str) -> State:
+        """Return the breaker's state as the store has it.
+
+        Raises:
+            StoreError: See `Store`.
+        """
+        return self.snapshot(name).state
+
+    def force_open(self, name: str, seconds: float) -> Transition:
+        """Open the circuit for at least some seconds; see `Store.force_open`.
+
+        Raises:
+            StoreError: See `Store`.
+        """
+        return self._drive(self.gate.force_open(name, seconds))
+
+    def reset(self, name: str) -> Transition:
+        """Close and clean the circuit; see `Store.reset`.
+
+        Raises:
+            StoreError: See `Store`.
+        """
+        return self._drive(self.gate.reset(name))
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call ``listener`` with every event from now on."""
+        self.gate.add_listener(listener)
+
+    def _call(
+        self, name: str, fallback: Fallback | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            permit = self.admit(name)
+        except CircuitBreakerOpenError as refused:
+            if fallback is None:
+                raise
+            answer: T = fallback(refused)
+            return answer
+        with _Settling(self, permit) as settling:
+            result = function(*args, **kwargs)
+            refuse_awaitable_result(function, result)
+            settling.verdict = self.gate.outcomes.of_result(result)
+        return result
+
+    def _drive(self, steps: Steps[T]) -> T:
+        """Carry out what the steps ask of the store, one after the other."""
+        try:
+            ask = next(steps)
+            while True:
+                try:
+                    answer = getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
+                except StoreError as error:
+                    ask = steps.throw(error)
+                else:
+                    ask = steps.send(answer)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+
+
+class _Settling:
+    """From an admission to the report of its outcome; keeps a probe's lease in between."""
+
+    def __init__(self, breaker: CircuitBreaker, permit: Permit) -> None:
+        self._breaker = breaker
+        self.permit = permit
+        self.verdict = Verdict.SUCCESS
+
+    def __enter__(self) -> _Settling:
+        self._keeper = keep_lease(self._breaker, self.permit) if self.permit.is_probe else None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._keeper is not None:
+            self._keeper.set()
+        gate = self._breaker.gate
+        verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
+        try:
+            self._breaker.settle(self.permit, verdict)
+        except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome
+            gate.report_failed(failed)
+
+
+class Guard:
+    """One guarded block, made by `CircuitBreaker.guard`; it can be entered again when it has been left."""
+
+    def __init__(self, breaker: CircuitBreaker, name: str) -> None:
+        self._breaker = breaker
+        self._name = name
+
+    def __enter__(self) -> Permit:
+        self._settling = _Settling(self._breaker, self._breaker.admit(self._name)).__enter__()
+        return self._settling.permit
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._settling.__exit__(kind, error, tb)
+
+
+def keep_lease(breaker: CircuitBreaker, permit: Permit) -> threading.Event:
+    """Renew a probe's lease in a thread of its own until the returned event is set or the lease is lost."""
+    done = threading.Event()
+    period = breaker.gate.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
+
+    def keep() -> None:
+        try:
+            while not done.wait(period) and breaker.renew(permit):
+                pass
+        except Exception as failed:  # noqa: BLE001 - a thread of ours has nobody to raise to
+            breaker.gate.report_failed(failed)
+
+    threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()
+    return done

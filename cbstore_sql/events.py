@@ -1,0 +1,141 @@
+"""What a breaker tells its listeners.
+
+A listener is any callable that takes one event. It is called after the operation, outside every lock, in the thread
+or event loop of the call that caused it; what it raises is logged and goes no further. Each event describes what
+this process saw or did: of a fleet, exactly one process hears of each change of state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cbstore_sql.model import Permit, Snapshot, State, Transition
+
+log = logging.getLogger("cbstore_sql")
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerEvent:
+    """Base of all events.
+
+    Attributes:
+        name: The breaker's name.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged(BreakerEvent):
+    """This process's operation changed the state.
+
+    Attributes:
+        previous_state: The state the same atomic step found.
+        snapshot: The breaker after it.
+    """
+
+    previous_state: State
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(StateChanged):
+    """Closed or half_open became open."""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfOpened(StateChanged):
+    """Open became half_open: a probe is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(StateChanged):
+    """Half_open or open became closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(BreakerEvent):
+    """A call was refused.
+
+    Attributes:
+        state: Open, or half_open while another caller holds the probe.
+        retry_after: Seconds until a call may be admitted; 0.0 means now.
+    """
+
+    state: State
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeClaimed(BreakerEvent):
+    """This process owns the probe now.
+
+    Attributes:
+        permit: The owner's.
+        took_over: Whether the claim found the circuit half_open already: its slot free, or the lease run out.
+    """
+
+    permit: Permit
+    took_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLost(BreakerEvent):
+    """This process tried to claim the probe and another caller won it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeExpired(BreakerEvent):
+    """This process owned the probe and settled or renewed it too late: it had no effect.
+
+    Attributes:
+        permit: The late owner's.
+    """
+
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDegraded(BreakerEvent):
+    """The store stopped answering; calls go on by the outage policy.
+
+    Attributes:
+        error: The class name of what it raised; its text may hold secrets.
+    """
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecovered(BreakerEvent):
+    """The store answers again."""
+
+
+Listener = Callable[[BreakerEvent], object]
+"""What is called with each event."""
+
+_CHANGES: dict[State, type[StateChanged]] = {
+    State.OPEN: Opened,
+    State.HALF_OPEN: HalfOpened,
+    State.CLOSED: Closed,
+}
+
+
+def change_of(transition: Transition) -> StateChanged | None:
+    """Return the event of a transition that changed the state, or ``None`` for one that did not."""
+    if not transition.changed:
+        return None
+    snapshot = transition.snapshot
+    return _CHANGES[snapshot.state](snapshot.name, transition.previous_state, snapshot)
+
+
+def tell(listeners: Iterable[Listener], event: BreakerEvent) -> None:
+    """Call every listener with an event; what one raises reaches neither the others nor the caller."""
+    for listener in listeners:
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001 - whatever a listener raises, the guarded call goes on
+            # Its text may hold what the application would not log.
+            log.error("a listener failed on %s with %s", type(event).__name__, type(error).__name__)

@@ -1,0 +1,58 @@
+"""Which functions a breaker can guard: those whose call is the whole of their work."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import Any
+
+
+def refuse_generator(function: Any) -> None:
+    """Raise for a function whose call returns before any of its work is done.
+
+    Raises:
+        TypeError: It is a generator function, synchronous or asynchronous.
+    """
+    if inspect.isgeneratorfunction(_callable(function)) or inspect.isasyncgenfunction(_callable(function)):
+        raise TypeError(
+            f"{_name(function)} is a generator function: its call ends before its work begins. "
+            "Admit by hand, settle when the stream ends: permit = breaker.admit(name); breaker.success(permit)"
+        )
+
+
+def refuse_coroutine(function: Any) -> None:
+    """Raise for a coroutine function, which a synchronous breaker cannot await.
+
+    Raises:
+        TypeError: It is one.
+    """
+    if is_coroutine_function(function):
+        raise TypeError(f"{_name(function)} is a coroutine function: guard it with AsyncCircuitBreaker")
+
+
+def refuse_awaitable_result(function: Any, result: Any) -> None:
+    """Raise when a call returned something that still has its work to do.
+
+    Raises:
+        TypeError: It did; a coroutine is closed first, so that it does not warn of never having been awaited.
+    """
+    if inspect.iscoroutine(result):
+        result.close()
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"{_name(function)} returned a {type(result).__name__}, whose outcome is not known yet")
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling it makes a coroutine: a function, a partial of one, or an object whose call is one."""
+    return inspect.iscoroutinefunction(_callable(function))
+
+
+def _callable(function: Any) -> Any:
+    while isinstance(function, partial):
+        function = function.func
+    plain = inspect.isroutine(function) or inspect.isclass(function)
+    return function if plain else getattr(function, "__call__", function)  # noqa: B004 - its call is what is asked for
+
+
+def _name(function: Any) -> str:
+    return str(getattr(_callable(function), "__qualname__", repr(function)))

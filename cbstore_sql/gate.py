@@ -1,0 +1,230 @@
+"""What a guarded call asks of the store, and what it makes of the answers: without any I/O.
+
+Each step of a call (admit, settle, renew) is a generator: it yields what it wants to `Ask` of the store, is sent the
+answer or thrown the store's error, and returns its result. The synchronous and the asynchronous breaker drive the
+same generators, one calling the store, the other awaiting it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+from cbstore_sql.commands import check_name
+from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
+from cbstore_sql.events import BreakerEvent, Listener, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of, tell
+from cbstore_sql.model import Permit, Snapshot, State, Transition, new_token
+from cbstore_sql.outage import Outage, OutagePolicy
+from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+
+T = TypeVar("T")
+
+log = logging.getLogger("cbstore_sql")
+
+# A claim is lost to somebody, so after a few the circuit has been open or half_open all the while.
+_CLAIM_ATTEMPTS = 3
+
+RENEWALS_PER_LEASE = 3
+"""How often within one lease its owner renews it: it outlives a renewal or two that fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One operation that a step asks of the store: the method's name and its arguments."""
+
+    operation: str
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+Steps = Generator[Ask, Any, T]
+
+
+class Verdict(Enum):
+    """What the outcome of a call says about the dependency."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Which outcomes count.
+
+    Args:
+        record_on: Exceptions that count as failures.
+        ignore: Exceptions that say nothing about the dependency although ``record_on`` names them.
+        is_failure: Asked about an exception the two let through; ``False`` means it says nothing. ``None`` lets
+            all of them count.
+        is_failed_result: Asked about what a call returned; ``True`` makes it a failure. ``None`` means that
+            returning is a success.
+    """
+
+    record_on: tuple[type[BaseException], ...] = (Exception,)
+    ignore: tuple[type[BaseException], ...] = ()
+    is_failure: Callable[[BaseException], bool] | None = None
+    is_failed_result: Callable[[Any], bool] | None = None
+
+    def of_exception(self, error: BaseException) -> Verdict:
+        """Judge an exception; one that is no `Exception` (cancelled, interrupted) never counts."""
+        counts = (
+            isinstance(error, Exception) and isinstance(error, self.record_on) and not isinstance(error, self.ignore)
+        )
+        if not counts or not _asked(self.is_failure, error, default=True):
+            return Verdict.NONE
+        return Verdict.FAILURE
+
+    def of_result(self, result: Any) -> Verdict:
+        """Judge what a call returned."""
+        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else Verdict.SUCCESS
+
+
+def _asked(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
+    """Ask the application about an outcome; a predicate that fails must not replace the outcome."""
+    try:
+        return default if predicate is None else predicate(outcome)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, the call has its outcome already
+        log.error("the predicate %r failed with %s", predicate, type(error).__name__)
+        return default
+
+
+class Gate:
+    """The part of a breaker that both kinds share.
+
+    Args:
+        policy: For every name that ``policies`` does not know.
+        policies: By breaker name.
+        outcomes: What counts.
+        reopen_on_no_verdict: What becomes of a probe that ends without a verdict: ``False`` frees its slot for
+            the next caller, ``True`` opens the circuit again.
+        on_store_outage: See `Outage`.
+        listeners: Called with every event.
+    """
+
+    def __init__(
+        self,
+        policy: BreakerPolicy = DEFAULT_POLICY,
+        *,
+        policies: Mapping[str, BreakerPolicy] | None = None,
+        outcomes: Outcomes | None = None,
+        reopen_on_no_verdict: bool = False,
+        on_store_outage: OutagePolicy = "allow",
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        self.policy = policy
+        self.policies = dict(policies or {})
+        self.outcomes = outcomes or Outcomes()
+        self._reopen = reopen_on_no_verdict
+        self._listeners = list(listeners)
+        self._outage = Outage(on_store_outage, self.emit)
+
+    def policy_for(self, name: str) -> BreakerPolicy:
+        """Return the policy of one breaker."""
+        return self.policies.get(name, self.policy)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call ``listener`` with every event from now on."""
+        self._listeners.append(listener)
+
+    def emit(self, event: BreakerEvent) -> None:
+        """Tell the listeners."""
+        tell(self._listeners, event)
+
+    def report_failed(self, error: Exception) -> None:
+        """Note that a store raised what no store should, where the call's own outcome must go on."""
+        log.error("an outcome could not be reported: %s", type(error).__name__)
+
+    def admit(self, name: str) -> Steps[Permit]:
+        """Let a call through, as the probe where one is due, or refuse it.
+
+        Raises:
+            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe.
+        """
+        check_name("breaker name", name)
+        try:
+            return (yield from self._admit(name))
+        except StoreError as error:
+            return self._outage.admit(name, error)
+
+    def success(self, permit: Permit) -> Steps[None]:
+        """Report that the dependency answered."""
+        yield from self._settle(Ask("record_success", (permit, self.policy_for(permit.name))), permit)
+
+    def failure(self, permit: Permit) -> Steps[None]:
+        """Report that the dependency failed."""
+        yield from self._settle(Ask("record_failure", (permit, self.policy_for(permit.name))), permit)
+
+    def no_verdict(self, permit: Permit) -> Steps[None]:
+        """Report that the call ended and says nothing about the dependency."""
+        if permit.is_probe and self._reopen:
+            yield from self.failure(permit)
+        elif permit.is_probe:
+            yield from self._settle(Ask("release_probe", (permit,)), permit)
+
+    def settle(self, permit: Permit, verdict: Verdict) -> Steps[None]:
+        """Report a verdict."""
+        report = {Verdict.SUCCESS: self.success, Verdict.FAILURE: self.failure, Verdict.NONE: self.no_verdict}
+        return report[verdict](permit)
+
+    def renew(self, permit: Permit) -> Steps[bool]:
+        """Extend the lease of a probe; return whether it is still the caller's, as far as can be known."""
+        try:
+            transition = yield Ask("renew_probe", (permit, self.policy_for(permit.name)))
+        except StoreError as error:
+            self._outage.begin(permit.name, error)
+            return True
+        if transition is None:
+            self.emit(ProbeExpired(permit.name, permit))
+        return transition is not None
+
+    def force_open(self, name: str, seconds: float) -> Steps[Transition]:
+        """Open a circuit for at least some seconds."""
+        transition: Transition = yield Ask("force_open", (name, seconds))
+        self._tell_change(transition)
+        return transition
+
+    def reset(self, name: str) -> Steps[Transition]:
+        """Close and clean a circuit."""
+        transition: Transition = yield Ask("reset", (name,))
+        self._tell_change(transition)
+        return transition
+
+    def _admit(self, name: str) -> Steps[Permit]:
+        policy = self.policy_for(name)
+        for _ in range(_CLAIM_ATTEMPTS):
+            snapshot: Snapshot = yield Ask("read", (name,))
+            self._outage.end(name)
+            if snapshot.state is State.CLOSED:
+                return snapshot.permit
+            if not snapshot.probe_claimable:
+                break
+            claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": new_token()})
+            if claim is not None:
+                self._tell_change(claim)
+                self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
+                return claim.permit
+            self.emit(ProbeLost(name))
+        self.emit(Rejected(name, snapshot.state, snapshot.retry_after))
+        raise CircuitBreakerOpenError(name=name, state=snapshot.state.value, retry_after=snapshot.retry_after)
+
+    def _settle(self, report: Ask, permit: Permit) -> Steps[None]:
+        if self._outage.admitted(permit):
+            return
+        try:
+            transition: Transition | None = yield report
+        except StoreError as error:
+            self._outage.begin(permit.name, error)
+            return
+        self._outage.end(permit.name)
+        self._tell_change(transition)
+        if transition is None and permit.is_probe:
+            self.emit(ProbeExpired(permit.name, permit))
+
+    def _tell_change(self, transition: Transition | None) -> None:
+        event = None if transition is None else change_of(transition)
+        if event is not None:
+            self.emit(event)
