@@ -10,9 +10,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MASSGEN := .venv/massgen
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: test demo lint format clean help
+.PHONY: test suite demo lint format clean help
 
-test: lint ## Check style and types, then run every test on real servers (PYTEST_ARGS="-k claim")
+test: lint ## Check style and types, then run the suite
+	@$(MAKE) --no-print-directory suite
+
+suite: .venv/dev.stamp ## Run every test on real servers (PYTEST_ARGS="-k claim")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 demo: .venv/demo.stamp ## Watch processes share a breaker (DEMO_ARGS="--url postgresql://...")
