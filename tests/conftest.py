@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from cbstore_sql import migrate
 from tests.servers import choice, clients, wheels
 
 SERVERS = pytest.StashKey[dict[choice.Product, choice.Choice]]()
@@ -56,3 +57,18 @@ def scriptless_redis_url() -> Iterator[str]:
     """The URL of a Redis, always the wheel's, that knows no Lua command."""
     with wheels.redis(scripting=False) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres_url(postgres_url: str) -> str:
+    """The same database, with the breaker table in it."""
+    migrate(postgres_url)
+    return postgres_url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A SQLite file with the breaker table in it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/cbstore.db"
+    migrate(url)
+    return url
