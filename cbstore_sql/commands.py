@@ -6,16 +6,15 @@ Synchronous and asynchronous stores share these functions.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cbstore_sql import rules
-from cbstore_sql.errors import InvalidNameError, InvalidPolicyError, InvalidStateError
+from cbstore_sql.errors import InvalidNameError, InvalidStateError
 from cbstore_sql.model import Permit, State, new_token
-from cbstore_sql.policy import BreakerPolicy, check_seconds
+from cbstore_sql.policy import BreakerPolicy, check_factor, check_seconds, is_number, shown
 
 MAX_NAME_BYTES = 512
 """The longest breaker name or namespace, in bytes of UTF-8."""
@@ -82,10 +81,8 @@ def check_time(label: str, value: float | None) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidStateError(f"{label} must be a finite number of Unix seconds, got {value!r}")
-    if not 0 <= value <= MAX_TIME:
-        raise InvalidStateError(f"{label} must be between 0 and {MAX_TIME:g} Unix seconds, got {value!r}")
+    if not is_number(value, 0, MAX_TIME):
+        raise InvalidStateError(f"{label} must be 0 to {MAX_TIME:g} Unix seconds, got {shown(value)}")
     return float(value)
 
 
@@ -95,9 +92,20 @@ def check_count(label: str, value: int, *, minimum: int = 0) -> int:
     Raises:
         InvalidStateError: It is no whole number between ``minimum`` and `MAX_COUNT`.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= MAX_COUNT:
-        raise InvalidStateError(f"{label} must be a whole number between {minimum} and {MAX_COUNT}, got {value!r}")
+    if isinstance(value, float) or not is_number(value, minimum, MAX_COUNT):
+        raise InvalidStateError(f"{label} must be a whole number from {minimum} to {MAX_COUNT}, got {shown(value)}")
     return value
+
+
+def check_flag(label: str, value: bool) -> int:
+    """Return 1 for ``True`` and 0 for ``False``, or say that it is neither.
+
+    Raises:
+        InvalidStateError: It is no bool.
+    """
+    if not isinstance(value, bool):
+        raise InvalidStateError(f"{label} must be True or False, got {shown(value)}")
+    return int(value)
 
 
 def check_state(label: str, value: str) -> str:
@@ -125,9 +133,7 @@ def record_failure(
     target: str | Permit, policy: BreakerPolicy, failures: int, now: float | None, rand: float | None
 ) -> Command:
     """Make the command of `Store.record_failure`."""
-    roll = random.random() if rand is None else rand
-    if not 0.0 <= roll <= 1.0:
-        raise InvalidPolicyError(f"rand must be between 0 and 1, got {roll!r}")
+    roll = random.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
     name, fence = _fence(target)
     given = {
         "now": check_time("now", now),
@@ -194,7 +200,6 @@ def replace_state(name: str, updates: Mapping[str, Any], lease: float, expected_
         lease: Seconds a probe written as active is held.
         expected_state: The state the breaker must be in, or ``None`` for any.
     """
-    probe = updates.get("half_open_probe_active")
     given = {
         "now": None,
         "lease": lease,
@@ -204,22 +209,24 @@ def replace_state(name: str, updates: Mapping[str, Any], lease: float, expected_
         "failure_count": _kept(updates, "failure_count", check_count),
         "last_failure_time": _kept(updates, "last_failure_time", check_time),
         "open_until": _kept(updates, "open_until", check_time),
-        "probe": rules.KEEP if probe is None else int(bool(probe)),
+        "probe": _kept(updates, "half_open_probe_active", check_flag),
     }
     return Command("replace_state", check_name("breaker name", name), given)
 
 
 def _kept(updates: Mapping[str, Any], field: str, check: Callable[[str, Any], Any]) -> Any:
-    value = updates.get(field)
-    if value is None:
+    if field not in updates:
         return rules.KEEP
-    return check(field, value)
+    if updates[field] is None:
+        raise InvalidStateError(f"{field} must not be None: leave it out to keep it")
+    return check(field, updates[field])
 
 
 def _fence(target: str | Permit) -> tuple[str, dict[str, Any]]:
     if isinstance(target, Permit):
-        fence = {"generation": check_count("permit generation", target.generation), "token": target.token}
-        return check_name("breaker name", target.name), fence
+        generation = check_count("permit generation", target.generation)
+        token = check_name("probe token", target.token, limit=MAX_TOKEN_BYTES)
+        return check_name("breaker name", target.name), {"generation": generation, "token": token}
     return check_name("breaker name", target), {"generation": rules.UNFENCED, "token": ""}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 from cbstore_sql.errors import InvalidPolicyError
 
@@ -12,6 +12,19 @@ MAX_SECONDS = 1e9
 
 MAX_THRESHOLD = 1_000_000_000
 """The largest threshold a store takes."""
+
+_LARGEST_SHOWN = 10**20
+
+
+def is_number(value: Any, low: float, high: float) -> bool:
+    """Whether a value is a number in a range; a bool, NaN and infinity are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def shown(value: object) -> str:
+    """Show a refused value in a message; Python itself refuses to write out a number of thousands of digits."""
+    endless = isinstance(value, int) and abs(value) > _LARGEST_SHOWN
+    return "a number far beyond that" if endless else repr(value)
 
 
 def check_seconds(label: str, value: float, *, minimum: float = 0.0) -> float:
@@ -25,10 +38,8 @@ def check_seconds(label: str, value: float, *, minimum: float = 0.0) -> float:
     Raises:
         InvalidPolicyError: It is no finite number between ``minimum`` and ``MAX_SECONDS``.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidPolicyError(f"{label} must be a finite number of seconds, got {value!r}")
-    if not minimum <= value <= MAX_SECONDS:
-        raise InvalidPolicyError(f"{label} must be between {minimum:g} and {MAX_SECONDS:g} seconds, got {value!r}")
+    if not is_number(value, minimum, MAX_SECONDS):
+        raise InvalidPolicyError(f"{label} must be {minimum:g} to {MAX_SECONDS:g} seconds, got {shown(value)}")
     return float(value)
 
 
@@ -38,14 +49,19 @@ def check_count(label: str, value: int) -> int:
     Raises:
         InvalidPolicyError: It is no whole number between 1 and ``MAX_THRESHOLD``.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_THRESHOLD:
-        raise InvalidPolicyError(f"{label} must be a whole number between 1 and {MAX_THRESHOLD}, got {value!r}")
+    if isinstance(value, float) or not is_number(value, 1, MAX_THRESHOLD):
+        raise InvalidPolicyError(f"{label} must be a whole number from 1 to {MAX_THRESHOLD}, got {shown(value)}")
     return value
 
 
-def _check_factor(label: str, value: float, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise InvalidPolicyError(f"{label} must be a number between {low:g} and {high:g}, got {value!r}")
+def check_factor(label: str, value: float, low: float, high: float) -> float:
+    """Return a number as a float, or say what is wrong with it.
+
+    Raises:
+        InvalidPolicyError: It is no number from ``low`` to ``high``.
+    """
+    if not is_number(value, low, high):
+        raise InvalidPolicyError(f"{label} must be a number from {low:g} to {high:g}, got {shown(value)}")
     return float(value)
 
 
@@ -88,8 +104,8 @@ class BreakerPolicy:
         checked = {
             "recovery_timeout": check_seconds("recovery_timeout", self.recovery_timeout),
             "probe_lease": check_seconds("probe_lease", self.probe_lease, minimum=0.001),
-            "backoff_multiplier": _check_factor("backoff_multiplier", self.backoff_multiplier, 1.0, 1000.0),
-            "recovery_jitter": _check_factor("recovery_jitter", self.recovery_jitter, 0.0, 1.0),
+            "backoff_multiplier": check_factor("backoff_multiplier", self.backoff_multiplier, 1.0, 1000.0),
+            "recovery_jitter": check_factor("recovery_jitter", self.recovery_jitter, 0.0, 1.0),
         }
         if self.max_recovery_timeout is not None:
             checked["max_recovery_timeout"] = check_seconds(
