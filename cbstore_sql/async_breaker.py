@@ -13,8 +13,8 @@ from cbstore_sql.background import carried_through, in_background
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import is_coroutine_function, refuse_generator
-from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps, Verdict
-from cbstore_sql.model import Permit, Snapshot, State, Transition
+from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps
+from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.store import Store
@@ -214,6 +214,7 @@ class _Settling:
 
     async def __aenter__(self) -> _Settling:
         self._keeper = in_background(_keep_lease(self._breaker, self.permit)) if self.permit.is_probe else None
+        self._began = self._breaker.gate.began()
         return self
 
     async def __aexit__(
@@ -223,6 +224,7 @@ class _Settling:
             self._keeper.cancel()
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
+        gate.finished(self.permit.name, verdict, self._began)
         try:
             await self._breaker.settle(self.permit, verdict)
         except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome

@@ -11,8 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import refuse_awaitable_result, refuse_coroutine, refuse_generator
-from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps, Verdict
-from cbstore_sql.model import Permit, Snapshot, State, Transition
+from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps
+from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.store import Store
@@ -244,6 +244,7 @@ class _Settling:
 
     def __enter__(self) -> _Settling:
         self._keeper = keep_lease(self._breaker, self.permit) if self.permit.is_probe else None
+        self._began = self._breaker.gate.began()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -251,6 +252,7 @@ class _Settling:
             self._keeper.set()
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
+        gate.finished(self.permit.name, verdict, self._began)
         try:
             self._breaker.settle(self.permit, verdict)
         except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome

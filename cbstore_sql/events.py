@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cbstore_sql.model import Permit, Snapshot, State, Transition
+from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 
 log = logging.getLogger("cbstore_sql")
 
@@ -66,6 +66,19 @@ class Rejected(BreakerEvent):
 
     state: State
     retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished(BreakerEvent):
+    """A guarded call ended; its outcome is reported next. A call admitted by hand has no such event.
+
+    Attributes:
+        verdict: What its outcome says about the dependency.
+        seconds: How long it took, without the store's part.
+    """
+
+    verdict: Verdict
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

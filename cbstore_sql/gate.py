@@ -8,15 +8,25 @@ same generators, one calling the store, the other awaiting it.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, TypeVar
 
 from cbstore_sql.commands import check_name
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
-from cbstore_sql.events import BreakerEvent, Listener, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of, tell
-from cbstore_sql.model import Permit, Snapshot, State, Transition, new_token
+from cbstore_sql.events import (
+    BreakerEvent,
+    CallFinished,
+    Listener,
+    ProbeClaimed,
+    ProbeExpired,
+    ProbeLost,
+    Rejected,
+    change_of,
+    tell,
+)
+from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.outage import Outage, OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 
@@ -41,14 +51,6 @@ class Ask:
 
 
 Steps = Generator[Ask, Any, T]
-
-
-class Verdict(Enum):
-    """What the outcome of a call says about the dependency."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,15 @@ class Gate:
     def emit(self, event: BreakerEvent) -> None:
         """Tell the listeners."""
         tell(self._listeners, event)
+
+    def began(self) -> float | None:
+        """Return the moment a guarded call begins, seconds by a steady clock; ``None`` while nobody listens."""
+        return time.perf_counter() if self._listeners else None
+
+    def finished(self, name: str, verdict: Verdict, began: float | None) -> None:
+        """Tell the listeners how a guarded call that began at a moment ended."""
+        if began is not None:
+            self.emit(CallFinished(name, verdict, time.perf_counter() - began))
 
     def report_failed(self, error: Exception) -> None:
         """Note that a store raised what no store should, where the call's own outcome must go on."""

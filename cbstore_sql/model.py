@@ -23,6 +23,14 @@ class State(str, Enum):
         return self.value
 
 
+class Verdict(Enum):
+    """What the outcome of a call says about the dependency."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NONE = "none"
+
+
 STATES = tuple(state.value for state in State)
 
 
