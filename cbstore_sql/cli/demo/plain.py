@@ -26,6 +26,9 @@ class PlainView:
 
     def show(self, board: Board) -> None:
         """Write what is new."""
+        if not self._next:
+            self._next = monotonic()
+            self._write(f"{len(board.workers)} worker processes, one circuit breaker in {board.place}; starting")
         if not board.began:
             return
         for health in board.health[self._healths :]:

@@ -1,0 +1,70 @@
+"""The command line in a session of its own, whose processes can all be found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped] # it ships no types
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-c", "import sys; from cbstore_sql.cli import main; sys.exit(main())")
+
+# Only so that a failure does not hang the suite; nothing is expected to take that long.
+GIVE_UP_AFTER = 120.0
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Ours, with temporary files in a folder that can be looked into, and nothing that decides how output looks."""
+    shaping = ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES")
+    kept = {key: value for key, value in os.environ.items() if key not in shaping}
+    return {**kept, "TMPDIR": str(folder), "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
+
+
+@contextlib.contextmanager
+def started(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Start ``cbstore`` as the leader of a session; whatever is left of it at the end is killed."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=environment(folder),
+        cwd=folder,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        with process:
+            yield process
+            process.wait(GIVE_UP_AFTER)
+    finally:
+        for left in alive(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
+
+
+def alive(session: int) -> list[int]:
+    """Find the processes of a session; one that is dead and not yet buried does not count."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == session:
+                found.append(process.pid)
+    return found
+
+
+def everybody_ends(session: int) -> bool:
+    """Wait until no process of a session is left."""
+    deadline = time.monotonic() + GIVE_UP_AFTER
+    while alive(session):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

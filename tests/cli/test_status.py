@@ -1,0 +1,224 @@
+"""``cbstore status`` on a database with breakers in every state."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.text import Text
+
+from cbstore_sql import BreakerPolicy, SqlStore, migrate
+from cbstore_sql.cli import main
+
+# Times so long that a slow machine reads the same words.
+POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=3 * 86400, probe_lease=5 * 86400)
+HOSTILE = ("[red]x[/red]", "a\nb", "\x1b[31mred", "back\\nslash", "\u202egnp", "", "снова")
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "TZ"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/breakers.db"
+    migrate(url)
+    return url
+
+
+def fill(url: str, schema: str = "cbstore") -> None:
+    """One breaker a state, the namespaces and names in an order that is not the table's."""
+    with SqlStore(url, schema=schema, namespace="web") as store:
+        store.record_failure("mail", POLICY)
+        store.force_open("search", 0)
+        store.claim_probe("search", POLICY, token="api-1/77/f00d")
+        store.record_failure("billing", POLICY, failures=2)
+    with SqlStore(url, schema=schema, namespace="batch") as store:
+        store.reset("ledger")
+
+
+def status(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["status", *arguments]) == code
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+def objects(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    breakers: list[dict[str, Any]] = json.loads(status(capsys, "--json", *arguments))
+    return breakers
+
+
+def test_open_breakers_come_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    header, *rows = status(capsys, "--url", url).splitlines()
+    assert header.split() == [
+        "namespace",
+        "name",
+        "state",
+        "failures",
+        "retry",
+        "in",
+        "probe",
+        "last",
+        "failure",
+        "gen",
+    ]
+    assert [row.split()[:3] for row in rows] == [
+        ["web", "billing", "open"],
+        ["web", "search", "half_open"],
+        ["batch", "ledger", "closed"],
+        ["web", "mail", "closed"],
+    ]
+
+
+def test_a_row_tells_who_probes_how_long_and_what_failed_when(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    failed = datetime.fromisoformat(objects(capsys, "--url", url)[0]["last_failure_time"]).astimezone()
+    billing, search, ledger, _ = status(capsys, "--url", url).splitlines()[1:]
+    assert " 3 d " in billing
+    assert "api-1/77, lease 5 d" in search
+    assert "never" in ledger
+    assert f"{failed.isoformat(sep=' ', timespec='seconds')}, " in billing
+    assert " ago " in billing
+
+
+def test_only_one_namespace_is_shown_when_asked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    assert [row["name"] for row in objects(capsys, "--url", url, "--namespace", "batch")] == ["ledger"]
+    assert status(capsys, "--url", url, "--namespace", "nobody") == "no breakers\n"
+
+
+def test_json_has_iso_times_in_utc_and_plain_numbers(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    billing, search, ledger, mail = objects(capsys, "--url", url)
+    failed, until = (datetime.fromisoformat(billing[key]) for key in ("last_failure_time", "open_until"))
+    assert until - failed == timedelta(days=3)
+    assert failed.utcoffset() == until.utcoffset() == timedelta(0)
+    assert timedelta(seconds=billing["retry_after"]) <= timedelta(days=3)
+    assert {**billing, "last_failure_time": 0, "open_until": 0, "as_of": 0, "retry_after": 0} == {
+        "namespace": "web",
+        "name": "billing",
+        "state": "open",
+        "generation": 1,
+        "failure_count": 2,
+        "success_count": 0,
+        "last_failure_time": 0,
+        "open_until": 0,
+        "open_seconds": 259200.0,
+        "retry_after": 0,
+        "probe_token": None,
+        "probe_until": None,
+        "as_of": 0,
+    }
+    assert (search["state"], search["probe_token"]) == ("half_open", "api-1/77/f00d")
+    assert 0 < search["retry_after"] <= 5 * 86400
+    assert (ledger["last_failure_time"], ledger["open_until"], mail["failure_count"]) == (None, None, 1)
+
+
+def test_the_same_breakers_are_read_from_postgresql(
+    url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = f"status_{secrets.token_hex(4)}"
+    migrate(postgres_url, schema=schema)
+    fill(postgres_url, schema)
+    fill(url)
+    keys = ("namespace", "name", "state", "generation", "failure_count", "open_seconds", "probe_token")
+    on_postgresql = objects(capsys, "--url", postgres_url, "--schema", schema)
+    on_sqlite = objects(capsys, "--url", url)
+    assert [[row[key] for key in keys] for row in on_postgresql] == [[row[key] for key in keys] for row in on_sqlite]
+
+
+def test_the_database_and_the_schema_come_from_the_environment(
+    postgres_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = f"status_{secrets.token_hex(4)}"
+    migrate(postgres_url, schema=schema)
+    monkeypatch.setenv("CBSTORE_URL", postgres_url)
+    monkeypatch.setenv("CBSTORE_SCHEMA", schema)
+    assert objects(capsys) == []
+
+
+def test_hostile_names_are_shown_harmless(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with SqlStore(url, namespace="[bold]\n") as store:
+        for name in HOSTILE:
+            store.record_failure(name)
+    output = status(capsys, "--url", url)
+    assert len(output.splitlines()) == 1 + len(HOSTILE)
+    assert output.replace("\n", "").isprintable()
+    for shown in ("[red]x[/red]", r"a\nb", r"\x1b[31mred", r"back\\nslash", r"\u202egnp", "''", "снова", r"[bold]\n"):
+        assert f"{shown} " in output
+    assert {row["name"] for row in objects(capsys, "--url", url)} == set(HOSTILE)
+
+
+def test_times_beyond_the_calendar_are_shown_as_its_end(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with SqlStore(url) as store:
+        store.force_open("x", 60)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE breakers SET open_until = 1e12, last_failure_time = 1e12")
+    connection.close()
+    assert objects(capsys, "--url", url)[0]["open_until"] == "9999-01-01T00:00:00+00:00"
+    assert status(capsys, "--url", url)
+
+
+def test_on_a_terminal_states_are_coloured_and_the_table_fits(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(url)
+    with SqlStore(url) as store:
+        store.reset("long " * 30)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    output = status(capsys, "--url", url)
+    assert "\x1b[1;31mopen" in output
+    assert "\x1b[32mclosed" in output
+    assert max(map(len, Text.from_ansi(output).plain.splitlines())) <= 80
+
+
+def test_an_empty_table_is_one_clear_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(capsys, "--url", url) == "no breakers\n"
+    assert objects(capsys, "--url", url) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_missing_table_names_the_command_to_run(
+    options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "empty.db"
+    file.touch()
+    error = status(capsys, "--url", f"sqlite:///{file}", *options, code=2)
+    assert "run 'cbstore migrate'" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_looking_at_a_file_that_is_not_there_does_not_create_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = status(capsys, "--url", f"sqlite:///{tmp_path}/none.db", code=2)
+    assert "run 'cbstore migrate'" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_out_of_reach_is_one_line_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
+    error = status(capsys, "--url", "postgresql://me:hunter2@127.0.0.1:1/db", code=2)
+    assert len(error.splitlines()) == 1
+    assert "hunter2" not in error
+
+
+def test_without_rich_the_table_names_the_extra_and_json_works(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "cbstore_sql.cli.table", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    error = status(capsys, "--url", url, code=2)
+    assert "cbstore_sql[cli]" in error
+    assert len(error.splitlines()) == 1
+    assert objects(capsys, "--url", url) == []
