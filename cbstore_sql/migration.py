@@ -53,6 +53,7 @@ def migrate(
 
     Raises:
         ConfigurationError: The database, a name or the revision cannot be used.
+        SchemaError: The table is newer than the library.
         StoreConflictError: Another session kept the table locked through every try.
         StoreUnavailableError: The database cannot be reached.
         StoreError: The database refused, for one because the role may not create or change the table.
@@ -78,6 +79,7 @@ def downgrade(
 
     Raises:
         ConfigurationError: See `migrate`, as for the other errors.
+        SchemaError: See `migrate`.
         StoreConflictError: See `migrate`.
         StoreUnavailableError: See `migrate`.
         StoreError: See `migrate`.
@@ -142,7 +144,9 @@ def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilt
 
 
 def _carry_out(do: Callable[..., None], target: Target, revision: str, script: io.StringIO | None = None) -> None:
-    config = Config(output_buffer=script) if script else Config()
+    if not revision:
+        raise ConfigurationError("revision must not be empty")
+    config = Config(output_buffer=script)
     config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
     config.attributes["cbstore"] = target
     with _ALEMBIC, _typed_errors(target):
@@ -163,12 +167,9 @@ def _typed_errors(target: Target) -> Iterator[None]:
         except CommandError as error:
             raise ConfigurationError(f"{target.table_name}: {error}") from error
         except DBAPIError as error:
-            raise _explained(error, target) from error
-
-
-def _explained(error: DBAPIError, target: Target) -> BaseException:
-    if is_locked(error.orig):
-        return StoreConflictError(f"{target.table_name}: another session kept it locked; nothing was changed")
-    if getattr(error.orig, "sqlstate", None) == _DENIED:
-        return StoreError(f"{target.table_name}: the database role may not create or change it; nothing was changed")
-    return error.orig or error
+            cause = error.orig or error
+            if is_locked(cause):
+                raise StoreConflictError(f"{target.table_name}: another session kept it locked") from cause
+            if getattr(cause, "sqlstate", None) == _DENIED:
+                raise StoreError(f"{target.table_name}: the database role may not create or change it") from cause
+            raise cause from None

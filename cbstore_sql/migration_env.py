@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy.engine import URL, Connection, Engine
 
 from cbstore_sql import environment
-from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.errors import ConfigurationError, SchemaError
 from cbstore_sql.stores.sql.engine import check_engine, parse_url
 from cbstore_sql.stores.sql.errors import is_conflict
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE, check_identifier, make_table
@@ -41,7 +41,7 @@ class Target:
         ConfigurationError: The place or a name cannot be used. Nothing has been connected to yet.
     """
 
-    place: str | URL | Engine
+    place: str | URL | Engine = field(repr=False)
     schema: str = DEFAULT_SCHEMA
     version_table: str = VERSION_TABLE
 
@@ -109,7 +109,7 @@ def run(target: Target) -> None:
         except sa.exc.DBAPIError as error:
             if not is_locked(error.orig):
                 raise
-        time.sleep(_PAUSE * attempt)
+        sleep(_PAUSE * attempt)
     return _run_once(engine, target)
 
 
@@ -133,7 +133,14 @@ def _run_once(engine: Engine, target: Target) -> None:
             # `alembic current` only looks.
             if not context.get_context().opts.get("dont_mutate"):
                 _TAKE_TURN[engine.dialect.name](connection, target)
+            _check_age(target)
             context.run_migrations()
+
+
+def _check_age(target: Target) -> None:
+    known = {script.revision for script in context.script.walk_revisions()}
+    if not known.issuperset(context.get_context().get_current_heads()):
+        raise SchemaError(f"{target.table_name} is newer than this cbstore_sql: upgrade the library")
 
 
 def _take_turn_postgresql(connection: Connection, target: Target) -> None:

@@ -1,0 +1,61 @@
+"""What the tests ask of a database, besides the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+_POSTGRESQL = {
+    "columns": """
+        SELECT attname, format_type(atttypid, atttypmod), attnotnull, collname, pg_get_expr(adbin, adrelid)
+        FROM pg_attribute
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+        WHERE attrelid = CAST('{table}' AS regclass) AND attnum > 0 ORDER BY attnum""",
+    "constraints": """
+        SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE conrelid = CAST('{table}' AS regclass) ORDER BY conname""",
+    "indexes": "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = CAST('{table}' AS regclass)",
+    "storage": "SELECT reloptions FROM pg_class WHERE oid = CAST('{table}' AS regclass)",
+}
+_SQLITE = {"all": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = '{table}' ORDER BY name"}
+
+
+@dataclass(frozen=True)
+class Role:
+    """A PostgreSQL role and the URL with which it logs in."""
+
+    name: str
+    password: str
+    url: str
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements, each committed by itself."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def described(url: str, schema: str = "cbstore") -> dict[str, Any]:
+    """Everything the database's catalogue says of the breaker table."""
+    postgresql = url.startswith("postgresql")
+    table = f"{schema}.breakers" if postgresql else "breakers"
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        return {
+            what: [_without_spacing(row) for row in connection.exec_driver_sql(query.format(table=table))]
+            for what, query in (_POSTGRESQL if postgresql else _SQLITE).items()
+        }
+
+
+def table_names(url: str, schema: str = "cbstore") -> set[str]:
+    """The tables of the schema, or of the SQLite file."""
+    inspector = sa.inspect(sa.create_engine(url, poolclass=sa.NullPool))
+    return set(inspector.get_table_names(schema if url.startswith("postgresql") else None))
+
+
+def _without_spacing(row: Any) -> tuple[Any, ...]:
+    return tuple(" ".join(value.split()) if isinstance(value, str) else value for value in row)
