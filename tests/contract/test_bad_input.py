@@ -35,7 +35,7 @@ BAD_TIMES = [-1.0, math.nan, math.inf, -math.inf, 1e300, "1", True]
 BAD_SECONDS = [*BAD_TIMES, None]
 
 
-@pytest.mark.parametrize("name", BAD_NAMES, ids=repr)
+@pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: f"{name!r:.12}")
 def test_a_name_that_not_every_store_can_keep(store: ProtocolStore, name: Any) -> None:
     for operation in OPERATIONS:
         with pytest.raises(InvalidNameError):
@@ -111,7 +111,7 @@ def test_a_permit_that_never_owned_a_probe_is_neither_released_nor_renewed(store
             store.renew_probe(permit)  # type: ignore[arg-type] # the wrong type is the point
 
 
-@pytest.mark.parametrize("token", ["", "x" * 257, "\x00", "\udfff", 5], ids=repr)
+@pytest.mark.parametrize("token", ["", "x" * 257, "\x00", "\udfff", 5], ids=lambda token: f"{token!r:.12}")
 def test_a_probe_token_that_is_none(store: ProtocolStore, token: Any) -> None:
     store.force_open("b", 0.0, now=1.0)
     with pytest.raises(InvalidNameError):

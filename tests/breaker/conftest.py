@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cbstore_sql import InMemoryStore
+from tests.breaker.drivers import AsyncDriver, Clock, SyncDriver
+
+Make = Callable[..., SyncDriver]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> InMemoryStore:
+    return InMemoryStore(clock=clock)
+
+
+@pytest.fixture(params=[SyncDriver, AsyncDriver], ids=["sync", "async"])
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """Make a breaker of either colour."""
+    made: list[SyncDriver] = []
+
+    def make_one(*args: Any, **options: Any) -> SyncDriver:
+        made.append(request.param(*args, **options))
+        return made[-1]
+
+    yield make_one
+    for driver in made:
+        driver.close()
