@@ -38,12 +38,12 @@ FOREIGN_TOKEN = "foreign"  # noqa: S105 # the name of an owner, no secret
 GRACE = 60
 """The least time a key outlives its open time or its lease, seconds."""
 
-# Whole numbers up to 2**53 are exact in a double; a permit's generation must be one the commands take.
+# Whole numbers up to 2**53 are exact in a double. A generation keeps room to grow to the largest a permit may have.
 LARGEST: Mapping[str, float] = {
     field.name: 2**53 if type(field.default) is int else NO_KNOWN_END
     for field in fields(Row)
     if not isinstance(field.default, str)
-} | {"generation": MAX_COUNT}
+} | {"generation": MAX_COUNT // 2}
 
 _PLAIN_DECIMAL = re.compile(r"[0-9][0-9.eE+-]*", re.ASCII)
 

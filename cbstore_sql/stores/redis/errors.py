@@ -27,6 +27,9 @@ _NOT_NOW = "READONLY|LOADING|OOM|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|
 
 _CODE = re.compile(rf"\b({_NOT_NOW}|NOPERM|WRONGTYPE)\b")
 
+# Redis 6 gives no code for what the user may not do inside a script.
+_DENIED_IN_SCRIPT = "The user executing the script can't"
+
 _NO_SCRIPTING = re.compile(r"lupa|unknown (redis )?command\b(?=.*eval)|unknown command\W+script", re.DOTALL)
 
 _REASONS = {
@@ -76,7 +79,11 @@ def _code(error: Exception) -> str:
     for kind, code in _CODES.items():
         if isinstance(error, kind):
             return code
-    found = _CODE.search(str(error)) if isinstance(error, exceptions.ResponseError) else None
+    if not isinstance(error, exceptions.ResponseError):
+        return ""
+    if _DENIED_IN_SCRIPT in str(error):
+        return "NOPERM"
+    found = _CODE.search(str(error))
     return found[1] if found else ""
 
 

@@ -105,7 +105,7 @@ class RedisStore(ProtocolStore):
     def close(self) -> None:
         """Close the client if the store opened it; one that was handed over is left as it is."""
         if self._owned:
-            self._client.close()
+            self._client.connection_pool.disconnect()
 
     def _read(self, name: str, now: float | None) -> Snapshot:
         key = self._key(name)

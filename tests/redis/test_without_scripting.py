@@ -1,0 +1,132 @@
+"""Servers without Lua: found out once, then every operation watches the key, runs the rule here and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from redis.client import Pipeline
+
+from cbstore_sql import BreakerPolicy, RedisStore, StoreConflictError
+from cbstore_sql.stores.redis import watch
+from cbstore_sql.stores.redis.errors import is_scripting_unavailable
+
+THREADS = 8
+EACH = 10
+
+
+@pytest.fixture
+def url(scriptless_redis_url: str) -> str:
+    return scriptless_redis_url
+
+
+def error_replies(client: Any) -> int:
+    count: int = client.info("stats")["total_error_replies"]
+    return count
+
+
+def test_scripting_is_tried_once_a_store(client: Any, prefix: str) -> None:
+    store = RedisStore(client, key_prefix=prefix)
+    before = error_replies(client)
+    store.record_failure("b")
+    store.read("b")
+    store.reset("b")
+    assert error_replies(client) == before + 1
+
+
+def test_every_failure_of_many_threads_is_counted_and_one_sees_the_circuit_open(store: RedisStore) -> None:
+    policy = BreakerPolicy(failure_threshold=THREADS * EACH)
+
+    def fail(_: int) -> list[bool]:
+        reports = [store.record_failure("b", policy) for _ in range(EACH)]
+        return [report is not None and report.changed for report in reports]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        changes = [change for changed in pool.map(fail, range(THREADS)) for change in changed]
+    assert store.read("b").failure_count == THREADS * EACH
+    assert changes.count(True) == 1
+
+
+class Interrupting(redis.Redis):
+    """A client before whose every transaction another one writes to the watched key, `times` times."""
+
+    times = 0
+    interrupt: Callable[[], Any]
+
+    def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Pipeline:
+        client = self
+
+        class Interrupted(Pipeline):
+            def multi(self) -> None:
+                if client.times > 0:
+                    client.times -= 1
+                    client.interrupt()
+                super().multi()
+
+        return Interrupted(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+@pytest.fixture
+def interrupted(client: Any, prefix: str) -> RedisStore:
+    """A store whose writes are preceded by another writer's failure."""
+    other = RedisStore(client, key_prefix=prefix)
+    interrupting = Interrupting(connection_pool=client.connection_pool)
+    interrupting.interrupt = lambda: other.increment_failure("b")
+    return RedisStore(interrupting, key_prefix=prefix)
+
+
+def test_a_write_in_between_is_seen_and_the_rule_runs_anew(interrupted: RedisStore) -> None:
+    interrupted._client.times = 3
+    assert interrupted.increment_failure("b") == 4
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (lambda store: store.increment_failure("b"), "Failed to atomically increment failure count for 'b' after 2"),
+        (lambda store: store.record_failure("b"), "Failed to atomically record_failure for 'b' after 2 retries"),
+        (lambda store: store.force_open("b", 1.0), "Failed to atomically force_open for 'b' after 2 retries"),
+    ],
+)
+def test_writers_that_always_win_end_in_a_conflict_that_names_operation_and_breaker(
+    interrupted: RedisStore, monkeypatch: pytest.MonkeyPatch, operation: Callable[[RedisStore], Any], message: str
+) -> None:
+    monkeypatch.setattr(watch, "RETRIES", 2)
+    interrupted._client.times = 3
+    with pytest.raises(StoreConflictError, match=message) as raised:
+        operation(interrupted)
+    assert isinstance(raised.value, RuntimeError)
+    assert interrupted._client.times == 0
+    assert interrupted.read("b").failure_count == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unknown command `EVALSHA`, with args beginning with: `0a`, `1`, `cb:b`, ",
+        "unknown command 'eval'",
+        "ERR unknown redis command 'EVAL'",
+        "unknown command `SCRIPT`, with args beginning with: `LOAD`, ",
+        "No module named 'lupa'",
+    ],
+)
+def test_a_missing_script_command_means_that_scripting_is_unavailable(text: str) -> None:
+    assert is_scripting_unavailable(redis.ResponseError(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "READONLY You can't write against a read only replica.",
+        "NOPERM this user has no permissions to run the 'evalsha' command or its subcommand",
+        "unknown command `TIME`, with args beginning with: ",
+        "Error running script (call to f_0a): @user_script:1: Unknown Redis command called from Lua script",
+        "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        "NOSCRIPT No matching script. Please use EVAL.",
+    ],
+)
+def test_no_other_refusal_means_that_scripting_is_unavailable(text: str) -> None:
+    assert not is_scripting_unavailable(redis.ResponseError(text))
