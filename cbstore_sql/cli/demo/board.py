@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cbstore_sql.cli.demo.pace import Pace
 from cbstore_sql.cli.demo.records import Attempt, Change, Health, Logbook, Message, Outcome, Ready, Tally
+from cbstore_sql.cli.looks import holder
 from cbstore_sql.model import Snapshot
 
 
@@ -19,6 +20,11 @@ class WorkerLine:
     made: int = 0
     failed: int = 0
     refused: int = 0
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"worker-{self.number}"
 
     def count(self, attempt: Attempt) -> None:
         """Add one attempt."""
@@ -78,6 +84,12 @@ class Board:
     def healthy(self) -> bool:
         """Whether the service answers well."""
         return not self.health or self.health[-1].healthy
+
+    @property
+    def prober(self) -> WorkerLine | None:
+        """The worker who holds the probe."""
+        owner = holder(self.snapshot.probe_token) if self.snapshot else ""
+        return next((line for line in self.workers if owner.endswith(f"/{line.pid}")), None)
 
     @property
     def made(self) -> int:

@@ -13,7 +13,7 @@ from cbstore_sql.cli.demo.board import Board, WorkerLine
 from cbstore_sql.cli.demo.records import Outcome
 from cbstore_sql.cli.demo.timeline import breaker_cells, service_cells
 from cbstore_sql.cli.demo.words import breaker_words, change_words, count_words
-from cbstore_sql.cli.looks import STATE_STYLES, holder
+from cbstore_sql.cli.looks import STATE_STYLES
 
 _OUTCOMES = {
     Outcome.OK: ("●", "green"),
@@ -93,7 +93,7 @@ def _breaker(board: Board) -> Text:
     if snapshot is None:
         return Text("")
     state = snapshot.state.value
-    numbers = f"  failures {snapshot.failure_count}, generation {snapshot.generation}: {breaker_words(snapshot)}"
+    numbers = f"  failures {snapshot.failure_count}, generation {snapshot.generation}: {breaker_words(board)}"
     return _line(_label("breaker"), _padded(state, STATE_STYLES[state]), numbers)
 
 
@@ -103,11 +103,9 @@ def _workers(board: Board, lines: list[WorkerLine]) -> Table:
         table.add_column(header, min_width=20 if header == "last call" else None)
     for header in ("made", "failed", "refused"):
         table.add_column(header, justify="right")
-    probing = holder(board.snapshot.probe_token) if board.snapshot else ""
     for line in lines:
         numbers = (str(number) for number in (line.made, line.failed, line.refused))
-        name = f"worker-{line.number}"
-        table.add_row(name, str(line.pid or ""), _last(line, probing == name), *numbers)
+        table.add_row(line.name, str(line.pid or ""), _last(line, line is board.prober), *numbers)
     if len(lines) < len(board.workers):
         table.caption = f"… and {len(board.workers) - len(lines)} more"
     return table

@@ -43,5 +43,4 @@ class PlainView:
             self._write(self._line(board))
 
     def _line(self, board: Board) -> str:
-        state = f"{board.snapshot.state}, {breaker_words(board.snapshot)}" if board.snapshot else ""
-        return f"{monotonic() - board.began:6.2f} s  {state}; {count_words(board)}"
+        return f"{monotonic() - board.began:6.2f} s  {breaker_words(board)}; {count_words(board)}"

@@ -59,7 +59,7 @@ class Play:
         with self._crew:
             service = self._crew.start("service", serve)
             self._watch(_START_WITHIN, lambda: self.board.port > 0, "the service did not start")
-            workers = [self._crew.start(f"worker-{line.number}", work, self._job(line)) for line in self.board.workers]
+            workers = [self._crew.start(line.name, work, self._job(line)) for line in self.board.workers]
             self._watch(
                 _START_WITHIN, lambda: all(line.pid for line in self.board.workers), "the workers did not start"
             )

@@ -7,7 +7,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from multiprocessing.connection import Connection
 from typing import Any
@@ -103,14 +103,10 @@ def serve(pipe: Connection[Message, bool | None]) -> None:
         pipe: Brings ``True`` (be healthy), ``False`` (fail) or ``None`` (stop); takes what was measured.
     """
     desk = Desk()
-    with _Server(desk) as server:
+    with pipe, _Server(desk) as server, suppress(EOFError, ConnectionError):
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            pipe.send(Ready(os.getpid(), port=server.server_address[1]))
-            _obey(pipe, desk)
-        except (EOFError, ConnectionError):
-            pass
-        server.shutdown()
+        pipe.send(Ready(os.getpid(), port=server.server_address[1]))
+        _obey(pipe, desk)
 
 
 def _obey(pipe: Connection[Message, bool | None], desk: Desk) -> None:

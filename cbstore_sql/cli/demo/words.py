@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from cbstore_sql.cli.demo.board import Board
 from cbstore_sql.cli.demo.records import Change
-from cbstore_sql.cli.looks import holder
-from cbstore_sql.model import Snapshot, State
+from cbstore_sql.model import State
 
 _REASONS = {
     ("closed", "open"): "{0} met the last failure it takes",
@@ -22,13 +21,15 @@ def change_words(change: Change, began: float) -> str:
     return f"{change.until - began:6.2f} s  {change.before:>9} -> {change.after:<9}  {reason}"
 
 
-def breaker_words(snapshot: Snapshot) -> str:
+def breaker_words(board: Board) -> str:
     """Say what the breaker does to callers."""
+    snapshot = board.snapshot
+    if snapshot is None or snapshot.state is State.CLOSED:
+        return "calls pass"
     if snapshot.state is State.OPEN:
         return f"next probe in {snapshot.retry_after:.1f} s" if snapshot.retry_after else "a probe may be claimed"
-    if snapshot.state is State.HALF_OPEN:
-        return f"{holder(snapshot.probe_token)} probes, lease {snapshot.retry_after:.1f} s"
-    return "calls pass"
+    owner = board.prober.name if board.prober else "nobody"
+    return f"{owner} probes, lease {snapshot.retry_after:.1f} s"
 
 
 def count_words(board: Board) -> str:

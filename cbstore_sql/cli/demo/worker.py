@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.connection import Connection
 
-from cbstore_sql.cli.demo.guard import GuardedCalls
+from cbstore_sql.breaker import CircuitBreaker
 from cbstore_sql.cli.demo.pace import CALL_TIMEOUT, Pace
 from cbstore_sql.cli.demo.records import BREAKER, Attempt, Change, Failed, Message, Outcome, Ready
 from cbstore_sql.cli.demo.service import ASKED_HEADER, PROBE_HEADER, WORKER_HEADER
 from cbstore_sql.errors import CircuitBreakerError, CircuitBreakerOpenError
-from cbstore_sql.model import Permit, Transition
+from cbstore_sql.events import BreakerEvent, ProbeClaimed, StateChanged
+from cbstore_sql.model import Permit, State
 from cbstore_sql.stores.sql import SqlStore
 
 
@@ -55,65 +57,73 @@ def work(job: Job, pipe: Connection[Message, None]) -> None:
         job: Whom to call, behind which breaker.
         pipe: Brings ``None`` twice: to begin and to stop; takes every attempt.
     """
-    try:
-        with SqlStore(job.url, schema=job.schema, namespace=job.namespace) as store:
-            store.read(BREAKER)
-            pipe.send(Ready(os.getpid(), job.number))
-            pipe.recv()
-            worker = _Worker(job, store)
-            while not pipe.poll(random.uniform(*job.pace.pause)):
-                pipe.send(worker.attempt())
-    except (EOFError, ConnectionError):
-        pass
-    except CircuitBreakerError as error:
-        pipe.send(Failed(str(error)))
+    with pipe, suppress(EOFError, ConnectionError):
+        try:
+            _work(job, pipe)
+        except CircuitBreakerError as error:
+            pipe.send(Failed(str(error)))
+
+
+def _work(job: Job, pipe: Connection[Message, None]) -> None:
+    with SqlStore(job.url, schema=job.schema, namespace=job.namespace) as store:
+        store.read(BREAKER)
+        pipe.send(Ready(os.getpid(), job.number))
+        pipe.recv()
+        worker = _Worker(job, store)
+        while not pipe.poll(worker.pause()):
+            pipe.send(worker.attempt())
 
 
 class _Worker:
     def __init__(self, job: Job, store: SqlStore) -> None:
         self._job = job
-        self._breaker = GuardedCalls(store, job.pace.policy, f"worker-{job.number}", self._witness)
+        self._breaker = CircuitBreaker(store, job.pace.policy, on_store_outage="raise", listeners=[self._witness])
         self._changes: list[Change] = []
-        self._asked_breaker = 0.0
+        self._asked_store = 0.0
+        self._retry_after = 0.0
+
+    def pause(self) -> float:
+        """Choose how long to wait, seconds: when the breaker said when to come back, everybody comes at that time."""
+        pause = random.uniform(*self._job.pace.pause)
+        return min(pause, self._retry_after) if self._retry_after else pause
 
     def attempt(self) -> Attempt:
-        asked = self._asked_breaker = time.monotonic()
+        """Call the service, if the breaker admits it."""
+        asked = self._asked_store = time.monotonic()
         self._changes = []
+        self._retry_after = 0.0
+        probe, outcome = False, Outcome.OK
         try:
-            permit = self._breaker.admit(BREAKER)
-        except CircuitBreakerOpenError:
-            return self._told(asked, Outcome.REFUSED, probe=False)
-        return self._told(asked, self._call(permit, asked), probe=permit.is_probe)
+            with self._breaker.guard(BREAKER) as permit:
+                probe = permit.is_probe
+                self._call(asked, permit)
+        except CircuitBreakerOpenError as refused:
+            self._retry_after = refused.retry_after
+            outcome = Outcome.REFUSED
+        except ServiceError as error:
+            outcome = error.outcome
+        return Attempt(self._job.number, probe, asked, time.monotonic(), outcome, tuple(self._changes))
 
-    def _call(self, permit: Permit, asked: float) -> Outcome:
+    def _call(self, asked: float, permit: Permit) -> None:
         headers = {WORKER_HEADER: str(self._job.number), ASKED_HEADER: repr(asked)}
         if permit.is_probe:
             headers[PROBE_HEADER] = permit.token
         try:
             call_service(self._job.port, headers)
-        except ServiceError as error:
-            self._asked_breaker = time.monotonic()
-            self._breaker.failure(permit, error)
-            return error.outcome
-        self._asked_breaker = time.monotonic()
-        self._breaker.success(permit)
-        return Outcome.OK
+        finally:
+            # What the service did is reported to the store next.
+            self._asked_store = time.monotonic()
 
-    def _told(self, asked: float, outcome: Outcome, *, probe: bool) -> Attempt:
-        return Attempt(self._job.number, probe, asked, time.monotonic(), outcome, tuple(self._changes))
+    def _witness(self, event: BreakerEvent) -> None:
+        match event:
+            case StateChanged(previous_state=before, snapshot=after):
+                self._note(after.generation, before, after.state)
+            case ProbeClaimed(permit=permit, took_over=True):
+                self._note(permit.generation, State.HALF_OPEN, State.HALF_OPEN)
 
-    def _witness(self, transition: Transition) -> None:
-        after = transition.snapshot
-        self._changes.append(
-            Change(
-                self._job.number,
-                after.generation,
-                transition.previous_state.value,
-                after.state.value,
-                self._asked_breaker,
-                time.monotonic(),
-            )
-        )
+    def _note(self, generation: int, before: State, after: State) -> None:
+        times = self._asked_store, time.monotonic()
+        self._changes.append(Change(self._job.number, generation, before.value, after.value, *times))
 
 
 def call_service(port: int, headers: dict[str, str]) -> None:
