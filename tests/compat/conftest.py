@@ -16,7 +16,8 @@ def published() -> Published:
     try:
         return load()
     except PublishedCodeMissing as error:
-        pytest.fail(str(error), pytrace=False)
+        missing = str(error)
+    pytest.fail(missing, pytrace=False)
 
 
 @pytest.fixture(params=NAMES)
