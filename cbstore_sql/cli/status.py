@@ -6,12 +6,10 @@ import argparse
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbstore_sql.cli import add_url_argument, say
-from cbstore_sql.environment import schema_name
-from cbstore_sql.errors import ConfigurationError, SchemaError
+from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.model import Snapshot, State
 
 if TYPE_CHECKING:
@@ -90,14 +88,8 @@ def _iso(seconds: float) -> str | None:
 
 
 def _read(arguments: argparse.Namespace) -> Breakers:
-    from cbstore_sql.stores.sql import SqlStore
-    from cbstore_sql.stores.sql.engine import parse_url
-    from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
+    from cbstore_sql.cli.database import open_store
 
-    url = parse_url(arguments.url)
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        # To connect would create the file.
-        raise SchemaError("there is no such SQLite file: run 'cbstore migrate' to create it")
-    with SqlStore(url, schema=arguments.schema or schema_name(DEFAULT_SCHEMA)) as store:
+    with open_store(arguments.url, arguments.schema) as store:
         breakers = [pair for pair in store.read_all() if arguments.namespace in (None, pair[0])]
     return sorted(breakers, key=lambda pair: (_ORDER.index(pair[1].state), pair[0], pair[1].name))
