@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # argparse keeps the class generic for type checkers alone.
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_COMMANDS = ("demo", "migrate", "status")
+_COMMANDS = ("demo", "exporter", "migrate", "status")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

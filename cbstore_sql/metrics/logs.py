@@ -1,0 +1,98 @@
+"""Events as log records, with their data as fields of the record."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cbstore_sql.events import (
+    BreakerEvent,
+    CallFinished,
+    Closed,
+    HalfOpened,
+    Listener,
+    Opened,
+    ProbeClaimed,
+    ProbeExpired,
+    ProbeLost,
+    Rejected,
+    StateChanged,
+    StoreDegraded,
+    StoreRecovered,
+)
+
+EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
+    Opened: logging.WARNING,
+    HalfOpened: logging.INFO,
+    Closed: logging.INFO,
+    ProbeClaimed: logging.INFO,
+    ProbeLost: logging.DEBUG,
+    ProbeExpired: logging.WARNING,
+    StoreDegraded: logging.WARNING,
+    StoreRecovered: logging.WARNING,
+    Rejected: logging.DEBUG,
+    CallFinished: logging.DEBUG,
+}
+"""The level of each kind of event: what comes with every call is for debugging."""
+
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def log_events(
+    logger: logging.Logger | None = None, *, levels: Mapping[type[BreakerEvent], int] | None = None
+) -> Listener:
+    """Make a listener that writes one log record for each event.
+
+    Each record has the attributes ``cb_name`` and ``cb_event`` and, where they apply, ``cb_state``,
+    ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds), ``cb_took_over``,
+    ``cb_verdict``, ``cb_seconds`` and ``cb_error`` (the name of a class). Probe tokens are left out.
+
+    Args:
+        logger: Where to; ``None`` means the logger ``cbstore_sql.events``.
+        levels: Other levels than those of `EVENT_LEVELS`, by kind of event.
+    """
+    target = logger or logging.getLogger("cbstore_sql.events")
+    chosen = {**EVENT_LEVELS, **(levels or {})}
+
+    def listener(event: BreakerEvent) -> None:
+        level = chosen.get(type(event), logging.INFO)
+        if target.isEnabledFor(level):
+            _write(target, level, event)
+
+    return listener
+
+
+def _write(logger: logging.Logger, level: int, event: BreakerEvent) -> None:
+    kind = _WORD_START.sub("_", type(event).__name__).lower()
+    data = _data(event)
+    text = " ".join([kind, *(f"{key}={value}" for key, value in data.items())])
+    fields = {f"cb_{key}": value for key, value in data.items()}
+    logger.log(
+        level, "circuit breaker %r: %s", event.name, text, extra={"cb_name": event.name, "cb_event": kind, **fields}
+    )
+
+
+def _data(event: BreakerEvent) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    match event:
+        case StateChanged(snapshot=breaker):
+            data = {
+                "state": breaker.state.value,
+                "previous_state": event.previous_state.value,
+                "generation": breaker.generation,
+                "failure_count": breaker.failure_count,
+                "retry_after": breaker.retry_after,
+            }
+        case Rejected():
+            data = {"state": event.state.value, "retry_after": event.retry_after}
+        case ProbeClaimed():
+            data = {"generation": event.permit.generation, "took_over": event.took_over}
+        case ProbeExpired():
+            data = {"generation": event.permit.generation}
+        case CallFinished():
+            data = {"verdict": event.verdict.value, "seconds": event.seconds}
+        case StoreDegraded():
+            data = {"error": event.error}
+    return data

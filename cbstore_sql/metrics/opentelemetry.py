@@ -1,0 +1,93 @@
+"""Metrics for OpenTelemetry, through its API: the application chooses SDK, exporter and views.
+
+========================  ===============  ================  ========================================
+instrument                kind             unit              attributes
+========================  ===============  ================  ========================================
+``cb.state_transitions``  counter          ``{transition}``  ``backend``, ``from_state``, ``to_state``
+``cb.requests``           counter          ``{request}``     ``backend``, ``outcome``
+``cb.request_latency``    histogram        ``s``             ``backend``
+``cb.current_state``      gauge            ``{state}``       ``backend``
+``cb.probe_events``       counter          ``{event}``       ``backend``, ``event``
+``cb.store_degraded``     up-down counter  ``{breaker}``     none
+========================  ===============  ================  ========================================
+
+OpenTelemetry has no conventions for circuit breakers. Translated for Prometheus, these names become the series of
+`cbstore_sql.metrics.prometheus`, so the same dashboard shows both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cbstore_sql.metrics.recorder import LATENCY_BUCKETS, Instruments, Recorder
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
+
+class OpenTelemetryMetrics(Recorder):
+    """Counts transitions and requests and observes latencies: ``cb.*`` instruments; see `Recorder`.
+
+    Args:
+        meter: Where to make the instruments; ``None`` asks the global provider, when the first measurement is taken.
+        buckets: Upper bounds that the latency histogram advises, seconds, ascending.
+    """
+
+    def __init__(self, meter: Meter | None = None, *, buckets: Sequence[float] = LATENCY_BUCKETS) -> None:
+        super().__init__()
+        self._meter = meter
+        self._buckets = buckets
+
+    def _import(self) -> None:
+        import opentelemetry.metrics  # noqa: F401 - only to find out whether it can be
+
+    def _make(self) -> Instruments:
+        from opentelemetry.metrics import get_meter
+
+        return _Instruments(self._meter or get_meter("cbstore_sql"), self._buckets)
+
+
+class _Instruments:
+    """The instruments of one meter."""
+
+    def __init__(self, meter: Meter, buckets: Sequence[float]) -> None:
+        self._transitions = meter.create_counter(
+            "cb.state_transitions", "{transition}", "Changes of state that this process made."
+        )
+        self._requests = meter.create_counter("cb.requests", "{request}", "Requests by outcome.")
+        self._latency = meter.create_histogram(
+            "cb.request_latency",
+            "s",
+            "How long guarded calls took.",
+            explicit_bucket_boundaries_advisory=buckets,
+        )
+        self._state = meter.create_gauge(
+            "cb.current_state",
+            "{state}",
+            "State after the last change this process made: 0 closed, 1 half_open, 2 open, -1 unknown.",
+        )
+        self._probes = meter.create_counter(
+            "cb.probe_events",
+            "{event}",
+            "Probes claimed, lost to another caller, and expired while this process owned them.",
+        )
+        self._degraded = meter.create_up_down_counter(
+            "cb.store_degraded", "{breaker}", "Breaker objects whose store does not answer."
+        )
+
+    def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
+        self._transitions.add(1, {"backend": backend, "from_state": from_state, "to_state": to_state})
+        self._state.set(value, {"backend": backend})
+
+    def request(self, backend: str, outcome: str) -> None:
+        self._requests.add(1, {"backend": backend, "outcome": outcome})
+
+    def latency(self, backend: str, seconds: float) -> None:
+        self._latency.record(seconds, {"backend": backend})
+
+    def probe(self, backend: str, event: str) -> None:
+        self._probes.add(1, {"backend": backend, "event": event})
+
+    def degraded(self, change: int) -> None:
+        self._degraded.add(change)
