@@ -35,7 +35,8 @@ def test_a_call_returns_what_the_function_returned(make: Make, store: InMemorySt
 def test_failures_open_the_circuit_and_calls_are_refused_without_being_made(
     make: Make, store: InMemoryStore, clock: Clock
 ) -> None:
-    breaker, made = make(store, POLICY), []
+    breaker = make(store, POLICY)
+    made: list[int] = []
     trip(breaker)
     clock.advance(10.0)
     with pytest.raises(CircuitBreakerOpenError) as refused:

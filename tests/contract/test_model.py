@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -152,4 +153,5 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_every_backend_follows_the_rules(backend: Backend) -> None:
-    run_state_machine_as_test(lambda: StoreMachine(backend), settings=settings(stateful_step_count=30))
+    machine = cast("type[RuleBasedStateMachine]", partial(StoreMachine, backend))
+    run_state_machine_as_test(machine, settings=settings(stateful_step_count=30))

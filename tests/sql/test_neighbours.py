@@ -106,11 +106,8 @@ def test_a_pool_with_no_connection_left_is_said_to_be_so(url: str) -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_an_error_gives_the_connection_back(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    urls = {
-        "sqlite": lambda: f"sqlite:///{tmp_path}/empty.db",
-        "postgresql": lambda: request.getfixturevalue("postgres_url"),
-    }
-    engine = sa.create_engine(urls[dialect]())
+    empty = f"sqlite:///{tmp_path}/empty.db"
+    engine = sa.create_engine(empty if dialect == "sqlite" else request.getfixturevalue("postgres_url"))
     with pytest.raises(SchemaError):
         SqlStore(engine, schema="nowhere").record_failure("b")
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of the pool that both dialects use here
