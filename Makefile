@@ -40,7 +40,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[cli]'
+	$(PIP) --editable '.[binary,cli]'
 	touch $@
 
 .venv/dev.stamp: pyproject.toml Makefile | $(BIN)/python
