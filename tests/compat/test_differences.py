@@ -86,6 +86,8 @@ def test_the_lease_begins_at_the_time_the_caller_gives(
         store.set_state("b", OPEN)
         assert claim(store, clock.now - LEASE)
     assert (probe_active(original), probe_active(leased)) == (True, False)
+    lost = leased.try_transition_and_claim_probe("b", clock.now - LEASE, 60.0)
+    assert lost == (False, {**leased.get_state("b"), "half_open_probe_active": True}, None)
 
 
 @pytest.mark.parametrize(("method", "arguments", "error"), BAD_INPUT, ids=lambda value: ascii(value)[:60])
