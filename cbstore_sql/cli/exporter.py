@@ -66,7 +66,8 @@ def _serve(registry: CollectorRegistry, host: str, port: int) -> None:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    say(f"metrics on http://{host}:{server.server_port}/metrics")
+    address = f"[{host}]" if ":" in host else host
+    say(f"metrics on http://{address}:{server.server_port}/metrics")
     sys.stdout.flush()
     ended.wait()
     server.shutdown()
