@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from cbstore_sql import BreakerPolicy, SchemaError, SqlStore, StoreUnavailableError
+from cbstore_sql import BreakerPolicy, ConfigurationError, SchemaError, SqlStore, StoreUnavailableError
 
 NEVER = BreakerPolicy(failure_threshold=1000)
 
@@ -44,6 +44,25 @@ def test_a_connection_goes_back_as_it_came(engine: Engine) -> None:
         same: Any = connection.connection.driver_connection
         assert same is driver
         assert getattr(same, mode) == before
+
+
+def test_a_connection_goes_back_as_it_came_after_an_error(postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url)
+    with pytest.raises(SchemaError):
+        SqlStore(engine, schema="nowhere").read("b")
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        assert not driver.autocommit
+    engine.dispose()
+
+
+@pytest.mark.parametrize("pool", [sa.StaticPool, sa.SingletonThreadPool])
+def test_an_engine_whose_connection_the_caller_may_be_working_on_is_refused(
+    tmp_path: Path, pool: type[sa.Pool]
+) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/x.db", poolclass=pool)
+    with pytest.raises(ConfigurationError, match=pool.__name__):
+        SqlStore(engine)
 
 
 def test_a_rolled_back_application_transaction_loses_no_count(migrated_postgres_url: str) -> None:

@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
 from cbstore_sql.errors import ConfigurationError
 
-_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
-_DIALECTS = {"postgresql": "psycopg", "sqlite": "pysqlite"}
+EngineT = TypeVar("EngineT")
+
 _MIN_SQLITE = (3, 35, 0)
 
+# They lend one connection to several users at once, or to a thread that holds it already.
+_SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
 
-def parse_url(url: str | URL) -> URL:
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """The drivers that one colour of the store works with.
+
+    Attributes:
+        by_database: Their names.
+        awaited: Whether they are asynchronous.
+    """
+
+    by_database: Mapping[str, str]
+    awaited: bool
+
+    def __str__(self) -> str:
+        return " or ".join(f"{database}+{driver}" for database, driver in self.by_database.items())
+
+    @property
+    def kind(self) -> str:
+        """What their engines are called."""
+        return "asynchronous" if self.awaited else "synchronous"
+
+
+SYNC_DRIVERS = Drivers({"postgresql": "psycopg", "sqlite": "pysqlite"}, awaited=False)
+ASYNC_DRIVERS = Drivers({"postgresql": "psycopg", "sqlite": "aiosqlite"}, awaited=True)
+
+
+def one_database(*choices: str | URL | EngineT | None) -> str | URL | EngineT:
+    """Return the one database among what a caller gave.
+
+    Raises:
+        ConfigurationError: There is none, or more than one.
+    """
+    given = [choice for choice in choices if choice is not None]
+    if len(given) != 1:
+        raise ConfigurationError("a store needs one database: a URL or an engine")
+    return given[0]
+
+
+def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
     """Read a database URL and choose the driver where it names none.
 
     Args:
         url: ``postgresql://…``, ``postgresql+psycopg://…`` or ``sqlite:///file``.
+        drivers: Those it may name.
 
     Raises:
         ConfigurationError: It is no such URL, or an in-memory SQLite database. The message does not repeat it.
     """
+    if not isinstance(url, (str, URL)):
+        raise ConfigurationError(f"expected a URL or an engine ({drivers.kind}), got {type(url).__name__}")
     try:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigurationError(
             "the store URL cannot be read; it is not shown, since it may hold a password"
         ) from None
-    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
-    if parsed.drivername not in _DRIVERS.values():
-        raise ConfigurationError(f"no store for {parsed.drivername!r}; use postgresql+psycopg or sqlite")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    database, _, driver = parsed.drivername.partition("+")
+    database = "postgresql" if database == "postgres" else database
+    known = drivers.by_database.get(database)
+    if known is None or driver not in ("", known):
+        raise ConfigurationError(f"this store does not work with {parsed.drivername!r}; use {drivers}")
+    if database == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("an in-memory SQLite database is private to one connection: use InMemoryStore")
-    return parsed
+    return parsed.set(drivername=f"{database}+{known}")
 
 
 def open_engine(url: str | URL) -> Engine:
@@ -46,20 +92,22 @@ def open_engine(url: str | URL) -> Engine:
     Raises:
         ConfigurationError: See `parse_url`.
     """
-    engine = sa.create_engine(parse_url(url), isolation_level="AUTOCOMMIT", hide_parameters=True)
-    check_engine(engine)
-    return engine
+    return sa.create_engine(parse_url(url), isolation_level="AUTOCOMMIT", hide_parameters=True)
 
 
-def check_engine(engine: Engine) -> None:
-    """Find out whether the store can work with an engine.
+def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
+    """Find out whether a store can work with an engine.
 
     Raises:
-        ConfigurationError: Its database, driver or SQLite version is none the store knows.
+        ConfigurationError: Its database, driver, pool or SQLite version is none the store can work with.
     """
     dialect = engine.dialect
-    if _DIALECTS.get(dialect.name) != dialect.driver:
-        raise ConfigurationError(f"no store for {dialect.name}+{dialect.driver}; use postgresql+psycopg or sqlite")
+    if drivers.by_database.get(dialect.name) != dialect.driver or dialect.is_async is not drivers.awaited:
+        raise ConfigurationError(
+            f"this store does not work with this engine ({dialect.name}+{dialect.driver}); use {drivers}, {drivers.kind}"
+        )
+    if isinstance(engine.pool, _SHARING_POOLS):
+        raise ConfigurationError(f"a {type(engine.pool).__name__} has no connection that nobody else is working on")
     if dialect.name == "sqlite" and dialect.dbapi is not None and _sqlite_version(dialect.dbapi) < _MIN_SQLITE:
         raise ConfigurationError("SQLite 3.35 or newer is needed for RETURNING")
 
@@ -81,30 +129,44 @@ def autocommitting(engine: Engine) -> Iterator[Any]:
         with _MODES[engine.dialect.name](driver):
             yield driver
     except BaseException as error:
-        # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
-        if not isinstance(error, Exception) or engine.dialect.is_disconnect(error, driver, None):  # type: ignore[arg-type]
+        if is_spoilt(engine.dialect, driver, error):
             fairy.invalidate(error)
         raise
     finally:
         fairy.close()
 
 
+def is_spoilt(dialect: Dialect, driver: Any, error: BaseException) -> bool:
+    """Whether nobody should work on a connection any more after an error."""
+    # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
+    return not isinstance(error, Exception) or dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type] # a driver's
+
+
 @contextmanager
 def _psycopg_mode(driver: Any) -> Iterator[None]:
     if driver.autocommit:
         yield
-    elif driver.info.transaction_status == TransactionStatus.IDLE:
+    elif is_idle(driver):
         driver.autocommit = True
-        yield
-        driver.autocommit = False
+        try:
+            yield
+        finally:
+            if is_idle(driver):
+                driver.autocommit = False
     else:
         # A listener of the application's engine has begun a transaction on check-out.
         yield
         driver.commit()
 
 
+def is_idle(driver: Any) -> bool:
+    """Whether a psycopg connection is in no transaction, and in order."""
+    return bool(driver.info.transaction_status == TransactionStatus.IDLE)
+
+
 @contextmanager
-def _sqlite_mode(driver: Any) -> Iterator[None]:
+def sqlite_mode(driver: Any) -> Iterator[None]:
+    """Let a SQLite connection, synchronous or not, commit each statement by itself."""
     before = driver.isolation_level
     driver.isolation_level = None
     try:
@@ -113,4 +175,4 @@ def _sqlite_mode(driver: Any) -> Iterator[None]:
         driver.isolation_level = before
 
 
-_MODES = {"postgresql": _psycopg_mode, "sqlite": _sqlite_mode}
+_MODES = {"postgresql": _psycopg_mode, "sqlite": sqlite_mode}

@@ -1,0 +1,99 @@
+"""What the store's operations ask of the table, and what they make of the answers: without any I/O."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cbstore_sql.commands import Command
+from cbstore_sql.machine import step
+from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.stores.sql.decode import to_snapshot, to_transition
+from cbstore_sql.stores.sql.errors import is_conflict, translated
+from cbstore_sql.stores.sql.statements import statements_for
+from cbstore_sql.stores.sql.table import TABLE_NAME, check_identifier
+
+_CONFLICT_ATTEMPTS = 20
+_CONFLICT_PAUSE = 0.002
+
+T = TypeVar("T")
+
+Values = tuple[Any, ...]
+"""One row as the driver gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement to be carried out in a transaction of its own; its answer is the list of its rows.
+
+    Attributes:
+        statement: With named parameters.
+        parameters: By name.
+        pause: Seconds to wait before it, without holding a connection.
+    """
+
+    statement: str
+    parameters: Mapping[str, Any]
+    pause: float = 0.0
+
+
+Steps = Generator[Query, list[Values], T]
+
+
+class Queries:
+    """The operations of one store as steps.
+
+    Args:
+        dialect: ``"postgresql"`` or ``"sqlite"``.
+        schema: The schema the table stands in; SQLite ignores it.
+        namespace: Whose breakers.
+
+    Raises:
+        ConfigurationError: See `check_identifier`.
+    """
+
+    def __init__(self, dialect: str, schema: str, namespace: str) -> None:
+        check_identifier("schema", schema)
+        self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
+        self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
+        self._namespace = namespace
+
+    def read(self, name: str, now: float | None) -> Steps[Snapshot]:
+        """Read one breaker."""
+        rows = yield from self._rows(self._statements.read, {**self._key(name), "now": now})
+        return to_snapshot(name, rows[0])
+
+    def read_all(self) -> Steps[list[tuple[str, Snapshot]]]:
+        """Read every breaker of every namespace."""
+        rows = yield from self._rows(self._statements.read_all, {"now": None})
+        return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
+
+    def apply(self, command: Command) -> Steps[Transition | None]:
+        """Update the breaker; one that was never written is made, if the command would change it."""
+        given = {**command.given, **self._key(command.name)}
+        rows = yield from self._rows(self._statements.update[command.operation], given)
+        if not rows and step(Row(), command, 0.0) is not None:
+            rows = yield from self._rows(self._statements.upsert[command.operation], given)
+        return to_transition(command.name, rows[0]) if rows else None
+
+    def delete(self, name: str) -> Steps[None]:
+        """Forget one breaker."""
+        yield from self._rows(self._statements.delete, self._key(name))
+
+    def _key(self, name: str) -> dict[str, str]:
+        return {"namespace": self._namespace, "name": name}
+
+    def _rows(self, statement: str, parameters: Mapping[str, Any]) -> Steps[list[Values]]:
+        """Ask once, and again each time a concurrent writer made the statement fail with nothing applied."""
+        pause = 0.0
+        with translated(self._place):
+            for attempt in range(1, _CONFLICT_ATTEMPTS):
+                try:
+                    return (yield Query(statement, parameters, pause))
+                except Exception as error:
+                    if not is_conflict(error):
+                        raise
+                pause = _CONFLICT_PAUSE * attempt * random.random()
+            return (yield Query(statement, parameters, pause))
