@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cbstore_sql import (
     InvalidNameError,
@@ -16,6 +18,7 @@ from cbstore_sql import (
     InvalidStateError,
     RedisStore,
     StoreConflictError,
+    StoreUnavailableError,
     make_store,
 )
 from cbstore_sql.protocol import CircuitBreakerStore, ProtocolStore
@@ -168,6 +171,22 @@ def on_redis(published: Published, redis_url: str) -> Any:
         theirs = published.store.RedisStore(client, key_prefix=prefixes[0], ttl=5)
         ours = RedisStore(client, key_prefix=prefixes[1], ttl=5, protocol_probe_lease=LEASE)
         yield client, theirs, ours, [f"{prefix}:b" for prefix in prefixes]
+
+
+def test_a_success_on_a_clean_breaker_writes_nothing(on_redis: Any) -> None:
+    client, *stores, keys = on_redis
+    for store in stores:
+        store.atomic_record_success("b")
+    assert [client.exists(key) for key in keys] == [1, 0]
+
+
+def test_a_server_that_cannot_be_reached_is_an_error_of_the_library(published: Published) -> None:
+    with redis.Redis(port=1, retry=Retry(NoBackoff(), 0)) as client:
+        with pytest.raises(redis.ConnectionError):
+            published.store.RedisStore(client).get_state("b")
+        with pytest.raises(StoreUnavailableError) as caught:
+            RedisStore(client).get_state("b")
+    assert isinstance(caught.value.__cause__, redis.ConnectionError)
 
 
 def test_a_key_outlives_the_probe_it_holds(on_redis: Any) -> None:
