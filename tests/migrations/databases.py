@@ -32,12 +32,24 @@ class Role:
     url: str
 
 
+def qualified(url: str, table: str = "breakers") -> str:
+    """The name of one of our tables in a statement."""
+    return f"cbstore.{table}" if url.startswith("postgresql") else table
+
+
 def execute(url: str, *statements: str) -> None:
     """Run statements, each committed by itself."""
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+
+
+def make_strange_table(url: str) -> None:
+    """Put a table that is not ours where ours belongs."""
+    if url.startswith("postgresql"):
+        execute(url, "CREATE SCHEMA cbstore")
+    execute(url, f"CREATE TABLE {qualified(url)} (mine INTEGER)")
 
 
 def described(url: str, schema: str = "cbstore") -> dict[str, Any]:

@@ -53,6 +53,7 @@ def test_the_applications_logging_is_left_alone(empty_url: str, caplog: pytest.L
         loggers = [logging.getLogger(name) for name in ("", "alembic", "alembic.runtime.migration", "sqlalchemy")]
         return [(logger.level, logger.disabled, list(logger.handlers)) for logger in loggers]
 
+    caplog.set_level(logging.WARNING, logger="alembic")
     before = settings()
     migrate(empty_url)
     assert settings() == before

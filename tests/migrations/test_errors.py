@@ -16,7 +16,8 @@ from cbstore_sql import (
     migrate,
 )
 from cbstore_sql.migration import downgrade, migration_sql
-from tests.migrations.databases import execute, table_names
+from cbstore_sql.migration_env import Target
+from tests.migrations.databases import execute, make_strange_table, qualified, table_names
 
 POLICY = BreakerPolicy()
 COMMAND = r"run 'cbstore migrate' \(or 'alembic upgrade head'\)"
@@ -38,21 +39,19 @@ def test_a_missing_table_names_the_command(empty_url: str) -> None:
 
 def test_a_table_that_lacks_a_column_names_the_command(empty_url: str) -> None:
     migrate(empty_url)
-    schema = "cbstore." if empty_url.startswith("postgresql") else ""
-    older = "namespace, name, state, generation, failure_count, success_count, last_failure_time, open_until"
+    older, current = qualified(empty_url, "older"), qualified(empty_url)
+    columns = "namespace, name, state, generation, failure_count, success_count, last_failure_time, open_until"
     execute(
         empty_url,
-        f"CREATE TABLE {schema}older AS SELECT {older} FROM {schema}breakers",
-        f"DROP TABLE {schema}breakers",
-        f"ALTER TABLE {schema}older RENAME TO breakers",
+        f"CREATE TABLE {older} AS SELECT {columns} FROM {current}",
+        f"DROP TABLE {current}",
+        f"ALTER TABLE {older} RENAME TO breakers",
     )
     expect_the_command(empty_url)
 
 
 def test_a_table_that_somebody_else_made_is_not_touched(empty_url: str) -> None:
-    schema = "cbstore." if empty_url.startswith("postgresql") else ""
-    statements = ["CREATE SCHEMA cbstore"] if schema else []
-    execute(empty_url, *statements, f"CREATE TABLE {schema}breakers (mine INTEGER)")
+    make_strange_table(empty_url)
     with pytest.raises(StoreError):
         migrate(empty_url)
     assert table_names(empty_url) == {"breakers"}
@@ -67,8 +66,7 @@ def test_a_revision_that_is_none_is_refused_before_anything_is_written(empty_url
 
 def test_a_table_newer_than_the_library_is_left_alone(empty_url: str) -> None:
     migrate(empty_url)
-    schema = "cbstore." if empty_url.startswith("postgresql") else ""
-    execute(empty_url, f"UPDATE {schema}cbstore_version SET version_num = '9999'")
+    execute(empty_url, f"UPDATE {qualified(empty_url, 'cbstore_version')} SET version_num = '9999'")
     for change in (migrate, lambda url: downgrade(url, "base")):
         with pytest.raises(SchemaError, match="newer than this cbstore_sql"):
             change(empty_url)
@@ -104,3 +102,7 @@ def test_an_engine_of_another_driver_is_refused() -> None:
     for change in (migrate, migration_sql):
         with pytest.raises(ConfigurationError, match="aiosqlite"):
             change(engine)
+
+
+def test_what_is_to_be_migrated_shows_no_password() -> None:
+    assert "secret" not in repr(Target("postgresql://me:secret@host/x"))

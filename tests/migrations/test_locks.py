@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -74,3 +75,34 @@ def test_others_that_migrate_too_long_are_given_up(postgresql_url: str, pauses: 
             migrate(postgresql_url)
         migrate(postgresql_url, schema="another")
     assert len(pauses) == 4
+
+
+def test_each_wait_is_bounded_on_the_server(postgresql_url: str) -> None:
+    engine = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
+    bounds: list[tuple[str, str]] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def note(connection: sa.Connection, _: object, statement: str, *__: object) -> None:
+        if "pg_advisory" in statement or statement.lstrip().startswith("CREATE TABLE"):
+            cursor = connection.connection.cursor()
+            cursor.execute("SHOW lock_timeout")
+            bounds.append((statement.split(maxsplit=1)[0], cursor.fetchall()[0][0]))
+
+    migrate(engine)
+    assert bounds == [("SELECT", "1min"), ("CREATE", "5s"), ("CREATE", "5s")]
+
+
+def test_on_sqlite_nobody_else_may_write_from_before_the_first_look(sqlite_url: str) -> None:
+    engine = sa.create_engine(sqlite_url, poolclass=sa.NullPool)
+    refused: list[str] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def write(_: sa.Connection, __: object, statement: str, *___: object) -> None:
+        if not statement.startswith("BEGIN"):
+            with closing(sqlite3.connect(str(engine.url.database), timeout=0)) as other:
+                with pytest.raises(sqlite3.OperationalError, match="locked"):
+                    other.execute("BEGIN IMMEDIATE")
+                refused.append(statement)
+
+    migrate(engine)
+    assert any("breakers" in statement for statement in refused)
