@@ -31,15 +31,6 @@ from cbstore_sql.stores.memory import InMemoryStore
 if TYPE_CHECKING:
     from cbstore_sql.async_breaker import AsyncCircuitBreaker
     from cbstore_sql.async_store import AsyncStore
-    from cbstore_sql.llm import (
-        CircuitState,
-        LLMCircuitBreaker,
-        LLMCircuitBreakerConfig,
-        RateLimitAction,
-        classify_429,
-        extract_retry_after,
-        extract_status_code,
-    )
     from cbstore_sql.metrics import CircuitBreakerMetrics, FleetCollector, OpenTelemetryMetrics, log_events
     from cbstore_sql.migration import migrate
     from cbstore_sql.stores.redis import RedisStore
@@ -49,17 +40,10 @@ _LAZY = {
     "AsyncCircuitBreaker": "cbstore_sql.async_breaker",
     "AsyncStore": "cbstore_sql.async_store",
     "CircuitBreakerMetrics": "cbstore_sql.metrics",
-    "CircuitState": "cbstore_sql.llm",
     "FleetCollector": "cbstore_sql.metrics",
-    "LLMCircuitBreaker": "cbstore_sql.llm",
-    "LLMCircuitBreakerConfig": "cbstore_sql.llm",
     "OpenTelemetryMetrics": "cbstore_sql.metrics",
-    "RateLimitAction": "cbstore_sql.llm",
     "RedisStore": "cbstore_sql.stores.redis",
     "SqlStore": "cbstore_sql.stores.sql",
-    "classify_429": "cbstore_sql.llm",
-    "extract_retry_after": "cbstore_sql.llm",
-    "extract_status_code": "cbstore_sql.llm",
     "log_events": "cbstore_sql.metrics",
     "migrate": "cbstore_sql.migration",
 }
@@ -75,18 +59,14 @@ __all__ = [
     "CircuitBreakerMetrics",
     "CircuitBreakerOpenError",
     "CircuitBreakerStore",
-    "CircuitState",
     "ConfigurationError",
     "FleetCollector",
     "InMemoryStore",
     "InvalidNameError",
     "InvalidPolicyError",
     "InvalidStateError",
-    "LLMCircuitBreaker",
-    "LLMCircuitBreakerConfig",
     "OpenTelemetryMetrics",
     "Permit",
-    "RateLimitAction",
     "RedisStore",
     "SchemaError",
     "Snapshot",
@@ -97,9 +77,6 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "Transition",
-    "classify_429",
-    "extract_retry_after",
-    "extract_status_code",
     "log_events",
     "make_store",
     "migrate",
