@@ -1,0 +1,150 @@
+"""One call with its retries: admitted, made, judged, and made again where that may help."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from cbstore_sql.async_breaker import AsyncCircuitBreaker
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.llm.classify import Judgement, RateLimitAction
+from cbstore_sql.llm.config import LLMCircuitBreakerConfig
+from cbstore_sql.llm.observer import Observer
+from cbstore_sql.model import Permit, State
+
+T = TypeVar("T")
+
+Sleep = Callable[[float], Awaitable[object]]
+
+log = logging.getLogger("cbstore_sql")
+
+_FIRST_BACKOFF = 1.0
+_JITTER = (0.8, 1.2)
+
+
+class _ProbeLost(Exception):
+    """The probe went to somebody else while its owner waited: ask for admission anew."""
+
+
+@dataclass
+class Attempts(Generic[T]):
+    """The attempts of one call.
+
+    Each is admitted for itself, but a probe is kept while its owner waits for what a 429 asked for.
+
+    Args:
+        breaker: What admits and is reported to.
+        name: The breaker's name.
+        config: What to retry and how long to wait.
+        make_call: Makes one attempt.
+        observer: Told of each attempt and each refusal.
+        sleep: Waits some seconds.
+        agent_id: For the log.
+        left: How many attempts may be made.
+        backoff: Seconds of the next pause that no server asked for, before jitter.
+    """
+
+    breaker: AsyncCircuitBreaker
+    name: str
+    config: LLMCircuitBreakerConfig
+    make_call: Callable[[], Awaitable[T]]
+    observer: Observer
+    sleep: Sleep
+    agent_id: str | None
+    left: int
+    backoff: float = _FIRST_BACKOFF
+
+    async def answer(self) -> T:
+        """Make attempts until one is answered.
+
+        Raises:
+            CircuitBreakerOpenError: An attempt was refused.
+        """
+        while True:
+            try:
+                async with AsyncExitStack() as admission:
+                    permit = await self._admitted(admission)
+                    return await self._under(permit)
+            except _ProbeLost:
+                continue
+            except Exception as error:
+                pause = await self._pause_after(error)
+                if pause is None:
+                    raise
+            await self._wait(pause)
+
+    async def _admitted(self, admission: AsyncExitStack) -> Permit:
+        try:
+            return await admission.enter_async_context(self.breaker.guard(self.name))
+        except CircuitBreakerOpenError as refused:
+            self.observer.request(f"rejected_{refused.state}", 0.0)
+            raise
+
+    async def _under(self, permit: Permit) -> T:
+        """Make one attempt, or with the probe as many as are not answered by a short Retry-After."""
+        while True:
+            try:
+                return await self._attempt()
+            except Exception as error:
+                wait = self._wait_after(self.config.judge(error))
+                if wait is None or not permit.is_probe:
+                    raise
+            await self._wait(wait)
+            if not await self.breaker.renew(permit):
+                raise _ProbeLost
+
+    async def _attempt(self) -> T:
+        self.left -= 1
+        began = time.perf_counter()
+        try:
+            answer = await self.make_call()
+        except Exception:
+            self.observer.request("failure", time.perf_counter() - began)
+            raise
+        self.observer.request("success", time.perf_counter() - began)
+        return answer
+
+    async def _pause_after(self, error: Exception) -> float | None:
+        """Return the seconds until the next attempt, ``None`` when there is none."""
+        judgement = self.config.judge(error)
+        if judgement.action is RateLimitAction.STOP:
+            await self._stop(judgement.retry_after or 0.0)
+        if not judgement.counts or self.left == 0:
+            return self._wait_after(judgement)
+        if judgement.action is None and await self._blocked():
+            return None
+        pause = self.backoff * random.uniform(*_JITTER)
+        self.backoff = min(self.backoff * self.config.backoff_multiplier, self.config.max_backoff_seconds)
+        return pause
+
+    def _wait_after(self, judgement: Judgement) -> float | None:
+        return judgement.retry_after if judgement.action is RateLimitAction.WAIT and self.left > 0 else None
+
+    async def _wait(self, seconds: float) -> None:
+        self._log(logging.INFO, "trying again", seconds)
+        await self.sleep(seconds)
+
+    async def _stop(self, seconds: float) -> None:
+        self._log(logging.WARNING, "opened by a 429, may be probed", seconds)
+        try:
+            await self.breaker.force_open(self.name, self.config.open_seconds(seconds))
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self.breaker.gate.report_failed(failed)
+
+    async def _blocked(self) -> bool:
+        """Whether the next attempt would be refused, as far as can be told now."""
+        try:
+            snapshot = await self.breaker.snapshot(self.name)
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self.breaker.gate.report_failed(failed)
+            return False
+        return snapshot.state is not State.CLOSED and not snapshot.probe_claimable
+
+    def _log(self, level: int, what: str, seconds: float) -> None:
+        fields = {"cb_name": self.name, "cb_agent_id": self.agent_id, "cb_seconds": seconds}
+        log.log(level, "circuit breaker %r: %s in %.1f s", self.name, what, seconds, extra=fields)

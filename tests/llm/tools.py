@@ -1,0 +1,142 @@
+"""What the tests of the LLM breaker are made with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace, TracebackType
+from typing import Any, TypeVar
+
+from cbstore_sql import InMemoryStore, LLMCircuitBreaker, LLMCircuitBreakerConfig
+from cbstore_sql.events import BreakerEvent
+
+T = TypeVar("T")
+
+NAME = "claude"
+RESET = 60
+LEASE = 600.0
+
+
+class ApiError(Exception):
+    """What an API client raises: a status and a response with headers."""
+
+    def __init__(self, status_code: int, headers: Mapping[str, Any] | None = None) -> None:
+        super().__init__(f"HTTP {status_code}")
+        self.status_code = status_code
+        self.response = SimpleNamespace(status_code=status_code, headers=dict(headers or {}))
+
+
+def busy(retry_after: object) -> ApiError:
+    """A 429 that says how long to wait."""
+    return ApiError(429, {"Retry-After": str(retry_after)})
+
+
+class Api:
+    """Answers calls from a list: an exception is raised, a function called, anything else returned; then ``"ok"``."""
+
+    def __init__(self, *answers: object) -> None:
+        self._answers = list(answers)
+        self.calls = 0
+
+    async def __call__(self) -> object:
+        self.calls += 1
+        answer = self._answers.pop(0) if self._answers else "ok"
+        if isinstance(answer, BaseException):
+            raise answer
+        return await answer() if callable(answer) else answer
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_750_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Recorded:
+    """A metrics object that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.transitions: list[tuple[str, str]] = []
+        self.requests: list[str] = []
+
+    def record_state_transition(self, backend: str, from_state: str, to_state: str) -> None:
+        assert backend == NAME
+        self.transitions.append((from_state, to_state))
+
+    def record_request(self, backend: str, outcome: str, latency_seconds: float) -> None:
+        assert backend == NAME
+        assert latency_seconds >= 0
+        self.requests.append(outcome)
+
+
+class Caller:
+    """A thread of its own that does what it is told."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Caller:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._thread.shutdown()
+
+    def does(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return self._thread.submit(function, *args, **kwargs).result()
+
+
+class Bench:
+    """One breaker with everything around it that a test moves or looks at."""
+
+    def __init__(self, store: Any = None, **config: Any) -> None:
+        self.clock = Clock()
+        self.store = InMemoryStore(clock=self.clock) if store is None else store
+        self.metrics = Recorded()
+        self.events: list[BreakerEvent] = []
+        self.naps: list[float] = []
+        self.on_nap: Callable[[], object] = lambda: None
+        self.breaker = self.another(**config)
+
+    def another(self, **config: Any) -> LLMCircuitBreaker:
+        """Make a breaker over the same store."""
+        settings = {"enabled": True, "max_failures": 3, "reset_time_seconds": RESET, **config}
+        return LLMCircuitBreaker(
+            LLMCircuitBreakerConfig(**settings),
+            NAME,
+            self.metrics,
+            self.store,
+            listeners=[self.events.append],
+            sleep=self._sleep,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.on_nap()
+
+    def told(self) -> list[str]:
+        """The names of the events."""
+        return [type(event).__name__ for event in self.events]
+
+    def call(self, api: Callable[[], Any], **options: Any) -> object:
+        return asyncio.run(self.breaker.call_with_retry(api, **options))
+
+    def open(self) -> None:
+        """Open the circuit as somebody else would."""
+        self.store.force_open(NAME, RESET)
+
+    def due(self) -> None:
+        """Open the circuit and let its time elapse."""
+        self.open()
+        self.clock.advance(RESET)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
