@@ -14,11 +14,10 @@ NumberT = TypeVar("NumberT", int, float)
 
 def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    add = subparsers.add_parser(
-        "demo", help="watch processes share one breaker while the service they call fails and recovers"
-    ).add_argument
+    parser = subparsers.add_parser("demo", help="watch processes share one breaker while a service fails and recovers")
+    add = parser.add_argument
     add("--workers", type=_between(int, 1, 50), default=6, help="worker processes, 1 to 50 (default: 6)")
-    add("--seconds", type=_between(float, 3, 120), default=12.0, help="about how long it runs (default: 12)")
+    add("--seconds", type=_between(float, 3, 120), default=12.0, help="about how long, 3 to 120 (default: 12)")
     add("--url", help="postgresql://… or sqlite:///file (default: a SQLite file that is deleted at the end)")
     add("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
     add("--plain", action="store_true", help="write lines of text, as without a terminal")
@@ -28,7 +27,7 @@ def register(subparsers: Subparsers) -> None:
         default=3.0,
         help="seconds a step may come later than expected before its check fails (default: 3)",
     )
-    subparsers.choices["demo"].set_defaults(run=run)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -106,6 +106,11 @@ class Board:
         """Calls that the breaker refused."""
         return sum(line.refused for line in self.workers)
 
+    @property
+    def probe_failed(self) -> bool:
+        """Whether a probe has opened the circuit again."""
+        return any((change.before, change.after) == ("half_open", "open") for change in self.changes)
+
     def served_again(self) -> dict[int, float]:
         """Tell when each worker was first served after the circuit had closed, for those who were."""
         closed = [change.until for change in self.changes if change.after == "closed"]

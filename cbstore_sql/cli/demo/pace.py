@@ -28,7 +28,7 @@ class Pace:
 
     Attributes:
         healthy: The first act: the service answers.
-        failing: The second: it fails. Long enough for at least one probe to fail.
+        failing: The second: it fails; as much longer as patience has it until a probe has failed.
         calm: How long everybody is watched at work after the circuit has closed again.
         recovering: The longest the third act may take.
         recovery_timeout: How long the breaker stays open.

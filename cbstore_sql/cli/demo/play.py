@@ -16,8 +16,8 @@ from cbstore_sql.cli.demo.stopper import Stopper
 from cbstore_sql.cli.demo.worker import Job, work
 
 _TICK = 0.1
-_START_WITHIN = 30.0
-_LAST_WORDS_WITHIN = 10.0
+_START_WITHIN = 60.0
+_LAST_WORDS_WITHIN = 20.0
 
 
 class View(Protocol):
@@ -78,6 +78,7 @@ class Play:
         self._watch(pace.healthy)
         service.tell(False)
         self._watch(pace.failing)
+        self._watch(pace.patience, lambda: self.board.probe_failed)
         service.tell(True)
         self._watch(pace.recovering, lambda: len(self.board.served_again()) == len(workers))
         self._watch(pace.calm)

@@ -103,10 +103,12 @@ def serve(pipe: Connection[Message, bool | None]) -> None:
         pipe: Brings ``True`` (be healthy), ``False`` (fail) or ``None`` (stop); takes what was measured.
     """
     desk = Desk()
-    with pipe, _Server(desk) as server, suppress(EOFError, ConnectionError):
+    with pipe, _Server(desk) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        pipe.send(Ready(os.getpid(), port=server.server_address[1]))
-        _obey(pipe, desk)
+        with suppress(EOFError, ConnectionError):
+            pipe.send(Ready(os.getpid(), port=server.server_address[1]))
+            _obey(pipe, desk)
+        server.shutdown()
 
 
 def _obey(pipe: Connection[Message, bool | None], desk: Desk) -> None:
@@ -116,6 +118,7 @@ def _obey(pipe: Connection[Message, bool | None], desk: Desk) -> None:
             continue
         order = pipe.recv()
         if order is None:
+            pipe.send(desk.tally())
             pipe.send(desk.logbook())
             return
         desk.healthy = order
