@@ -33,10 +33,11 @@ def postgres(image: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def redis(image: str) -> Iterator[str]:
-    """The URL of a Redis in a new container."""
+    """The URL of a Redis that persists nothing, in a new container."""
     from testcontainers.community.redis import RedisContainer
 
     container = RedisContainer(image, password=secrets.token_hex(16))
+    container.with_command(f"redis-server --requirepass {container.password} --save ''")
     with _running(container, image):
         host, port = container.get_container_host_ip(), container.get_exposed_port(container.port)
         yield f"redis://:{container.password}@{host}:{port}/0"
