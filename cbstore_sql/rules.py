@@ -88,7 +88,7 @@ def record_failure(row: Any, given: Any, when: When) -> Change:
             "state": when(trips, OPEN, row.state),
             "generation": when(trips, row.generation + 1, row.generation),
             "failure_count": count,
-            "success_count": when(trips, 0, row.success_count),
+            "success_count": 0,
             "last_failure_time": given.now,
             "open_until": when(trips, given.now + seconds * given.stretch, kept),
             "open_seconds": when(trips, seconds, row.open_seconds),
@@ -104,7 +104,7 @@ def record_success(row: Any, given: Any, when: When) -> Change:
     Given: generation, token, success_threshold, expected. A clean closed circuit and an open one are left alone.
     """
     probing = row.state == HALF_OPEN
-    closes = probing & (row.success_count + 1 >= given.success_threshold)
+    closes = row.success_count + 1 >= given.success_threshold
     dirty = (row.state == CLOSED) & ((row.failure_count > 0) | (row.probe_until > 0.0))
     expected = (given.expected == ANY_STATE) | (row.state == given.expected)
     admitted = (given.generation == UNFENCED) | _permitted(row, given)

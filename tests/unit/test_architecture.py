@@ -26,7 +26,19 @@ HOMES = {
 
 PURE = ("errors", "model", "policy", "rules", "commands", "machine", "store", "protocol")
 
-BANNED = (ast.BoolOp, ast.If, ast.IfExp, ast.While, ast.For, ast.Match, ast.Assert, ast.Not, ast.Invert, ast.In, ast.NotIn)
+BANNED = (
+    ast.BoolOp,
+    ast.If,
+    ast.IfExp,
+    ast.While,
+    ast.For,
+    ast.Match,
+    ast.Assert,
+    ast.Not,
+    ast.Invert,
+    ast.In,
+    ast.NotIn,
+)
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -67,10 +67,16 @@ CLAIMED = {"state": "half_open", "generation": 6, "probe_token": "me", "probe_un
             id="the lease has run out to the instant: taken over",
         ),
         pytest.param(
-            LAPSED, "owner", {"generation": 7, "probe_until": 1030.0}, id="the owner after its lease: a claim of its own"
+            LAPSED,
+            "owner",
+            {"generation": 7, "probe_until": 1030.0},
+            id="the owner after its lease: a claim of its own",
         ),
         pytest.param(
-            FREE, "me", {"generation": 7, "probe_token": "me", "probe_until": 1030.0}, id="half_open with a free slot: won"
+            FREE,
+            "me",
+            {"generation": 7, "probe_token": "me", "probe_until": 1030.0},
+            id="half_open with a free slot: won",
         ),
         pytest.param(
             replace(FREE, success_count=1),
@@ -102,14 +108,29 @@ REOPENED = {
     [
         pytest.param(CLEAN, "b", {"failure_count": 1, "last_failure_time": NOW}, id="closed: the first is counted"),
         pytest.param(CLEAN, Permit("b", 0), {"failure_count": 1, "last_failure_time": NOW}, id="fenced as well"),
-        pytest.param(replace(DIRTY, failure_count=1), "b", {"failure_count": 2, "last_failure_time": NOW}, id="one below"),
+        pytest.param(
+            replace(DIRTY, failure_count=1), "b", {"failure_count": 2, "last_failure_time": NOW}, id="one below"
+        ),
         pytest.param(DIRTY, "b", {**OPENED, "generation": 5, "failure_count": 3}, id="closed: the threshold opens"),
-        pytest.param(DIRTY, Permit("b", 4), {**OPENED, "generation": 5, "failure_count": 3}, id="fenced at the threshold"),
+        pytest.param(
+            Row(probe_token="odd", probe_until=5.0),
+            "b",
+            {"failure_count": 1, "last_failure_time": NOW},
+            id="closed with a probe left over: it is left there",
+        ),
+        pytest.param(
+            DIRTY, Permit("b", 4), {**OPENED, "generation": 5, "failure_count": 3}, id="fenced at the threshold"
+        ),
         pytest.param(DIRTY, Permit("b", 3), None, id="closed: a permit from before has no effect"),
         pytest.param(DIRTY, Permit("b", 5), None, id="closed: a permit from a later life has no effect"),
-        pytest.param(DIRTY, Permit("b", 4, "owner"), None, id="closed: a settled owner of the same number has no effect"),
         pytest.param(
-            OPEN, "b", {"failure_count": 4, "last_failure_time": NOW, "open_until": 1060.0}, id="open, unfenced: prolonged"
+            DIRTY, Permit("b", 4, "owner"), None, id="closed: a settled owner of the same number has no effect"
+        ),
+        pytest.param(
+            OPEN,
+            "b",
+            {"failure_count": 4, "last_failure_time": NOW, "open_until": 1060.0},
+            id="open, unfenced: prolonged",
         ),
         pytest.param(
             replace(OPEN, open_until=2000.0),
@@ -128,7 +149,10 @@ REOPENED = {
         pytest.param(PROBING, UNOWNED, None, id="half_open: no token, no effect"),
         pytest.param(FREE, UNOWNED, None, id="half_open with a free slot: nobody owns it"),
         pytest.param(
-            replace(PROBING, success_count=1), OWNER, {**REOPENED, "success_count": 0}, id="half_open: successes are lost"
+            replace(PROBING, success_count=1),
+            OWNER,
+            {**REOPENED, "success_count": 0},
+            id="half_open: successes are lost",
         ),
     ],
 )
@@ -167,8 +191,12 @@ BACKOFF = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, backoff_mult
         pytest.param(BACKOFF, PROBING, 120.0, id="a failed probe doubles it"),
         pytest.param(BACKOFF, replace(PROBING, open_seconds=120.0), 200.0, id="up to the cap"),
         pytest.param(BACKOFF, replace(PROBING, open_seconds=200.0), 200.0, id="and no further"),
-        pytest.param(BACKOFF, replace(PROBING, open_seconds=0.0), 60.0, id="a forced circuit starts with the plain one"),
-        pytest.param(POLICY, replace(PROBING, open_seconds=120.0), 60.0, id="without backoff it is always the plain one"),
+        pytest.param(
+            BACKOFF, replace(PROBING, open_seconds=0.0), 60.0, id="a forced circuit starts with the plain one"
+        ),
+        pytest.param(
+            POLICY, replace(PROBING, open_seconds=120.0), 60.0, id="without backoff it is always the plain one"
+        ),
     ],
 )
 def test_open_time_backoff(policy: BreakerPolicy, row: Row, seconds: float) -> None:
@@ -257,14 +285,19 @@ def test_record_success_in_an_expected_state(row: Row, expected_state: str, effe
         pytest.param(
             PROBING, OWNER, {"generation": 7, "probe_token": "", "probe_until": 0.0}, id="the owner: free, no verdict"
         ),
-        pytest.param(LAPSED, OWNER, {"generation": 7, "probe_token": "", "probe_until": 0.0}, id="late but not taken over"),
+        pytest.param(
+            LAPSED, OWNER, {"generation": 7, "probe_token": "", "probe_until": 0.0}, id="late but not taken over"
+        ),
         pytest.param(PROBING, EARLIER_OWNER, None, id="an earlier owner: no effect"),
         pytest.param(PROBING, SAME_GENERATION_OTHER_TOKEN, None, id="another life's owner: no effect"),
         pytest.param(FREE, OWNER, None, id="released before: no effect"),
         pytest.param(replace(OPEN, generation=6), OWNER, None, id="open: no effect"),
         pytest.param(replace(DIRTY, generation=6), OWNER, None, id="closed: no effect"),
         pytest.param(
-            replace(DIRTY, generation=6, probe_token="owner"), OWNER, None, id="closed with its token left over: no effect"
+            replace(DIRTY, generation=6, probe_token="owner"),
+            OWNER,
+            None,
+            id="closed with its token left over: no effect",
         ),
     ],
 )
@@ -299,7 +332,9 @@ FORCED = {"state": "open", "last_failure_time": NOW, "open_until": 1120.0}
         pytest.param(DIRTY, {**FORCED, "generation": 5}, id="closed with failures: they are kept"),
         pytest.param(OPEN, {"generation": 6, "last_failure_time": NOW, "open_until": 1120.0}, id="open: prolonged"),
         pytest.param(
-            replace(OPEN, open_until=5000.0, last_failure_time=1001.0), {"generation": 6}, id="open for longer: never less"
+            replace(OPEN, open_until=5000.0, last_failure_time=1001.0),
+            {"generation": 6},
+            id="open for longer: never less",
         ),
         pytest.param(
             replace(PROBING, success_count=1),

@@ -10,7 +10,7 @@ local function record_failure(row, given)
             state = when(trips, OPEN, row.state),
             generation = when(trips, row.generation + 1, row.generation),
             failure_count = count,
-            success_count = when(trips, 0, row.success_count),
+            success_count = 0,
             last_failure_time = given.now,
             open_until = when(trips, given.now + seconds * given.stretch, kept),
             open_seconds = when(trips, seconds, row.open_seconds),

@@ -1,6 +1,6 @@
 local function record_success(row, given)
     local probing = row.state == HALF_OPEN
-    local closes = probing and row.success_count + 1 >= given.success_threshold
+    local closes = row.success_count + 1 >= given.success_threshold
     local dirty = row.state == CLOSED and (row.failure_count > 0 or row.probe_until > 0)
     local expected = given.expected == ANY_STATE or row.state == given.expected
     local admitted = given.generation == UNFENCED or permitted(row, given)

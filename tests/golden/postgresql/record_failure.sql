@@ -11,11 +11,7 @@ generation=CASE
     AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
 failure_count=(cbstore.breakers.failure_count + %(failures)s::BIGINT),
-success_count=CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN 0
-  ELSE cbstore.breakers.success_count END,
+success_count=0,
 last_failure_time=coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)),
 open_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'

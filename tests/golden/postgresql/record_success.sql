@@ -1,29 +1,25 @@
 UPDATE cbstore.breakers
 SET state=CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
   ELSE cbstore.breakers.state END,
 previous_state=cbstore.breakers.state,
 generation=CASE
   WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
 failure_count=CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.failure_count
     ELSE 0 END END,
 success_count=CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.success_count + 1
     ELSE 0 END END,
 open_seconds=CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
   ELSE cbstore.breakers.open_seconds END,
 probe_token='',
 probe_until=0.0

@@ -11,30 +11,26 @@ INSERT INTO cbstore.breakers (namespace,
 VALUES (%(namespace)s::VARCHAR,
   %(name)s::VARCHAR,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
+    WHEN (0 + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
     ELSE 'closed' END,
   'closed',
   CASE
     WHEN ('closed' = 'half_open') THEN 0 + 1
     ELSE 0 END,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 0
+    WHEN (0 + 1 >= %(success_threshold)s::BIGINT) THEN 0
     ELSE
     CASE
       WHEN ('closed' = 'half_open') THEN 0
       ELSE 0 END END,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 0
+    WHEN (0 + 1 >= %(success_threshold)s::BIGINT) THEN 0
     ELSE
     CASE
       WHEN ('closed' = 'half_open') THEN 0 + 1
       ELSE 0 END END,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
+    WHEN (0 + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
     ELSE 0.0 END,
   '',
   0.0)
@@ -42,8 +38,7 @@ ON CONFLICT (namespace,
   name) DO UPDATE
 SET state =
 CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 'closed'
   ELSE cbstore.breakers.state END,
 previous_state = cbstore.breakers.state,
 generation =
@@ -52,24 +47,21 @@ CASE
   ELSE cbstore.breakers.generation END,
 failure_count =
 CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.failure_count
     ELSE 0 END END,
 success_count =
 CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'half_open') THEN cbstore.breakers.success_count + 1
     ELSE 0 END END,
 open_seconds =
 CASE
-  WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
+  WHEN (cbstore.breakers.success_count + 1 >= %(success_threshold)s::BIGINT) THEN 0.0
   ELSE cbstore.breakers.open_seconds END,
 probe_token = '',
 probe_until = 0.0

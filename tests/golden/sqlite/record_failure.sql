@@ -11,11 +11,7 @@ generation=CASE
     AND breakers.failure_count + :failures >= :failure_threshold) THEN breakers.generation + 1
   ELSE breakers.generation END,
 failure_count=(breakers.failure_count + :failures),
-success_count=CASE
-  WHEN (breakers.state = 'half_open'
-    OR breakers.state = 'closed'
-    AND breakers.failure_count + :failures >= :failure_threshold) THEN 0
-  ELSE breakers.success_count END,
+success_count=0,
 last_failure_time=coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)),
 open_until=CASE
   WHEN (breakers.state = 'half_open'

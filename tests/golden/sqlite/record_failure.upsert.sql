@@ -24,11 +24,7 @@ VALUES (:namespace,
       AND 0 + :failures >= :failure_threshold) THEN 0 + 1
     ELSE 0 END,
   (0 + :failures),
-  CASE
-    WHEN ('closed' = 'half_open'
-      OR 'closed' = 'closed'
-      AND 0 + :failures >= :failure_threshold) THEN 0
-    ELSE 0 END,
+  0,
   coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)),
   CASE
     WHEN ('closed' = 'half_open'
@@ -86,12 +82,7 @@ CASE
     AND breakers.failure_count + :failures >= :failure_threshold) THEN breakers.generation + 1
   ELSE breakers.generation END,
 failure_count = (breakers.failure_count + :failures),
-success_count =
-CASE
-  WHEN (breakers.state = 'half_open'
-    OR breakers.state = 'closed'
-    AND breakers.failure_count + :failures >= :failure_threshold) THEN 0
-  ELSE breakers.success_count END,
+success_count = 0,
 last_failure_time = coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)),
 open_until =
 CASE

@@ -1,29 +1,25 @@
 UPDATE breakers
 SET state=CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 'closed'
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 'closed'
   ELSE breakers.state END,
 previous_state=breakers.state,
 generation=CASE
   WHEN (breakers.state = 'half_open') THEN breakers.generation + 1
   ELSE breakers.generation END,
 failure_count=CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 0
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0
   ELSE
   CASE
     WHEN (breakers.state = 'half_open') THEN breakers.failure_count
     ELSE 0 END END,
 success_count=CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 0
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0
   ELSE
   CASE
     WHEN (breakers.state = 'half_open') THEN breakers.success_count + 1
     ELSE 0 END END,
 open_seconds=CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 0.0
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0.0
   ELSE breakers.open_seconds END,
 probe_token='',
 probe_until=0.0

@@ -11,30 +11,26 @@ INSERT INTO breakers (namespace,
 VALUES (:namespace,
   :name,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= :success_threshold) THEN 'closed'
+    WHEN (0 + 1 >= :success_threshold) THEN 'closed'
     ELSE 'closed' END,
   'closed',
   CASE
     WHEN ('closed' = 'half_open') THEN 0 + 1
     ELSE 0 END,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= :success_threshold) THEN 0
+    WHEN (0 + 1 >= :success_threshold) THEN 0
     ELSE
     CASE
       WHEN ('closed' = 'half_open') THEN 0
       ELSE 0 END END,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= :success_threshold) THEN 0
+    WHEN (0 + 1 >= :success_threshold) THEN 0
     ELSE
     CASE
       WHEN ('closed' = 'half_open') THEN 0 + 1
       ELSE 0 END END,
   CASE
-    WHEN ('closed' = 'half_open'
-      AND 0 + 1 >= :success_threshold) THEN 0.0
+    WHEN (0 + 1 >= :success_threshold) THEN 0.0
     ELSE 0.0 END,
   '',
   0.0)
@@ -42,8 +38,7 @@ ON CONFLICT (namespace,
   name) DO UPDATE
 SET state =
 CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 'closed'
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 'closed'
   ELSE breakers.state END,
 previous_state = breakers.state,
 generation =
@@ -52,24 +47,21 @@ CASE
   ELSE breakers.generation END,
 failure_count =
 CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 0
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0
   ELSE
   CASE
     WHEN (breakers.state = 'half_open') THEN breakers.failure_count
     ELSE 0 END END,
 success_count =
 CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 0
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0
   ELSE
   CASE
     WHEN (breakers.state = 'half_open') THEN breakers.success_count + 1
     ELSE 0 END END,
 open_seconds =
 CASE
-  WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN 0.0
+  WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0.0
   ELSE breakers.open_seconds END,
 probe_token = '',
 probe_until = 0.0
