@@ -26,24 +26,42 @@ from cbstore_sql.model import Permit, Snapshot, State, Transition
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
 from cbstore_sql.store import Store
-from cbstore_sql.stores.memory import InMemoryStore
+from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
 
 if TYPE_CHECKING:
     from cbstore_sql.async_breaker import AsyncCircuitBreaker
     from cbstore_sql.async_store import AsyncStore
+    from cbstore_sql.llm import (
+        CircuitState,
+        LLMCircuitBreaker,
+        LLMCircuitBreakerConfig,
+        RateLimitAction,
+        classify_429,
+        extract_retry_after,
+        extract_status_code,
+    )
     from cbstore_sql.metrics import CircuitBreakerMetrics, FleetCollector, OpenTelemetryMetrics, log_events
     from cbstore_sql.migration import migrate
     from cbstore_sql.stores.redis import RedisStore
     from cbstore_sql.stores.sql import SqlStore
+    from cbstore_sql.stores.sql.aio import AsyncSqlStore
 
 _LAZY = {
     "AsyncCircuitBreaker": "cbstore_sql.async_breaker",
+    "AsyncSqlStore": "cbstore_sql.stores.sql.aio",
     "AsyncStore": "cbstore_sql.async_store",
     "CircuitBreakerMetrics": "cbstore_sql.metrics",
+    "CircuitState": "cbstore_sql.llm",
     "FleetCollector": "cbstore_sql.metrics",
+    "LLMCircuitBreaker": "cbstore_sql.llm",
+    "LLMCircuitBreakerConfig": "cbstore_sql.llm",
     "OpenTelemetryMetrics": "cbstore_sql.metrics",
+    "RateLimitAction": "cbstore_sql.llm",
     "RedisStore": "cbstore_sql.stores.redis",
     "SqlStore": "cbstore_sql.stores.sql",
+    "classify_429": "cbstore_sql.llm",
+    "extract_retry_after": "cbstore_sql.llm",
+    "extract_status_code": "cbstore_sql.llm",
     "log_events": "cbstore_sql.metrics",
     "migrate": "cbstore_sql.migration",
 }
@@ -52,6 +70,8 @@ __all__ = [
     "DEFAULT_CIRCUIT_BREAKER_STATE",
     "DEFAULT_POLICY",
     "AsyncCircuitBreaker",
+    "AsyncInMemoryStore",
+    "AsyncSqlStore",
     "AsyncStore",
     "BreakerPolicy",
     "CircuitBreaker",
@@ -59,14 +79,18 @@ __all__ = [
     "CircuitBreakerMetrics",
     "CircuitBreakerOpenError",
     "CircuitBreakerStore",
+    "CircuitState",
     "ConfigurationError",
     "FleetCollector",
     "InMemoryStore",
     "InvalidNameError",
     "InvalidPolicyError",
     "InvalidStateError",
+    "LLMCircuitBreaker",
+    "LLMCircuitBreakerConfig",
     "OpenTelemetryMetrics",
     "Permit",
+    "RateLimitAction",
     "RedisStore",
     "SchemaError",
     "Snapshot",
@@ -77,6 +101,9 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "Transition",
+    "classify_429",
+    "extract_retry_after",
+    "extract_status_code",
     "log_events",
     "make_store",
     "migrate",
