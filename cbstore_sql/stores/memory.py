@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.commands import Command
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row, Snapshot, Transition
@@ -55,3 +56,35 @@ class InMemoryStore(ProtocolStore):
     def _delete(self, name: str) -> None:
         with self._lock:
             self._rows.pop(name, None)
+
+
+class AsyncInMemoryStore(AsyncStore):
+    """The breakers of an `InMemoryStore`, for callers in an event loop; no operation ever waits.
+
+    Args:
+        namespace: See `Store`; every instance holds breakers of its own.
+        clock: Returns Unix seconds; the store's clock.
+
+    Raises:
+        InvalidNameError: See `Store`.
+    """
+
+    def __init__(self, namespace: str = "default", *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(namespace)
+        self._store = InMemoryStore(namespace, clock=clock)
+
+    @classmethod
+    def sharing(cls, store: InMemoryStore) -> AsyncInMemoryStore:
+        """Open a store on the breakers of a synchronous one."""
+        shared = cls(store.namespace)
+        shared._store = store
+        return shared
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return self._store._read(name, now)
+
+    async def _apply(self, command: Command) -> Transition | None:
+        return self._store._apply(command)
+
+    async def _delete(self, name: str) -> None:
+        self._store._delete(name)

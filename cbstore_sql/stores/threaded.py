@@ -1,4 +1,4 @@
-"""A synchronous store for callers in an event loop: its operations run in threads."""
+"""A synchronous store for callers in an event loop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from cbstore_sql.background import carried_through
 from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.store import Store
+from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
 
 
 class ThreadedStore(AsyncStore):
-    """Lends a synchronous store to an event loop, which its I/O then never blocks.
+    """Lends a synchronous store to an event loop, which its I/O then never blocks: its operations run in threads.
 
     Args:
         store: The store; closing this one closes it.
@@ -21,21 +23,29 @@ class ThreadedStore(AsyncStore):
     def __init__(self, store: Store) -> None:
         super().__init__(store.namespace)
         self._store = store
+        self._in_flight = InFlight()
 
     async def close(self) -> None:
-        """Close the store."""
-        await asyncio.to_thread(self._store.close)
+        """Wait for the operations under way, then close the store."""
+        await carried_through(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
-        return await carried_through(asyncio.to_thread(self._store._read, name, now))
+        return await self._in_flight.carry(asyncio.to_thread(self._store._read, name, now))
 
     async def _apply(self, command: Command) -> Transition | None:
-        return await carried_through(asyncio.to_thread(self._store._apply, command))
+        return await self._in_flight.carry(asyncio.to_thread(self._store._apply, command))
 
     async def _delete(self, name: str) -> None:
-        await carried_through(asyncio.to_thread(self._store._delete, name))
+        await self._in_flight.carry(asyncio.to_thread(self._store._delete, name))
+
+    async def _close(self) -> None:
+        await self._in_flight.landed()
+        await asyncio.to_thread(self._store.close)
 
 
 def as_async(store: AsyncStore | Store) -> AsyncStore:
-    """Return an asynchronous store as it is and a synchronous one in threads."""
-    return store if isinstance(store, AsyncStore) else ThreadedStore(store)
+    """Return an asynchronous store as it is, one in memory without threads, any other synchronous one in threads."""
+    if isinstance(store, AsyncStore):
+        return store
+    # A class derived from it may do what blocks.
+    return AsyncInMemoryStore.sharing(store) if type(store) is InMemoryStore else ThreadedStore(store)

@@ -102,10 +102,10 @@ def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
         ConfigurationError: Its database, driver, pool or SQLite version is none the store can work with.
     """
     dialect = engine.dialect
-    if drivers.by_database.get(dialect.name) != dialect.driver or dialect.is_async is not drivers.awaited:
-        raise ConfigurationError(
-            f"this store does not work with this engine ({dialect.name}+{dialect.driver}); use {drivers}, {drivers.kind}"
-        )
+    if drivers.by_database.get(dialect.name) != dialect.driver:
+        raise ConfigurationError(f"this store does not work with {dialect.name}+{dialect.driver}; use {drivers}")
+    if dialect.is_async is not drivers.awaited:
+        raise ConfigurationError(f"this store needs an engine that is {drivers.kind}")
     if isinstance(engine.pool, _SHARING_POOLS):
         raise ConfigurationError(f"a {type(engine.pool).__name__} has no connection that nobody else is working on")
     if dialect.name == "sqlite" and dialect.dbapi is not None and _sqlite_version(dialect.dbapi) < _MIN_SQLITE:

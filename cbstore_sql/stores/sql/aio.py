@@ -1,0 +1,93 @@
+"""The store on PostgreSQL or SQLite, for callers in an event loop."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cbstore_sql.async_store import AsyncStore
+from cbstore_sql.background import carried_through
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Snapshot, Transition
+from cbstore_sql.steps import carry_out_async
+from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.stores.sql.async_engine import LoopKeeper, execute, open_async_engine
+from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, check_engine, one_database
+from cbstore_sql.stores.sql.queries import Queries, Query, Steps, T, Values
+from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
+
+
+class AsyncSqlStore(AsyncStore):
+    """The breakers of `SqlStore`, awaited: the same table, the same statements.
+
+    An operation once begun is carried through in the background even if its await is cancelled: it leaks no
+    connection, and its effect is not lost. One event loop at a time; a store made for a URL may be used in one loop
+    after the other.
+
+    Args:
+        url_or_engine: ``postgresql://…`` (psycopg), ``sqlite:///file`` (aiosqlite, which is an extra), or the
+            application's own ``AsyncEngine``, whose pool is then shared and never disposed of.
+        url: The same by keyword, a URL.
+        engine: The same by keyword, an engine.
+        namespace: See `Store`.
+        schema: See `SqlStore`.
+
+    Raises:
+        ConfigurationError: Not exactly one database was given, or it is none the store can work with, or aiosqlite
+            is not installed. Every operation raises it in a second event loop, if the first one still runs or the
+            engine is the application's own and was not disposed of in between.
+        InvalidNameError: See `Store`.
+    """
+
+    def __init__(
+        self,
+        url_or_engine: str | URL | AsyncEngine | None = None,
+        *,
+        url: str | URL | None = None,
+        engine: AsyncEngine | None = None,
+        namespace: str = "default",
+        schema: str = DEFAULT_SCHEMA,
+    ) -> None:
+        super().__init__(namespace)
+        database = one_database(url_or_engine, url, engine)
+        self._owned = not isinstance(database, AsyncEngine)
+        self._engine = database if isinstance(database, AsyncEngine) else open_async_engine(database)
+        check_engine(self._engine.sync_engine, ASYNC_DRIVERS)
+        self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
+        self._in_flight = InFlight()
+        self._loop = LoopKeeper(self._engine, owned=self._owned)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
+
+    async def read_all(self) -> list[tuple[str, Snapshot]]:
+        """Return every breaker of every namespace in one statement, with its namespace, in order."""
+        return await self._ask(self._queries.read_all())
+
+    async def close(self) -> None:
+        """Wait for the operations under way; then close the pool if the store opened it.
+
+        An engine that was handed over is left as it is.
+        """
+        await carried_through(self._close())
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await self._ask(self._queries.read(name, now))
+
+    async def _apply(self, command: Command) -> Transition | None:
+        return await self._ask(self._queries.apply(command))
+
+    async def _delete(self, name: str) -> None:
+        await self._ask(self._queries.delete(name))
+
+    async def _ask(self, steps: Steps[T]) -> T:
+        return await self._in_flight.carry(carry_out_async(steps, self._execute))
+
+    async def _execute(self, query: Query) -> list[Values]:
+        await self._loop.enter()
+        return await execute(self._engine, query)
+
+    async def _close(self) -> None:
+        await self._in_flight.landed()
+        if self._owned:
+            await self._engine.dispose()

@@ -1,0 +1,120 @@
+"""The asynchronous twin of ``engine.py``: from an engine to driver connections that commit by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, is_idle, is_spoilt, parse_url, sqlite_mode
+from cbstore_sql.stores.sql.queries import Query, Values
+
+
+def open_async_engine(url: str | URL) -> AsyncEngine:
+    """Make an engine of our own for a URL; its connections commit each statement by itself.
+
+    Raises:
+        ConfigurationError: See `parse_url`; or the driver is not installed.
+    """
+    parsed = parse_url(url, ASYNC_DRIVERS)
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
+    try:
+        # There is never anything to roll back, and aiosqlite would make a trip to its thread for it.
+        return create_async_engine(parsed, pool_reset_on_return=None, **options)
+    except ModuleNotFoundError:
+        driver = parsed.get_driver_name()
+        raise ConfigurationError(f"{driver} is not installed: pip install 'cbstore_sql[{driver}]'") from None
+
+
+class LoopKeeper:
+    """Keeps a pool to one event loop at a time: those who wait for a connection cannot wait in another.
+
+    Args:
+        engine: Whose pool.
+        owned: Whether the pool may be replaced when a new event loop comes; the application's own may not.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, owned: bool) -> None:
+        self._engine = engine
+        self._owned = owned
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool = engine.pool
+
+    async def enter(self) -> None:
+        """Make the pool the running loop's.
+
+        Raises:
+            ConfigurationError: It is another loop's: one that runs, or the pool is the application's own.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is self._loop or isinstance(self._engine.pool, sa.NullPool):
+            return
+        stale = self._pool
+        if self._loop is not None and self._loop.is_running():
+            raise ConfigurationError("the store is in use in another event loop: make one for each")
+        if self._owned:
+            self._engine.sync_engine.dispose(close=False)
+        elif self._loop is not None and stale is self._engine.pool:
+            raise ConfigurationError("the engine was used in another event loop: await engine.dispose() at its end")
+        self._loop, self._pool = loop, self._engine.pool
+        if self._owned:
+            await greenlet_spawn(stale.dispose)
+
+
+async def execute(engine: AsyncEngine, query: Query) -> list[Values]:
+    """Take a connection, execute one statement in a transaction of its own, fetch its rows, give the connection back.
+
+    It is never the connection the caller is working on, and it goes back as it came; see `autocommitting`.
+    """
+    if query.pause:
+        await asyncio.sleep(query.pause)
+    fairy = await engine.raw_connection()
+    driver: Any = fairy.driver_connection
+    try:
+        return await _EXECUTE[engine.dialect.name](driver, query)
+    except BaseException as error:
+        if is_spoilt(engine.dialect, driver, error):
+            await greenlet_spawn(fairy.invalidate, error)
+        raise
+    finally:
+        await greenlet_spawn(fairy.close)
+
+
+async def _execute_psycopg(driver: Any, query: Query) -> list[Values]:
+    async with _psycopg_mode(driver), driver.cursor() as cursor:
+        await cursor.execute(query.statement, query.parameters)
+        rows: list[Values] = await cursor.fetchall() if cursor.description else []
+        return rows
+
+
+async def _execute_aiosqlite(driver: Any, query: Query) -> list[Values]:
+    with sqlite_mode(driver):
+        rows: list[Values] = await driver.execute_fetchall(query.statement, query.parameters)
+        return rows
+
+
+@asynccontextmanager
+async def _psycopg_mode(driver: Any) -> AsyncIterator[None]:
+    if driver.autocommit:
+        yield
+    elif is_idle(driver):
+        await driver.set_autocommit(True)
+        try:
+            yield
+        finally:
+            if is_idle(driver):
+                await driver.set_autocommit(False)
+    else:
+        # A listener of the application's engine has begun a transaction on check-out.
+        yield
+        await driver.commit()
+
+
+_EXECUTE = {"postgresql": _execute_psycopg, "sqlite": _execute_aiosqlite}
