@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
-    """Start ``cbstore`` as the leader of a session; whatever is left of it at the end is killed."""
+    """Start ``cbstore`` as the leader of a session; whatever is left of it at the end, or hangs, is killed."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         stdout=stdout,
@@ -40,14 +41,21 @@ def started(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> Ite
         text=True,
         start_new_session=True,
     )
+    watchdog = threading.Timer(GIVE_UP_AFTER, kill, [process.pid])
+    watchdog.start()
     try:
         with process:
             yield process
-            process.wait(GIVE_UP_AFTER)
     finally:
-        for left in alive(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(left, signal.SIGKILL)
+        watchdog.cancel()
+        kill(process.pid)
+
+
+def kill(session: int) -> None:
+    """Kill whatever is left of a session."""
+    for left in alive(session):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
 
 
 def alive(session: int) -> list[int]:
