@@ -121,6 +121,11 @@ class Bench:
         self.naps.append(seconds)
         self.on_nap()
 
+    @property
+    def state(self) -> str:
+        """The circuit's state."""
+        return self.breaker.state.value
+
     def told(self) -> list[str]:
         """The names of the events."""
         return [type(event).__name__ for event in self.events]

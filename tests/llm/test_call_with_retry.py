@@ -1,0 +1,213 @@
+"""One call with its retries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from email.utils import formatdate
+
+import pytest
+
+from cbstore_sql import CircuitBreakerOpenError, ConfigurationError
+from tests.llm.tools import NAME, RESET, Api, ApiError, Bench, Clock, busy
+
+
+def slept(bench: Bench, *backoffs: float) -> bool:
+    """Whether the pauses were these, each with its jitter of a fifth."""
+    pairs = zip(bench.naps, backoffs, strict=True)
+    return all(0.8 * backoff <= nap <= 1.2 * backoff for nap, backoff in pairs)
+
+
+def test_an_answer_is_returned_and_clears_the_count(bench: Bench) -> None:
+    bench.breaker.record_failure()
+    assert bench.call(Api("answer")) == "answer"
+    assert bench.breaker.failure_count == 0
+    assert bench.metrics.requests == ["success"]
+
+
+def test_a_short_retry_after_is_waited_for_and_does_not_count(bench: Bench) -> None:
+    api = Api(busy(7), busy(0), "answer")
+    assert bench.call(api) == "answer"
+    assert (api.calls, bench.naps, bench.told()[:1]) == (3, [7.0, 0.0], ["CallFinished"])
+    assert bench.metrics.requests == ["failure", "failure", "success"]
+
+
+def test_a_short_retry_after_is_not_waited_for_after_the_last_attempt(bench: Bench) -> None:
+    api = Api(*[busy(7)] * 9)
+    with pytest.raises(ApiError):
+        bench.call(api, max_retries=3)
+    assert (api.calls, bench.naps, bench.breaker.failure_count) == (3, [7.0, 7.0], 0)
+    assert bench.state == "closed"
+
+
+def test_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
+    api = Api(busy(600))
+    with pytest.raises(ApiError):
+        bench.call(api)
+    snapshot = bench.store.read(NAME)
+    assert (api.calls, bench.naps, snapshot.retry_after, snapshot.failure_count) == (1, [], 600.0, 0)
+    assert bench.metrics.transitions == [("closed", "open")]
+
+
+def test_a_retry_after_longer_than_a_store_can_keep_opens_it_for_the_longest(bench: Bench) -> None:
+    with pytest.raises(ApiError):
+        bench.call(Api(busy(10**12)))
+    assert bench.store.read(NAME).retry_after == 1e9
+
+
+def test_a_date_is_a_retry_after_too(bench: Bench) -> None:
+    clock = Clock()
+    sent = formatdate(clock.now, usegmt=True)
+    api = Api(ApiError(429, {"Retry-After": formatdate(clock.now + 9, usegmt=True), "Date": sent}), "answer")
+    assert bench.call(api) == "answer"
+    assert bench.naps == [9.0]
+
+
+def test_a_429_that_does_not_say_how_long_counts_and_is_tried_again(bench: Bench) -> None:
+    assert bench.call(Api(ApiError(429), ApiError(429), "answer")) == "answer"
+    assert slept(bench, 1, 2)
+    with pytest.raises(ApiError):
+        bench.call(Api(*[ApiError(429)] * 9), max_retries=2)
+    assert bench.breaker.failure_count == 2
+
+
+def test_a_429_that_opens_it_ends_in_a_refusal(bench: Bench) -> None:
+    api = Api(*[ApiError(429)] * 9)
+    with pytest.raises(CircuitBreakerOpenError):
+        bench.call(api, max_retries=9)
+    assert api.calls == 3
+    assert bench.metrics.requests == ["failure"] * 3 + ["rejected_open"]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 529])
+def test_a_server_error_counts_and_is_tried_again(bench: Bench, status: int) -> None:
+    assert bench.call(Api(ApiError(status), "answer")) == "answer"
+    assert slept(bench, 1)
+    with pytest.raises(ApiError):
+        bench.call(Api(ApiError(status), ApiError(status)), max_retries=2)
+    assert bench.breaker.failure_count == 2
+
+
+def test_pauses_grow_up_to_the_longest() -> None:
+    bench = Bench(max_failures=9, backoff_multiplier=3.0, max_backoff_seconds=5.0)
+    with pytest.raises(ApiError):
+        bench.call(Api(*[ApiError(500)] * 9), max_retries=5)
+    assert slept(bench, 1, 3, 5, 5)
+
+
+def test_server_errors_that_open_it_are_raised_and_not_tried_again(bench: Bench) -> None:
+    api = Api(*[ApiError(500)] * 9)
+    with pytest.raises(ApiError):
+        bench.call(api, max_retries=9)
+    assert (api.calls, len(bench.naps), bench.state) == (3, 2, "open")
+
+
+def test_the_statuses_that_count_are_a_setting() -> None:
+    bench = Bench(retryable_status_codes=[418])
+    with pytest.raises(ApiError):
+        bench.call(Api(ApiError(418), ApiError(500)))
+    assert (bench.breaker.failure_count, len(bench.naps)) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [ApiError(400), ApiError(404), TimeoutError(), ConnectionError()])
+def test_any_other_error_is_raised_unchanged_and_does_not_count(bench: Bench, error: Exception) -> None:
+    api = Api(error)
+    with pytest.raises(type(error)) as raised:
+        bench.call(api)
+    assert raised.value is error
+    assert (api.calls, bench.naps, bench.breaker.failure_count, bench.metrics.requests) == (1, [], 0, ["failure"])
+
+
+def test_an_open_circuit_refuses_and_says_for_how_long(bench: Bench) -> None:
+    bench.open()
+    bench.clock.advance(RESET - 20)
+    api = Api()
+    with pytest.raises(CircuitBreakerOpenError) as refused:
+        bench.call(api)
+    assert (refused.value.name, refused.value.state, refused.value.retry_after) == (NAME, "open", 20.0)
+    assert (api.calls, bench.metrics.requests) == (0, ["rejected_open"])
+
+
+def test_a_call_is_refused_while_another_is_the_probe(bench: Bench) -> None:
+    bench.due()
+    assert bench.store.claim_probe(NAME) is not None
+    with pytest.raises(CircuitBreakerOpenError) as refused:
+        bench.call(Api())
+    assert refused.value.state == "half_open"
+    assert bench.metrics.requests == ["rejected_half_open"]
+
+
+def test_the_refusal_of_another_breaker_is_an_error_like_any_other(bench: Bench) -> None:
+    other = Bench()
+    other.open()
+    with pytest.raises(CircuitBreakerOpenError):
+        bench.call(lambda: other.breaker.call_with_retry(Api()))
+    assert (bench.metrics.requests, bench.breaker.failure_count) == (["failure"], 0)
+
+
+def test_what_opens_during_a_pause_refuses_the_next_attempt(bench: Bench) -> None:
+    api = Api(busy(7))
+    bench.on_nap = bench.open
+    with pytest.raises(CircuitBreakerOpenError):
+        bench.call(api)
+    assert api.calls == 1
+
+
+def test_what_elapses_during_a_pause_makes_the_next_attempt_the_probe(bench: Bench) -> None:
+    bench.on_nap = bench.due
+    assert bench.call(Api(busy(7), "answer")) == "answer"
+    assert bench.state == "closed"
+    assert bench.metrics.transitions == [("open", "half_open"), ("half_open", "closed")]
+
+
+@pytest.mark.parametrize("attempts", [0, -1, 1.5, True])
+def test_no_attempts_at_all_is_refused_before_anything_happens(bench: Bench, attempts: int) -> None:
+    bench.due()
+    with pytest.raises(ConfigurationError, match="max_retries"):
+        bench.call(Api(), max_retries=attempts)
+    assert bench.metrics.transitions == []
+
+
+def test_a_failure_of_the_call_that_makes_the_awaitable_is_the_calls_failure(bench: Bench) -> None:
+    def broken() -> None:
+        raise ApiError(503)
+
+    with pytest.raises(ApiError):
+        bench.call(broken, max_retries=1)
+    assert bench.breaker.failure_count == 1
+
+
+def test_retries_are_logged_with_the_agent_and_without_what_the_server_said(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cbstore_sql")
+    with pytest.raises(ApiError):
+        bench.call(Api(busy(7), busy(600)), agent_id="agent-1")
+    assert [vars(record)["cb_agent_id"] for record in caplog.records] == ["agent-1"] * 2
+    assert [record.message for record in caplog.records] == [
+        "circuit breaker 'claude': trying again in 7.0 s",
+        "circuit breaker 'claude': opened by a 429, may be probed in 600.0 s",
+    ]
+
+
+def test_metrics_that_fail_do_not_concern_the_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*measurement: object) -> None:
+        raise RuntimeError("no space")
+
+    for method in ("record_request", "record_state_transition"):
+        monkeypatch.setattr(bench.metrics, method, broken)
+    bench.due()
+    assert bench.call(Api("answer")) == "answer"
+    assert bench.state == "closed"
+
+
+def test_without_a_sleep_of_its_own_it_sleeps_in_the_event_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    bench.breaker._sleep = None
+    assert bench.call(Api(busy(7), "answer")) == "answer"
+    assert slept == [7.0]
