@@ -33,3 +33,9 @@ def test_the_make_targets_it_names_exist() -> None:
     named = set(re.findall(r"(?:`|\$ )make (\w+)", README))
     assert {"demo", "test"} <= named
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
