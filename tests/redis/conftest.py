@@ -59,10 +59,10 @@ def store(client: Any, prefix: str) -> RedisStore:
     return RedisStore(client, key_prefix=prefix)
 
 
-@pytest.fixture
-def private_url() -> Iterator[str]:
-    """A server of one test's own, to be limited, filled or stopped."""
-    with wheels.redis() as url:
+@pytest.fixture(params=[True, False], ids=[*SERVERS])
+def private_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server of one test's own, each kind in turn, to be limited, filled or stopped."""
+    with wheels.redis(scripting=request.param) as url:
         yield url
 
 

@@ -13,9 +13,10 @@ from redis import exceptions
 from cbstore_sql import BreakerPolicy, RedisStore, StoreError, StoreUnavailableError
 from cbstore_sql.stores.redis.errors import translated
 from tests.redis.conftest import Connect
+from tests.redis.lossy_proxy import LossyProxy
 
-RIGHTS = "+evalsha +script|load +hgetall +hset +pttl +expire +persist +time +del"
-RIGHTS_WITHOUT_SCRIPTING = "+watch +unwatch +multi +exec +hgetall +hset +pttl +expire +persist +time +del"
+RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del"
+SCRIPTING_RIGHTS = {True: "+evalsha +script|load", False: "+watch +unwatch +multi +exec"}
 WRITES: list[Callable[[RedisStore], Any]] = [
     lambda store: store.record_failure("b"),
     lambda store: store.increment_failure("b"),
@@ -83,15 +84,31 @@ def test_of_a_client_that_repeats_commands_nothing_is_known(connect: Connect, pr
     refused(store, applied=None)
 
 
-def test_after_a_reply_that_did_not_come_nothing_is_known(connect: Connect, private_url: str) -> None:
-    admin = connect(private_url)
-    store = RedisStore(connect(private_url, socket_timeout=0.05))
-    store.read("b")
-    admin.client_pause(60_000, all=False)
-    message = "the Redis server cannot be reached or does not answer (TimeoutError)"
-    assert refused(store, applied=None) == message
-    admin.client_unpause()
-    assert store.read("b").failure_count in range(3)
+@pytest.mark.parametrize("around", [None, KeyError("handled meanwhile"), exceptions.ConnectionError("another")])
+def test_a_count_whose_reply_is_lost_is_unknown_and_not_repeated(
+    connect: Connect, url: str, prefix: str, around: Exception | None
+) -> None:
+    direct = RedisStore(connect(url), key_prefix=prefix)
+    with LossyProxy(url) as proxy:
+        store = RedisStore(connect(proxy.url), key_prefix=prefix)
+        assert store.increment_failure("b") == 1
+        proxy.lose_reply_to = (b"EXEC", b"EVALSHA")
+        with pytest.raises(StoreUnavailableError, match="cannot be reached or does not answer") as raised:
+            while_handling(around, lambda: store.increment_failure("b"))
+        assert raised.value.applied is None
+        assert direct.read("b").failure_count == 2
+        assert store.increment_failure("b") == 3
+
+
+def while_handling(around: Exception | None, call: Callable[[], Any]) -> None:
+    """Call as an application does that reports the failure it is handling."""
+    if around is None:
+        call()
+        return
+    try:
+        raise around
+    except (KeyError, exceptions.ConnectionError):
+        call()
 
 
 def test_a_pool_without_a_free_connection(connect: Connect, redis_url: str, prefix: str) -> None:
@@ -103,37 +120,41 @@ def test_a_pool_without_a_free_connection(connect: Connect, redis_url: str, pref
     assert store.increment_failure("b") == 1
 
 
-def limited(connect: Connect, url: str, rights: str, keys: str = "massgen:cb:*") -> RedisStore:
-    """A store whose user may touch only these keys with only these commands."""
-    name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
-    connect(url).execute_command("ACL", "SETUSER", name, "on", f">{password}", f"~{keys}", *rights.split())
-    server = url.rpartition("@")[2]
-    return RedisStore(connect(f"redis://{name}:{password}@{server}"))
+Limited = Callable[..., RedisStore]
 
 
-@pytest.mark.parametrize("rights", [RIGHTS.replace("+hset", ""), RIGHTS.replace("+evalsha", ""), RIGHTS])
-def test_a_user_without_the_rights_gets_an_error_and_no_fallback(
-    connect: Connect, private_url: str, rights: str
-) -> None:
-    keys = "other:*" if rights == RIGHTS else "massgen:cb:*"
-    store = limited(connect, private_url, rights, keys)
+@pytest.fixture
+def limited(connect: Connect, private_url: str, request: pytest.FixtureRequest) -> Limited:
+    """Makes a store whose user has the documented rights but one, on keys that begin with `prefix`."""
+    rights = f"{RIGHTS} {SCRIPTING_RIGHTS[request.node.callspec.params['private_url']]}"
+
+    def open_store(*, without: str = "", prefix: str = "massgen:cb") -> RedisStore:
+        name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
+        granted = [right for right in rights.split() if right != f"+{without}"]
+        connect(private_url).execute_command("ACL", "SETUSER", name, "on", f">{password}", f"~{prefix}:*", *granted)
+        return RedisStore(connect(f"redis://{name}:{password}@{private_url.rpartition('@')[2]}"))
+
+    return open_store
+
+
+@pytest.mark.parametrize("lack", [{"without": "hset"}, {"without": "hgetall"}, {"prefix": "other"}], ids=str)
+def test_a_user_who_may_not_gets_an_error_that_says_so(limited: Limited, lack: dict[str, str]) -> None:
+    store = limited(**lack)
     for write in WRITES:
         with pytest.raises(StoreError, match=r"^the Redis user may not use a command or key .*\(NOPERM\)$"):
             write(store)
-    assert store._has_scripting
 
 
-def test_the_documented_rights_are_enough(connect: Connect, private_url: str) -> None:
-    store = limited(connect, private_url, RIGHTS)
-    use_everything(store)
+@pytest.mark.parametrize("private_url", [True], indirect=True)
+def test_a_user_who_may_run_no_scripts_gets_an_error_and_no_fallback(limited: Limited) -> None:
+    store = limited(without="evalsha")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="NOPERM"):
+            store.read("b")
 
 
-def test_the_documented_rights_are_enough_without_scripting(connect: Connect, scriptless_redis_url: str) -> None:
-    store = limited(connect, scriptless_redis_url, RIGHTS_WITHOUT_SCRIPTING)
-    use_everything(store)
-
-
-def use_everything(store: RedisStore) -> None:
+def test_the_documented_rights_are_enough(limited: Limited) -> None:
+    store = limited()
     forever = RedisStore(store._client, ttl=None)
     store.record_failure("b", BreakerPolicy(failure_threshold=1), now=1000.0)
     claim = forever.claim_probe("b", now=2000.0)
@@ -160,6 +181,7 @@ def test_a_password_that_is_wrong_reaches_no_server(connect: Connect, private_ur
         (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "now (LOADING)"),
         (exceptions.ClusterDownError("CLUSTERDOWN The cluster is down"), "now (CLUSTERDOWN)"),
         (exceptions.RedisClusterException("no node answers"), "(RedisClusterException)"),
+        (exceptions.TimeoutError("Timeout reading from secret"), "does not answer (TimeoutError)"),
         (exceptions.DataError("secret"), "refused the command (DataError)"),
         (exceptions.ResponseError("ERR secret"), "refused the command (ResponseError)"),
     ],

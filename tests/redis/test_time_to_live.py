@@ -29,11 +29,12 @@ def test_a_closed_breaker_lives_its_ttl(client: Any, prefix: str, key: str, ttl:
 def test_an_open_breaker_outlives_its_open_time(client: Any, prefix: str, key: str, ttl: int, rest: int) -> None:
     RedisStore(client, ttl, prefix).record_failure("b", ONE_FAILURE, now=1000.5)
     assert seconds_left(client, key) == 1000 + rest
+    RedisStore(client, ttl, prefix).force_open("b", 1000.2, now=1000.5)
+    assert seconds_left(client, key) == 1001 + rest
 
 
-def test_a_breaker_forced_open_long_ago_still_lives_a_while(store: RedisStore, client: Any, key: str) -> None:
-    store.record_failure("b", ONE_FAILURE, now=1000.0)
-    store.force_open("b", 0.0, now=5000.0)
+def test_a_breaker_whose_open_time_is_long_over_still_lives(store: RedisStore, client: Any, key: str) -> None:
+    store.set_state("b", {"state": "open", "open_until": 1000.0})
     assert seconds_left(client, key) == 3600
 
 

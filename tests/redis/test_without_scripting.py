@@ -83,6 +83,14 @@ def test_a_write_in_between_is_seen_and_the_rule_runs_anew(interrupted: RedisSto
     assert interrupted.increment_failure("b") == 4
 
 
+def test_a_lost_race_is_no_lost_connection_even_while_one_is_handled(interrupted: RedisStore) -> None:
+    interrupted._client.times = 1
+    try:
+        raise redis.ConnectionError("of the caller")
+    except redis.ConnectionError:
+        assert interrupted.increment_failure("b") == 2
+
+
 @pytest.mark.parametrize(
     ("operation", "message"),
     [

@@ -34,10 +34,12 @@ class RedisStore(ProtocolStore):
     a damaged hash reads, is told in ``codec.py``.
 
     Counting is not idempotent, so the client should send each command once:
-    ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. redis-py's default since version 6 repeats a command whose reply
-    was lost, and may so count one failure twice; ``applied`` of a `StoreUnavailableError` is then never ``False``.
+    ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``, as `from_url` does. By default redis-py since version 6 repeats a
+    command whose reply was lost, and may so count one failure twice; what such a client could not do is hardly ever
+    known to have had no effect (``applied`` of `StoreUnavailableError`).
 
-    A user with limited rights needs EVALSHA, SCRIPT LOAD, HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME and DEL.
+    A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME and DEL, and with them EVALSHA and
+    SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC where there is no scripting.
 
     Args:
         redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. It stays open.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -38,13 +39,17 @@ def apply(client: Any, key: bytes, command: Command, lifetime: Lifetime) -> tupl
 
     Raises:
         StoreConflictError: Other writers won every repetition; nothing was written.
+        redis.exceptions.RedisError: What redis-py raises; after a lost connection it is not known what was written.
     """
+    around = sys.exc_info()[1]
     for attempt in range(RETRIES + 1):
         with client.pipeline(transaction=True) as pipe:
             try:
                 return _attempt(pipe, key, command, lifetime)
-            except WatchError:
-                pass
+            except WatchError as error:
+                # redis-py calls it the same when the connection broke; then the write may have been made.
+                if error.__context__ is not None and error.__context__ is not around:
+                    raise error.__context__ from None
         time.sleep(_PAUSE * min(attempt + 1, 10) * random.random())
     what = "increment failure count" if command.operation == "increment_failure" else command.operation
     raise StoreConflictError(f"Failed to atomically {what} for {command.name!r} after {RETRIES} retries")
