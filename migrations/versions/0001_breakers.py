@@ -28,7 +28,7 @@ def upgrade() -> None:
     def column(name: str, kind: sa.types.TypeEngine[Any], default: str) -> sa.Column[Any]:
         return sa.Column(name, kind, nullable=False, server_default=sa.text(default))
 
-    op.create_table(
+    table = op.create_table(
         "breakers",
         sa.Column("namespace", text, primary_key=True),
         sa.Column("name", text, primary_key=True),
@@ -44,8 +44,10 @@ def upgrade() -> None:
         column("probe_until", sa.Double(), "0.0"),
         *_checks("length(CAST({} AS BLOB))" if sqlite else "octet_length({})"),
         schema=context.version_table_schema,
-        postgresql_with={"fillfactor": 50},
     )
+    if not sqlite:
+        name = context.dialect.identifier_preparer.format_table(table)
+        op.execute(f"ALTER TABLE {name} SET (fillfactor = 50)")
 
 
 def _checks(size: str) -> list[sa.CheckConstraint]:

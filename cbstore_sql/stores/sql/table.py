@@ -50,15 +50,18 @@ def make_table(schema: str | None) -> sa.Table:
     Args:
         schema: The schema it stands in, or ``None`` for the connection's default (SQLite).
     """
-    return sa.Table(
+    table = sa.Table(
         TABLE_NAME,
         sa.MetaData(schema=schema),
         sa.Column("namespace", _TEXT, primary_key=True),
         sa.Column("name", _TEXT, primary_key=True),
         *(_rule_column(field.name, field.default) for field in fields(Row)),
         *_checks(),
-        postgresql_with={"fillfactor": 50},
     )
+    # Before SQLAlchemy 2.1 a table takes no storage parameters itself.
+    fill = sa.DDL("ALTER TABLE %(fullname)s SET (fillfactor = 50)")  # type: ignore[no-untyped-call] # it has no types
+    sa.event.listen(table, "after_create", fill.execute_if(dialect="postgresql"))
+    return table
 
 
 def _rule_column(name: str, default: Any) -> sa.Column[Any]:
