@@ -1,0 +1,47 @@
+"""Breakers in every state, and stores that break."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cbstore_sql import InMemoryStore, Snapshot, State, StoreUnavailableError
+from cbstore_sql.model import Row
+
+NOW = 1000.0
+
+CLEAN = Snapshot.of("clean", Row(), NOW)
+DIRTY = replace(CLEAN, name="dirty", failure_count=3, last_failure_time=900.0)
+OPEN = replace(DIRTY, name="open", state=State.OPEN, generation=1, open_until=NOW + 12.5)
+DUE = replace(OPEN, name="due", open_until=NOW - 40.0)
+PROBED = replace(
+    DUE, name="probed", state=State.HALF_OPEN, generation=2, probe_token="host/1/secret", probe_until=NOW + 20.0
+)
+ABANDONED = replace(PROBED, name="abandoned", probe_until=NOW - 30.0)
+GIVEN_BACK = replace(PROBED, name="given_back", probe_token="", probe_until=0.0)
+
+FLEET = (CLEAN, DIRTY, OPEN, DUE, PROBED, ABANDONED, GIVEN_BACK)
+
+
+class Rows:
+    """A store that has exactly these breakers, or raises."""
+
+    def __init__(self, breakers: Sequence[Snapshot] = FLEET, *, error: Exception | None = None) -> None:
+        self.breakers = breakers
+        self.error = error
+
+    def read_all(self) -> list[tuple[str, Snapshot]]:
+        if self.error:
+            raise self.error
+        return [("shop", snapshot) for snapshot in self.breakers]
+
+
+class Switchable(InMemoryStore):
+    """A store that can be out."""
+
+    out = False
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        if self.out:
+            raise StoreUnavailableError("out")
+        return super()._read(name, now)

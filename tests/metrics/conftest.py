@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from cbstore_sql import CircuitBreakerMetrics, OpenTelemetryMetrics
+from cbstore_sql.metrics.recorder import Recorder
+
+
+class Kept:
+    """A recorder and the registry in which its measurements can be found."""
+
+    def __init__(self, recorder: Recorder, registry: CollectorRegistry) -> None:
+        self.recorder = recorder
+        self._registry = registry
+
+    def value(self, series: str, **labels: str) -> float | None:
+        """The value of the only sample with these labels; labels that a library adds do not matter."""
+        found = [value for name, its_labels, value in self.samples() if name == series and its_labels == labels]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    def samples(self) -> list[tuple[str, dict[str, str], float]]:
+        return [
+            (
+                sample.name,
+                {key: value for key, value in sample.labels.items() if not key.startswith("otel_")},
+                sample.value,
+            )
+            for family in self._registry.collect()
+            for sample in family.samples
+            if family.name != "target" and not sample.name.endswith("_created")
+        ]
+
+
+def prometheus() -> Iterator[Kept]:
+    metrics = CircuitBreakerMetrics()
+    registry: Any = metrics.get_registry()
+    yield Kept(metrics, registry)
+
+
+def opentelemetry() -> Iterator[Kept]:
+    """Through OpenTelemetry's own translation for Prometheus."""
+    reader = PrometheusMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    yield Kept(OpenTelemetryMetrics(provider.get_meter("test")), REGISTRY)
+    provider.shutdown()
+
+
+@pytest.fixture(params=[prometheus, opentelemetry], ids=lambda make: make.__name__)
+def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
+    """Either library: what they keep is the same."""
+    yield from request.param()
