@@ -1,0 +1,205 @@
+"""A call that is the probe: it keeps it, renews it, and never leaves it behind."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from cbstore_sql import CircuitBreakerOpenError, InMemoryStore, LLMCircuitBreaker, LLMCircuitBreakerConfig, SqlStore
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Snapshot, Transition
+from tests.llm.tools import LEASE, NAME, RESET, Api, ApiError, Bench, busy, run
+
+T = TypeVar("T")
+
+
+def test_a_good_probe_closes_it(bench: Bench) -> None:
+    bench.due()
+    assert bench.call(Api("answer")) == "answer"
+    assert bench.state == "closed"
+    assert bench.metrics.transitions == [("open", "half_open"), ("half_open", "closed")]
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_failed_probe_opens_it_again(bench: Bench, status: int) -> None:
+    bench.due()
+    with pytest.raises(ApiError if status == 500 else CircuitBreakerOpenError):
+        bench.call(Api(ApiError(status)))
+    assert bench.store.read(NAME).retry_after == RESET
+    assert bench.metrics.transitions == [("open", "half_open"), ("half_open", "open")]
+
+
+ENDS = pytest.mark.parametrize(
+    "end",
+    [ApiError(400), asyncio.CancelledError(), KeyboardInterrupt(), TimeoutError()],
+    ids=["no failure of the server's", "cancelled", "interrupted", "timed out"],
+)
+
+
+@ENDS
+def test_a_probe_without_a_verdict_opens_it_again(bench: Bench, end: BaseException) -> None:
+    bench.due()
+    with pytest.raises(type(end)):
+        bench.call(Api(end))
+    assert (bench.state, bench.store.read(NAME).retry_after) == ("open", RESET)
+
+
+@ENDS
+def test_a_probe_without_a_verdict_can_be_set_to_free_its_slot(end: BaseException) -> None:
+    bench = Bench(reopen_on_no_verdict=False)
+    bench.due()
+    with pytest.raises(type(end)):
+        bench.call(Api(end))
+    assert (bench.state, bench.breaker.should_block()) == ("half_open", False)
+
+
+def test_a_probe_stopped_by_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
+    bench.due()
+    with pytest.raises(ApiError):
+        bench.call(Api(busy(600)))
+    assert bench.store.read(NAME).retry_after == 600
+    assert bench.metrics.transitions == [("open", "half_open"), ("half_open", "open")]
+    assert "ProbeExpired" not in bench.told()
+
+
+def test_a_probe_is_kept_while_its_owner_waits(bench: Bench) -> None:
+    refusals: list[bool] = []
+    bench.on_nap = lambda: refusals.append(bench.another().should_block())
+    bench.due()
+    assert bench.call(Api(busy(7), busy(7), "answer")) == "answer"
+    assert (refusals, bench.state, bench.told().count("ProbeClaimed")) == ([True, True], "closed", 1)
+
+
+def test_a_probe_that_is_still_told_to_wait_after_its_last_attempt_opens_it_again(bench: Bench) -> None:
+    bench.due()
+    with pytest.raises(ApiError):
+        bench.call(Api(busy(7), busy(7)), max_retries=2)
+    assert (bench.naps, bench.state) == ([7.0], "open")
+
+
+def test_a_probe_that_waits_for_longer_than_its_lease_has_a_full_one_again_after_it(bench: Bench) -> None:
+    async def left() -> float:
+        return bench.store.read(NAME).retry_after
+
+    bench.due()
+    bench.on_nap = lambda: bench.clock.advance(LEASE - 1)
+    assert bench.call(Api(busy(7), left)) == LEASE
+
+
+def test_a_probe_lost_while_its_owner_waits_makes_no_further_call(bench: Bench) -> None:
+    api = Api(busy(7))
+    bench.on_nap = bench.open
+    bench.due()
+    with pytest.raises(CircuitBreakerOpenError):
+        bench.call(api)
+    assert api.calls == 1
+
+
+def test_a_probe_lost_while_its_owner_waits_for_a_circuit_that_closed_is_a_call_like_any_other(bench: Bench) -> None:
+    api = Api(busy(7), "answer")
+    bench.on_nap = bench.breaker.reset
+    bench.due()
+    assert bench.call(api) == "answer"
+    assert (api.calls, bench.state) == (2, "closed")
+
+
+def test_a_late_probe_changes_nothing(bench: Bench) -> None:
+    async def slow() -> str:
+        bench.clock.advance(LEASE)
+        assert bench.store.claim_probe(NAME) is not None
+        return "late"
+
+    bench.due()
+    assert bench.call(Api(slow)) == "late"
+    assert bench.state == "half_open"
+    assert "ProbeExpired" in bench.told()
+
+
+class Renewed(InMemoryStore):
+    """Says when a probe has been renewed twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.renewals = 0
+        self.twice = asyncio.Event()
+
+    def _apply(self, command: Command) -> Transition | None:
+        self.renewals += command.operation == "renew_probe"
+        if self.renewals == 2:
+            self.twice.set()
+        return super()._apply(command)
+
+
+def test_a_probe_is_renewed_for_as_long_as_the_call_takes() -> None:
+    async def probe() -> str:
+        store = Renewed()
+        breaker = LLMCircuitBreaker(LLMCircuitBreakerConfig(enabled=True, probe_lease_seconds=0.05), NAME, store=store)
+        store.force_open(NAME, 0)
+
+        async def long() -> bool:
+            return await store.twice.wait()
+
+        assert await breaker.call_with_retry(long)
+        return breaker.state.value
+
+    assert run(probe()) == "closed"
+
+
+async def nothing_runs() -> None:
+    """Wait for what goes on in the background."""
+    for _ in range(10_000):
+        if len(asyncio.all_tasks()) == 1:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("something goes on for ever")
+
+
+class Watched(SqlStore):
+    """Does something as the operation of a given number begins, or when it is done."""
+
+    def watch(self, number: int, *, done: bool, do: Callable[[], object]) -> None:
+        self._left = number
+        self._done = done
+        self._do = do
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        return self._watched(lambda: super(Watched, self)._read(name, now))
+
+    def _apply(self, command: Command) -> Transition | None:
+        return self._watched(lambda: super(Watched, self)._apply(command))
+
+    def _watched(self, operation: Callable[[], T]) -> T:
+        self._left -= 1
+        if self._left == 0 and not self._done:
+            self._do()
+        answer = operation()
+        if self._left == 0 and self._done:
+            self._do()
+        return answer
+
+
+@pytest.mark.parametrize("reopen", [True, False], ids=["reopens", "frees"])
+@pytest.mark.parametrize("done", [False, True], ids=["begins", "is done"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5], ids=["read", "claim", "renew", "renew again", "success"])
+def test_a_call_cancelled_as_an_operation_leaves_no_probe_behind(
+    migrated_sqlite_url: str, number: int, done: bool, reopen: bool
+) -> None:
+    async def cancelled(store: Watched) -> None:
+        config = LLMCircuitBreakerConfig(enabled=True, reopen_on_no_verdict=reopen)
+        breaker = LLMCircuitBreaker(config, NAME, store=store)
+        loop = asyncio.get_running_loop()
+        call = asyncio.create_task(breaker.call_with_retry(Api(busy(0), busy(0), "answer")))
+        store.watch(number, done=done, do=lambda: loop.call_soon_threadsafe(call.cancel))
+        await asyncio.gather(call, return_exceptions=True)
+        await nothing_runs()
+
+    with Watched(migrated_sqlite_url, namespace=uuid.uuid4().hex) as store:
+        store.watch(0, done=False, do=lambda: None)
+        store.force_open(NAME, 0)
+        run(cancelled(store))
+        assert store._left <= 0
+        assert not store.read(NAME).probe_active

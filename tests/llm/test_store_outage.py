@@ -1,0 +1,178 @@
+"""A store that fails, ours or somebody's own: no answer is lost and no exception is replaced."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from cbstore_sql import (
+    CircuitBreakerOpenError,
+    InMemoryStore,
+    LLMCircuitBreaker,
+    LLMCircuitBreakerConfig,
+    SchemaError,
+    StoreUnavailableError,
+)
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Snapshot, Transition
+from tests.llm.dictionary import Dictionary
+from tests.llm.tools import NAME, Api, ApiError, Bench, busy
+
+
+class Failing(InMemoryStore):
+    """Raises what it is told to, from reads and from the operations named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: Exception = StoreUnavailableError("postgresql://app:secret@db")
+        self.failing: set[str] = set()
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        self._fail("read")
+        return super()._read(name, now)
+
+    def _apply(self, command: Command) -> Transition | None:
+        self._fail(command.operation)
+        return super()._apply(command)
+
+    def _fail(self, operation: str) -> None:
+        if operation in self.failing:
+            raise self.error
+
+
+class Broken(RuntimeError):
+    """What only a store unknown to the library raises."""
+
+
+OUTAGE = StoreUnavailableError("postgresql://app:secret@db")
+BUG = Broken("postgresql://app:secret@db")
+
+ERRORS = pytest.mark.parametrize("error", [OUTAGE, BUG], ids=["outage", "bug"])
+KINDS = pytest.mark.parametrize("kind", [lambda store: store, Dictionary], ids=["ours", "somebody's own"])
+
+
+@pytest.fixture
+def failing() -> Failing:
+    return Failing()
+
+
+@ERRORS
+@KINDS
+def test_an_answer_is_never_lost(failing: Failing, error: Exception, kind: Any) -> None:
+    bench = Bench(kind(failing))
+    failing.error, failing.failing = error, {"record_success"}
+    assert bench.call(Api("answer")) == "answer"
+
+
+@ERRORS
+@KINDS
+@pytest.mark.parametrize("answer", [ApiError(500), ApiError(429), busy(600), ApiError(400)], ids=str)
+def test_an_exception_is_never_replaced(failing: Failing, error: Exception, kind: Any, answer: ApiError) -> None:
+    bench = Bench(kind(failing))
+    failing.error, failing.failing = error, {"record_failure", "force_open", "replace_state"}
+    with pytest.raises(ApiError) as raised:
+        bench.call(Api(answer), max_retries=1)
+    assert raised.value is answer
+
+
+@ERRORS
+@KINDS
+def test_a_store_that_fails_after_a_failure_does_not_end_the_retries(
+    failing: Failing, error: Exception, kind: Any
+) -> None:
+    async def then_fail() -> None:
+        failing.error = error
+        failing.failing.update({"read", "record_failure"})
+        raise ApiError(500)
+
+    bench = Bench(kind(failing))
+    bench.on_nap = failing.failing.clear
+    assert bench.call(Api(then_fail, "answer")) == "answer"
+    assert len(bench.naps) == 1
+
+
+@KINDS
+def test_without_an_answer_from_the_store_calls_are_let_through(failing: Failing, kind: Any) -> None:
+    bench = Bench(kind(failing))
+    failing.failing = {"read"}
+    assert bench.call(Api("answer")) == "answer"
+    assert bench.told()[0] == "StoreDegraded"
+    failing.failing = set()
+    assert bench.call(Api("answer")) == "answer"
+    assert "StoreRecovered" in bench.told()
+
+
+def test_what_happens_without_the_store_is_a_setting(failing: Failing) -> None:
+    failing.failing = {"read"}
+    config = LLMCircuitBreakerConfig(enabled=True)
+    assert LLMCircuitBreaker(config, store=failing, on_store_outage="block").should_block() is True
+    with pytest.raises(StoreUnavailableError):
+        LLMCircuitBreaker(config, store=failing, on_store_outage="raise").should_block()
+    assert LLMCircuitBreaker(config, store=failing).should_block() is False
+
+
+def test_a_report_about_a_call_let_through_without_the_store_is_not_made(failing: Failing) -> None:
+    bench = Bench(failing)
+    failing.failing = {"read"}
+    assert bench.breaker.should_block() is False
+    failing.failing = set()
+    bench.breaker.record_failure()
+    assert bench.breaker.failure_count == 0
+
+
+def test_a_missing_table_is_no_outage(failing: Failing) -> None:
+    bench = Bench(failing)
+    failing.error, failing.failing = SchemaError("run cbstore migrate"), {"read"}
+    with pytest.raises(SchemaError):
+        bench.call(Api())
+
+
+@ERRORS
+@KINDS
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_direct_report_raises_what_the_store_raises(
+    failing: Failing, error: Exception, kind: Any, asked: bool
+) -> None:
+    bench = Bench(kind(failing))
+    if asked:
+        bench.breaker.should_block()
+    failing.error, failing.failing = error, {"record_failure", "record_success"}
+    for report in (bench.breaker.record_failure, bench.breaker.record_success):
+        with pytest.raises(type(error)) as raised:
+            report()
+        assert raised.value is error
+
+
+def test_what_somebodys_own_store_raises_reaches_who_asks_by_hand(failing: Failing) -> None:
+    bench = Bench(Dictionary(failing))
+    failing.error, failing.failing = BUG, {"read"}
+    for ask in (bench.breaker.should_block, lambda: bench.state, bench.breaker.reset):
+        with pytest.raises(Broken):
+            ask()
+    assert repr(bench.breaker) == "LLMCircuitBreaker(state=unknown, backend='claude')"
+
+
+@ERRORS
+@KINDS
+def test_the_log_names_the_class_and_no_secret(
+    failing: Failing, error: Exception, kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    bench = Bench(kind(failing))
+    failing.error, failing.failing = error, {"record_success", "record_failure", "force_open", "replace_state"}
+    bench.call(Api("answer"))
+    with pytest.raises(ApiError):
+        bench.call(Api(busy(600)))
+    assert type(error).__name__ in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_an_open_circuit_still_refuses_while_only_writes_fail(failing: Failing) -> None:
+    bench = Bench(failing)
+    bench.breaker.force_open()
+    failing.failing = {"claim_probe", "record_failure", "record_success"}
+    with pytest.raises(CircuitBreakerOpenError):
+        bench.call(Api())
+    assert failing.read(NAME).state.value == "open"
