@@ -28,6 +28,7 @@ STATE_VALUES = {State.CLOSED.value: 0, State.HALF_OPEN.value: 1, State.OPEN.valu
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 """Upper bounds of the latency histogram, seconds: from a query to a streamed answer of a language model."""
 
+_REJECTED = "rejected_"
 _OUTCOMES = {Verdict.SUCCESS: "success", Verdict.FAILURE: "failure", Verdict.NONE: "no_verdict"}
 
 
@@ -67,7 +68,7 @@ class Recorder(ABC):
             case CallFinished():
                 self.record_request(event.name, _OUTCOMES[event.verdict], event.seconds)
             case Rejected():
-                self.record_request(event.name, f"rejected_{event.state.value}")
+                self.record_request(event.name, _REJECTED + event.state.value)
             case StateChanged():
                 self.record_state_transition(event.name, event.previous_state.value, event.snapshot.state.value)
             case ProbeClaimed():
@@ -100,12 +101,12 @@ class Recorder(ABC):
             backend: See `record_state_transition`.
             outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``,
                 or a word of your own.
-            latency_seconds: How long the call took; ``None`` for a request that made no call, whose 0 seconds
-                would pass for a fast one.
+            latency_seconds: How long the call took; ``None`` where none was made. A refused request has no latency
+                whatever is said here: its 0 seconds would pass for a fast call.
         """
         if instruments := self._ready():
             instruments.request(backend, outcome)
-            if latency_seconds is not None:
+            if latency_seconds is not None and not outcome.startswith(_REJECTED):
                 instruments.latency(backend, latency_seconds)
 
     def record_probe(self, backend: str, event: str) -> None:

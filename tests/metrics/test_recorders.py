@@ -131,6 +131,7 @@ def test_each_breaker_object_without_its_store_counts_once(kept: Kept) -> None:
 def test_measurements_can_be_taken_by_hand(kept: Kept) -> None:
     kept.recorder.record_request("api", "cached")
     kept.recorder.record_request("api", "success", 0.0)
+    kept.recorder.record_request("api", "rejected_open", 0.0)
     kept.recorder.record_state_transition("api", "OPEN", "Half_Open")
     assert kept.value("cb_requests_total", backend="api", outcome="cached") == 1
     assert kept.value("cb_request_latency_seconds_count", backend="api") == 1
