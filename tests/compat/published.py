@@ -14,6 +14,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,8 +66,9 @@ def directory() -> Path:
     return path
 
 
+@cache
 def load() -> Published:
-    """Import the published modules.
+    """Import the published modules, once: a second import would log to a second list.
 
     Raises:
         PublishedCodeMissing: See `directory`.
