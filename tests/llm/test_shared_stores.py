@@ -1,0 +1,85 @@
+"""Breakers of different processes over one store: on every backend."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from cbstore_sql import CircuitBreakerOpenError, Store
+from tests.contract.backends import NAMES, SHARED, make_backend
+from tests.llm.tools import NAME, Api, ApiError, Bench, Caller, busy
+
+
+@pytest.fixture(params=SHARED)
+def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
+    backend = make_backend(request.param, request)
+    namespace = uuid.uuid4().hex
+    with backend.open(namespace) as one, backend.open(namespace) as other:
+        yield one, other
+
+
+@pytest.fixture
+def fleet(stores: tuple[Store, Store]) -> tuple[Bench, Bench]:
+    one, other = stores
+    return Bench(one), Bench(other)
+
+
+def elapsed(bench: Bench) -> None:
+    bench.store.force_open(NAME, 0)
+    bench.metrics.transitions.clear()
+
+
+def test_every_backend_is_here() -> None:
+    assert set(NAMES) - set(SHARED) == {"memory"}
+
+
+def test_failures_of_one_open_it_for_the_other(fleet: tuple[Bench, Bench]) -> None:
+    one, other = fleet
+    with pytest.raises(ApiError):
+        one.call(Api(ApiError(500), ApiError(500)), max_retries=2)
+    assert other.breaker.failure_count == 2
+    with pytest.raises(ApiError):
+        other.call(Api(ApiError(500)))
+    with pytest.raises(CircuitBreakerOpenError):
+        one.call(Api())
+    assert (one.metrics.transitions, other.metrics.transitions) == ([], [("closed", "open")])
+
+
+def test_only_the_probes_owner_is_heard(fleet: tuple[Bench, Bench]) -> None:
+    one, other = fleet
+    with Caller() as slow:
+        assert slow.does(other.breaker.should_block) is False
+        elapsed(one)
+        assert (one.breaker.should_block(), other.breaker.should_block()) == (False, True)
+        for report in (other.breaker.record_success, other.breaker.record_failure):
+            report()
+            slow.does(report)
+            assert one.state == "half_open"
+        one.breaker.record_success()
+    assert other.state == "closed"
+    assert (one.metrics.transitions, other.metrics.transitions) == (
+        [("open", "half_open"), ("half_open", "closed")],
+        [],
+    )
+
+
+def test_a_call_is_the_probe_and_keeps_it_while_it_waits(fleet: tuple[Bench, Bench]) -> None:
+    one, other = fleet
+    refused: list[bool] = []
+    one.on_nap = lambda: refused.append(other.breaker.should_block())
+    elapsed(one)
+    assert one.call(Api(busy(7), "answer")) == "answer"
+    assert (refused, other.state) == ([True], "closed")
+
+
+def test_a_long_retry_after_stops_the_fleet(fleet: tuple[Bench, Bench]) -> None:
+    one, other = fleet
+    with pytest.raises(ApiError):
+        one.call(Api(busy(600)))
+    with pytest.raises(CircuitBreakerOpenError) as refused:
+        other.call(Api())
+    assert 590 < refused.value.retry_after <= 600
+    other.breaker.reset()
+    assert one.call(Api("answer")) == "answer"
