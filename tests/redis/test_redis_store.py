@@ -99,3 +99,13 @@ def test_a_store_closes_the_client_it_opened_and_no_other(connect: Connect, clie
 def test_a_client_made_from_a_url_sends_each_command_once(url: str) -> None:
     with RedisStore.from_url(url) as store:
         assert store._client.get_retry().get_retries() == 0
+
+
+def test_an_idle_connection_that_the_server_closed_is_replaced_without_an_error(
+    client: Any, url: str, prefix: str
+) -> None:
+    with RedisStore.from_url(f"{url}?client_name={prefix}", key_prefix=prefix) as store:
+        assert store.increment_failure("b") == 1
+        ids = [found["id"] for found in client.client_list() if found["name"] == prefix]
+        assert [client.client_kill_filter(_id=id_) for id_ in ids] == [1] * len(ids) != []
+        assert store.increment_failure("b") == 2
