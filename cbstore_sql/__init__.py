@@ -42,12 +42,13 @@ if TYPE_CHECKING:
     )
     from cbstore_sql.metrics import CircuitBreakerMetrics, FleetCollector, OpenTelemetryMetrics, log_events
     from cbstore_sql.migration import migrate
-    from cbstore_sql.stores.redis import RedisStore
+    from cbstore_sql.stores.redis import AsyncRedisStore, RedisStore
     from cbstore_sql.stores.sql import SqlStore
     from cbstore_sql.stores.sql.aio import AsyncSqlStore
 
 _LAZY = {
     "AsyncCircuitBreaker": "cbstore_sql.async_breaker",
+    "AsyncRedisStore": "cbstore_sql.stores.redis",
     "AsyncSqlStore": "cbstore_sql.stores.sql.aio",
     "AsyncStore": "cbstore_sql.async_store",
     "CircuitBreakerMetrics": "cbstore_sql.metrics",
@@ -71,6 +72,7 @@ __all__ = [
     "DEFAULT_POLICY",
     "AsyncCircuitBreaker",
     "AsyncInMemoryStore",
+    "AsyncRedisStore",
     "AsyncSqlStore",
     "AsyncStore",
     "BreakerPolicy",

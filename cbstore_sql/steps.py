@@ -20,31 +20,37 @@ def carry_out(steps: Generator[Wish, Any, Result], do: Callable[[Wish], Any]) ->
         steps: The work.
         do: Called with each wish; an `Exception` it raises is thrown to the steps.
     """
+    answer, failed = None, None
     try:
-        wish = next(steps)
         while True:
+            wish = steps.send(answer) if failed is None else steps.throw(failed)
+            answer, failed = None, None
             try:
                 answer = do(wish)
             except Exception as error:  # noqa: BLE001 - it is the steps that judge it
-                wish = steps.throw(error)
-            else:
-                wish = steps.send(answer)
+                failed = error
     except StopIteration as done:
         result: Result = done.value
         return result
+    finally:
+        # Its traceback holds this frame.
+        del failed
 
 
 async def carry_out_async(steps: Generator[Wish, Any, Result], do: Callable[[Wish], Awaitable[Any]]) -> Result:
     """Do the same where each wish has to be awaited; see `carry_out`."""
+    answer, failed = None, None
     try:
-        wish = next(steps)
         while True:
+            wish = steps.send(answer) if failed is None else steps.throw(failed)
+            answer, failed = None, None
             try:
                 answer = await do(wish)
             except Exception as error:  # noqa: BLE001 - it is the steps that judge it
-                wish = steps.throw(error)
-            else:
-                wish = steps.send(answer)
+                failed = error
     except StopIteration as done:
         result: Result = done.value
         return result
+    finally:
+        # Its traceback holds this frame.
+        del failed

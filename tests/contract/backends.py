@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
-from cbstore_sql import InMemoryStore, SqlStore
+from cbstore_sql import AsyncInMemoryStore, AsyncSqlStore, AsyncStore, InMemoryStore, SqlStore
 from cbstore_sql.protocol import ProtocolStore
+from tests.contract.blocking import Blocking
 
 NAMES = ("memory", "sqlite", "postgresql", "redis", "redis-without-scripting")
 
 SHARED = tuple(name for name in NAMES if name != "memory")
 """What several processes can share."""
+
+ASYNC = "async-"
+"""Before the name of a backend: its asynchronous store, waited for."""
+
+
+def in_both_colours(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, each followed by that of the asynchronous store."""
+    return tuple(f"{colour}{name}" for name in names for colour in ("", ASYNC))
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Backend:
 
 def open_store(name: str, url: str, namespace: str, **options: Any) -> ProtocolStore:
     """Open a store in this process, whichever it is."""
+    if name.startswith(ASYNC):
+        return Blocking(lambda: open_async_store(name.removeprefix(ASYNC), url, namespace), **options)
     if name == "memory":
         return InMemoryStore(namespace, **options)
     if name in ("sqlite", "postgresql"):
@@ -44,6 +55,17 @@ def open_store(name: str, url: str, namespace: str, **options: Any) -> ProtocolS
     from tests.contract.redis_clients import open_redis_store
 
     return open_redis_store(url, namespace, **options)
+
+
+def open_async_store(name: str, url: str, namespace: str) -> AsyncStore:
+    """Open an asynchronous store in this process, whichever it is."""
+    if name == "memory":
+        return AsyncInMemoryStore(namespace)
+    if name in ("sqlite", "postgresql"):
+        return AsyncSqlStore(url, namespace=namespace)
+    from cbstore_sql import AsyncRedisStore
+
+    return AsyncRedisStore.from_url(url, namespace=namespace)
 
 
 def make_backend(name: str, request: pytest.FixtureRequest) -> Backend:
@@ -55,4 +77,4 @@ def make_backend(name: str, request: pytest.FixtureRequest) -> Backend:
         "redis": lambda: str(request.getfixturevalue("redis_url")),
         "redis-without-scripting": lambda: str(request.getfixturevalue("scriptless_redis_url")),
     }
-    return Backend(name, start[name]())
+    return Backend(name, start[name.removeprefix(ASYNC)]())

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from cbstore_sql.protocol import ProtocolStore
-from tests.contract.backends import NAMES, SHARED, Backend, make_backend
+from tests.contract.backends import NAMES, SHARED, Backend, in_both_colours, make_backend
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=in_both_colours(NAMES))
 def backend(request: pytest.FixtureRequest) -> Backend:
     return make_backend(request.param, request)
 
 
-@pytest.fixture(params=SHARED)
+@pytest.fixture(params=in_both_colours(SHARED))
 def shared_backend(request: pytest.FixtureRequest) -> Backend:
     return make_backend(request.param, request)
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-from urllib.parse import quote
+import time
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cbstore_sql.commands import Command, check_name
-from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
-from cbstore_sql.rules import OPERATIONS
-from cbstore_sql.stores.redis import codec, watch
-from cbstore_sql.stores.redis.errors import is_scripting_unavailable, translated
-from cbstore_sql.stores.redis.scripts import READ, script
-
-MAX_TTL = 10**9
-"""The longest life of a key at rest, seconds (about 31 years)."""
-
-_T = TypeVar("_T")
+from cbstore_sql.steps import carry_out
+from cbstore_sql.stores.redis.calls import Call, Script, Transaction
+from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.operations import Operations
 
 
 class RedisStore(ProtocolStore):
@@ -69,14 +62,11 @@ class RedisStore(ProtocolStore):
         protocol_probe_lease: float = DEFAULT_PROBE_LEASE,
     ) -> None:
         super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
-        if redis_client is None:
-            raise ConfigurationError("redis_client is required for RedisStore")
+        check_client(redis_client, type(self).__name__, awaited=False)
+        self._operations = Operations(redis_client, ttl, key_prefix, half_open_probe_ttl, namespace)
         self._client = redis_client
-        self._ttl = _check_ttl("ttl", ttl)
-        self._probe_ttl = max(_check_ttl("half_open_probe_ttl", half_open_probe_ttl) or 0, self._ttl or 0)
-        self._key_prefix = check_name("key_prefix", key_prefix)
-        self._scripts = {name: redis_client.register_script(script(name)) for name in (READ, *OPERATIONS)}
-        self._has_scripting = True
+        self._scripts = register_scripts(redis_client)
+        self._key_prefix = key_prefix
         self._owned = False
 
     @classmethod
@@ -91,13 +81,7 @@ class RedisStore(ProtocolStore):
         Raises:
             ConfigurationError: It is no such URL. The message does not repeat it.
         """
-        try:
-            client = Redis.from_url(url, retry=Retry(NoBackoff(), 0))
-        except ValueError:
-            raise ConfigurationError(
-                "the Redis URL cannot be read; it is not shown, since it may hold a password"
-            ) from None
-        store = cls(client, **kwargs)
+        store = cls(open_client(Redis, url, Retry(NoBackoff(), 0)), **kwargs)
         store._owned = True
         return store
 
@@ -110,53 +94,19 @@ class RedisStore(ProtocolStore):
             self._client.connection_pool.disconnect()
 
     def _read(self, name: str, now: float | None) -> Snapshot:
-        key = self._key(name)
-        row, as_of = self._either(
-            lambda: codec.from_answer(self._scripts[READ]([key], [codec.to_argument(now)])),
-            lambda: watch.read(self._client, key, now),
-        )
-        return Snapshot.of(name, row, as_of)
+        return carry_out(self._operations.read(name, now), self._do)
 
     def _apply(self, command: Command) -> Transition | None:
-        result = self._either(
-            lambda: self._run(command),
-            lambda: watch.apply(self._client, self._key(command.name), command, self._lifetime),
-        )
-        return None if result is None else Transition.of(command.name, *result)
+        return carry_out(self._operations.apply(command), self._do)
 
     def _delete(self, name: str) -> None:
-        with translated(self._client):
-            self._client.delete(self._key(name))
+        carry_out(self._operations.delete(name), self._do)
 
-    def _run(self, command: Command) -> tuple[Row, float] | None:
-        given = (command.given[name] for name in OPERATIONS[command.operation].given)
-        arguments = [codec.to_argument(value) for value in (*given, self._ttl, self._probe_ttl)]
-        answer = self._scripts[command.operation]([self._key(command.name)], arguments)
-        return None if answer is None else codec.from_answer(answer)
-
-    def _either(self, scripted: Callable[[], _T], watched: Callable[[], _T]) -> _T:
-        with translated(self._client):
-            if self._has_scripting:
-                try:
-                    return scripted()
-                except Exception as error:
-                    if not is_scripting_unavailable(error):
-                        raise
-                    self._has_scripting = False
-            return watched()
-
-    def _lifetime(self, row: Row, now: float) -> int | None:
-        return None if self._ttl is None else codec.lifetime(row, now, self._ttl, self._probe_ttl)
-
-    def _key(self, name: str) -> bytes:
-        if self.namespace == "default":
-            return f"{self._key_prefix}:{name}".encode()
-        return f"{self._key_prefix}@{quote(self.namespace, safe='')}:{name}".encode()
-
-
-def _check_ttl(label: str, value: int | None) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TTL:
-        raise ConfigurationError(f"{label} must be whole seconds from 1 to {MAX_TTL}, or None; got {value!r}")
-    return value
+    def _do(self, wish: Call | Script | Transaction) -> Any:
+        if isinstance(wish, Script):
+            return self._scripts[wish.operation]([wish.key], wish.arguments)
+        if isinstance(wish, Call):
+            return wish.on(self._client)
+        time.sleep(wish.pause)
+        with self._client.pipeline(transaction=True) as pipe:
+            return carry_out(wish.steps, lambda call: call.on(pipe))

@@ -1,0 +1,111 @@
+"""The store on Redis, for callers in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from cbstore_sql.async_store import AsyncStore
+from cbstore_sql.background import carried_through
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Snapshot, Transition
+from cbstore_sql.steps import carry_out_async
+from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.stores.redis.calls import Call, Script, Steps, T, Transaction
+from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.operations import Operations
+
+
+class AsyncRedisStore(AsyncStore):
+    """The breakers of `RedisStore`, awaited: the same keys, the same scripts.
+
+    An operation once begun is carried through in the background even if its await is cancelled: it leaks no
+    connection, and its effect is not lost.
+
+    Args:
+        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. It stays open.
+        ttl: See `RedisStore`, seconds.
+        key_prefix: See `RedisStore`.
+        half_open_probe_ttl: See `RedisStore`, seconds.
+        namespace: See `Store`.
+
+    Raises:
+        ConfigurationError: There is no client, or a number of seconds is none.
+        InvalidNameError: See `Store`; the same holds for the prefix.
+    """
+
+    def __init__(
+        self,
+        redis_client: Any,
+        ttl: int | None = 3600,
+        key_prefix: str = "massgen:cb",
+        half_open_probe_ttl: int | None = None,
+        *,
+        namespace: str = "default",
+    ) -> None:
+        super().__init__(namespace)
+        check_client(redis_client, type(self).__name__, awaited=True)
+        self._operations = Operations(redis_client, ttl, key_prefix, half_open_probe_ttl, namespace)
+        self._client = redis_client
+        self._scripts = register_scripts(redis_client)
+        self._key_prefix = key_prefix
+        self._owned = False
+        self._in_flight = InFlight()
+
+    @classmethod
+    def from_url(cls, url: str, **kwargs: Any) -> AsyncRedisStore:
+        """Open a store with a client of its own, which sends each command once; see `RedisStore.from_url`.
+
+        Args:
+            url: See `RedisStore.from_url`.
+            **kwargs: What the class takes, without the client.
+
+        Raises:
+            ConfigurationError: It is no such URL. The message does not repeat it.
+        """
+        store = cls(open_client(Redis, url, Retry(NoBackoff(), 0)), **kwargs)
+        store._owned = True
+        return store
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(key_prefix={self._key_prefix!r}, namespace={self.namespace!r})"
+
+    async def close(self) -> None:
+        """Wait for the operations under way; then close the client if the store opened it."""
+        await carried_through(self._close())
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await self._ask(self._operations.read(name, now))
+
+    async def _apply(self, command: Command) -> Transition | None:
+        return await self._ask(self._operations.apply(command))
+
+    async def _delete(self, name: str) -> None:
+        await self._ask(self._operations.delete(name))
+
+    async def _ask(self, steps: Steps[T]) -> T:
+        return await self._in_flight.carry(carry_out_async(steps, self._do))
+
+    async def _do(self, wish: Call | Script | Transaction) -> Any:
+        if isinstance(wish, Script):
+            return await self._scripts[wish.operation]([wish.key], wish.arguments)
+        if isinstance(wish, Call):
+            return await wish.on(self._client)
+        await asyncio.sleep(wish.pause)
+        async with self._client.pipeline(transaction=True) as pipe:
+            return await carry_out_async(wish.steps, lambda call: _answer(call.on(pipe)))
+
+    async def _close(self) -> None:
+        await self._in_flight.landed()
+        if self._owned:
+            await self._client.connection_pool.disconnect()
+
+
+async def _answer(answer: Any) -> Any:
+    """Await it where it is one to be awaited; what a pipeline only notes down is none."""
+    return await answer if inspect.isawaitable(answer) else answer

@@ -1,0 +1,92 @@
+"""What the store's operations ask of Redis, and what they make of the answers: without any I/O."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from cbstore_sql.commands import Command, check_name
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.rules import OPERATIONS
+from cbstore_sql.stores.redis import codec, watch
+from cbstore_sql.stores.redis.calls import Call, Script, Steps
+from cbstore_sql.stores.redis.errors import is_scripting_unavailable, translated
+from cbstore_sql.stores.redis.scripts import READ
+
+MAX_TTL = 10**9
+"""The longest life of a key at rest, seconds (about 31 years)."""
+
+T = TypeVar("T")
+
+
+class Operations:
+    """The operations of one store as steps; they take what `RedisStore` takes.
+
+    Raises:
+        ConfigurationError: See `RedisStore`.
+        InvalidNameError: See `RedisStore`.
+    """
+
+    def __init__(
+        self, client: Any, ttl: int | None, key_prefix: str, half_open_probe_ttl: int | None, namespace: str
+    ) -> None:
+        self._client = client
+        self._ttl = _check_ttl("ttl", ttl)
+        self._probe_ttl = max(_check_ttl("half_open_probe_ttl", half_open_probe_ttl) or 0, self._ttl or 0)
+        check_name("key_prefix", key_prefix)
+        self._prefix = key_prefix if namespace == "default" else f"{key_prefix}@{quote(namespace, safe='')}"
+        self._has_scripting = True
+
+    def read(self, name: str, now: float | None) -> Steps[Snapshot]:
+        """Read one breaker."""
+        key = self.key(name)
+        row, as_of = yield from self._either(self._run_read(key, now), watch.read(key, now))
+        return Snapshot.of(name, row, as_of)
+
+    def apply(self, command: Command) -> Steps[Transition | None]:
+        """Carry out one command."""
+        key = self.key(command.name)
+        result = yield from self._either(self._run(key, command), watch.apply(key, command, self._lifetime))
+        return None if result is None else Transition.of(command.name, *result)
+
+    def delete(self, name: str) -> Steps[None]:
+        """Forget one breaker."""
+        with translated(self._client):
+            yield Call("delete", (self.key(name),))
+
+    def key(self, name: str) -> bytes:
+        """Return the key of one breaker."""
+        return f"{self._prefix}:{name}".encode()
+
+    def _run_read(self, key: bytes, now: float | None) -> Steps[tuple[Row, float]]:
+        answer = yield Script(READ, key, [codec.to_argument(now)])
+        return codec.from_answer(answer)
+
+    def _run(self, key: bytes, command: Command) -> Steps[tuple[Row, float] | None]:
+        given = (command.given[name] for name in OPERATIONS[command.operation].given)
+        arguments = [codec.to_argument(value) for value in (*given, self._ttl, self._probe_ttl)]
+        answer = yield Script(command.operation, key, arguments)
+        return None if answer is None else codec.from_answer(answer)
+
+    def _either(self, scripted: Steps[T], watched: Steps[T]) -> Steps[T]:
+        with translated(self._client):
+            if self._has_scripting:
+                try:
+                    return (yield from scripted)
+                except Exception as error:
+                    if not is_scripting_unavailable(error):
+                        raise
+                    self._has_scripting = False
+            return (yield from watched)
+
+    def _lifetime(self, row: Row, now: float) -> int | None:
+        return None if self._ttl is None else codec.lifetime(row, now, self._ttl, self._probe_ttl)
+
+
+def _check_ttl(label: str, value: int | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TTL:
+        raise ConfigurationError(f"{label} must be whole seconds from 1 to {MAX_TTL}, or None; got {value!r}")
+    return value
