@@ -101,7 +101,7 @@ def _overdue(snapshot: Snapshot) -> float:
 
 _SERIES = (
     _Series("cb_fleet_state", "0 closed, 1 half_open, 2 open.", lambda breaker: STATE_VALUES[breaker.state.value]),
-    _Series("cb_fleet_failure_count", "Failures since the last success.", lambda breaker: breaker.failure_count),
+    _Series("cb_fleet_failures", "Failures since the last success.", lambda breaker: breaker.failure_count),
     _Series(
         "cb_fleet_generation",
         "Grows with every change of state and every claim of a probe.",

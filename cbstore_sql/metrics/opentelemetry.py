@@ -6,7 +6,7 @@ instrument                kind             unit              attributes
 ``cb.state_transitions``  counter          ``{transition}``  ``backend``, ``from_state``, ``to_state``
 ``cb.requests``           counter          ``{request}``     ``backend``, ``outcome``
 ``cb.request_latency``    histogram        ``s``             ``backend``
-``cb.current_state``      gauge            ``{state}``       ``backend``
+``cb.current_state``      observed gauge   ``{state}``       ``backend``
 ``cb.probe_events``       counter          ``{event}``       ``backend``, ``event``
 ``cb.store_degraded``     up-down counter  ``{breaker}``     none
 ========================  ===============  ================  ========================================
@@ -17,13 +17,13 @@ OpenTelemetry has no conventions for circuit breakers. Translated for Prometheus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cbstore_sql.metrics.recorder import LATENCY_BUCKETS, Instruments, Recorder
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Meter
+    from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 
 class OpenTelemetryMetrics(Recorder):
@@ -62,8 +62,11 @@ class _Instruments:
             "How long guarded calls took.",
             explicit_bucket_boundaries_advisory=buckets,
         )
-        self._state = meter.create_gauge(
+        # Asked for with every collection: from a gauge that is set, older SDKs tell a value only once.
+        self._states: dict[str, int] = {}
+        meter.create_observable_gauge(
             "cb.current_state",
+            [self._observe_states],
             "{state}",
             "State after the last change this process made: 0 closed, 1 half_open, 2 open, -1 unknown.",
         )
@@ -78,7 +81,12 @@ class _Instruments:
 
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
         self._transitions.add(1, {"backend": backend, "from_state": from_state, "to_state": to_state})
-        self._state.set(value, {"backend": backend})
+        self._states[backend] = value
+
+    def _observe_states(self, _: CallbackOptions) -> Iterable[Observation]:
+        from opentelemetry.metrics import Observation
+
+        return [Observation(value, {"backend": backend}) for backend, value in self._states.copy().items()]
 
     def request(self, backend: str, outcome: str) -> None:
         self._requests.add(1, {"backend": backend, "outcome": outcome})

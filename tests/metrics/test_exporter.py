@@ -58,7 +58,7 @@ def test_what_other_processes_did_shows_with_the_next_scrape(url: str, tmp_path:
         seen = scraped(address, "exported")
         assert seen["cb_fleet_up"] == {"": 1}
         assert seen["cb_fleet_state"] == {"api": 2, "mail": 0}
-        assert seen["cb_fleet_failure_count"] == {"api": 0, "mail": 1}
+        assert seen["cb_fleet_failures"] == {"api": 0, "mail": 1}
         assert 0 < seen["cb_fleet_open_seconds_remaining"]["api"] <= 3600
         store.reset("api")
         assert scraped(address, "exported")["cb_fleet_state"] == {"api": 0, "mail": 0}

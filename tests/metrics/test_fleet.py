@@ -41,7 +41,7 @@ def test_every_series_names_namespace_and_breaker() -> None:
 
 
 def test_counts_and_times_are_the_row_s() -> None:
-    assert about("cb_fleet_failure_count")["dirty"] == 3
+    assert about("cb_fleet_failures")["dirty"] == 3
     assert about("cb_fleet_generation")["probed"] == 2
     assert about("cb_fleet_last_failure_timestamp_seconds")["dirty"] == 900.0
 

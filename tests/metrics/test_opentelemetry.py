@@ -46,6 +46,18 @@ def test_the_values_and_the_advised_buckets() -> None:
     assert points["cb.request_latency"].explicit_bounds == LATENCY_BUCKETS
 
 
+def test_the_state_is_told_with_every_collection() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    metrics = OpenTelemetryMetrics(provider.get_meter("test"))
+    metrics.record_state_transition("api", "closed", "open")
+    for _ in range(2):
+        data: Any = reader.get_metrics_data()
+        found = {metric.name: metric.data for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+        assert [point.value for point in found["cb.current_state"].data_points] == [2]
+    provider.shutdown()
+
+
 def test_without_a_meter_the_global_provider_is_asked_when_the_first_measurement_is_taken() -> None:
     code = """
 from cbstore_sql import OpenTelemetryMetrics
