@@ -1,0 +1,58 @@
+"""What docs/metrics.md shows is run, and what it lists is all there is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from cbstore_sql.metrics.logs import EVENT_LEVELS
+from tests.metrics.exported import exported
+from tests.metrics.processes import ROOT, python
+from tests.metrics.test_alerts import RULES
+from tests.metrics.test_logs import EVENTS
+
+TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TEXT.splitlines() if line.startswith("|")]
+CELLS = {re.sub("`", "", row[0]): row[1:] for row in ROWS}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example).splitlines()[0])
+def test_an_example_runs(example: str, tmp_path: Path) -> None:
+    python(example, cwd=tmp_path)
+
+
+def test_every_series_is_listed_with_its_labels() -> None:
+    tables = {name: cells for name, cells in CELLS.items() if name.startswith("cb_") and name != "cb_event"}
+    listed = {name: set(re.findall(r"\w+", cells[0])) for name, cells in tables.items()}
+    series = {
+        re.sub(r"_(bucket|created|sum)$|(?<=seconds)_count$", "", name): set(labels) - {"le"}
+        for name, labels in exported().items()
+        if not name.endswith("_created")
+    }
+    assert listed == series
+
+
+def test_every_alert_is_listed() -> None:
+    assert {name for name in CELLS if name.startswith("CircuitBreaker")} == {rule["alert"] for rule in RULES}
+
+
+def test_every_event_is_listed_with_its_level() -> None:
+    levels = {
+        event: cells[0]
+        for names, cells in CELLS.items()
+        for event in names.split(", ")
+        if cells[0] in {"DEBUG", "INFO", "WARNING"}
+    }
+    assert levels == {kind: logging.getLevelName(EVENT_LEVELS[type(event)]) for kind, event in EVENTS.items()}
+
+
+def test_the_log_line_shown_is_the_one_written(tmp_path: Path) -> None:
+    (example,) = [example for example in EXAMPLES if "log_events" in example]
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    written = python(example.replace("StreamHandler()", "StreamHandler(__import__('sys').stdout)"), cwd=tmp_path)
+    assert json.loads(written) == json.loads(shown)
