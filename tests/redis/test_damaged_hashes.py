@@ -42,7 +42,7 @@ def test_every_client_reads_a_damaged_hash_alike_and_can_go_on(stores: list[Redi
     seen = set()
     for store in stores:
         store.clear("b")
-        store._client.hset(store._operations.key("b"), mapping=damaged)
+        store._client.hset(f"{store._key_prefix}:b", mapping=damaged)
         seen.add(store.read("b", now=1000.0))
         store.record_failure(store.read("b").permit)
         assert store.record_failure("b", ONE_FAILURE)
