@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cbstore_sql.environment import DEFAULT_URL, database_url
@@ -64,8 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cbstore {_version()}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in _COMMANDS:
-        if find_spec(f"{__name__}.{name}"):
-            import_module(f"{__name__}.{name}").register(subparsers)
+        import_module(f"{__name__}.{name}").register(subparsers)
     return parser
 
 
