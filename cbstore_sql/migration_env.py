@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from cbstore_sql import environment
 from cbstore_sql.errors import ConfigurationError, SchemaError
-from cbstore_sql.stores.sql.engine import check_engine, parse_url
+from cbstore_sql.stores.sql.engine import check_engine, importing_driver, parse_url
 from cbstore_sql.stores.sql.errors import is_conflict
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE, check_identifier, make_table
 
@@ -91,7 +91,9 @@ class Target:
         """Return the application's engine, or one that keeps no connection."""
         if isinstance(self.place, Engine):
             return self.place
-        engine = sa.create_engine(parse_url(self.place), poolclass=sa.NullPool, hide_parameters=True)
+        url = parse_url(self.place)
+        with importing_driver(url):
+            engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
         check_engine(engine)
         return engine
 

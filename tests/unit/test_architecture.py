@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What may be imported where; everything else of the package is pure.
 HOMES = {
     "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/"),
-    "psycopg": ("stores/sql/",),
+    "psycopg": (),  # SQLAlchemy imports it, and only for PostgreSQL
     "alembic": ("migration", "migrations/"),
     "redis": ("stores/redis/",),
     "rich": ("cli/",),

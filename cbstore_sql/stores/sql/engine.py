@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
 from cbstore_sql.errors import ConfigurationError
@@ -16,6 +15,9 @@ from cbstore_sql.errors import ConfigurationError
 EngineT = TypeVar("EngineT")
 
 _MIN_SQLITE = (3, 35, 0)
+
+# What brings a driver along, psycopg's with libpq.
+_EXTRAS = {"psycopg": "binary", "aiosqlite": "aiosqlite"}
 
 # They lend one connection to several users at once, or to a thread that holds it already.
 _SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
@@ -90,9 +92,25 @@ def open_engine(url: str | URL) -> Engine:
     """Make an engine of our own for a URL; its connections commit each statement by itself.
 
     Raises:
-        ConfigurationError: See `parse_url`.
+        ConfigurationError: See `parse_url` and `importing_driver`.
     """
-    return sa.create_engine(parse_url(url), isolation_level="AUTOCOMMIT", hide_parameters=True)
+    parsed = parse_url(url)
+    with importing_driver(parsed):
+        return sa.create_engine(parsed, isolation_level="AUTOCOMMIT", hide_parameters=True)
+
+
+@contextmanager
+def importing_driver(url: URL) -> Iterator[None]:
+    """Say what to install where making an engine finds no driver.
+
+    Raises:
+        ConfigurationError: The driver is not installed, or psycopg finds no libpq.
+    """
+    try:
+        yield
+    except ImportError:
+        driver = url.get_driver_name()
+        raise ConfigurationError(f"{driver} cannot be imported: pip install 'cbstore_sql[{_EXTRAS[driver]}]'") from None
 
 
 def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
@@ -161,7 +179,7 @@ def _psycopg_mode(driver: Any) -> Iterator[None]:
 
 def is_idle(driver: Any) -> bool:
     """Whether a psycopg connection is in no transaction, and in order."""
-    return bool(driver.info.transaction_status == TransactionStatus.IDLE)
+    return bool(driver.info.transaction_status.name == "IDLE")
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 import sqlalchemy.exc
 
 from cbstore_sql.errors import SchemaError, StoreConflictError, StoreError, StoreUnavailableError
@@ -22,9 +22,6 @@ _DENIED_STATE = "42501"
 
 _SCHEMA_TEXTS = ("no such table", "no such column", "has no column named")
 _BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked")
-
-DRIVER_ERRORS = (psycopg.Error, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError)
-"""What a driver or the pool raises."""
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -43,8 +40,13 @@ def translated(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except DRIVER_ERRORS as error:
+    except _driver_errors() as error:
         raise _translate(error, place) from error
+
+
+def _driver_errors() -> tuple[type[BaseException], ...]:
+    """Return what a driver or the pool raises."""
+    return (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, *_psycopg("Error"))
 
 
 def _translate(error: BaseException, place: str) -> StoreError:
@@ -65,11 +67,17 @@ def _translate(error: BaseException, place: str) -> StoreError:
 
 
 def _is_unavailable(error: BaseException) -> bool:
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, sqlite3.OperationalError))
+    return isinstance(error, (sqlite3.OperationalError, *_psycopg("OperationalError", "InterfaceError")))
 
 
 def _sqlstate(error: BaseException) -> str | None:
-    return error.sqlstate if isinstance(error, psycopg.Error) else None
+    return getattr(error, "sqlstate", None)
+
+
+def _psycopg(*names: str) -> tuple[type[BaseException], ...]:
+    """Return psycopg's exceptions of these names: none where nothing has imported it, so that SQLite does without."""
+    psycopg = sys.modules.get("psycopg")
+    return tuple(getattr(psycopg, name) for name in names) if psycopg else ()
 
 
 def _says(error: BaseException, texts: tuple[str, ...]) -> bool:
