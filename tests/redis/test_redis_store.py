@@ -96,6 +96,11 @@ def test_a_store_closes_the_client_it_opened_and_no_other(connect: Connect, clie
     assert connected(f"{prefix}-lent")
 
 
+def test_what_code_for_the_published_store_reads_of_it_is_there(client: Any) -> None:
+    store = RedisStore(client, ttl=60, key_prefix="p")
+    assert (store._client, store._ttl, store._key_prefix) == (client, 60, "p")
+
+
 def test_a_client_made_from_a_url_sends_each_command_once(url: str) -> None:
     with RedisStore.from_url(url) as store:
         assert store._client.get_retry().get_retries() == 0

@@ -67,6 +67,8 @@ class RedisStore(ProtocolStore):
         self._client = redis_client
         self._scripts = register_scripts(redis_client)
         self._key_prefix = key_prefix
+        # Code written for MassGen's store reads it.
+        self._ttl = ttl
         self._owned = False
 
     @classmethod
