@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -13,9 +14,11 @@ from redis.backoff import NoBackoff
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.background import carried_through
 from cbstore_sql.commands import Command
+from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.stores.one_loop import OneLoop
 from cbstore_sql.stores.redis.calls import Call, Script, Steps, T, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
 from cbstore_sql.stores.redis.operations import Operations
@@ -25,7 +28,8 @@ class AsyncRedisStore(AsyncStore):
     """The breakers of `RedisStore`, awaited: the same keys, the same scripts.
 
     An operation once begun is carried through in the background even if its await is cancelled: it leaks no
-    connection, and its effect is not lost.
+    connection, and its effect is not lost. One event loop at a time; a store made by `from_url` may be used in one
+    loop after the other, if it is closed at the end of each.
 
     Args:
         redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. It stays open.
@@ -35,7 +39,8 @@ class AsyncRedisStore(AsyncStore):
         namespace: See `Store`.
 
     Raises:
-        ConfigurationError: There is no client, or a number of seconds is none.
+        ConfigurationError: There is no client, or a number of seconds is none. Every operation raises it in a second
+            event loop while the first one still runs.
         InvalidNameError: See `Store`; the same holds for the prefix.
     """
 
@@ -51,11 +56,11 @@ class AsyncRedisStore(AsyncStore):
         super().__init__(namespace)
         check_client(redis_client, type(self).__name__, awaited=True)
         self._operations = Operations(redis_client, ttl, key_prefix, half_open_probe_ttl, namespace)
-        self._client = redis_client
-        self._scripts = register_scripts(redis_client)
+        self._work_with(redis_client)
         self._key_prefix = key_prefix
-        self._owned = False
+        self._open: Callable[[], Any] | None = None
         self._in_flight = InFlight()
+        self._loop = OneLoop()
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> AsyncRedisStore:
@@ -68,8 +73,12 @@ class AsyncRedisStore(AsyncStore):
         Raises:
             ConfigurationError: It is no such URL. The message does not repeat it.
         """
-        store = cls(open_client(Redis, url, Retry(NoBackoff(), 0)), **kwargs)
-        store._owned = True
+
+        def open_one() -> Any:
+            return open_client(Redis, url, Retry(NoBackoff(), 0))
+
+        store = cls(open_one(), **kwargs)
+        store._open = open_one
         return store
 
     def __repr__(self) -> str:
@@ -92,6 +101,18 @@ class AsyncRedisStore(AsyncStore):
         return await self._in_flight.carry(carry_out_async(steps, self._do))
 
     async def _do(self, wish: Call | Script | Transaction) -> Any:
+        self._enter_loop()
+        try:
+            return await self._make(wish)
+        except RuntimeError as error:
+            if "loop" not in str(error):
+                raise
+            # Bytes written to a connection of a loop that has ended still reach the server.
+            raise StoreUnavailableError(
+                "the client was used in another event loop: await client.aclose() at its end"
+            ) from error
+
+    async def _make(self, wish: Call | Script | Transaction) -> Any:
         if isinstance(wish, Script):
             return await self._scripts[wish.operation]([wish.key], wish.arguments)
         if isinstance(wish, Call):
@@ -100,9 +121,21 @@ class AsyncRedisStore(AsyncStore):
         async with self._client.pipeline(transaction=True) as pipe:
             return await carry_out_async(wish.steps, lambda call: _answer(call.on(pipe)))
 
+    def _enter_loop(self) -> None:
+        """Connections cannot move to another loop: a client of our own is replaced, a caller's has to be closed."""
+        if self._loop.is_new():
+            if self._open is not None:
+                self._work_with(self._open())
+            self._loop.entered()
+
+    def _work_with(self, client: Any) -> None:
+        self._client = client
+        self._scripts = register_scripts(client)
+
     async def _close(self) -> None:
         await self._in_flight.landed()
-        if self._owned:
+        self._enter_loop()
+        if self._open is not None:
             await self._client.connection_pool.disconnect()
 
 

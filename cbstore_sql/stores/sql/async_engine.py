@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.stores.one_loop import OneLoop
 from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, is_idle, is_spoilt, parse_url, sqlite_mode
 from cbstore_sql.stores.sql.queries import Query, Values
 
@@ -44,8 +45,8 @@ class LoopKeeper:
     def __init__(self, engine: AsyncEngine, *, owned: bool) -> None:
         self._engine = engine
         self._owned = owned
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = engine.pool
+        self._loop = OneLoop()
 
     async def enter(self) -> None:
         """Make the pool the running loop's.
@@ -53,17 +54,15 @@ class LoopKeeper:
         Raises:
             ConfigurationError: It is another loop's: one that runs, or the pool is the application's own.
         """
-        loop = asyncio.get_running_loop()
-        if loop is self._loop or isinstance(self._engine.pool, sa.NullPool):
+        if not self._loop.is_new():
             return
         stale = self._pool
-        if self._loop is not None and self._loop.is_running():
-            raise ConfigurationError("the store is in use in another event loop: make one for each")
         if self._owned:
             self._engine.sync_engine.dispose(close=False)
-        elif self._loop is not None and stale is self._engine.pool:
+        elif stale is self._engine.pool and not isinstance(stale, sa.NullPool):
             raise ConfigurationError("the engine was used in another event loop: await engine.dispose() at its end")
-        self._loop, self._pool = loop, self._engine.pool
+        self._pool = self._engine.pool
+        self._loop.entered()
         if self._owned:
             await greenlet_spawn(stale.dispose)
 
