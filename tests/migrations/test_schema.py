@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -20,9 +21,8 @@ ALEMBIC_INI = Path(__file__).parents[2] / "alembic.ini"
 
 def run_script(url: str, script: str) -> None:
     if url.startswith("sqlite"):
-        connection = sqlite3.connect(str(sa.make_url(url).database))
-        connection.executescript(script)
-        connection.close()
+        with closing(sqlite3.connect(str(sa.make_url(url).database))) as connection:
+            connection.executescript(script)
     else:
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as postgres:
             postgres.execute(script.encode())
