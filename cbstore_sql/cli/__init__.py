@@ -9,6 +9,7 @@ subcommand is a module of this package with a function ``register(subparsers)``,
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("demo", "exporter", "migrate", "status")
 
+# As a shell says of a process that SIGPIPE ended.
+_READER_GONE = 141
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -33,15 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 2 for bad usage and for the library's own errors, which become one line on
-        stderr.
+        stderr, 141 when whoever read stdout has gone, as in ``cbstore status | head -1``.
     """
-    arguments = _parser().parse_args(argv)
     try:
-        code: int = arguments.run(arguments)
-    except CircuitBreakerError as error:
-        sys.stderr.write(f"cbstore: {error}\n")
-        return 2
-    return code
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python writes what is left once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
 
 
 def say(text: str) -> None:
@@ -56,6 +62,21 @@ def add_url_argument(parser: argparse.ArgumentParser) -> None:
         default=database_url(),
         help=f"database, postgresql://… or sqlite:///file (default: $CBSTORE_URL, then {DEFAULT_URL})",
     )
+
+
+def add_schema_argument(parser: argparse.ArgumentParser) -> None:
+    """Give a subcommand ``--schema``: that of the table, ``None`` where it is not given."""
+    parser.add_argument("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except CircuitBreakerError as error:
+        sys.stderr.write(f"cbstore: {error}\n")
+        return 2
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

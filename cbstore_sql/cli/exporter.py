@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from cbstore_sql.cli import add_url_argument, say
+from cbstore_sql.cli import add_schema_argument, add_url_argument, say
 from cbstore_sql.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("exporter", help="serve metrics of all breakers, for Prometheus")
     add_url_argument(parser)
-    parser.add_argument("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
+    add_schema_argument(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=9464, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from cbstore_sql.cli import add_url_argument, say
+from cbstore_sql.cli import add_schema_argument, add_url_argument, say
 
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
@@ -16,7 +16,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("migrate", help="create or upgrade the breaker table")
     add_url_argument(parser)
-    parser.add_argument("--schema", help="its PostgreSQL schema (default: $CBSTORE_SCHEMA, then cbstore)")
+    add_schema_argument(parser)
     parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--downgrade", metavar="REV", help="go back to a revision; base drops the table")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from cbstore_sql.cli import add_url_argument, say
+from cbstore_sql.cli import add_schema_argument, add_url_argument, say
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.model import Snapshot, State
 
@@ -27,7 +27,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("status", help="show the breakers of a database, open ones first")
     add_url_argument(parser)
-    parser.add_argument("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
+    add_schema_argument(parser)
     parser.add_argument("--namespace", help="only the breakers of this namespace (default: all)")
     parser.add_argument("--json", action="store_true", help="a list of objects; times are ISO 8601 in UTC")
     parser.set_defaults(run=run)

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from cbstore_sql.cli import add_schema_argument
+
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
 
@@ -19,7 +21,7 @@ def register(subparsers: Subparsers) -> None:
     add("--workers", type=_between(int, 1, 50), default=6, help="worker processes, 1 to 50 (default: 6)")
     add("--seconds", type=_between(float, 3, 120), default=12.0, help="about how long, 3 to 120 (default: 12)")
     add("--url", help="postgresql://… or sqlite:///file (default: a SQLite file that is deleted at the end)")
-    add("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
+    add_schema_argument(parser)
     add("--plain", action="store_true", help="write lines of text, as without a terminal")
     add(
         "--patience",
