@@ -14,7 +14,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.one_loop import OneLoop
-from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, is_idle, is_spoilt, parse_url, sqlite_mode
+from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, importing_driver, is_idle, is_spoilt, parse_url, sqlite_mode
 from cbstore_sql.stores.sql.queries import Query, Values
 
 
@@ -22,16 +22,13 @@ def open_async_engine(url: str | URL) -> AsyncEngine:
     """Make an engine of our own for a URL; its connections commit each statement by itself.
 
     Raises:
-        ConfigurationError: See `parse_url`; or the driver is not installed.
+        ConfigurationError: See `parse_url` and `importing_driver`.
     """
     parsed = parse_url(url, ASYNC_DRIVERS)
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
-    try:
+    with importing_driver(parsed):
         # There is never anything to roll back, and aiosqlite would make a trip to its thread for it.
         return create_async_engine(parsed, pool_reset_on_return=None, **options)
-    except ModuleNotFoundError:
-        driver = parsed.get_driver_name()
-        raise ConfigurationError(f"{driver} is not installed: pip install 'cbstore_sql[{driver}]'") from None
 
 
 class LoopKeeper:
