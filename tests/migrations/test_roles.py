@@ -7,6 +7,7 @@ import pytest
 from cbstore_sql import BreakerPolicy, SqlStore, StoreError, migrate
 from cbstore_sql.migration import downgrade
 from tests.migrations.databases import Role, execute, table_names
+from tests.migrations.documentation import blocks
 
 POLICY = BreakerPolicy(failure_threshold=1)
 
@@ -29,11 +30,8 @@ def use_every_operation(store: SqlStore) -> None:
 
 def test_the_running_role_needs_no_right_to_create(postgresql_url: str, role: Role) -> None:
     migrate(postgresql_url)
-    execute(
-        postgresql_url,
-        f"GRANT USAGE ON SCHEMA cbstore TO {role.name}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON cbstore.breakers TO {role.name}",
-    )
+    (grants,) = blocks("sql")
+    execute(postgresql_url, grants.replace(" app;", f" {role.name};"))
     with SqlStore(role.url) as store:
         use_every_operation(store)
     with pytest.raises(StoreError, match="may not create or change it"):
