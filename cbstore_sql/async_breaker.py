@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from cbstore_sql.async_refresh import AsyncRefresher
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.background import carried_through, in_background
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
@@ -19,6 +20,7 @@ from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.store import Store
 from cbstore_sql.stores.threaded import as_async
+from cbstore_sql.view import DEFAULT_MAX_STALENESS, make_view
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,9 +47,11 @@ class AsyncCircuitBreaker:
         reopen_on_no_verdict: ``False`` frees the slot of a probe without a verdict, ``True`` opens the circuit.
         on_store_outage: ``"allow"``, ``"block"`` or ``"raise"``.
         listeners: Called with every event, in the event loop; see `cbstore_sql.events`.
+        max_staleness: Seconds for which what was last seen may answer in the store's place.
 
     Raises:
         ConfigurationError: ``on_store_outage`` is none of the three.
+        InvalidPolicyError: ``max_staleness`` is no number of seconds from 0.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class AsyncCircuitBreaker:
         reopen_on_no_verdict: bool = False,
         on_store_outage: OutagePolicy = "allow",
         listeners: Iterable[Listener] = (),
+        max_staleness: float = DEFAULT_MAX_STALENESS,
     ) -> None:
         self.store = as_async(store)
         self.gate = Gate(
@@ -73,8 +78,10 @@ class AsyncCircuitBreaker:
             reopen_on_no_verdict=reopen_on_no_verdict,
             on_store_outage=on_store_outage,
             listeners=listeners,
+            view=make_view(max_staleness, needed=not self.store.reads_locally),
         )
         self._fallback = fallback
+        self._refresher = None if self.gate.view is None else AsyncRefresher(self.gate.view, self.store)
 
     def __call__(
         self, name: str, *, fallback: AsyncFallback | None = None
@@ -124,6 +131,11 @@ class AsyncCircuitBreaker:
 
     async def admit(self, name: str) -> Permit:
         """Ask for admission by hand; see `CircuitBreaker.admit`. Cancelled, it gives back a probe it won."""
+        permit = self.gate.admit_from_view(name)
+        if permit is not None:
+            return permit
+        if self._refresher is not None:
+            self._refresher.ensure()
         admission = self._drive(self.gate.admit(name))
         return await carried_through(admission, abandoned=self.release)
 
@@ -167,6 +179,19 @@ class AsyncCircuitBreaker:
         """Call ``listener`` with every event from now on."""
         self.gate.add_listener(listener)
 
+    async def close(self) -> None:
+        """Stop refreshing the view in the background; see `CircuitBreaker.close`."""
+        if self._refresher is not None:
+            await self._refresher.close()
+
+    async def __aenter__(self) -> AsyncCircuitBreaker:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
     async def _call(
         self,
         name: str,
@@ -176,7 +201,7 @@ class AsyncCircuitBreaker:
         **kwargs: P.kwargs,
     ) -> T:
         try:
-            permit = await self.admit(name)
+            permit = self.gate.admit_from_view(name) or await self.admit(name)
         except CircuitBreakerOpenError as refused:
             if fallback is None:
                 raise
@@ -225,6 +250,8 @@ class _Settling:
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
         gate.finished(self.permit.name, verdict, self._began)
+        if gate.has_nothing_to_report(self.permit, verdict):
+            return
         try:
             await self._breaker.settle(self.permit, verdict)
         except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome

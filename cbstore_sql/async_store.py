@@ -7,6 +7,7 @@ nothing: an operation that has begun is carried through in the background, wheth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TypeVar
 
@@ -28,12 +29,21 @@ class AsyncStore(ABC):
         InvalidNameError: See `Store`.
     """
 
+    reads_locally = False
+    """See `Store`."""
+
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = commands.check_name("namespace", namespace)
 
     async def read(self, name: str, *, now: float | None = None) -> Snapshot:
         """Return one breaker as it is; see `Store.read`."""
         return await self._read(commands.check_name("breaker name", name), commands.check_time("now", now))
+
+    async def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
+        """Return several breakers as they are, by name; see `Store.read_many`."""
+        checked = [commands.check_name("breaker name", name) for name in dict.fromkeys(names)]
+        moment = commands.check_time("now", now)
+        return await self._read_many(checked, moment) if checked else {}
 
     async def claim_probe(
         self,
@@ -103,6 +113,10 @@ class AsyncStore(ABC):
         if transition is None:
             raise AssertionError(f"{command.operation} has no condition")
         return transition
+
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        """Return several breakers; a backend that can reads them in one round trip."""
+        return {name: await self._read(name, now) for name in names}
 
     @abstractmethod
     async def _read(self, name: str, now: float | None) -> Snapshot:

@@ -15,7 +15,9 @@ from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.refresh import Refresher
 from cbstore_sql.store import Store
+from cbstore_sql.view import DEFAULT_MAX_STALENESS, make_view
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,9 +49,13 @@ class CircuitBreaker:
         on_store_outage: What to do with calls while the store does not answer: ``"allow"`` them, ``"block"`` them,
             or ``"raise"`` the store's error.
         listeners: Called with every event; see `cbstore_sql.events`.
+        max_staleness: Seconds for which what this process last saw of a breaker may answer in the store's place: a
+            healthy call then costs no I/O, and a failure elsewhere is noticed this much later at most. 0 asks the
+            store at every call. A store in memory is asked every time anyway.
 
     Raises:
         ConfigurationError: ``on_store_outage`` is none of the three.
+        InvalidPolicyError: ``max_staleness`` is no number of seconds from 0.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class CircuitBreaker:
         reopen_on_no_verdict: bool = False,
         on_store_outage: OutagePolicy = "allow",
         listeners: Iterable[Listener] = (),
+        max_staleness: float = DEFAULT_MAX_STALENESS,
     ) -> None:
         self.store = store
         self.gate = Gate(
@@ -75,8 +82,10 @@ class CircuitBreaker:
             reopen_on_no_verdict=reopen_on_no_verdict,
             on_store_outage=on_store_outage,
             listeners=listeners,
+            view=make_view(max_staleness, needed=not self.store.reads_locally),
         )
         self._fallback = fallback
+        self._refresher = None if self.gate.view is None else Refresher(self.gate.view, self.store)
 
     def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorate a function so that each of its calls is guarded.
@@ -131,6 +140,11 @@ class CircuitBreaker:
         Raises:
             CircuitBreakerOpenError: The call was refused.
         """
+        permit = self.gate.admit_from_view(name)
+        if permit is not None:
+            return permit
+        if self._refresher is not None:
+            self._refresher.ensure()
         return self._drive(self.gate.admit(name))
 
     def success(self, permit: Permit) -> None:
@@ -202,11 +216,22 @@ class CircuitBreaker:
         """Call ``listener`` with every event from now on."""
         self.gate.add_listener(listener)
 
+    def close(self) -> None:
+        """Stop refreshing the view in the background; the store stays open. The breaker can be used again."""
+        if self._refresher is not None:
+            self._refresher.close()
+
+    def __enter__(self) -> CircuitBreaker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
     def _call(
         self, name: str, fallback: Fallback | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         try:
-            permit = self.admit(name)
+            permit = self.gate.admit_from_view(name) or self.admit(name)
         except CircuitBreakerOpenError as refused:
             if fallback is None:
                 raise
@@ -253,6 +278,8 @@ class _Settling:
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
         gate.finished(self.permit.name, verdict, self._began)
+        if gate.has_nothing_to_report(self.permit, verdict):
+            return
         try:
             self._breaker.settle(self.permit, verdict)
         except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome

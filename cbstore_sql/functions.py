@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
+
+
+_UNFINISHED = (CoroutineType, GeneratorType, AsyncGeneratorType)
+_UNFINISHED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def refuse_generator(function: Any) -> None:
@@ -13,6 +18,8 @@ def refuse_generator(function: Any) -> None:
     Raises:
         TypeError: It is a generator function, synchronous or asynchronous.
     """
+    if _is_plain(function):
+        return
     if inspect.isgeneratorfunction(_callable(function)) or inspect.isasyncgenfunction(_callable(function)):
         raise TypeError(
             f"{_name(function)} is a generator function: its call ends before its work begins. "
@@ -26,7 +33,7 @@ def refuse_coroutine(function: Any) -> None:
     Raises:
         TypeError: It is one.
     """
-    if is_coroutine_function(function):
+    if not _is_plain(function) and is_coroutine_function(function):
         raise TypeError(f"{_name(function)} is a coroutine function: guard it with AsyncCircuitBreaker")
 
 
@@ -36,10 +43,17 @@ def refuse_awaitable_result(function: Any, result: Any) -> None:
     Raises:
         TypeError: It did; a coroutine is closed first, so that it does not warn of never having been awaited.
     """
-    if inspect.iscoroutine(result):
+    if not isinstance(result, _UNFINISHED) and not hasattr(type(result), "__await__"):
+        return
+    if isinstance(result, CoroutineType):
         result.close()
-    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
-        raise TypeError(f"{_name(function)} returned a {type(result).__name__}, whose outcome is not known yet")
+    raise TypeError(f"{_name(function)} returned a {type(result).__name__}, whose outcome is not known yet")
+
+
+def _is_plain(function: Any) -> bool:
+    """Whether a function's code says that it is an ordinary one; this is asked at every call, so it must be quick."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_flags & _UNFINISHED_FLAGS
 
 
 def is_coroutine_function(function: Any) -> bool:

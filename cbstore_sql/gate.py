@@ -11,7 +11,8 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, NoReturn, TypeVar
 
 from cbstore_sql.commands import check_name
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
@@ -29,6 +30,7 @@ from cbstore_sql.events import (
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.outage import Outage, OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.view import View
 
 T = TypeVar("T")
 
@@ -105,6 +107,7 @@ class Gate:
             the next caller, ``True`` opens the circuit again.
         on_store_outage: See `Outage`.
         listeners: Called with every event.
+        view: What this process last saw; ``None`` asks the store every time.
     """
 
     def __init__(
@@ -116,7 +119,10 @@ class Gate:
         reopen_on_no_verdict: bool = False,
         on_store_outage: OutagePolicy = "allow",
         listeners: Iterable[Listener] = (),
+        view: View | None = None,
     ) -> None:
+        self.view = view
+        self._clock = monotonic if view is None else view.clock
         self.policy = policy
         self.policies = dict(policies or {})
         self.outcomes = outcomes or Outcomes()
@@ -148,6 +154,28 @@ class Gate:
     def report_failed(self, error: Exception) -> None:
         """Note that a store raised what no store should, where the call's own outcome must go on."""
         log.error("an outcome could not be reported: %s", type(error).__name__)
+
+    def admit_from_view(self, name: str) -> Permit | None:
+        """Let a call through or refuse it by what was last seen, or return ``None``: ask the store.
+
+        Raises:
+            CircuitBreakerOpenError: The circuit was seen open, or another caller's probe.
+        """
+        view = self.view
+        if view is None:
+            return None
+        permit = view.admitted(name)
+        if permit is None:
+            refused = view.refused(name)
+            if refused is not None:
+                self._refuse(name, *refused)
+        return permit
+
+    def has_nothing_to_report(self, permit: Permit, verdict: Verdict) -> bool:
+        """Whether a verdict would change nothing, as far as this process has seen."""
+        if verdict is Verdict.SUCCESS:
+            return self.view is not None and self.view.is_clean(permit)
+        return verdict is Verdict.NONE and not permit.is_probe
 
     def admit(self, name: str) -> Steps[Permit]:
         """Let a call through, as the probe where one is due, or refuse it.
@@ -194,46 +222,70 @@ class Gate:
 
     def force_open(self, name: str, seconds: float) -> Steps[Transition]:
         """Open a circuit for at least some seconds."""
+        asked_at = self._clock()
         transition: Transition = yield Ask("force_open", (name, seconds))
+        self._learn(name, transition, asked_at)
         self._tell_change(transition)
         return transition
 
     def reset(self, name: str) -> Steps[Transition]:
         """Close and clean a circuit."""
+        asked_at = self._clock()
         transition: Transition = yield Ask("reset", (name,))
+        self._learn(name, transition, asked_at)
         self._tell_change(transition)
         return transition
 
     def _admit(self, name: str) -> Steps[Permit]:
         policy = self.policy_for(name)
         for _ in range(_CLAIM_ATTEMPTS):
+            asked_at = self._clock()
             snapshot: Snapshot = yield Ask("read", (name,))
             self._outage.end(name)
+            self._note(snapshot, asked_at)
             if snapshot.state is State.CLOSED:
                 return snapshot.permit
             if not snapshot.probe_claimable:
                 break
+            asked_at = self._clock()
             claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": new_token()})
             if claim is not None:
+                self._note(claim.snapshot, asked_at)
                 self._tell_change(claim)
                 self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
                 return claim.permit
             self.emit(ProbeLost(name))
-        self.emit(Rejected(name, snapshot.state, snapshot.retry_after))
-        raise CircuitBreakerOpenError(name=name, state=snapshot.state.value, retry_after=snapshot.retry_after)
+        self._refuse(name, snapshot.state, snapshot.retry_after)
 
     def _settle(self, report: Ask, permit: Permit) -> Steps[None]:
         if self._outage.admitted(permit):
             return
+        asked_at = self._clock()
         try:
             transition: Transition | None = yield report
         except StoreError as error:
             self._outage.begin(permit.name, error)
             return
         self._outage.end(permit.name)
+        self._learn(permit.name, transition, asked_at)
         self._tell_change(transition)
         if transition is None and permit.is_probe:
             self.emit(ProbeExpired(permit.name, permit))
+
+    def _refuse(self, name: str, state: State, retry_after: float) -> NoReturn:
+        self.emit(Rejected(name, state, retry_after))
+        raise CircuitBreakerOpenError(name=name, state=state.value, retry_after=retry_after)
+
+    def _note(self, snapshot: Snapshot, asked_at: float) -> None:
+        if self.view is not None:
+            self.view.note(snapshot, asked_at)
+
+    def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
+        """Let the view follow a report; one without effect tells that the breaker is not what was seen."""
+        if transition is not None:
+            self._note(transition.snapshot, asked_at)
+        elif self.view is not None:
+            self.view.forget(name)
 
     def _tell_change(self, transition: Transition | None) -> None:
         event = None if transition is None else change_of(transition)

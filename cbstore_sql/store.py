@@ -21,6 +21,7 @@ Every operation may raise:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TypeVar
 
@@ -44,6 +45,9 @@ class Store(ABC):
         InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
     """
 
+    reads_locally = False
+    """Whether reading is as near as a local view of what was read."""
+
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = commands.check_name("namespace", namespace)
 
@@ -55,6 +59,19 @@ class Store(ABC):
             now: Becomes the snapshot's ``as_of``; ``None`` means the store's clock.
         """
         return self._read(commands.check_name("breaker name", name), commands.check_time("now", now))
+
+    def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
+        """Return several breakers as they are, by name; writes nothing.
+
+        On SQL one statement reads them all; elsewhere each is read on its own.
+
+        Args:
+            names: The breakers' names; one that was never written is there as well.
+            now: Becomes every snapshot's ``as_of``; ``None`` means the store's clock.
+        """
+        checked = [commands.check_name("breaker name", name) for name in dict.fromkeys(names)]
+        moment = commands.check_time("now", now)
+        return self._read_many(checked, moment) if checked else {}
 
     def claim_probe(
         self,
@@ -198,6 +215,10 @@ class Store(ABC):
         if transition is None:
             raise AssertionError(f"{command.operation} has no condition")
         return transition
+
+    def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        """Return several breakers; a backend that can reads them in one round trip."""
+        return {name: self._read(name, now) for name in names}
 
     @abstractmethod
     def _read(self, name: str, now: float | None) -> Snapshot:

@@ -28,6 +28,8 @@ class InMemoryStore(ProtocolStore):
         InvalidPolicyError: See `ProtocolStore`.
     """
 
+    reads_locally = True
+
     def __init__(
         self,
         namespace: str = "default",
@@ -68,6 +70,8 @@ class AsyncInMemoryStore(AsyncStore):
     Raises:
         InvalidNameError: See `Store`.
     """
+
+    reads_locally = True
 
     def __init__(self, namespace: str = "default", *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(namespace)

@@ -32,6 +32,9 @@ class ThreadedStore(AsyncStore):
     async def _read(self, name: str, now: float | None) -> Snapshot:
         return await self._in_flight.carry(asyncio.to_thread(self._store._read, name, now))
 
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        return await self._in_flight.carry(asyncio.to_thread(self._store._read_many, names, now))
+
     async def _apply(self, command: Command) -> Transition | None:
         return await self._in_flight.carry(asyncio.to_thread(self._store._apply, command))
 

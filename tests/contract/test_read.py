@@ -52,3 +52,14 @@ def test_retry_after_is_counted_from_the_store_s_clock(store: Store) -> None:
     store.claim_probe("b", policy, now=1070.0)
     assert store.read("b", now=1080.0).retry_after == 20.0
     assert store.read("b", now=1100.0).retry_after == 0.0
+
+
+def test_several_breakers_are_read_at_once(store: Store) -> None:
+    for count, name in enumerate(("a", "b'\"{}", "🔌", "")):
+        store.record_failure(name, failures=count + 1, now=1000.0)
+    names = ["a", "🔌", "never written", "", "b'\"{}", "a"]
+    many = store.read_many(names, now=1001.0)
+    assert list(many) == ["a", "🔌", "never written", "", "b'\"{}"]
+    assert many == {name: store.read(name, now=1001.0) for name in names}
+    assert store.read_many(["never written", "nor this"], now=1.0)["nor this"].as_of == 1.0
+    assert store.read_many([]) == {}

@@ -23,6 +23,7 @@ def texts(statements: Statements) -> dict[str, str]:
         **statements.update,
         **{f"{name}.upsert": text for name, text in statements.upsert.items()},
         "read": statements.read,
+        "read_many": statements.read_many,
         "read_all": statements.read_all,
         "delete": statements.delete,
     }

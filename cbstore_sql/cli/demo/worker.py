@@ -77,7 +77,10 @@ def _work(job: Job, pipe: Connection[Message, None]) -> None:
 class _Worker:
     def __init__(self, job: Job, store: SqlStore) -> None:
         self._job = job
-        self._breaker = CircuitBreaker(store, job.pace.policy, on_store_outage="raise", listeners=[self._witness])
+        # Strict: the demo's checks count every call that is let through late.
+        self._breaker = CircuitBreaker(
+            store, job.pace.policy, on_store_outage="raise", listeners=[self._witness], max_staleness=0
+        )
         self._changes: list[Change] = []
         self._asked_store = 0.0
         self._retry_after = 0.0

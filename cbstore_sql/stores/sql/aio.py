@@ -74,6 +74,9 @@ class AsyncSqlStore(AsyncStore):
     async def _read(self, name: str, now: float | None) -> Snapshot:
         return await self._ask(self._queries.read(name, now))
 
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        return await self._ask(self._queries.read_many(names, now))
+
     async def _apply(self, command: Command) -> Transition | None:
         return await self._ask(self._queries.apply(command))
 

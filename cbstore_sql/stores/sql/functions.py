@@ -30,6 +30,14 @@ class size_in_bytes(FunctionElement[int]):
     name = "size_in_bytes"
 
 
+class is_among(FunctionElement[bool]):
+    """Whether a text is one of a list that comes as a single parameter (see `Queries`)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+    name = "is_among"
+
+
 @compiles(server_clock, "postgresql")
 def _clock_postgresql(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
@@ -49,3 +57,15 @@ def _size_postgresql(element: size_in_bytes, compiler: SQLCompiler, **options: A
 @compiles(size_in_bytes, "sqlite")
 def _size_sqlite(element: size_in_bytes, compiler: SQLCompiler, **options: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
+
+
+@compiles(is_among, "postgresql")
+def _among_postgresql(element: is_among, compiler: SQLCompiler, **options: Any) -> str:
+    text, among = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{text} = ANY (CAST({among} AS TEXT[]))"
+
+
+@compiles(is_among, "sqlite")
+def _among_sqlite(element: is_among, compiler: SQLCompiler, **options: Any) -> str:
+    text, among = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{text} IN (SELECT value FROM json_each({among}))"  # noqa: S608 - put together from compiled SQL

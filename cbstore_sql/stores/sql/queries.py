@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -59,11 +60,21 @@ class Queries:
         self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
         self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
         self._namespace = namespace
+        self._dialect = dialect
 
     def read(self, name: str, now: float | None) -> Steps[Snapshot]:
         """Read one breaker."""
         rows = yield from self._rows(self._statements.read, {**self._key(name), "now": now})
         return to_snapshot(name, rows[0])
+
+    def read_many(self, names: list[str], now: float | None) -> Steps[dict[str, Snapshot]]:
+        """Read several breakers in one statement."""
+        among = names if self._dialect == "postgresql" else json.dumps(names)
+        given = {"namespace": self._namespace, "names": among, "now": now}
+        rows = yield from self._rows(self._statements.read_many, given)
+        unwritten = (None, rows[0][-1])
+        found = {name: values for name, *values in rows}
+        return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}
 
     def read_all(self) -> Steps[list[tuple[str, Snapshot]]]:
         """Read every breaker of every namespace."""

@@ -21,13 +21,14 @@ from sqlalchemy.engine import Dialect
 
 from cbstore_sql.model import Row
 from cbstore_sql.rules import OPERATIONS, Change, Operation
-from cbstore_sql.stores.sql.functions import server_clock
+from cbstore_sql.stores.sql.functions import is_among, server_clock
 from cbstore_sql.stores.sql.table import make_table
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
 _GIVEN_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     **dict.fromkeys(("token", "expected", "state", "namespace", "name"), sa.Text()),
+    "names": sa.types.NullType(),
     **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), sa.BigInteger()),
     **dict.fromkeys(("success_threshold", "probe"), sa.BigInteger()),
     **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), sa.Double()),
@@ -46,6 +47,7 @@ class Statements:
         update: By operation: changes the row if the rule's condition holds, returns it.
         upsert: By operation: the same, and makes the row from the default where there is none.
         read: One breaker, one row always; all columns NULL but the clock where there is none.
+        read_many: Those of several names that there are, each with its name; one row at least, as for ``read``.
         read_all: Every breaker of every namespace, ordered by namespace and name.
         delete: Forgets one breaker.
     """
@@ -53,6 +55,7 @@ class Statements:
     update: Mapping[str, str]
     upsert: Mapping[str, str]
     read: str
+    read_many: str
     read_all: str
     delete: str
 
@@ -75,6 +78,7 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
         update={name: text(_update(table, operation)) for name, operation in OPERATIONS.items()},
         upsert={name: text(_upsert(table, operation, insert)) for name, operation in OPERATIONS.items()},
         read=text(_read(table)),
+        read_many=text(_read_many(table)),
         read_all=text(_read_all(table)),
         delete=text(sa.delete(table).where(*_key(table))),
     )
@@ -99,8 +103,16 @@ def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElem
 
 def _read(table: sa.Table) -> sa.ClauseElement:
     # Joined to one row of its own, a missing breaker still brings the clock back, in the same round trip.
-    one = sa.select(sa.literal(1).label("one")).subquery("key")
-    return sa.select(*_result(table)).select_from(one.outerjoin(table, sa.and_(*_key(table))))
+    return sa.select(*_result(table)).select_from(_one_row().outerjoin(table, sa.and_(*_key(table))))
+
+
+def _read_many(table: sa.Table) -> sa.ClauseElement:
+    among = sa.and_(table.c.namespace == _given("namespace"), is_among(table.c.name, _given("names")))
+    return sa.select(table.c.name, *_result(table)).select_from(_one_row().outerjoin(table, among))
+
+
+def _one_row() -> sa.Subquery:
+    return sa.select(sa.literal(1).label("one")).subquery("key")
 
 
 def _read_all(table: sa.Table) -> sa.ClauseElement:

@@ -71,6 +71,9 @@ class SqlStore(ProtocolStore):
     def _read(self, name: str, now: float | None) -> Snapshot:
         return carry_out(self._queries.read(name, now), self._execute)
 
+    def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        return carry_out(self._queries.read_many(names, now), self._execute)
+
     def _apply(self, command: Command) -> Transition | None:
         return carry_out(self._queries.apply(command), self._execute)
 

@@ -1,0 +1,165 @@
+"""What this process last saw of the breakers it uses, and for how long that may be trusted.
+
+A healthy call is answered from here without I/O and without a lock, and so is a refusal until the circuit's
+deadline. The promise is a bound: what is older than ``max_staleness`` is not used, and the call asks the store. Age
+counts from the moment before the store was asked, on the steady local clock, so neither a slow answer nor a step of
+any wall clock can stretch it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+from cbstore_sql.model import Permit, Snapshot, State
+from cbstore_sql.policy import check_seconds
+
+DEFAULT_MAX_STALENESS = 0.25
+"""Seconds for which what was last seen may answer, unless a breaker is told otherwise."""
+
+# Read again this often within the bound, what is in use goes stale only if an answer takes half the bound.
+_REFRESHES_PER_BOUND = 2
+
+# Unused for this many refreshes, a breaker is not read again.
+_IDLE_REFRESHES = 40
+
+
+class _Seen:
+    """One breaker as it was seen; never changed but for the mark that it is in use."""
+
+    __slots__ = ("asked_at", "clean", "fresh_until", "generation", "idle", "permit", "refused_until", "state", "used")
+
+    def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, idle: int) -> None:
+        closed = snapshot.state is State.CLOSED
+        self.state = snapshot.state
+        self.generation = snapshot.generation
+        self.permit = snapshot.permit if closed else None
+        self.clean = closed and snapshot.failure_count == 0 and snapshot.probe_token == ""
+        self.asked_at = asked_at
+        self.fresh_until = asked_at + max_staleness
+        self.refused_until = asked_at + snapshot.retry_after
+        self.used = False
+        self.idle = idle
+
+
+class View:
+    """The breakers in use, as this process last saw them.
+
+    Args:
+        max_staleness: Seconds after which what was seen is not used any more; more than 0.
+        clock: The steady clock, seconds.
+
+    Attributes:
+        period: Seconds between two refreshes.
+
+    Raises:
+        InvalidPolicyError: The bound is no such number.
+    """
+
+    def __init__(self, max_staleness: float, clock: Callable[[], float] = monotonic) -> None:
+        self.clock = clock
+        self.max_staleness = max_staleness
+        self.period = max_staleness / _REFRESHES_PER_BOUND
+        self._seen: dict[str, _Seen] = {}
+        self._lock = threading.Lock()
+        _views.add(self)
+
+    def admitted(self, name: str) -> Permit | None:
+        """Return the permit of a call through a circuit seen closed, or ``None``: ask the store."""
+        seen = self._seen.get(name)
+        if seen is None or self.clock() > seen.fresh_until:
+            return None
+        seen.used = True
+        return seen.permit
+
+    def refused(self, name: str) -> tuple[State, float] | None:
+        """Return state and seconds left of a circuit seen open or probing, or ``None``: ask the store."""
+        seen, now = self._seen.get(name), self.clock()
+        if seen is None or seen.permit is not None or now > seen.fresh_until or now >= seen.refused_until:
+            return None
+        seen.used = True
+        return seen.state, seen.refused_until - now
+
+    def is_clean(self, permit: Permit) -> bool:
+        """Whether a success through this permit is known to have nothing to clear."""
+        seen = self._seen.get(permit.name)
+        return (
+            seen is not None
+            and seen.clean
+            and seen.generation == permit.generation
+            and self.clock() <= seen.fresh_until
+        )
+
+    def note(self, snapshot: Snapshot, asked_at: float) -> None:
+        """Take in what the store answered.
+
+        Args:
+            snapshot: The breaker; a higher generation than the one known wins, then the later question.
+            asked_at: Before the store was asked, by the view's clock, seconds.
+        """
+        with self._lock:
+            known = self._seen.get(snapshot.name)
+            if known is not None and not _supersedes(snapshot, asked_at, known):
+                return
+            self._seen[snapshot.name] = _Seen(snapshot, asked_at, self.max_staleness, known.idle if known else 0)
+
+    def take(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
+        """Take in what a batched read answered; see `note`."""
+        for snapshot in snapshots.values():
+            self.note(snapshot, asked_at)
+
+    def forget(self, name: str) -> None:
+        """Drop what is known of one breaker: the next call asks the store."""
+        with self._lock:
+            self._seen.pop(name, None)
+
+    def in_use(self) -> list[str]:
+        """Return the names to read again; those long unused are dropped. Called once for each refresh."""
+        with self._lock:
+            for name, seen in list(self._seen.items()):
+                seen.idle = 0 if seen.used else seen.idle + 1
+                seen.used = False
+                if seen.idle > _IDLE_REFRESHES:
+                    del self._seen[name]
+            return list(self._seen)
+
+    def staleness(self) -> Mapping[str, float]:
+        """Return how old what is known of each breaker in use is, seconds."""
+        now = self.clock()
+        return {name: now - seen.asked_at for name, seen in list(self._seen.items())}
+
+    def start_anew(self) -> None:
+        """Forget everything, in a process just forked: a lock may have been held by a thread that is not here."""
+        self._lock = threading.Lock()
+        self._seen = {}
+
+
+_views: weakref.WeakSet[View] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for view in _views:
+        view.start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def make_view(max_staleness: float, *, needed: bool) -> View | None:
+    """Make a view, or none where the bound is 0 or the store itself is as near.
+
+    Raises:
+        InvalidPolicyError: The bound is no number of seconds from 0.
+    """
+    return View(max_staleness) if check_seconds("max_staleness", max_staleness) > 0 and needed else None
+
+
+def _supersedes(snapshot: Snapshot, asked_at: float, known: _Seen) -> bool:
+    if snapshot.generation == known.generation:
+        return asked_at >= known.asked_at
+    # A breaker that was forgotten begins again at generation 0; what was known of it ends with its freshness.
+    return snapshot.generation > known.generation or asked_at > known.fresh_until

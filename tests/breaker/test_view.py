@@ -1,0 +1,128 @@
+"""The local view: what it answers, for how long, and what it never answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cbstore_sql import InMemoryStore, InvalidPolicyError, State
+from cbstore_sql.model import Row, Snapshot
+from cbstore_sql.view import View, make_view
+from tests.breaker.drivers import Clock
+
+BOUND = 0.25
+
+CLOSED = Snapshot.of("b", Row(generation=4), 5000.0)
+DIRTY = replace(CLOSED, failure_count=1)
+OPEN = replace(CLOSED, state=State.OPEN, generation=5, open_until=5000.1)
+PROBING = replace(CLOSED, state=State.HALF_OPEN, generation=6, probe_token="me", probe_until=5000.1)
+
+
+@pytest.fixture
+def view(clock: Clock) -> View:
+    return View(BOUND, clock)
+
+
+def test_what_was_never_seen_is_not_answered(view: View) -> None:
+    assert view.admitted("b") is None
+    assert view.refused("b") is None
+    assert not view.is_clean(CLOSED.permit)
+
+
+def test_a_closed_circuit_admits_until_the_bound_and_no_longer(view: View, clock: Clock) -> None:
+    view.note(CLOSED, clock())
+    clock.advance(BOUND)
+    assert view.admitted("b") == CLOSED.permit
+    clock.advance(0.001)
+    assert view.admitted("b") is None
+
+
+def test_age_counts_from_before_the_store_was_asked(view: View, clock: Clock) -> None:
+    asked_at = clock()
+    clock.advance(BOUND + 0.001)
+    view.note(CLOSED, asked_at)
+    assert view.admitted("b") is None
+
+
+@pytest.mark.parametrize("snapshot", [OPEN, PROBING])
+def test_a_circuit_that_is_not_closed_refuses_until_its_deadline(view: View, clock: Clock, snapshot: Snapshot) -> None:
+    view.note(snapshot, clock())
+    clock.advance(0.06)
+    assert view.admitted("b") is None
+    state, retry_after = view.refused("b") or (None, 0.0)
+    assert (state, retry_after) == (snapshot.state, pytest.approx(0.04))
+    clock.advance(0.05)
+    assert view.refused("b") is None, "the deadline is reached: the store is asked"
+
+
+def test_a_refusal_is_bounded_too(view: View, clock: Clock) -> None:
+    view.note(replace(OPEN, open_until=9000.0), clock())
+    clock.advance(BOUND + 0.001)
+    assert view.refused("b") is None
+
+
+def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: View, clock: Clock) -> None:
+    view.note(CLOSED, clock())
+    assert view.is_clean(CLOSED.permit)
+    assert not view.is_clean(replace(CLOSED.permit, generation=3))
+    view.note(DIRTY, clock())
+    assert not view.is_clean(CLOSED.permit)
+    view.note(CLOSED, clock())
+    clock.advance(BOUND + 0.001)
+    assert not view.is_clean(CLOSED.permit)
+
+
+def test_the_higher_generation_wins_and_then_the_later_question(view: View, clock: Clock) -> None:
+    early = clock()
+    clock.advance(0.1)
+    view.note(OPEN, clock())
+    view.note(CLOSED, clock())
+    assert view.admitted("b") is None, "a late answer of an earlier generation"
+    view.note(replace(CLOSED, generation=7), clock())
+    view.note(replace(DIRTY, generation=7), early)
+    assert view.is_clean(replace(CLOSED.permit, generation=7)), "an earlier question of the same generation"
+
+
+def test_a_breaker_that_began_anew_is_taken_in_when_what_was_known_is_stale(view: View, clock: Clock) -> None:
+    view.note(OPEN, clock())
+    clock.advance(BOUND + 0.001)
+    view.note(Snapshot.of("b", Row(), 1.0), clock())
+    assert view.admitted("b") is not None
+
+
+def test_a_forgotten_breaker_is_asked_for(view: View, clock: Clock) -> None:
+    view.note(CLOSED, clock())
+    view.forget("b")
+    assert view.admitted("b") is None
+    view.note(CLOSED, clock())
+    view.start_anew()
+    assert view.admitted("b") is None
+
+
+def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock) -> None:
+    view.note(CLOSED, clock())
+    view.note(replace(CLOSED, name="other"), clock())
+    for _ in range(100):
+        view.admitted("b")
+        view.note(CLOSED, clock())
+        in_use = view.in_use()
+    assert in_use == ["b"]
+
+
+def test_staleness_can_be_seen(view: View, clock: Clock) -> None:
+    view.note(CLOSED, clock())
+    clock.advance(0.1)
+    assert view.staleness() == {"b": pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize("bound", [-1.0, float("nan"), float("inf"), "1", None])
+def test_a_bound_that_is_none_is_refused(bound: float) -> None:
+    with pytest.raises(InvalidPolicyError):
+        make_view(bound, needed=True)
+
+
+def test_no_view_is_made_where_none_is_wanted_or_needed() -> None:
+    assert make_view(0, needed=True) is None
+    assert make_view(BOUND, needed=not InMemoryStore.reads_locally) is None
+    assert make_view(BOUND, needed=True) is not None

@@ -1,0 +1,188 @@
+"""Breakers with a view, over a store that is asked for real: what costs no I/O, and what the bound promises."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing as mp
+import os
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.synchronize import Event
+from typing import Any
+
+import pytest
+
+from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, CircuitBreaker, CircuitBreakerOpenError, SqlStore, State
+from cbstore_sql.model import Snapshot
+from cbstore_sql.stores.sql.queries import Query, Values
+
+BOUND = 0.005
+TRIPS = 1000
+
+
+class Counting(SqlStore):
+    """Counts the statements it sends."""
+
+    sent = 0
+
+    def _execute(self, query: Query) -> list[Values]:
+        self.sent += 1
+        return super()._execute(query)
+
+
+@pytest.fixture
+def store(migrated_sqlite_url: str) -> Iterator[Counting]:
+    with Counting(migrated_sqlite_url, namespace=uuid.uuid4().hex) as store:
+        yield store
+
+
+def test_a_healthy_call_costs_no_statement(store: Counting) -> None:
+    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+        breaker.call("b", int)
+        store.sent = 0
+        for _ in range(1000):
+            breaker.call("b", int)
+        assert store.sent == 0
+
+
+def test_a_refused_call_costs_no_statement(store: Counting) -> None:
+    store.force_open("b", 3600.0)
+    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+        with pytest.raises(CircuitBreakerOpenError):
+            breaker.call("b", int)
+        store.sent = 0
+        with pytest.raises(CircuitBreakerOpenError) as refused:
+            breaker.call("b", int)
+        assert 3500.0 < refused.value.retry_after <= 3600.0
+        assert store.sent == 0
+
+
+def test_without_staleness_every_call_asks(store: Counting) -> None:
+    breaker = CircuitBreaker(store, max_staleness=0)
+    for _ in range(10):
+        breaker.call("b", int)
+    assert store.sent == 20
+
+
+def test_a_process_sees_its_own_changes_at_once(store: Counting) -> None:
+    with CircuitBreaker(store, BreakerPolicy(failure_threshold=2), max_staleness=60.0) as breaker:
+        breaker.call("b", int)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="invalid"):
+                breaker.call("b", int, "no number")
+        with pytest.raises(CircuitBreakerOpenError):
+            breaker.call("b", int)
+        breaker.reset("b")
+        breaker.call("b", int)
+
+
+def test_a_success_clears_what_this_process_has_counted(store: Counting) -> None:
+    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+        breaker.call("b", int)
+        with pytest.raises(ValueError, match="invalid"):
+            breaker.call("b", int, "no number")
+        breaker.call("b", int)
+    assert store.read("b").failure_count == 0
+
+
+def test_a_report_without_effect_makes_the_next_call_ask(store: Counting) -> None:
+    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+        breaker.call("b", int)
+        store.force_open("b", 60.0)
+        with pytest.raises(ValueError, match="invalid"):
+            breaker.call("b", int, "no number")
+        with pytest.raises(CircuitBreakerOpenError):
+            breaker.call("b", int)
+
+
+def test_one_statement_refreshes_all_breakers_in_use(store: Counting) -> None:
+    asked: list[list[str]] = []
+
+    class Watched(SqlStore):
+        def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+            asked.append(names)
+            return super()._read_many(names, now)
+
+    watched = Watched(store._engine, namespace=store.namespace)
+    with CircuitBreaker(watched, max_staleness=0.02) as breaker:
+        deadline = time.monotonic() + 10.0
+        while not asked and time.monotonic() < deadline:
+            for name in ("a", "b", "c"):
+                breaker.call(name, int)
+        assert sorted(asked[0]) == ["a", "b", "c"]
+
+
+def test_an_asynchronous_breaker_has_a_view_too(store: Counting) -> None:
+    async def calls() -> None:
+        async with AsyncCircuitBreaker(store, max_staleness=60.0) as breaker:
+            async with breaker.guard("b"):
+                pass
+            store.sent = 0
+            for _ in range(100):
+                async with breaker.guard("b"):
+                    pass
+            assert store.sent == 0
+
+    asyncio.run(calls())
+
+
+def test_a_forked_child_starts_with_nothing_seen(store: Counting) -> None:
+    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+        breaker.call("b", int)
+        assert breaker.gate.view is not None
+        child = os.fork()
+        if child == 0:
+            os._exit(int(breaker.gate.view.admitted("b") is not None))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def admit_all_the_while(url: str, namespace: str, ready: Event, stop: Event, results: mp.Queue[Any]) -> None:
+    """Note when each admitted call was asked for and answered."""
+    admitted: list[tuple[float, float]] = []
+    with SqlStore(url, namespace=namespace) as store, CircuitBreaker(store, max_staleness=BOUND) as breaker:
+        while not stop.is_set():
+            before = time.monotonic()
+            with suppress(CircuitBreakerOpenError):
+                breaker.admit("b")
+                admitted.append((before, time.monotonic()))
+                ready.set()
+            time.sleep(0.0002)  # leave the processor to the process that trips the breaker
+    results.put(admitted)
+
+
+def test_no_call_is_admitted_later_than_the_bound_after_another_process_tripped_the_breaker(
+    migrated_postgres_url: str,
+) -> None:
+    context = mp.get_context("spawn")
+    ready, stop, results, namespace = context.Event(), context.Event(), context.Queue(), uuid.uuid4().hex
+    observer = context.Process(
+        target=admit_all_the_while, args=(migrated_postgres_url, namespace, ready, stop, results), daemon=True
+    )
+    observer.start()
+    assert ready.wait(60.0)
+    with SqlStore(migrated_postgres_url, namespace=namespace) as store:
+        open_from_to = [trip(store) for _ in range(TRIPS)]
+    stop.set()
+    admitted = results.get(timeout=60.0)
+    observer.join()
+
+    assert len(admitted) > TRIPS
+    spans = iter(open_from_to)
+    opened, closed = next(spans)
+    for asked, answered in admitted:
+        while asked > closed:
+            opened, closed = next(spans, (float("inf"), float("inf")))
+        assert not (opened <= asked - BOUND and answered <= closed), "admitted by what was older than the bound"
+
+
+def trip(store: SqlStore) -> tuple[float, float]:
+    """Open the breaker for a while; return from when until when it surely was open."""
+    assert store.force_open("b", 60.0).snapshot.state is State.OPEN
+    opened = time.monotonic()
+    time.sleep(random.random() * 3 * BOUND)  # the other process runs on the real clock
+    closed = time.monotonic()
+    store.reset("b")
+    return opened, closed

@@ -1,0 +1,15 @@
+SELECT breakers.name,
+breakers.state,
+breakers.previous_state,
+breakers.generation,
+breakers.failure_count,
+breakers.success_count,
+breakers.last_failure_time,
+breakers.open_until,
+breakers.open_seconds,
+breakers.probe_token,
+breakers.probe_until,
+coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of
+FROM (SELECT 1 AS one) AS "key"
+LEFT OUTER JOIN breakers ON breakers.namespace = :namespace
+AND breakers.name IN (SELECT value FROM json_each(:names)) = 1
