@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("cbstore_sql")
 
+# Beside a call that takes seconds the store's answer costs nothing, and it is never out of date.
+_ALWAYS_ASK = 0.0
+
 
 class LLMCircuitBreaker:
     """Guards the calls to one API, in this process or, over a shared store, in a fleet.
@@ -75,8 +78,9 @@ class LLMCircuitBreaker:
             reopen_on_no_verdict=self.config.reopen_on_no_verdict,
             on_store_outage=on_store_outage,
             listeners=(self._observer, *listeners),
+            max_staleness=_ALWAYS_ASK,
         )
-        self._blocking = None if blocking is None else CircuitBreaker(blocking)
+        self._blocking = None if blocking is None else CircuitBreaker(blocking, max_staleness=_ALWAYS_ASK)
         if self._blocking is not None:
             # One gate, so that an outage of the store is one outage.
             self._blocking.gate = self._awaited.gate

@@ -6,7 +6,6 @@ when that store says so. What can be had is had: a report is made only in the st
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Mapping
@@ -133,7 +132,7 @@ class ThreadedDictionaryStore(ThreadedStore):
 async def _told_apart(answer: Awaitable[T]) -> T:
     try:
         return await answer
-    except (StoreError, asyncio.CancelledError):
+    except StoreError:
         raise
     except Exception as error:
         # It may be a defect of that store, which nobody would hear of otherwise; its text may hold secrets.

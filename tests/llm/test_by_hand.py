@@ -8,12 +8,14 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 
 from cbstore_sql import LLMCircuitBreaker, LLMCircuitBreakerConfig, Permit, StoreUnavailableError
+from cbstore_sql.llm import faces
 from cbstore_sql.llm.callers import Callers
-from tests.llm.tools import LEASE, NAME, RESET, Bench, Caller, run
+from tests.llm.tools import LEASE, NAME, RESET, Api, Bench, Caller, Clock, run
 
 Report = Callable[[LLMCircuitBreaker], None]
 
@@ -166,6 +168,27 @@ def test_a_task_and_a_thread_that_a_caller_starts_report_for_it(bench: Bench) ->
     assert bench.state == "closed"
 
 
+def test_a_caller_that_was_started_takes_nothing_from_who_started_it(bench: Bench) -> None:
+    async def report() -> None:
+        bench.breaker.record_success()
+
+    async def ask_then_start() -> Permit | None:
+        bench.breaker.should_block()
+        await asyncio.create_task(report())
+        return bench.breaker.permit
+
+    assert run(ask_then_start()) == Permit(NAME, 0)
+
+
+def test_a_refusal_ends_an_earlier_admission(bench: Bench) -> None:
+    assert bench.breaker.should_block() is False
+    bench.open()
+    assert bench.breaker.should_block() is True
+    bench.breaker.reset()
+    bench.breaker.record_failure()
+    assert bench.breaker.failure_count == 1
+
+
 @pytest.mark.parametrize("good", [True, False])
 def test_a_permit_can_be_carried_to_another_caller(bench: Bench, good: bool) -> None:
     def ask() -> Permit | None:
@@ -186,10 +209,15 @@ def test_a_caller_has_a_permit_until_it_reports(bench: Bench) -> None:
     assert bench.breaker.permit is None
     bench.breaker.should_block()
     assert bench.breaker.permit == Permit(NAME, 0)
-    bench.breaker.record_success(permit=Permit(NAME, 7))
-    assert bench.breaker.permit == Permit(NAME, 0), "a permit carried here is not this caller's"
     bench.breaker.record_success()
     assert bench.breaker.permit is None
+
+
+def test_a_permit_carried_here_goes_before_the_callers_own_and_leaves_it_alone(bench: Bench) -> None:
+    bench.store.record_failure(NAME)
+    bench.breaker.should_block()
+    bench.breaker.record_success(permit=Permit(NAME, 7))
+    assert (bench.breaker.failure_count, bench.breaker.permit) == (1, Permit(NAME, 0))
 
 
 def test_a_report_that_the_store_did_not_take_can_be_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +311,13 @@ def test_reset_closes_it_for_good(bench: Bench) -> None:
     assert bench.metrics.transitions == [("closed", "open"), ("open", "closed")]
 
 
+def test_while_it_is_not_enabled_an_open_circuit_refuses_nothing(bench: Bench) -> None:
+    bench.open()
+    breaker = bench.another(enabled=False)
+    assert breaker.should_block() is False
+    assert run(breaker.call_with_retry(Api("answer"))) == "answer"
+
+
 def test_it_can_be_reset_while_it_is_not_enabled(bench: Bench) -> None:
     bench.open()
     bench.another(enabled=False).reset()
@@ -292,6 +327,17 @@ def test_it_can_be_reset_while_it_is_not_enabled(bench: Bench) -> None:
 def test_it_shows_its_state(bench: Bench) -> None:
     fail(bench, 2)
     assert repr(bench.breaker) == "LLMCircuitBreaker(state=closed, failures=2/3, backend='claude')"
+
+
+def test_without_a_store_it_does_not_follow_when_the_machines_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, steady = Clock(), Clock()
+    monkeypatch.setattr(faces, "time", SimpleNamespace(time=wall, monotonic=steady))
+    breaker = LLMCircuitBreaker(LLMCircuitBreakerConfig(enabled=True, reset_time_seconds=RESET))
+    breaker.force_open()
+    wall.advance(86_400)
+    assert breaker.should_block() is True
+    steady.advance(RESET)
+    assert breaker.should_block() is False
 
 
 def test_without_a_store_breakers_have_nothing_in_common() -> None:

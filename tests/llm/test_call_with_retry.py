@@ -102,6 +102,15 @@ def test_server_errors_that_open_it_are_raised_and_not_tried_again(bench: Bench)
     assert (api.calls, len(bench.naps), bench.state) == (3, 2, "open")
 
 
+def test_a_server_error_is_tried_again_when_the_next_attempt_may_be_the_probe(bench: Bench) -> None:
+    async def fail_late() -> None:
+        bench.due()
+        raise ApiError(500)
+
+    assert bench.call(Api(fail_late, "answer")) == "answer"
+    assert (bench.state, len(bench.naps)) == ("closed", 1)
+
+
 def test_the_statuses_that_count_are_a_setting() -> None:
     bench = Bench(retryable_status_codes=[418])
     with pytest.raises(ApiError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Iterator
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
@@ -81,6 +83,17 @@ def test_a_date_that_has_passed_is_no_wait() -> None:
     assert waits(retry_after=formatdate(NOON - 1, usegmt=True)) == 0.0
 
 
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine is set to another time than Greenwich's."""
+    with monkeypatch.context() as here:
+        here.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
 @pytest.mark.parametrize(
     "date",
     [

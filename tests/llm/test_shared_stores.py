@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -72,6 +73,24 @@ def test_a_call_is_the_probe_and_keeps_it_while_it_waits(fleet: tuple[Bench, Ben
     elapsed(one)
     assert one.call(Api(busy(7), "answer")) == "answer"
     assert (refused, other.state) == ([True], "closed")
+
+
+def test_a_blocking_store_is_never_asked_on_the_event_loops_thread(
+    fleet: tuple[Bench, Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = fleet
+    asked_on: list[int] = []
+    for method in ("_read", "_apply"):
+        operation = getattr(one.store, method)
+
+        def noted(*args: object, operation: Callable[..., object] = operation) -> object:
+            asked_on.append(threading.get_ident())
+            return operation(*args)
+
+        monkeypatch.setattr(one.store, method, noted)
+    assert one.call(Api(ApiError(500), "answer")) == "answer"
+    assert asked_on
+    assert threading.get_ident() not in asked_on
 
 
 def test_a_long_retry_after_stops_the_fleet(fleet: tuple[Bench, Bench]) -> None:

@@ -12,7 +12,7 @@ from cbstore_sql import CircuitBreakerOpenError, InMemoryStore, StoreConflictErr
 from cbstore_sql.llm import dictionaries
 from tests.compat.published import Published
 from tests.llm.dictionary import Dictionary
-from tests.llm.tools import NAME, RESET, Api, ApiError, Bench, Caller, Clock, busy
+from tests.llm.tools import LEASE, NAME, RESET, Api, ApiError, Bench, Caller, Clock, busy
 
 
 def ours(clock: Clock, request: pytest.FixtureRequest) -> object:
@@ -95,7 +95,8 @@ def test_calls_are_refused_while_it_is_open_or_probed(bench: Bench) -> None:
     assert bench.breaker.should_block() is False
     with pytest.raises(CircuitBreakerOpenError) as refused:
         bench.call(Api())
-    assert refused.value.state == "half_open"
+    assert (refused.value.state, refused.value.retry_after) == ("half_open", LEASE)
+    assert "ProbeLost" not in bench.told()
 
 
 def test_a_call_closes_it(bench: Bench) -> None:
@@ -111,6 +112,17 @@ def test_a_call_without_a_verdict_opens_it_or_frees_the_slot(bench: Bench, reope
     with pytest.raises(ApiError):
         bench.call(Api(ApiError(400)))
     assert (bench.state, bench.breaker.should_block()) == (state, reopen)
+    assert bench.metrics.transitions[:1] == [("open", "half_open")]
+    assert bench.metrics.transitions.count(("open", "half_open")) == 1
+    assert "ProbeExpired" not in bench.told()
+
+
+def test_a_report_that_comes_after_a_reset_is_late(bench: Bench) -> None:
+    due(bench)
+    assert bench.breaker.should_block() is False
+    bench.another().reset()
+    bench.breaker.record_success()
+    assert (bench.state, bench.told()[-1]) == ("closed", "ProbeExpired")
 
 
 def test_a_probe_lost_while_its_owner_waits_makes_no_further_call(bench: Bench) -> None:

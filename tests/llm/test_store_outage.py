@@ -93,10 +93,14 @@ def test_a_store_that_fails_after_a_failure_does_not_end_the_retries(
     assert len(bench.naps) == 1
 
 
-@KINDS
-def test_without_an_answer_from_the_store_calls_are_let_through(failing: Failing, kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [(lambda store: store, OUTAGE), (Dictionary, OUTAGE), (Dictionary, BUG)],
+    ids=["ours", "somebody's own", "somebody's own with a bug"],
+)
+def test_without_an_answer_from_the_store_calls_are_let_through(failing: Failing, kind: Any, error: Exception) -> None:
     bench = Bench(kind(failing))
-    failing.failing = {"read"}
+    failing.error, failing.failing = error, {"read"}
     assert bench.call(Api("answer")) == "answer"
     assert bench.told()[0] == "StoreDegraded"
     failing.failing = set()
@@ -122,8 +126,9 @@ def test_a_report_about_a_call_let_through_without_the_store_is_not_made(failing
     assert bench.breaker.failure_count == 0
 
 
-def test_a_missing_table_is_no_outage(failing: Failing) -> None:
-    bench = Bench(failing)
+@KINDS
+def test_a_missing_table_is_no_outage(failing: Failing, kind: Any) -> None:
+    bench = Bench(kind(failing))
     failing.error, failing.failing = SchemaError("run cbstore migrate"), {"read"}
     with pytest.raises(SchemaError):
         bench.call(Api())
