@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable
 
 from cbstore_sql.async_store import AsyncStore
-from cbstore_sql.commands import Command
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.llm.dictionaries import DictionaryStore, ThreadedDictionaryStore
-from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.policy import BreakerPolicy
 from cbstore_sql.protocol import CircuitBreakerStore
 from cbstore_sql.store import Store
@@ -34,8 +32,6 @@ def faces(store: AnyStore | None, policy: BreakerPolicy) -> tuple[Store | None, 
         store = InMemoryStore(clock=steady_clock())
     if isinstance(store, AsyncStore):
         return None, store
-    if isinstance(store, InMemoryStore):
-        return store, InLoopStore(store)
     if isinstance(store, Store):
         return store, as_async(store)
     if isinstance(store, CircuitBreakerStore):
@@ -48,20 +44,3 @@ def steady_clock() -> Callable[[], float]:
     """Make a clock that says Unix seconds and does not follow when the machine's clock is set."""
     start = time.time() - time.monotonic()
     return lambda: start + time.monotonic()
-
-
-class InLoopStore(AsyncStore):
-    """Memory for callers in an event loop: with no I/O to wait for it needs no thread, and waits for none."""
-
-    def __init__(self, store: InMemoryStore) -> None:
-        super().__init__(store.namespace)
-        self._store = store
-
-    async def _read(self, name: str, now: float | None) -> Snapshot:
-        return self._store._read(name, now)
-
-    async def _apply(self, command: Command) -> Transition | None:
-        return self._store._apply(command)
-
-    async def _delete(self, name: str) -> None:
-        self._store._delete(name)

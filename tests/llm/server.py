@@ -75,9 +75,9 @@ class Server:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:
+    def do_GET(self) -> None:
         told: Server = self.server.told  # type: ignore[attr-defined] # put there by `serving`
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         reply = told.next()
         if isinstance(reply, Reply):
             self._send(reply)
@@ -86,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(reply, Silence):
             told.wait()
         self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_POST = do_GET
 
     def _send(self, reply: Reply) -> None:
         good = reply.status == 200

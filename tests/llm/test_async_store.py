@@ -7,31 +7,37 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cbstore_sql import CircuitBreakerOpenError, ConfigurationError, LLMCircuitBreaker, SqlStore
-from cbstore_sql.stores.threaded import ThreadedStore
-from tests.llm.tools import NAME, RESET, Api, ApiError, Bench, busy
+from cbstore_sql import AsyncInMemoryStore, CircuitBreakerOpenError, ConfigurationError, LLMCircuitBreaker, Store
+from tests.contract.backends import SHARED, Backend, make_backend, open_async_store
+from tests.llm.tools import NAME, RESET, Api, ApiError, Bench, busy, run
+
+
+@pytest.fixture(params=SHARED)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return make_backend(request.param, request)
 
 
 @pytest.fixture
-def blocking(migrated_postgres_url: str) -> Iterator[SqlStore]:
-    with SqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex) as store:
+def blocking(backend: Backend) -> Iterator[Store]:
+    """The same breakers, for the test to look at."""
+    with backend.open(uuid.uuid4().hex) as store:
         yield store
 
 
-@pytest.fixture
-def bench(blocking: SqlStore) -> Bench:
-    return Bench(ThreadedStore(blocking))
+def test_calls_are_guarded(backend: Backend, blocking: Store) -> None:
+    async def calls() -> None:
+        async with open_async_store(backend.name, backend.url, blocking.namespace) as store:
+            breaker = Bench(store).breaker
+            with pytest.raises(ApiError):
+                await breaker.call_with_retry(Api(*[ApiError(500)] * 3))
+            with pytest.raises(CircuitBreakerOpenError) as refused:
+                await breaker.call_with_retry(Api())
+            assert RESET - 10 < refused.value.retry_after <= RESET
+            await store.reset(NAME)
+            await store.force_open(NAME, 0)
+            assert await breaker.call_with_retry(Api(busy(0), "answer")) == "answer"
 
-
-def test_calls_are_guarded(bench: Bench, blocking: SqlStore) -> None:
-    with pytest.raises(ApiError):
-        bench.call(Api(*[ApiError(500)] * 3))
-    with pytest.raises(CircuitBreakerOpenError) as refused:
-        bench.call(Api())
-    assert RESET - 10 < refused.value.retry_after <= RESET
-    blocking.reset(NAME)
-    blocking.force_open(NAME, 0)
-    assert bench.call(Api(busy(0), "answer")) == "answer"
+    run(calls())
     assert blocking.read(NAME).state.value == "closed"
 
 
@@ -47,10 +53,10 @@ def test_calls_are_guarded(bench: Bench, blocking: SqlStore) -> None:
         lambda breaker: breaker.failure_count,
     ],
 )
-def test_what_cannot_be_awaited_says_so(bench: Bench, use: Callable[[LLMCircuitBreaker], object]) -> None:
+def test_what_would_block_says_so(use: Callable[[LLMCircuitBreaker], object]) -> None:
     with pytest.raises(ConfigurationError, match="call_with_retry"):
-        use(bench.breaker)
+        use(Bench(AsyncInMemoryStore()).breaker)
 
 
-def test_it_can_be_shown(bench: Bench) -> None:
-    assert repr(bench.breaker) == "LLMCircuitBreaker(state=unknown, backend='claude')"
+def test_it_can_be_shown() -> None:
+    assert repr(Bench(AsyncInMemoryStore()).breaker) == "LLMCircuitBreaker(state=unknown, backend='claude')"

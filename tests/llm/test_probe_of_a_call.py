@@ -9,7 +9,13 @@ from typing import TypeVar
 
 import pytest
 
-from cbstore_sql import CircuitBreakerOpenError, InMemoryStore, LLMCircuitBreaker, LLMCircuitBreakerConfig, SqlStore
+from cbstore_sql import (
+    AsyncInMemoryStore,
+    CircuitBreakerOpenError,
+    LLMCircuitBreaker,
+    LLMCircuitBreakerConfig,
+    SqlStore,
+)
 from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from tests.llm.tools import LEASE, NAME, RESET, Api, ApiError, Bench, busy, run
@@ -119,7 +125,7 @@ def test_a_late_probe_changes_nothing(bench: Bench) -> None:
     assert "ProbeExpired" in bench.told()
 
 
-class Renewed(InMemoryStore):
+class Renewed(AsyncInMemoryStore):
     """Says when a probe has been renewed twice."""
 
     def __init__(self) -> None:
@@ -127,24 +133,20 @@ class Renewed(InMemoryStore):
         self.renewals = 0
         self.twice = asyncio.Event()
 
-    def _apply(self, command: Command) -> Transition | None:
+    async def _apply(self, command: Command) -> Transition | None:
         self.renewals += command.operation == "renew_probe"
         if self.renewals == 2:
             self.twice.set()
-        return super()._apply(command)
+        return await super()._apply(command)
 
 
 def test_a_probe_is_renewed_for_as_long_as_the_call_takes() -> None:
     async def probe() -> str:
         store = Renewed()
         breaker = LLMCircuitBreaker(LLMCircuitBreakerConfig(enabled=True, probe_lease_seconds=0.05), NAME, store=store)
-        store.force_open(NAME, 0)
-
-        async def long() -> bool:
-            return await store.twice.wait()
-
-        assert await breaker.call_with_retry(long)
-        return breaker.state.value
+        await store.force_open(NAME, 0)
+        assert await breaker.call_with_retry(store.twice.wait)
+        return (await store.read(NAME)).state.value
 
     assert run(probe()) == "closed"
 
