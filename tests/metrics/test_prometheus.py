@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from cbstore_sql import CircuitBreaker, CircuitBreakerMetrics, InMemoryStore
 from tests.metrics.processes import python
@@ -50,8 +51,17 @@ def test_a_registry_that_refuses_is_logged_once_and_no_call_fails(caplog: pytest
     assert re.fullmatch(r"no metrics are kept: making them failed with \w+", record.getMessage())
 
 
+class Slow(CollectorRegistry):
+    """Takes its time with each series, so that others arrive meanwhile."""
+
+    def register(self, collector: Collector) -> None:
+        threading.Event().wait(0.01)
+        super().register(collector)
+
+
 def test_racing_first_measurements_make_the_series_once() -> None:
-    metrics = CircuitBreakerMetrics()
+    registry = Slow()
+    metrics = CircuitBreakerMetrics(registry)
     together = threading.Barrier(8)
 
     def measure() -> None:
@@ -63,8 +73,6 @@ def test_racing_first_measurements_make_the_series_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    registry = metrics.get_registry()
-    assert registry
     assert registry.get_sample_value("cb_requests_total", SUCCESS) == 8
 
 
