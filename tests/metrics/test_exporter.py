@@ -114,7 +114,7 @@ def test_the_limit_is_the_command_s(tmp_path: Path) -> None:
 
 def refusal(folder: Path, *arguments: str) -> tuple[int, str]:
     with started(folder, "exporter", *arguments) as process:
-        output, _ = process.communicate()
+        output, _ = process.communicate(timeout=30)
     return process.returncode, output.splitlines()[-1]
 
 
