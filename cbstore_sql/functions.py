@@ -7,7 +7,6 @@ from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-
 _UNFINISHED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _UNFINISHED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 

@@ -1,5 +1,7 @@
 """What a breaker is: its states, its row, and what the stores hand out.
 
+What is handed out is a named tuple: it cannot be changed, and making one costs a fifth of a frozen dataclass.
+
 All times are Unix seconds by the store's clock, all durations are seconds.
 """
 
@@ -10,6 +12,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class State(str, Enum):
@@ -53,8 +56,7 @@ class Row:
     probe_until: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """The right to report the outcome of one admitted call.
 
     A report through a permit counts only while the breaker is still in the generation the permit was given
@@ -76,8 +78,7 @@ class Permit:
         return self.token != ""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One breaker at one moment.
 
     Attributes:
@@ -150,8 +151,7 @@ class Snapshot:
         return 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """An operation that had an effect.
 
     Attributes:

@@ -40,7 +40,7 @@ def unseen_change(board: Board) -> None:
 
 def change_nobody_told(board: Board) -> None:
     assert board.snapshot
-    board.snapshot = replace(board.snapshot, generation=6)
+    board.snapshot = board.snapshot._replace(generation=6)
 
 
 def opened_after_four_failures(board: Board) -> None:

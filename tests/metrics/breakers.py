@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from cbstore_sql import InMemoryStore, Snapshot, State, StoreUnavailableError
 from cbstore_sql.model import Row
@@ -11,14 +10,14 @@ from cbstore_sql.model import Row
 NOW = 1000.0
 
 CLEAN = Snapshot.of("clean", Row(), NOW)
-DIRTY = replace(CLEAN, name="dirty", failure_count=3, last_failure_time=900.0)
-OPEN = replace(DIRTY, name="open", state=State.OPEN, generation=1, open_until=NOW + 12.5)
-DUE = replace(OPEN, name="due", open_until=NOW - 40.0)
-PROBED = replace(
-    DUE, name="probed", state=State.HALF_OPEN, generation=2, probe_token="host/1/secret", probe_until=NOW + 20.0
+DIRTY = CLEAN._replace(name="dirty", failure_count=3, last_failure_time=900.0)
+OPEN = DIRTY._replace(name="open", state=State.OPEN, generation=1, open_until=NOW + 12.5)
+DUE = OPEN._replace(name="due", open_until=NOW - 40.0)
+PROBED = DUE._replace(
+    name="probed", state=State.HALF_OPEN, generation=2, probe_token="host/1/secret", probe_until=NOW + 20.0
 )
-ABANDONED = replace(PROBED, name="abandoned", probe_until=NOW - 30.0)
-GIVEN_BACK = replace(PROBED, name="given_back", probe_token="", probe_until=0.0)
+ABANDONED = PROBED._replace(name="abandoned", probe_until=NOW - 30.0)
+GIVEN_BACK = PROBED._replace(name="given_back", probe_token="", probe_until=0.0)
 
 FLEET = (CLEAN, DIRTY, OPEN, DUE, PROBED, ABANDONED, GIVEN_BACK)
 

@@ -12,7 +12,7 @@ from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.stores.in_flight import InFlight
 from cbstore_sql.stores.sql.async_engine import LoopKeeper, execute, open_async_engine
-from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, check_engine, one_database
+from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, Durability, check_engine, one_database, wants_relaxed
 from cbstore_sql.stores.sql.queries import Queries, Query, Steps, T, Values
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
 
@@ -31,6 +31,7 @@ class AsyncSqlStore(AsyncStore):
         engine: The same by keyword, an engine.
         namespace: See `Store`.
         schema: See `SqlStore`.
+        durability: See `SqlStore`.
 
     Raises:
         ConfigurationError: Not exactly one database was given, or it is none the store can work with, or aiosqlite
@@ -47,6 +48,7 @@ class AsyncSqlStore(AsyncStore):
         engine: AsyncEngine | None = None,
         namespace: str = "default",
         schema: str = DEFAULT_SCHEMA,
+        durability: Durability = "full",
     ) -> None:
         super().__init__(namespace)
         database = one_database(url_or_engine, url, engine)
@@ -56,6 +58,10 @@ class AsyncSqlStore(AsyncStore):
         self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
         self._in_flight = InFlight()
         self._loop = LoopKeeper(self._engine, owned=self._owned)
+        self._counting, self._counting_loop = self._engine, self._loop
+        if wants_relaxed(durability, self._engine.sync_engine, owned=self._owned):
+            self._counting = open_async_engine(self._engine.url, relaxed=True)
+            self._counting_loop = LoopKeeper(self._counting, owned=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
@@ -87,10 +93,12 @@ class AsyncSqlStore(AsyncStore):
         return await self._in_flight.carry(carry_out_async(steps, self._execute))
 
     async def _execute(self, query: Query) -> list[Values]:
-        await self._loop.enter()
-        return await execute(self._engine, query)
+        engine, loop = (self._engine, self._loop) if query.durable else (self._counting, self._counting_loop)
+        await loop.enter()
+        return await execute(engine, query)
 
     async def _close(self) -> None:
         await self._in_flight.landed()
         if self._owned:
+            await self._counting.dispose()
             await self._engine.dispose()

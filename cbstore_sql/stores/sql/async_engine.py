@@ -14,18 +14,29 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.one_loop import OneLoop
-from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, importing_driver, is_idle, is_spoilt, parse_url, sqlite_mode
+from cbstore_sql.stores.sql.engine import (
+    ASYNC_DRIVERS,
+    engine_settings,
+    importing_driver,
+    is_idle,
+    is_spoilt,
+    parse_url,
+    sqlite_mode,
+)
 from cbstore_sql.stores.sql.queries import Query, Values
 
 
-def open_async_engine(url: str | URL) -> AsyncEngine:
+def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
     """Make an engine of our own for a URL; its connections commit each statement by itself.
+
+    Args:
+        url: See `parse_url`.
+        relaxed: See `open_engine`.
 
     Raises:
         ConfigurationError: See `parse_url` and `importing_driver`.
     """
-    parsed = parse_url(url, ASYNC_DRIVERS)
-    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
+    parsed, options = engine_settings(parse_url(url, ASYNC_DRIVERS), relaxed=relaxed)
     with importing_driver(parsed):
         # There is never anything to roll back, and aiosqlite would make a trip to its thread for it.
         return create_async_engine(parsed, pool_reset_on_return=None, **options)

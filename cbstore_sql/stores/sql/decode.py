@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.model import Row, Snapshot, State, Transition
+
+_STATES = {state.value: state for state in State}
 
 
 def to_snapshot(name: str, values: Sequence[Any]) -> Snapshot:
     """Decode the answer of a read: the columns of `Row`, all ``None`` where there is no row, then the clock."""
-    row = Row() if values[0] is None else _row(values)
-    return Snapshot.of(name, row, values[-1])
+    if values[0] is None:
+        return Snapshot.of(name, Row(), values[-1])
+    return _snapshot(name, values)
 
 
 def to_transition(name: str, values: Sequence[Any]) -> Transition:
     """Decode what an update returned: the columns of `Row`, then the clock."""
-    return Transition.of(name, _row(values), values[-1])
+    return Transition(_STATES[values[1]], _snapshot(name, values))
 
 
-def _row(values: Sequence[Any]) -> Row:
+def _snapshot(name: str, values: Sequence[Any]) -> Snapshot:
+    state, _, generation, failures, successes, last_failure, until, seconds, token, probe_until, as_of = values
     # SQLite's RETURNING gives a whole number where a REAL column was set to one.
-    state, previous, generation, failures, successes, last_failure, until, seconds, token, probe_until, _ = values
-    return Row(
-        state,
-        previous,
+    return Snapshot(
+        name,
+        _STATES[state],
         generation,
         failures,
         successes,
@@ -33,4 +36,5 @@ def _row(values: Sequence[Any]) -> Row:
         float(seconds),
         token,
         float(probe_until),
+        as_of,
     )

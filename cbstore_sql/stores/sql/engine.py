@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
@@ -13,6 +13,8 @@ from sqlalchemy.engine import URL, Dialect, Engine, make_url
 from cbstore_sql.errors import ConfigurationError
 
 EngineT = TypeVar("EngineT")
+
+Durability = Literal["full", "relaxed"]
 
 _MIN_SQLITE = (3, 35, 0)
 
@@ -88,15 +90,45 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
     return parsed.set(drivername=f"{database}+{known}")
 
 
-def open_engine(url: str | URL) -> Engine:
+def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
     """Make an engine of our own for a URL; its connections commit each statement by itself.
+
+    Args:
+        url: See `parse_url`.
+        relaxed: Whether commits do not wait for the disk; for PostgreSQL only.
 
     Raises:
         ConfigurationError: See `parse_url` and `importing_driver`.
     """
-    parsed = parse_url(url)
+    parsed, options = engine_settings(parse_url(url), relaxed=relaxed)
     with importing_driver(parsed):
-        return sa.create_engine(parsed, isolation_level="AUTOCOMMIT", hide_parameters=True)
+        return sa.create_engine(parsed, **options)
+
+
+def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
+    """Return the URL and the options for an engine of our own, synchronous or not."""
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
+    if url.get_backend_name() == "postgresql":
+        # Prepared at once, since each of the few statements comes again and again; and no question about a type
+        # that the table does not have.
+        options |= {"connect_args": {"prepare_threshold": 0}, "use_native_hstore": False}
+    if relaxed:
+        given = url.query.get("options", "")
+        url = url.update_query_dict({"options": f"{given} -c synchronous_commit=off".strip()})
+    return url, options
+
+
+def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:
+    """Whether counts are to go over connections of their own that do not wait for the disk.
+
+    Raises:
+        ConfigurationError: The durability is unknown, or relaxed with the application's own engine.
+    """
+    if durability not in get_args(Durability):
+        raise ConfigurationError(f"durability must be one of {', '.join(get_args(Durability))}")
+    if durability == "relaxed" and not owned:
+        raise ConfigurationError("relaxed durability needs a URL: its connections are opened in a way of their own")
+    return durability == "relaxed" and engine.dialect.name == "postgresql"
 
 
 @contextmanager
@@ -134,47 +166,10 @@ def _sqlite_version(dbapi: Any) -> tuple[int, ...]:
     return tuple(int(part) for part in dbapi.sqlite_version.split("."))
 
 
-@contextmanager
-def autocommitting(engine: Engine) -> Iterator[Any]:
-    """Lend a driver connection of the engine's pool on which each statement is a transaction of its own.
-
-    It is never the connection the caller is working on, and it goes back as it came: no setting of the session is
-    changed, only whether the driver sends BEGIN. One that broke is thrown away instead.
-    """
-    fairy = engine.raw_connection()
-    driver: Any = fairy.driver_connection
-    try:
-        with _MODES[engine.dialect.name](driver):
-            yield driver
-    except BaseException as error:
-        if is_spoilt(engine.dialect, driver, error):
-            fairy.invalidate(error)
-        raise
-    finally:
-        fairy.close()
-
-
 def is_spoilt(dialect: Dialect, driver: Any, error: BaseException) -> bool:
     """Whether nobody should work on a connection any more after an error."""
     # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
     return not isinstance(error, Exception) or dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type] # a driver's
-
-
-@contextmanager
-def _psycopg_mode(driver: Any) -> Iterator[None]:
-    if driver.autocommit:
-        yield
-    elif is_idle(driver):
-        driver.autocommit = True
-        try:
-            yield
-        finally:
-            if is_idle(driver):
-                driver.autocommit = False
-    else:
-        # A listener of the application's engine has begun a transaction on check-out.
-        yield
-        driver.commit()
 
 
 def is_idle(driver: Any) -> bool:
@@ -191,6 +186,3 @@ def sqlite_mode(driver: Any) -> Iterator[None]:
         yield
     finally:
         driver.isolation_level = before
-
-
-_MODES = {"postgresql": _psycopg_mode, "sqlite": sqlite_mode}

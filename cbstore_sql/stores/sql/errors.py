@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import sqlalchemy.exc
 
@@ -40,8 +41,15 @@ def translated(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except _driver_errors() as error:
+    except Exception as error:  # noqa: BLE001 - whatever is no driver's is raised again as it is
+        raise_translated(error, place)
+
+
+def raise_translated(error: Exception, place: str) -> NoReturn:
+    """Raise the library's error for a driver's, and any other as it is; see `translated`."""
+    if isinstance(error, _driver_errors()):
         raise _translate(error, place) from error
+    raise error
 
 
 def _driver_errors() -> tuple[type[BaseException], ...]:

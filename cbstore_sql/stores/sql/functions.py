@@ -40,7 +40,8 @@ class is_among(FunctionElement[bool]):
 
 @compiles(server_clock, "postgresql")
 def _clock_postgresql(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
-    return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+    # Unlike extract, it is double precision from the start.
+    return "date_part('epoch', clock_timestamp())"
 
 
 @compiles(server_clock, "sqlite")

@@ -12,12 +12,15 @@ from cbstore_sql.commands import Command
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row, Snapshot, Transition
 from cbstore_sql.stores.sql.decode import to_snapshot, to_transition
-from cbstore_sql.stores.sql.errors import is_conflict, translated
+from cbstore_sql.stores.sql.errors import is_conflict, raise_translated
 from cbstore_sql.stores.sql.statements import statements_for
 from cbstore_sql.stores.sql.table import TABLE_NAME, check_identifier
 
 _CONFLICT_ATTEMPTS = 20
 _CONFLICT_PAUSE = 0.002
+
+# After a crash of the server these may be lost without harm: a circuit opens a failure later, or closes a probe later.
+_COUNTS = frozenset({"record_failure", "record_success", "increment_failure", "renew_probe"})
 
 T = TypeVar("T")
 
@@ -25,7 +28,7 @@ Values = tuple[Any, ...]
 """One row as the driver gave it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """One statement to be carried out in a transaction of its own; its answer is the list of its rows.
 
@@ -33,11 +36,13 @@ class Query:
         statement: With named parameters.
         parameters: By name.
         pause: Seconds to wait before it, without holding a connection.
+        durable: Whether its effect must outlive a crash of the server, whatever the store's durability.
     """
 
     statement: str
     parameters: Mapping[str, Any]
     pause: float = 0.0
+    durable: bool = False
 
 
 Steps = Generator[Query, list[Values], T]
@@ -84,27 +89,27 @@ class Queries:
     def apply(self, command: Command) -> Steps[Transition | None]:
         """Update the breaker; one that was never written is made, if the command would change it."""
         given = {**command.given, **self._key(command.name)}
-        rows = yield from self._rows(self._statements.update[command.operation], given)
+        durable = command.operation not in _COUNTS
+        rows = yield from self._rows(self._statements.update[command.operation], given, durable=durable)
         if not rows and step(Row(), command, 0.0) is not None:
-            rows = yield from self._rows(self._statements.upsert[command.operation], given)
+            rows = yield from self._rows(self._statements.upsert[command.operation], given, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
 
     def delete(self, name: str) -> Steps[None]:
         """Forget one breaker."""
-        yield from self._rows(self._statements.delete, self._key(name))
+        yield from self._rows(self._statements.delete, self._key(name), durable=True)
 
     def _key(self, name: str) -> dict[str, str]:
         return {"namespace": self._namespace, "name": name}
 
-    def _rows(self, statement: str, parameters: Mapping[str, Any]) -> Steps[list[Values]]:
+    def _rows(self, statement: str, parameters: Mapping[str, Any], *, durable: bool = False) -> Steps[list[Values]]:
         """Ask once, and again each time a concurrent writer made the statement fail with nothing applied."""
         pause = 0.0
-        with translated(self._place):
-            for attempt in range(1, _CONFLICT_ATTEMPTS):
-                try:
-                    return (yield Query(statement, parameters, pause))
-                except Exception as error:
-                    if not is_conflict(error):
-                        raise
-                pause = _CONFLICT_PAUSE * attempt * random.random()
-            return (yield Query(statement, parameters, pause))
+        for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
+            try:
+                return (yield Query(statement, parameters, pause, durable))
+            except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
+                if not is_conflict(error) or attempt == _CONFLICT_ATTEMPTS:
+                    raise_translated(error, self._place)
+            pause = _CONFLICT_PAUSE * attempt * random.random()
+        raise AssertionError("the last attempt returns or raises")

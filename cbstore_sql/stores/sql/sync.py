@@ -10,7 +10,9 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.steps import carry_out
-from cbstore_sql.stores.sql.engine import autocommitting, check_engine, one_database, open_engine
+from cbstore_sql.stores.sql.checkout import Checkouts
+from cbstore_sql.stores.sql.engine import Durability, check_engine, one_database, open_engine, wants_relaxed
+from cbstore_sql.stores.sql.lease import Leases
 from cbstore_sql.stores.sql.queries import Queries, Query, Values
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
 
@@ -30,11 +32,16 @@ class SqlStore(ProtocolStore):
         namespace: See `Store`.
         schema: The PostgreSQL schema of the table: lower-case letters, digits, underscores. SQLite has none and
             ignores it.
+        durability: What an operation waits for on PostgreSQL. ``"full"``: that its commit is on disk. ``"relaxed"``:
+            counts (failures, successes, renewed leases) do not wait, and a crash of the server loses those of its
+            last half second or so; claims, `force_open` and `reset` wait all the same. It needs a URL, since
+            its connections are opened with ``synchronous_commit=off``, and takes a second pool. SQLite ignores it.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: Not exactly one database was given, or it is none the store can work with. Whether the
-            table is there shows with the first operation (`SchemaError`).
+        ConfigurationError: Not exactly one database was given, or it is none the store can work with, or the
+            durability is none of the two or not to be had. Whether the table is there shows with the first
+            operation (`SchemaError`).
         InvalidNameError: See `Store`.
         InvalidPolicyError: See `ProtocolStore`.
     """
@@ -47,6 +54,7 @@ class SqlStore(ProtocolStore):
         engine: Engine | None = None,
         namespace: str = "default",
         schema: str = DEFAULT_SCHEMA,
+        durability: Durability = "full",
         protocol_probe_lease: float = DEFAULT_PROBE_LEASE,
     ) -> None:
         super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
@@ -54,6 +62,10 @@ class SqlStore(ProtocolStore):
         self._owned = not isinstance(database, Engine)
         self._engine = database if isinstance(database, Engine) else open_engine(database)
         check_engine(self._engine)
+        self._connections = Leases(self._engine) if self._owned else Checkouts(self._engine)
+        self._counting = self._connections
+        if wants_relaxed(durability, self._engine, owned=self._owned):
+            self._counting = Leases(open_engine(self._engine.url, relaxed=True))
         self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
 
     def __repr__(self) -> str:
@@ -65,8 +77,8 @@ class SqlStore(ProtocolStore):
 
     def close(self) -> None:
         """Close the pool if the store opened it; an engine that was handed over is left as it is."""
-        if self._owned:
-            self._engine.dispose()
+        self._counting.close()
+        self._connections.close()
 
     def _read(self, name: str, now: float | None) -> Snapshot:
         return carry_out(self._queries.read(name, now), self._execute)
@@ -83,11 +95,4 @@ class SqlStore(ProtocolStore):
     def _execute(self, query: Query) -> list[Values]:
         if query.pause:
             time.sleep(query.pause)
-        with autocommitting(self._engine) as driver:
-            cursor = driver.cursor()
-            try:
-                cursor.execute(query.statement, query.parameters)
-                # Unfetched rows of a RETURNING keep SQLite's write lock.
-                return cursor.fetchall() if cursor.description else []
-            finally:
-                cursor.close()
+        return (self._connections if query.durable else self._counting).execute(query)

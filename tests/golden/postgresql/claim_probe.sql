@@ -4,7 +4,9 @@ previous_state=cbstore.breakers.state,
 generation=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-    AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.generation
+    AND cbstore.breakers.probe_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp()))) THEN cbstore.breakers.generation
   ELSE cbstore.breakers.generation + 1 END,
 success_count=CASE
   WHEN (cbstore.breakers.state = 'open') THEN 0
@@ -13,17 +15,27 @@ probe_token=%(token)s::VARCHAR,
 probe_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-    AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.probe_until
-  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END
+    AND cbstore.breakers.probe_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp()))) THEN cbstore.breakers.probe_until
+  ELSE coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) + %(lease)s END
 WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
 AND cbstore.breakers.name = %(name)s::VARCHAR
 AND (cbstore.breakers.state = 'open'
-  AND cbstore.breakers.open_until <= coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+  AND cbstore.breakers.open_until <= coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp()))
   OR cbstore.breakers.state = 'half_open'
-  AND cbstore.breakers.probe_until <= coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+  AND cbstore.breakers.probe_until <= coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp()))
   OR cbstore.breakers.state = 'half_open'
   AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-  AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)))
+  AND cbstore.breakers.probe_until > coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())))
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -34,4 +46,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

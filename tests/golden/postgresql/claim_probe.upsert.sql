@@ -13,7 +13,9 @@ VALUES (%(namespace)s::VARCHAR,
   CASE
     WHEN ('closed' = 'half_open'
       AND '' = %(token)s::VARCHAR
-      AND 0.0 > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN 0
+      AND 0.0 > coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp()))) THEN 0
     ELSE 0 + 1 END,
   CASE
     WHEN ('closed' = 'open') THEN 0
@@ -22,8 +24,12 @@ VALUES (%(namespace)s::VARCHAR,
   CASE
     WHEN ('closed' = 'half_open'
       AND '' = %(token)s::VARCHAR
-      AND 0.0 > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN 0.0
-    ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END)
+      AND 0.0 > coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp()))) THEN 0.0
+    ELSE coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(lease)s END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state = 'half_open',
@@ -32,7 +38,9 @@ generation =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-    AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.generation
+    AND cbstore.breakers.probe_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp()))) THEN cbstore.breakers.generation
   ELSE cbstore.breakers.generation + 1 END,
 success_count =
 CASE
@@ -43,15 +51,25 @@ probe_until =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-    AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.probe_until
-  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END
+    AND cbstore.breakers.probe_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp()))) THEN cbstore.breakers.probe_until
+  ELSE coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) + %(lease)s END
 WHERE cbstore.breakers.state = 'open'
-AND cbstore.breakers.open_until <= coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+AND cbstore.breakers.open_until <= coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp()))
 OR cbstore.breakers.state = 'half_open'
-AND cbstore.breakers.probe_until <= coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+AND cbstore.breakers.probe_until <= coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp()))
 OR cbstore.breakers.state = 'half_open'
 AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-AND cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))
+AND cbstore.breakers.probe_until > coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp()))
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -62,4 +80,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

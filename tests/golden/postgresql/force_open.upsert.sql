@@ -15,11 +15,19 @@ VALUES (%(namespace)s::VARCHAR,
   (0 + 1),
   0,
   CASE
-    WHEN (0.0 > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN 0.0
-    ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) END,
+    WHEN (0.0 > coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp()))) THEN 0.0
+    ELSE coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) END,
   CASE
-    WHEN (0.0 > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(seconds)s) THEN 0.0
-    ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(seconds)s END,
+    WHEN (0.0 > coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp())) + %(seconds)s) THEN 0.0
+    ELSE coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(seconds)s END,
   '',
   0.0)
 ON CONFLICT (namespace,
@@ -30,12 +38,20 @@ generation = (cbstore.breakers.generation + 1),
 success_count = 0,
 last_failure_time =
 CASE
-  WHEN (cbstore.breakers.last_failure_time > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION))) THEN cbstore.breakers.last_failure_time
-  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) END,
+  WHEN (cbstore.breakers.last_failure_time > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp()))) THEN cbstore.breakers.last_failure_time
+  ELSE coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) END,
 open_until =
 CASE
-  WHEN (cbstore.breakers.open_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(seconds)s) THEN cbstore.breakers.open_until
-  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(seconds)s END,
+  WHEN (cbstore.breakers.open_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(seconds)s) THEN cbstore.breakers.open_until
+  ELSE coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) + %(seconds)s END,
 probe_token = '',
 probe_until = 0.0
 RETURNING cbstore.breakers.state,
@@ -48,4 +64,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

@@ -10,7 +10,9 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of 
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of 
 FROM cbstore.breakers
 ORDER BY cbstore.breakers.namespace,
 cbstore.breakers.name

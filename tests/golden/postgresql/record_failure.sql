@@ -12,11 +12,15 @@ generation=CASE
   ELSE cbstore.breakers.generation END,
 failure_count=(cbstore.breakers.failure_count + %(failures)s::BIGINT),
 success_count=0,
-last_failure_time=coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)),
+last_failure_time=coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())),
 open_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) +
+    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) +
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
       AND %(backoff_multiplier)s > 1.0) THEN
@@ -28,8 +32,12 @@ open_until=CASE
   CASE
     WHEN (cbstore.breakers.state = 'open') THEN
     CASE
-      WHEN (cbstore.breakers.open_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(recovery_timeout)s) THEN cbstore.breakers.open_until
-      ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(recovery_timeout)s END
+      WHEN (cbstore.breakers.open_until > coalesce(%(now)s,
+          date_part('epoch',
+            clock_timestamp())) + %(recovery_timeout)s) THEN cbstore.breakers.open_until
+      ELSE coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp())) + %(recovery_timeout)s END
     ELSE cbstore.breakers.open_until END END,
 open_seconds=CASE
   WHEN (cbstore.breakers.state = 'half_open'
@@ -70,4 +78,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

@@ -25,11 +25,15 @@ VALUES (%(namespace)s::VARCHAR,
     ELSE 0 END,
   (0 + %(failures)s::BIGINT),
   0,
-  coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)),
+  coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())),
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) +
+      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) +
     CASE
       WHEN (0.0 > 0.0
         AND %(backoff_multiplier)s > 1.0) THEN
@@ -41,8 +45,12 @@ VALUES (%(namespace)s::VARCHAR,
     CASE
       WHEN ('closed' = 'open') THEN
       CASE
-        WHEN (0.0 > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(recovery_timeout)s) THEN 0.0
-        ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(recovery_timeout)s END
+        WHEN (0.0 > coalesce(%(now)s,
+            date_part('epoch',
+              clock_timestamp())) + %(recovery_timeout)s) THEN 0.0
+        ELSE coalesce(%(now)s,
+          date_part('epoch',
+            clock_timestamp())) + %(recovery_timeout)s END
       ELSE 0.0 END END,
   CASE
     WHEN ('closed' = 'half_open'
@@ -83,12 +91,16 @@ CASE
   ELSE cbstore.breakers.generation END,
 failure_count = (cbstore.breakers.failure_count + %(failures)s::BIGINT),
 success_count = 0,
-last_failure_time = coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)),
+last_failure_time = coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())),
 open_until =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) +
+    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) +
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
       AND %(backoff_multiplier)s > 1.0) THEN
@@ -100,8 +112,12 @@ CASE
   CASE
     WHEN (cbstore.breakers.state = 'open') THEN
     CASE
-      WHEN (cbstore.breakers.open_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(recovery_timeout)s) THEN cbstore.breakers.open_until
-      ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(recovery_timeout)s END
+      WHEN (cbstore.breakers.open_until > coalesce(%(now)s,
+          date_part('epoch',
+            clock_timestamp())) + %(recovery_timeout)s) THEN cbstore.breakers.open_until
+      ELSE coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp())) + %(recovery_timeout)s END
     ELSE cbstore.breakers.open_until END END,
 open_seconds =
 CASE
@@ -143,4 +159,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

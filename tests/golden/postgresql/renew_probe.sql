@@ -1,8 +1,12 @@
 UPDATE cbstore.breakers
 SET previous_state=cbstore.breakers.state,
 probe_until=CASE
-  WHEN (cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s) THEN cbstore.breakers.probe_until
-  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END
+  WHEN (cbstore.breakers.probe_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(lease)s) THEN cbstore.breakers.probe_until
+  ELSE coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) + %(lease)s END
 WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
 AND cbstore.breakers.name = %(name)s::VARCHAR
 AND cbstore.breakers.state = 'half_open'
@@ -20,4 +24,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

@@ -6,15 +6,23 @@ VALUES (%(namespace)s::VARCHAR,
   %(name)s::VARCHAR,
   'closed',
   CASE
-    WHEN (0.0 > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s) THEN 0.0
-    ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END)
+    WHEN (0.0 > coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp())) + %(lease)s) THEN 0.0
+    ELSE coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(lease)s END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET previous_state = cbstore.breakers.state,
 probe_until =
 CASE
-  WHEN (cbstore.breakers.probe_until > coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s) THEN cbstore.breakers.probe_until
-  ELSE coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s END
+  WHEN (cbstore.breakers.probe_until > coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(lease)s) THEN cbstore.breakers.probe_until
+  ELSE coalesce(%(now)s,
+    date_part('epoch',
+      clock_timestamp())) + %(lease)s END
 WHERE cbstore.breakers.state = 'half_open'
 AND cbstore.breakers.generation = %(generation)s::BIGINT
 AND cbstore.breakers.probe_token = %(token)s::VARCHAR
@@ -30,4 +38,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

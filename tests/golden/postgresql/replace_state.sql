@@ -27,7 +27,9 @@ probe_until=CASE
   WHEN (%(probe)s::BIGINT = -1) THEN cbstore.breakers.probe_until
   ELSE
   CASE
-    WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s
+    WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(lease)s
     ELSE 0.0 END END
 WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
 AND cbstore.breakers.name = %(name)s::VARCHAR
@@ -43,4 +45,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of

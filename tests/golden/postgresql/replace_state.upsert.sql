@@ -40,7 +40,9 @@ VALUES (%(namespace)s::VARCHAR,
     WHEN (%(probe)s::BIGINT = -1) THEN 0.0
     ELSE
     CASE
-      WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s
+      WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s,
+        date_part('epoch',
+          clock_timestamp())) + %(lease)s
       ELSE 0.0 END END)
 ON CONFLICT (namespace,
   name) DO UPDATE
@@ -79,7 +81,9 @@ CASE
   WHEN (%(probe)s::BIGINT = -1) THEN cbstore.breakers.probe_until
   ELSE
   CASE
-    WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) + %(lease)s
+    WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s,
+      date_part('epoch',
+        clock_timestamp())) + %(lease)s
     ELSE 0.0 END END
 WHERE %(expected)s::VARCHAR = ''
 OR cbstore.breakers.state = %(expected)s::VARCHAR
@@ -93,4 +97,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)) AS as_of
+coalesce(%(now)s,
+  date_part('epoch',
+    clock_timestamp())) AS as_of
