@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from cbstore_sql import CircuitBreakerOpenError, Store
 from tests.contract.backends import NAMES, SHARED, make_backend
-from tests.llm.tools import NAME, Api, ApiError, Bench, Caller, busy
+from tests.llm.tools import NAME, Api, ApiError, Bench, Caller, busy, run
 
 
 @pytest.fixture(params=SHARED)
@@ -91,6 +92,29 @@ def test_a_blocking_store_is_never_asked_on_the_event_loops_thread(
     assert one.call(Api(ApiError(500), "answer")) == "answer"
     assert asked_on
     assert threading.get_ident() not in asked_on
+
+
+def test_of_twenty_calls_at_once_one_is_the_probe(fleet: tuple[Bench, Bench]) -> None:
+    refusals = asyncio.Semaphore(0)
+
+    async def answer() -> str:
+        for _ in range(19):
+            await refusals.acquire()
+        return "answer"
+
+    async def call(bench: Bench) -> object:
+        try:
+            return await bench.breaker.call_with_retry(answer)
+        except CircuitBreakerOpenError:
+            refusals.release()
+            return "refused"
+
+    async def calls() -> list[object]:
+        return await asyncio.gather(*[call(bench) for bench in fleet for _ in range(10)])
+
+    elapsed(fleet[0])
+    assert sorted(map(str, run(calls()))) == ["answer"] + ["refused"] * 19
+    assert [bench.state for bench in fleet] == ["closed", "closed"]
 
 
 def test_a_long_retry_after_stops_the_fleet(fleet: tuple[Bench, Bench]) -> None:
