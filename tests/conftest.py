@@ -21,7 +21,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SERVERS] = choice.choose(os.environ)
+    try:
+        config.stash[SERVERS] = choice.choose(os.environ)
+    except pytest.fail.Exception as error:
+        raise pytest.UsageError(str(error)) from None
     config.stash[VERSIONS] = []
 
 

@@ -30,8 +30,8 @@ def _execute(engine: sa.Engine, *statements: str) -> str:
         with engine.connect() as connection:
             results = [connection.exec_driver_sql(statement) for statement in statements]
             return str(results[-1].scalar()).split()[0] if results[-1].returns_rows else ""
-    except sa.exc.OperationalError as error:
-        pytest.fail(f"PostgreSQL cannot be used: {error.orig}", pytrace=False)
+    except sa.exc.DBAPIError as error:
+        raise pytest.fail.Exception(f"PostgreSQL cannot be used: {error.orig}", pytrace=False) from None
 
 
 def redis_version(url: str) -> str:
@@ -39,4 +39,4 @@ def redis_version(url: str) -> str:
         with redis.Redis.from_url(url) as client:
             return str(client.info("server")["redis_version"])
     except redis.RedisError as error:
-        pytest.fail(f"Redis cannot be used: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"Redis cannot be used: {error}", pytrace=False) from None

@@ -49,5 +49,5 @@ def _running(container: Any, image: str) -> Iterator[None]:
         try:
             stack.enter_context(container)
         except Exception as error:  # noqa: BLE001  the reader must learn which image, whatever stood in the way
-            pytest.fail(f"the image {image!r} gives no server: {error}", pytrace=False)
+            raise pytest.fail.Exception(f"the image {image!r} gives no server: {error}", pytrace=False) from None
         yield

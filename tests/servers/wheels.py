@@ -137,7 +137,7 @@ def _run(command: list[str], directory: Path | None = None) -> str:
     try:
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=directory, **owner)
     except subprocess.CalledProcessError as error:
-        pytest.fail(f"{Path(command[0]).name} failed:\n{error.stderr}", pytrace=False)
+        raise pytest.fail.Exception(f"{Path(command[0]).name} failed:\n{error.stderr}", pytrace=False) from None
     return str(done.stdout)
 
 
