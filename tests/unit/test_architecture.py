@@ -22,6 +22,8 @@ HOMES = {
     "alembic": ("migration", "migrations/"),
     "redis": ("stores/redis/",),
     "rich": ("cli/",),
+    "prometheus_client": ("metrics/", "cli/exporter"),
+    "opentelemetry": ("metrics/",),
 }
 
 PURE = ("errors", "model", "policy", "rules", "commands", "machine", "store", "protocol")
@@ -86,7 +88,7 @@ def test_pure_files_import_no_backend(name: str) -> None:
 
 @pytest.mark.parametrize("statement", ["import cbstore_sql", "from cbstore_sql import InMemoryStore, make_store"])
 def test_importing_the_package_loads_no_backend(statement: str) -> None:
-    heavy = "('sqlalchemy', 'psycopg', 'alembic', 'redis', 'rich', 'asyncio')"
+    heavy = [*HOMES, "asyncio"]
     code = f"{statement}\nimport sys\nprint([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
