@@ -11,7 +11,7 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.stores.in_flight import InFlight
-from cbstore_sql.stores.sql.async_engine import LoopKeeper, execute, open_async_engine
+from cbstore_sql.stores.sql.async_engine import AsyncConnections, open_async_engine
 from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, Durability, check_engine, one_database, wants_relaxed
 from cbstore_sql.stores.sql.queries import Queries, Query, Steps, T, Values
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
@@ -52,16 +52,15 @@ class AsyncSqlStore(AsyncStore):
     ) -> None:
         super().__init__(namespace)
         database = one_database(url_or_engine, url, engine)
-        self._owned = not isinstance(database, AsyncEngine)
+        owned = not isinstance(database, AsyncEngine)
         self._engine = database if isinstance(database, AsyncEngine) else open_async_engine(database)
         check_engine(self._engine.sync_engine, ASYNC_DRIVERS)
         self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
         self._in_flight = InFlight()
-        self._loop = LoopKeeper(self._engine, owned=self._owned)
-        self._counting, self._counting_loop = self._engine, self._loop
-        if wants_relaxed(durability, self._engine.sync_engine, owned=self._owned):
-            self._counting = open_async_engine(self._engine.url, relaxed=True)
-            self._counting_loop = LoopKeeper(self._counting, owned=True)
+        self._connections = AsyncConnections(self._engine, owned=owned)
+        self._counting = self._connections
+        if wants_relaxed(durability, self._engine.sync_engine, owned=owned):
+            self._counting = AsyncConnections(open_async_engine(self._engine.url, relaxed=True), owned=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
@@ -93,12 +92,9 @@ class AsyncSqlStore(AsyncStore):
         return await self._in_flight.carry(carry_out_async(steps, self._execute))
 
     async def _execute(self, query: Query) -> list[Values]:
-        engine, loop = (self._engine, self._loop) if query.durable else (self._counting, self._counting_loop)
-        await loop.enter()
-        return await execute(engine, query)
+        return await (self._connections if query.durable else self._counting).execute(query)
 
     async def _close(self) -> None:
         await self._in_flight.landed()
-        if self._owned:
-            await self._counting.dispose()
-            await self._engine.dispose()
+        await self._counting.close()
+        await self._connections.close()

@@ -1,4 +1,4 @@
-"""The asynchronous twin of ``engine.py``: from an engine to driver connections that commit by themselves."""
+"""The asynchronous twin of ``engine.py`` and ``checkout.py``: one statement on a connection of an engine's pool."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
         return create_async_engine(parsed, pool_reset_on_return=None, **options)
 
 
-class LoopKeeper:
-    """Keeps a pool to one event loop at a time: those who wait for a connection cannot wait in another.
+class AsyncConnections:
+    """The connections of an engine's pool, none of which is kept between two statements.
+
+    A pool serves one event loop at a time: those who wait for a connection cannot wait in another.
 
     Args:
         engine: Whose pool.
-        owned: Whether the pool may be replaced when a new event loop comes; the application's own may not.
+        owned: Whether the pool is the store's own: replaced when a new event loop comes, and closed with the store.
     """
 
     def __init__(self, engine: AsyncEngine, *, owned: bool) -> None:
@@ -56,12 +58,34 @@ class LoopKeeper:
         self._pool = engine.pool
         self._loop = OneLoop()
 
-    async def enter(self) -> None:
-        """Make the pool the running loop's.
+    async def execute(self, query: Query) -> list[Values]:
+        """Execute one statement in a transaction of its own and return its rows.
+
+        The connection is never the one the caller is working on, and it goes back as it came; see `autocommitting`.
 
         Raises:
-            ConfigurationError: It is another loop's: one that runs, or the pool is the application's own.
+            ConfigurationError: The pool is another event loop's: one that runs, or the pool is the application's own.
         """
+        if query.pause:
+            await asyncio.sleep(query.pause)
+        await self._enter_loop()
+        fairy = await self._engine.raw_connection()
+        driver: Any = fairy.driver_connection
+        try:
+            return await _EXECUTE[self._engine.dialect.name](driver, query)
+        except BaseException as error:
+            if is_spoilt(self._engine.dialect, driver, error):
+                await greenlet_spawn(fairy.invalidate, error)
+            raise
+        finally:
+            await greenlet_spawn(fairy.close)
+
+    async def close(self) -> None:
+        """Close the pool; the application's own is left as it is."""
+        if self._owned:
+            await self._engine.dispose()
+
+    async def _enter_loop(self) -> None:
         if not self._loop.is_new():
             return
         stale = self._pool
@@ -73,25 +97,6 @@ class LoopKeeper:
         self._loop.entered()
         if self._owned:
             await greenlet_spawn(stale.dispose)
-
-
-async def execute(engine: AsyncEngine, query: Query) -> list[Values]:
-    """Take a connection, execute one statement in a transaction of its own, fetch its rows, give the connection back.
-
-    It is never the connection the caller is working on, and it goes back as it came; see `autocommitting`.
-    """
-    if query.pause:
-        await asyncio.sleep(query.pause)
-    fairy = await engine.raw_connection()
-    driver: Any = fairy.driver_connection
-    try:
-        return await _EXECUTE[engine.dialect.name](driver, query)
-    except BaseException as error:
-        if is_spoilt(engine.dialect, driver, error):
-            await greenlet_spawn(fairy.invalidate, error)
-        raise
-    finally:
-        await greenlet_spawn(fairy.close)
 
 
 async def _execute_psycopg(driver: Any, query: Query) -> list[Values]:
