@@ -19,6 +19,7 @@ from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.store import Store
+from cbstore_sql.stores.async_combining import async_combining
 from cbstore_sql.stores.threaded import as_async
 from cbstore_sql.view import DEFAULT_MAX_STALENESS, make_view
 
@@ -48,10 +49,11 @@ class AsyncCircuitBreaker:
         on_store_outage: ``"allow"``, ``"block"`` or ``"raise"``.
         listeners: Called with every event, in the event loop; see `cbstore_sql.events`.
         max_staleness: Seconds for which what was last seen may answer in the store's place.
+        flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write.
 
     Raises:
         ConfigurationError: ``on_store_outage`` is none of the three.
-        InvalidPolicyError: ``max_staleness`` is no number of seconds from 0.
+        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class AsyncCircuitBreaker:
         on_store_outage: OutagePolicy = "allow",
         listeners: Iterable[Listener] = (),
         max_staleness: float = DEFAULT_MAX_STALENESS,
+        flush_interval: float = 0.0,
     ) -> None:
-        self.store = as_async(store)
+        self.store = async_combining(as_async(store), flush_interval)
         self.gate = Gate(
             policy,
             policies=policies,

@@ -1,0 +1,85 @@
+"""The asynchronous twin of ``combining.py``: many failures of one process within a moment become one write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+
+from cbstore_sql.async_store import AsyncStore
+from cbstore_sql.background import in_background
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Snapshot, Transition
+from cbstore_sql.policy import check_seconds
+from cbstore_sql.stores.combining import Batch, as_follower, combines, kind_of
+
+
+class _AsyncBatch(Batch):
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self.full = asyncio.Event()
+        self.answer: asyncio.Task[Transition | None] | None = None
+
+
+class AsyncCombiningStore(AsyncStore):
+    """`CombiningStore`, awaited. A failure once reported is counted even if its await is cancelled.
+
+    Args:
+        store: Where to.
+        flush_interval: See `CombiningStore`, seconds.
+
+    Raises:
+        InvalidPolicyError: The interval is no such number.
+    """
+
+    def __init__(self, store: AsyncStore, flush_interval: float) -> None:
+        super().__init__(store.namespace)
+        self.reads_locally = store.reads_locally
+        self._store = store
+        self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
+        self._open: dict[Hashable, _AsyncBatch] = {}
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await self._store._read(name, now)
+
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        return await self._store._read_many(names, now)
+
+    async def _apply(self, command: Command) -> Transition | None:
+        if not combines(command):
+            return await self._store._apply(command)
+        kind = (id(asyncio.get_running_loop()), kind_of(command))
+        batch = self._open.get(kind) or _AsyncBatch(command)
+        batch.add(command)
+        if batch.is_full:
+            batch.full.set()
+        leads = batch.answer is None
+        if batch.answer is None:
+            self._open[kind] = batch
+            batch.answer = in_background(self._flush(kind, batch))
+        transition = await asyncio.shield(batch.answer)
+        return transition if leads else as_follower(transition)
+
+    async def _flush(self, kind: Hashable, batch: _AsyncBatch) -> Transition | None:
+        try:
+            await asyncio.wait_for(batch.full.wait(), self._interval)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            del self._open[kind]
+        return await self._store._apply(batch.command())
+
+    async def _delete(self, name: str) -> None:
+        await self._store._delete(name)
+
+
+def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
+    """Return the store itself for an interval of 0, or one that combines its failures.
+
+    Raises:
+        InvalidPolicyError: The interval is no number of seconds from 0.
+    """
+    return AsyncCombiningStore(store, flush_interval) if check_seconds("flush_interval", flush_interval) > 0 else store
