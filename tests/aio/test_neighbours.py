@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SchemaError, SqlStore
+from cbstore_sql.stores.sql.queries import Query, Values
 from tests.aio.turns import checked_out
 
 NEVER = BreakerPolicy(failure_threshold=1000)
@@ -128,3 +129,20 @@ def test_each_operation_is_one_statement(migrated_postgres_url: str) -> None:
     # As start-up options, so that not even a SET of the test's own is among the statements.
     options = "-c client_min_messages=log -c log_statement=all"
     beside(work, migrated_postgres_url, connect_args={"options": options})
+
+
+def test_relaxed_durability_is_for_counts_alone(migrated_postgres_url: str) -> None:
+    class Watched(AsyncSqlStore):
+        async def _execute(self, query: Query) -> list[Values]:
+            settings.extend(await super()._execute(Query("SHOW synchronous_commit", {}, durable=query.durable)))
+            return await super()._execute(query)
+
+    async def main() -> None:
+        async with Watched(migrated_postgres_url, namespace=uuid.uuid4().hex, durability="relaxed") as store:
+            await store.reset("b")
+            await store.record_failure("b", NEVER)
+            await store.force_open("b", 0.0)
+
+    settings: list[Values] = []
+    asyncio.run(main())
+    assert settings == [("on",), ("on",), ("off",), ("on",)]
