@@ -11,13 +11,14 @@ from typing import Any, ParamSpec, TypeVar
 from cbstore_sql.async_refresh import AsyncRefresher
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.background import carried_through, in_background
-from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
+from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import is_coroutine_function, refuse_generator
-from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps
+from cbstore_sql.gate import RENEWALS_PER_LEASE, Ask, Gate, Outcomes, Steps
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.steps import carry_out_async
 from cbstore_sql.store import Store
 from cbstore_sql.stores.async_combining import async_combining
 from cbstore_sql.stores.threaded import as_async
@@ -218,18 +219,10 @@ class AsyncCircuitBreaker:
 
     async def _drive(self, steps: Steps[T]) -> T:
         """Carry out what the steps ask of the store, one after the other."""
-        try:
-            ask = next(steps)
-            while True:
-                try:
-                    answer = await getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
-                except StoreError as error:
-                    ask = steps.throw(error)
-                else:
-                    ask = steps.send(answer)
-        except StopIteration as done:
-            value: T = done.value
-            return value
+        return await carry_out_async(steps, self._ask)
+
+    async def _ask(self, ask: Ask) -> Any:
+        return await getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
 
 
 class _Settling:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
+from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import refuse_awaitable_result, refuse_coroutine, refuse_generator
-from cbstore_sql.gate import RENEWALS_PER_LEASE, Gate, Outcomes, Steps
+from cbstore_sql.gate import RENEWALS_PER_LEASE, Ask, Gate, Outcomes, Steps
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.refresh import Refresher
+from cbstore_sql.steps import carry_out
 from cbstore_sql.store import Store
 from cbstore_sql.stores.combining import combining
 from cbstore_sql.view import DEFAULT_MAX_STALENESS, make_view
@@ -249,18 +250,10 @@ class CircuitBreaker:
 
     def _drive(self, steps: Steps[T]) -> T:
         """Carry out what the steps ask of the store, one after the other."""
-        try:
-            ask = next(steps)
-            while True:
-                try:
-                    answer = getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
-                except StoreError as error:
-                    ask = steps.throw(error)
-                else:
-                    ask = steps.send(answer)
-        except StopIteration as done:
-            value: T = done.value
-            return value
+        return carry_out(steps, self._ask)
+
+    def _ask(self, ask: Ask) -> Any:
+        return getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
 
 
 class _Settling:

@@ -230,10 +230,17 @@ Rule = Callable[[Any, Any, When], Change]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A rule and the names of what its caller gives it, in the order every backend passes them."""
+    """A rule and how it is carried out.
+
+    Attributes:
+        rule: The rule.
+        given: The names of what its caller gives it, in the order every backend passes them.
+        creates: Whether it can have an effect on a breaker that was never written.
+    """
 
     rule: Rule
     given: tuple[str, ...]
+    creates: bool = False
 
     def __call__(self, row: Any, given: Any, when: When) -> Change:
         """Apply the rule; every change also remembers the state it found."""
@@ -256,12 +263,13 @@ OPERATIONS: Mapping[str, Operation] = {
             "recovery_timeout_cap",
             "stretch",
         ),
+        creates=True,
     ),
     "record_success": Operation(record_success, ("now", "generation", "token", "success_threshold", "expected")),
     "release_probe": Operation(release_probe, ("now", "generation", "token")),
     "renew_probe": Operation(renew_probe, ("now", "lease", "generation", "token")),
-    "force_open": Operation(force_open, ("now", "seconds")),
-    "reset": Operation(reset, ("now",)),
+    "force_open": Operation(force_open, ("now", "seconds"), creates=True),
+    "reset": Operation(reset, ("now",), creates=True),
     "replace_state": Operation(
         replace_state,
         (
@@ -275,7 +283,8 @@ OPERATIONS: Mapping[str, Operation] = {
             "open_until",
             "probe",
         ),
+        creates=True,
     ),
-    "increment_failure": Operation(increment_failure, ("now",)),
+    "increment_failure": Operation(increment_failure, ("now",), creates=True),
 }
 """Every operation that writes, by the one name it has in rule, SQL, Lua, method and test."""

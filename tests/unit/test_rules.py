@@ -16,6 +16,7 @@ from cbstore_sql.commands import Command
 from cbstore_sql.machine import step
 from cbstore_sql.model import Permit, Row
 from cbstore_sql.policy import BreakerPolicy
+from cbstore_sql.rules import OPERATIONS
 
 NOW = 1000.0
 POLICY = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, probe_lease=30.0)
@@ -397,6 +398,22 @@ def test_replace_state_has_an_effect_only_in_the_expected_state(row: Row, expect
 @pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, PROBING])
 def test_increment_failure_counts_and_leaves_the_rest(row: Row) -> None:
     check(row, commands.increment_failure("b"), {"failure_count": row.failure_count + 1})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.claim_probe("b", POLICY, "me", NOW),
+        commands.record_success("b", POLICY, None, NOW),
+        commands.record_success(UNOWNED, POLICY, None, NOW),
+        commands.release_probe(Permit("b", 0, "me"), NOW),
+        commands.renew_probe(Permit("b", 0, "me"), POLICY, NOW),
+    ],
+    ids=lambda command: command.operation,
+)
+def test_what_creates_no_breaker_has_no_effect_on_one_never_written(command: Command) -> None:
+    assert not OPERATIONS[command.operation].creates
+    check(CLEAN, command, None)
 
 
 def test_the_default_policy_is_five_failures_sixty_seconds_one_success() -> None:

@@ -91,8 +91,9 @@ class Queries:
         given = {**command.given, **self._key(command.name)}
         durable = command.operation not in _COUNTS
         rows = yield from self._rows(self._statements.update[command.operation], given, durable=durable)
-        if not rows and step(Row(), command, 0.0) is not None:
-            rows = yield from self._rows(self._statements.upsert[command.operation], given, durable=durable)
+        upsert = self._statements.upsert.get(command.operation)
+        if not rows and upsert is not None and step(Row(), command, 0.0) is not None:
+            rows = yield from self._rows(upsert, given, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
 
     def delete(self, name: str) -> Steps[None]:

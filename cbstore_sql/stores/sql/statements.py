@@ -45,7 +45,7 @@ class Statements:
 
     Attributes:
         update: By operation: changes the row if the rule's condition holds, returns it.
-        upsert: By operation: the same, and makes the row from the default where there is none.
+        upsert: By operation that can make a row: the same, and makes it from the default where there is none.
         read: One breaker, one row always; all columns NULL but the clock where there is none.
         read_many: Those of several names that there are, each with its name; one row at least, as for ``read``.
         read_all: Every breaker of every namespace, ordered by namespace and name.
@@ -76,7 +76,9 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
 
     return Statements(
         update={name: text(_update(table, operation)) for name, operation in OPERATIONS.items()},
-        upsert={name: text(_upsert(table, operation, insert)) for name, operation in OPERATIONS.items()},
+        upsert={
+            name: text(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
+        },
         read=text(_read(table)),
         read_many=text(_read_many(table)),
         read_all=text(_read_all(table)),
