@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+MUTANTS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MASSGEN := .venv/massgen
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: test suite demo lint format clean help
+.PHONY: test suite demo lint mutants format clean help
 
 test: lint ## Check style and types, then run the suite
 	@$(MAKE) --no-print-directory suite
@@ -25,6 +26,9 @@ lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+mutants: .venv/dev.stamp ## Break the code in every known way and see a test notice (MUTANTS="part of a name")
+	$(BIN)/python -m tests.mutation "$(MUTANTS)"
 
 format: .venv/dev.stamp ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
