@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,9 @@ import redis
 
 from cbstore_sql import SqlStore
 from tests.compat.published import Published
+from tests.docs.pages import blocks
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
-SWAP, CARRY_OVER = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+SWAP, CARRY_OVER = blocks("docs/protocol.md", "python")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What docs/metrics.md shows is run, and what it lists is all there is."""
+"""What docs/metrics.md lists is all there is, and the log line it shows is the one written."""
 
 from __future__ import annotations
 
@@ -7,23 +7,18 @@ import logging
 import re
 from pathlib import Path
 
-import pytest
-
 from cbstore_sql.metrics.logs import EVENT_LEVELS
+from tests.docs.pages import blocks, text
 from tests.metrics.exported import exported
-from tests.metrics.processes import ROOT, python
+from tests.metrics.processes import python
 from tests.metrics.test_alerts import RULES
 from tests.metrics.test_logs import EVENTS
 
-TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TEXT.splitlines() if line.startswith("|")]
+PAGE = "docs/metrics.md"
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")] for line in text(PAGE).splitlines() if line.startswith("|")
+]
 CELLS = {re.sub("`", "", row[0]): row[1:] for row in ROWS}
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example).splitlines()[0])
-def test_an_example_runs(example: str, tmp_path: Path) -> None:
-    python(example, cwd=tmp_path)
 
 
 def test_every_series_is_listed_with_its_labels() -> None:
@@ -52,7 +47,7 @@ def test_every_event_is_listed_with_its_level() -> None:
 
 
 def test_the_log_line_shown_is_the_one_written(tmp_path: Path) -> None:
-    (example,) = [example for example in EXAMPLES if "log_events" in example]
-    (shown,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    (example,) = [example for example in blocks(PAGE, "python") if "log_events" in example]
+    (shown,) = blocks(PAGE, "json")
     written = python(example.replace("StreamHandler()", "StreamHandler(__import__('sys').stdout)"), cwd=tmp_path)
     assert json.loads(written) == json.loads(shown)

@@ -6,8 +6,8 @@ import pytest
 
 from cbstore_sql import BreakerPolicy, SqlStore, StoreError, migrate
 from cbstore_sql.migration import downgrade
+from tests.docs.pages import blocks
 from tests.migrations.databases import Role, execute, table_names
-from tests.migrations.documentation import blocks
 
 POLICY = BreakerPolicy(failure_threshold=1)
 
@@ -30,7 +30,7 @@ def use_every_operation(store: SqlStore) -> None:
 
 def test_the_running_role_needs_no_right_to_create(postgresql_url: str, role: Role) -> None:
     migrate(postgresql_url)
-    (grants,) = blocks("sql")
+    (grants,) = blocks("docs/migrations.md", "sql")
     execute(postgresql_url, grants.replace(" app;", f" {role.name};"))
     with SqlStore(role.url) as store:
         use_every_operation(store)

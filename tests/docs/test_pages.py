@@ -1,0 +1,69 @@
+"""What a page shows is run, top to bottom, as one program; where it links to is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import DATABASE, PAGES, ROOT, anchors, blocks, links, program, text
+
+# Its examples begin with a breaker of the published package: tests/compat/test_guide.py runs them.
+WITH_THE_PUBLISHED_PACKAGE = "docs/protocol.md"
+
+PROGRAMS = [page for page in PAGES if blocks(page, "python") and page != WITH_THE_PUBLISHED_PACKAGE]
+
+
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_the_examples_of_a_page_run(page: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    code = program(page)
+    if DATABASE in code:
+        code = code.replace(DATABASE, request.getfixturevalue("migrated_postgres_url"))
+    shutil.copy(ROOT / "examples" / "config.yaml", tmp_path)
+    script = tmp_path / Path(page).with_suffix(".py").name
+    script.write_text(code, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'examples'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_yaml_shown_is_the_example() -> None:
+    assert blocks("docs/configuration.md", "yaml") == [text("examples/config.yaml")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    for path, anchor in links(page):
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors(str(target.resolve().relative_to(ROOT))), f"{path}#{anchor}"
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    contents = {path for path, _ in links("docs/index.md")}
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    examples = {f"../examples/{path.name}" for path in (ROOT / "examples").iterdir() if path.is_file()}
+    assert (pages | examples) - contents == set()
+
+
+def test_the_readme_links_to_every_page() -> None:
+    assert {path for path in PAGES if path != "README.md"} - {path for path, _ in links("README.md")} == set()
+
+
+def test_the_make_targets_that_the_readme_names_exist() -> None:
+    makefile = text("Makefile")
+    named = set(re.findall(r"(?:`|\$ )make (\w+)", text("README.md")))
+    assert {"demo", "test"} <= named
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)

@@ -1,0 +1,35 @@
+"""What the pages list is all there is."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from cbstore_sql import BreakerPolicy, events
+from cbstore_sql.events import BreakerEvent, StateChanged
+from cbstore_sql.rules import OPERATIONS
+from tests.docs.pages import rows
+
+
+def listed(page: str) -> set[str]:
+    """The names in the first column of a page's tables."""
+    return {name for first, *_ in rows(page) for name in first}
+
+
+def test_every_operation_has_its_line() -> None:
+    assert listed("docs/state_machine.md") == set(OPERATIONS)
+
+
+def test_every_event_has_its_line_with_its_data() -> None:
+    base = (BreakerEvent, StateChanged)
+    kinds = {name: kind for name, kind in vars(events).items() if isinstance(kind, type) and kind not in base}
+    there = {
+        name: {field.name for field in fields(kind)} - {"name"}
+        for name, kind in kinds.items()
+        if issubclass(kind, BreakerEvent)
+    }
+    shown = {name: row[2] for row in rows("docs/guarding.md") for name in row[0] & there.keys()}
+    assert shown == there
+
+
+def test_every_number_of_a_policy_has_its_line() -> None:
+    assert {field.name for field in fields(BreakerPolicy)} <= listed("docs/policy.md")
