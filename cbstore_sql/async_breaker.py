@@ -18,6 +18,7 @@ from cbstore_sql.gate import RENEWALS_PER_LEASE, Ask, Gate, Outcomes, Steps
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.push import PushState, make_push
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.store import Store
 from cbstore_sql.stores.async_combining import async_combining
@@ -51,9 +52,10 @@ class AsyncCircuitBreaker:
         listeners: Called with every event, in the event loop; see `cbstore_sql.events`.
         max_staleness: Seconds for which what was last seen may answer in the store's place.
         flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write.
+        push: See `CircuitBreaker`. It listens in a thread; an `AsyncSqlStore` must have been made for a URL.
 
     Raises:
-        ConfigurationError: ``on_store_outage`` is none of the three.
+        ConfigurationError: ``on_store_outage`` is none of the three, or the store cannot push.
         InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0.
     """
 
@@ -73,8 +75,11 @@ class AsyncCircuitBreaker:
         listeners: Iterable[Listener] = (),
         max_staleness: float = DEFAULT_MAX_STALENESS,
         flush_interval: float = 0.0,
+        push: bool = False,
     ) -> None:
         self.store = async_combining(as_async(store), flush_interval)
+        view = make_view(max_staleness, needed=not self.store.reads_locally)
+        self._push = make_push(store, view, wanted=push)
         self.gate = Gate(
             policy,
             policies=policies,
@@ -82,10 +87,11 @@ class AsyncCircuitBreaker:
             reopen_on_no_verdict=reopen_on_no_verdict,
             on_store_outage=on_store_outage,
             listeners=listeners,
-            view=make_view(max_staleness, needed=not self.store.reads_locally),
+            view=view,
+            announce=None if self._push is None else self._push.announce,
         )
         self._fallback = fallback
-        self._refresher = None if self.gate.view is None else AsyncRefresher(self.gate.view, self.store)
+        self._refresher = None if view is None else AsyncRefresher(view, self.store)
 
     def __call__(
         self, name: str, *, fallback: AsyncFallback | None = None
@@ -140,6 +146,8 @@ class AsyncCircuitBreaker:
             return permit
         if self._refresher is not None:
             self._refresher.ensure()
+        if self._push is not None:
+            self._push.ensure()
         admission = self._drive(self.gate.admit(name))
         return await carried_through(admission, abandoned=self.release)
 
@@ -179,6 +187,11 @@ class AsyncCircuitBreaker:
         """Close and clean the circuit; see `CircuitBreaker.reset`."""
         return await carried_through(self._drive(self.gate.reset(name)))
 
+    @property
+    def push_state(self) -> PushState | None:
+        """Return what became of ``push``; ``None`` without it."""
+        return None if self._push is None else self._push.state
+
     def add_listener(self, listener: Listener) -> None:
         """Call ``listener`` with every event from now on."""
         self.gate.add_listener(listener)
@@ -187,6 +200,8 @@ class AsyncCircuitBreaker:
         """Stop refreshing the view in the background; see `CircuitBreaker.close`."""
         if self._refresher is not None:
             await self._refresher.close()
+        if self._push is not None:
+            await asyncio.to_thread(self._push.close)
 
     async def __aenter__(self) -> AsyncCircuitBreaker:
         return self
@@ -246,6 +261,9 @@ class _Settling:
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
         gate.finished(self.permit.name, verdict, self._began)
+        if isinstance(error, GeneratorExit):
+            # The coroutine is being closed and cannot await any more; a probe's lease runs out.
+            return
         if gate.has_nothing_to_report(self.permit, verdict):
             return
         try:
