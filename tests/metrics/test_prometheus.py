@@ -97,8 +97,7 @@ metrics.record_store(degraded=True)
 WITHOUT = """
 import sys
 sys.modules["prometheus_client"] = sys.modules["opentelemetry"] = None
-from cbstore_sql import *
-import cbstore_sql.metrics
+from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerMetrics, InMemoryStore, OpenTelemetryMetrics
 for metrics in (CircuitBreakerMetrics(), OpenTelemetryMetrics()):
     breaker = CircuitBreaker(InMemoryStore(), BreakerPolicy(failure_threshold=1), listeners=[metrics.listener])
     breaker.call("api", lambda: "answer")
