@@ -1,4 +1,4 @@
-"""What docs/metrics.md lists is all there is, and the log line it shows is the one written."""
+"""What docs/metrics.md lists is all there is."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import re
 from pathlib import Path
 
 from cbstore_sql.metrics.logs import EVENT_LEVELS
-from tests.docs.pages import blocks, text
+from tests.docs.pages import blocks, rows
 from tests.metrics.exported import exported
 from tests.metrics.processes import python
 from tests.metrics.test_alerts import RULES
 from tests.metrics.test_logs import EVENTS
 
 PAGE = "docs/metrics.md"
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")] for line in text(PAGE).splitlines() if line.startswith("|")
-]
-CELLS = {re.sub("`", "", row[0]): row[1:] for row in ROWS}
+CELLS = {row[0]: row[1:] for row in rows(PAGE)}
 
 
 def test_every_series_is_listed_with_its_labels() -> None:
