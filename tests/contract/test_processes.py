@@ -33,7 +33,9 @@ def race(name: str, url: str, namespace: str, barrier: Barrier, results: mp.Queu
 
 
 def test_processes_share_one_breaker(shared_backend: Backend) -> None:
-    context = mp.get_context("spawn")
+    context = mp.get_context("forkserver")
+    # What takes long to import is imported once, in the process that the others are forked from.
+    context.set_forkserver_preload([open_store.__module__])
     namespace = uuid.uuid4().hex
     barrier, results = context.Barrier(PROCESSES, timeout=60.0), context.Queue()
     arguments = (shared_backend.name, shared_backend.url, namespace, barrier, results)
