@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 MUTANTS ?=
 
 BIN := .venv/bin
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MASSGEN := .venv/massgen
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: test suite demo lint mutants format clean help
+.PHONY: test suite demo bench lint mutants format clean help
 
 test: lint ## Check style and types, then run the suite
 	@$(MAKE) --no-print-directory suite
@@ -21,6 +22,9 @@ suite: .venv/dev.stamp ## Run every test on real servers (PYTEST_ARGS="-k claim"
 
 demo: .venv/demo.stamp ## Watch processes share a breaker (DEMO_ARGS="--url postgresql://...")
 	$(BIN)/cbstore demo $(DEMO_ARGS)
+
+bench: .venv/dev.stamp ## Measure everything beside its alternatives (BENCH_ARGS="--quick")
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff check .
@@ -35,7 +39,7 @@ format: .venv/dev.stamp ## Rewrite the code in the house style
 	$(BIN)/ruff format .
 
 clean: ## Remove everything these commands made
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist benchmarks/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile

@@ -1,0 +1,1 @@
+"""What the library costs, beside what else does the same job: ``python -m benchmarks``."""

@@ -1,0 +1,34 @@
+"""One file for each question that is asked; the answer is a `Section`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.bench import Bench
+from benchmarks.results import Section
+from benchmarks.subjects import (
+    clients,
+    combining,
+    growth,
+    guarded_call,
+    import_time,
+    many_updates,
+    neighbour,
+    record_failure,
+    store_operations,
+    wire,
+)
+
+SUBJECTS: Mapping[str, Callable[[Bench], Section]] = {
+    "guarded_call": guarded_call.run,
+    "record_failure": record_failure.run,
+    "store_operations": store_operations.run,
+    "clients": clients.run,
+    "combining": combining.run,
+    "growth": growth.run,
+    "many_updates": many_updates.run,
+    "wire": wire.run,
+    "neighbour": neighbour.run,
+    "import_time": import_time.run,
+}
+"""By the name they are chosen with, in the order they are run."""
