@@ -8,14 +8,15 @@ import re
 from pathlib import Path
 
 from cbstore_sql.metrics.logs import EVENT_LEVELS
-from tests.docs.pages import blocks, rows
+from tests.docs.pages import blocks, text
 from tests.metrics.exported import exported
 from tests.metrics.processes import python
 from tests.metrics.test_alerts import RULES
 from tests.metrics.test_logs import EVENTS
 
 PAGE = "docs/metrics.md"
-CELLS = {row[0]: row[1:] for row in rows(PAGE)}
+LINES = [line.replace("`", "").strip("|").split("|") for line in text(PAGE).splitlines() if line.startswith("|")]
+CELLS = {first.strip(): [cell.strip() for cell in others] for first, *others in LINES}
 
 
 def test_every_series_is_listed_with_its_labels() -> None:
