@@ -44,6 +44,7 @@ def open_store(**_: object) -> None:
 
 @worker_process_shutdown.connect
 def close_store(**_: object) -> None:
+    Worker.breaker.close()
     Worker.store.close()
 
 

@@ -31,10 +31,11 @@ def is_the_service(error: BaseException) -> bool:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with (
         AsyncSqlStore(os.environ["BREAKERS_URL"]) as store,
+        AsyncCircuitBreaker(store, POLICY, record_on=(httpx.HTTPError,), is_failure=is_the_service) as breaker,
         httpx.AsyncClient(base_url=os.environ["RATES_URL"], timeout=5.0) as client,
     ):
+        app.state.breaker = breaker
         app.state.rates = client
-        app.state.breaker = AsyncCircuitBreaker(store, POLICY, record_on=(httpx.HTTPError,), is_failure=is_the_service)
         yield
 
 

@@ -51,6 +51,7 @@ class GuardedTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         self._transport.close()
+        self.breaker.close()
 
 
 class AsyncGuardedTransport(httpx.AsyncBaseTransport):
@@ -67,6 +68,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+        await self.breaker.close()
 
 
 def main(url: str) -> None:

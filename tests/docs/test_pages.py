@@ -58,10 +58,6 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert (pages | examples) - contents == set()
 
 
-def test_the_readme_links_to_every_page() -> None:
-    assert {path for path in PAGES if path != "README.md"} - {path for path, _ in links("README.md")} == set()
-
-
 def test_the_make_targets_that_the_readme_names_exist() -> None:
     makefile = text("Makefile")
     named = set(re.findall(r"(?:`|\$ )make (\w+)", text("README.md")))

@@ -26,13 +26,21 @@ ANSWER: Mapping[str, Any] = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}],
 }
 
+# Seconds; only so that a failure does not hang the suite.
+GIVE_UP_AFTER = 60.0
+
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer of the server."""
+    """One answer of the server.
+
+    Attributes:
+        together: Holds it back until as many requests have come as the barrier is for.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    together: threading.Barrier | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         reply = told.next()
         if isinstance(reply, Reply):
+            if reply.together is not None:
+                reply.together.wait(GIVE_UP_AFTER)
             self._send(reply)
             return
         self.close_connection = True

@@ -1,0 +1,54 @@
+"""examples/fastapi_app.py through its own client, over a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from cbstore_sql import SqlStore, migrate
+from examples.fastapi_app import app
+from tests.llm.server import HangUp, Reply, Server
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/breakers.db"
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, url: str, server: Server) -> Iterator[TestClient]:
+    monkeypatch.setenv("BREAKERS_URL", url)
+    monkeypatch.setenv("RATES_URL", server.url)
+    with TestClient(app) as client:
+        yield client
+
+
+def test_while_the_service_is_down_the_answer_is_503_and_says_when_to_come_back(
+    client: TestClient, server: Server
+) -> None:
+    assert client.get("/rates/EUR").json()["id"] == "answer-1"
+    server.will(*[Reply(500)] * 4, HangUp())
+    assert [client.get("/rates/EUR").status_code for _ in range(5)] == [502] * 5
+    refused = client.get("/rates/EUR")
+    assert refused.status_code == 503
+    assert 1 <= int(refused.headers["Retry-After"]) <= 15
+    assert server.requests == 6
+
+
+def test_a_request_that_the_service_does_not_like_is_no_failure(client: TestClient, server: Server, url: str) -> None:
+    server.will(Reply(404), Reply(500), Reply(422))
+    assert [client.get("/rates/XYZ").status_code for _ in range(3)] == [502] * 3
+    with SqlStore(url) as store:
+        assert store.read("rates").failure_count == 1
+
+
+def test_workers_share_the_breaker(client: TestClient, server: Server, url: str) -> None:
+    with SqlStore(url) as store:
+        store.force_open("rates", 60)
+    assert client.get("/rates/EUR").status_code == 503
+    assert server.requests == 0

@@ -1,0 +1,36 @@
+"""examples/load_config.py; what it says of mistakes stands in docs/configuration.md."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cbstore_sql import BreakerPolicy, ConfigurationError
+from examples.load_config import load_policies
+from tests.docs.pages import ROOT
+
+
+def test_as_a_program_it_shows_what_it_read() -> None:
+    run = [sys.executable, str(ROOT / "examples" / "load_config.py"), str(ROOT / "examples" / "config.yaml")]
+    done = subprocess.run(run, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["(default)", "payments", "search", "reports"]
+
+
+@pytest.mark.parametrize("text", ["", "breakers:", "breakers: {defaults: , names: }"])
+def test_a_file_that_says_nothing_gives_the_defaults(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    policies = load_policies(path)
+    assert policies.default == BreakerPolicy()
+    assert policies.by_name == {}
+
+
+@pytest.mark.parametrize("text", ["[]", "broken: {}", "breakers: {named: {}}", "breakers: {names: {1: {}}}", "\t", "{"])
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError):
+        load_policies(path)
