@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError, SchemaError, StoreError
-from cbstore_sql.events import BreakerEvent, StoreDegraded, StoreRecovered
-from cbstore_sql.model import Permit
+from cbstore_sql.events import BreakerEvent, Rejected, StoreDegraded, StoreRecovered
+from cbstore_sql.model import Permit, State
 
 OutagePolicy = Literal["allow", "block", "raise"]
 
@@ -52,6 +52,7 @@ class Outage:
         if self._policy == "raise":
             raise error
         if self._policy == "block":
+            self._emit(Rejected(name, State.OPEN, 0.0))
             raise CircuitBreakerOpenError(f"circuit breaker {name!r}: its store does not answer", name=name) from error
         return Permit(name, _UNFENCED)
 

@@ -72,6 +72,7 @@ def test_or_refuses_them(make: Make, failing: Failing) -> None:
     failing.on_read = UNAVAILABLE
     with pytest.raises(CircuitBreakerOpenError, match="store"):
         breaker.call("b", lambda: "answer")
+    assert breaker.told() == ["StoreDegraded", "Rejected"]
 
 
 def test_or_raises_the_store_s_error(make: Make, failing: Failing) -> None:
