@@ -89,14 +89,13 @@ def from_hash(raw: Mapping[Any, Any]) -> Row:
     )
 
 
-def to_hash(row: Row) -> dict[str, str]:
-    """Encode a row, whole."""
+def to_hash(row: Row) -> dict[str, bytes]:
+    """Encode a row, whole, and as bytes: a client may have another encoding than UTF-8."""
     active = row.probe_until > 0.0
-    columns = {name: getattr(row, name) for name in COLUMNS}
     return {
-        **{name: value if isinstance(value, str) else to_text(value) for name, value in columns.items()},
-        "half_open_probe_active": str(active),
-        "written": _signature(row, active),
+        **{name: to_argument(getattr(row, name)) for name in COLUMNS},
+        "half_open_probe_active": str(active).encode(),
+        "written": _signature(row, active).encode(),
     }
 
 
