@@ -15,6 +15,7 @@ from cbstore_sql.gate import RENEWALS_PER_LEASE, Ask, Gate, Outcomes, Steps
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.push import PushState, make_push
 from cbstore_sql.refresh import Refresher
 from cbstore_sql.steps import carry_out
 from cbstore_sql.store import Store
@@ -56,9 +57,11 @@ class CircuitBreaker:
             store at every call. A store in memory is asked every time anyway.
         flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write;
             0 writes each on its own. A few thousandths take the load off a breaker that many calls fail on at once.
+        push: Whether processes tell each other of changes of state at once, over PostgreSQL's LISTEN and NOTIFY. It
+            takes a second connection and a thread; what it loses is noticed within ``max_staleness`` as without it.
 
     Raises:
-        ConfigurationError: ``on_store_outage`` is none of the three.
+        ConfigurationError: ``on_store_outage`` is none of the three, or the store cannot push.
         InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0.
     """
 
@@ -78,8 +81,11 @@ class CircuitBreaker:
         listeners: Iterable[Listener] = (),
         max_staleness: float = DEFAULT_MAX_STALENESS,
         flush_interval: float = 0.0,
+        push: bool = False,
     ) -> None:
         self.store = combining(store, flush_interval)
+        view = make_view(max_staleness, needed=not self.store.reads_locally)
+        self._push = make_push(store, view, wanted=push)
         self.gate = Gate(
             policy,
             policies=policies,
@@ -87,10 +93,11 @@ class CircuitBreaker:
             reopen_on_no_verdict=reopen_on_no_verdict,
             on_store_outage=on_store_outage,
             listeners=listeners,
-            view=make_view(max_staleness, needed=not self.store.reads_locally),
+            view=view,
+            announce=None if self._push is None else self._push.announce,
         )
         self._fallback = fallback
-        self._refresher = None if self.gate.view is None else Refresher(self.gate.view, self.store)
+        self._refresher = None if view is None else Refresher(view, self.store)
 
     def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorate a function so that each of its calls is guarded.
@@ -150,6 +157,8 @@ class CircuitBreaker:
             return permit
         if self._refresher is not None:
             self._refresher.ensure()
+        if self._push is not None:
+            self._push.ensure()
         return self._drive(self.gate.admit(name))
 
     def success(self, permit: Permit) -> None:
@@ -217,6 +226,11 @@ class CircuitBreaker:
         """
         return self._drive(self.gate.reset(name))
 
+    @property
+    def push_state(self) -> PushState | None:
+        """Return what became of ``push``; ``None`` without it."""
+        return None if self._push is None else self._push.state
+
     def add_listener(self, listener: Listener) -> None:
         """Call ``listener`` with every event from now on."""
         self.gate.add_listener(listener)
@@ -225,6 +239,8 @@ class CircuitBreaker:
         """Stop refreshing the view in the background; the store stays open. The breaker can be used again."""
         if self._refresher is not None:
             self._refresher.close()
+        if self._push is not None:
+            self._push.close()
 
     def __enter__(self) -> CircuitBreaker:
         return self

@@ -108,6 +108,7 @@ class Gate:
         on_store_outage: See `Outage`.
         listeners: Called with every event.
         view: What this process last saw; ``None`` asks the store every time.
+        announce: Called with every change of state, before the listeners; it neither waits nor raises.
     """
 
     def __init__(
@@ -120,8 +121,10 @@ class Gate:
         on_store_outage: OutagePolicy = "allow",
         listeners: Iterable[Listener] = (),
         view: View | None = None,
+        announce: Callable[[Transition], object] | None = None,
     ) -> None:
         self.view = view
+        self._announce = announce
         self._clock = monotonic if view is None else view.clock
         self.policy = policy
         self.policies = dict(policies or {})
@@ -288,6 +291,7 @@ class Gate:
             self.view.forget(name)
 
     def _tell_change(self, transition: Transition | None) -> None:
-        event = None if transition is None else change_of(transition)
-        if event is not None:
+        if transition is not None and (event := change_of(transition)) is not None:
+            if self._announce is not None:
+                self._announce(transition)
             self.emit(event)

@@ -126,6 +126,10 @@ class View:
                     del self._seen[name]
             return list(self._seen)
 
+    def generations(self) -> Mapping[str, int]:
+        """Return the generation of each breaker in use, as it is known."""
+        return {name: seen.generation for name, seen in list(self._seen.items())}
+
     def staleness(self) -> Mapping[str, float]:
         """Return how old what is known of each breaker in use is, seconds."""
         now = self.clock()

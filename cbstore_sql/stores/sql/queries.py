@@ -61,7 +61,7 @@ class Queries:
     """
 
     def __init__(self, dialect: str, schema: str, namespace: str) -> None:
-        check_identifier("schema", schema)
+        self.schema = check_identifier("schema", schema)
         self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
         self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
         self._namespace = namespace

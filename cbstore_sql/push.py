@@ -1,0 +1,34 @@
+"""Changes of state that reach other processes at once: where it can be had, and by what name its state goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from cbstore_sql.async_store import AsyncStore
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.store import Store
+from cbstore_sql.view import View
+
+if TYPE_CHECKING:
+    from cbstore_sql.stores.sql.listen import Push
+
+PushState = Literal["off", "connecting", "listening", "unavailable"]
+"""``"off"``: no breaker was asked for yet, or closed. ``"connecting"``: also after the connection broke.
+``"unavailable"``: the server or what stands before it passes on no notifications; only polling is left."""
+
+
+def make_push(store: Store | AsyncStore, view: View | None, *, wanted: bool) -> Push | None:
+    """Return the push of one breaker, or ``None`` where it is not wanted.
+
+    Raises:
+        ConfigurationError: There is no view that it could tell, or the store cannot push.
+    """
+    if not wanted:
+        return None
+    if view is None:
+        raise ConfigurationError(
+            "push tells the local view: it needs a store that is shared and a max_staleness above 0"
+        )
+    from cbstore_sql.stores.sql.listen import open_push
+
+    return open_push(store, view)
