@@ -49,6 +49,26 @@ def test_threads_take_a_connection_each_at_most(store: SqlStore) -> None:
     assert store._engine.pool.checkedout() <= 4  # type: ignore[attr-defined] # of the pool that is used here
 
 
+def test_more_threads_than_connections_wait_for_one_another(store: SqlStore, migrated_postgres_url: str) -> None:
+    store.reset("b")
+    with (
+        psycopg.connect(migrated_postgres_url.replace("+psycopg", "")) as holder,
+        psycopg.connect(migrated_postgres_url.replace("+psycopg", ""), autocommit=True) as observer,
+        ThreadPoolExecutor(20) as threads,
+    ):
+        holder.execute("SELECT 1 FROM cbstore.breakers WHERE namespace = %s FOR UPDATE", [store.namespace])
+        failing = [threads.submit(store.record_failure, "b", NEVER) for _ in range(20)]
+        question = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%%breakers%%'"
+        )
+        while observer.execute(question).fetchone() != (15,):  # the pool's five and ten more
+            observer.execute("SELECT pg_sleep(0.01)")
+        holder.rollback()
+        for each in failing:
+            assert each.result(timeout=20.0), "nobody waits at the pool until it gives up"
+    assert store.read("b").failure_count == 20
+
+
 def test_closing_puts_every_connection_back(migrated_postgres_url: str) -> None:
     store = SqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex)
     own = backend(store)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import weakref
 from collections import deque
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
@@ -88,10 +90,25 @@ class Leases:
         self._engine = engine
         self._kind = _KINDS[engine.dialect.name]
         self._free: deque[_Lease] = deque()
+        self._pool: Any = engine.pool
+        self._turns = self._new_turns()
         _all.add(self)
 
     def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in a transaction of its own and return its rows."""
+        """Execute one statement in a transaction of its own and return its rows.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: Every connection the pool may open stayed at work.
+        """
+        # A thread that waited at the pool would never see a connection that comes back here.
+        if not self._turns.acquire(timeout=self._pool.timeout()):
+            raise sa.exc.TimeoutError("every connection of the pool is at work")
+        try:
+            return self._execute(query)
+        finally:
+            self._turns.release()
+
+    def _execute(self, query: Query) -> list[Values]:
         lease = self._take()
         try:
             rows = lease.execute(query)
@@ -115,7 +132,11 @@ class Leases:
         """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
         _parents.append(self._free)
         self._free = deque()
+        self._turns = self._new_turns()
         self._engine.dispose(close=False)
+
+    def _new_turns(self) -> threading.Semaphore:
+        return threading.Semaphore(self._pool.size() + self._pool._max_overflow)
 
     def _take(self) -> _Lease:
         while True:
