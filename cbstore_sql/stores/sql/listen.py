@@ -104,6 +104,7 @@ class Push:
 
     def _start(self) -> None:
         self._stopped = threading.Event()
+        self.state = "connecting"
         self._ends = waker, wake = socket.socketpair()
         waker.setblocking(False)
         wake.setblocking(False)
