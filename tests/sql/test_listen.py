@@ -245,7 +245,8 @@ def test_closing_ends_thread_and_connection_and_the_breaker_can_be_used_again(
     listening.close()
     assert listening.push_state == "off"
     assert eventually(lambda: len(sessions(observer, namespace)) == 1)
-    listening.gate.view.forget("b") if listening.gate.view else None
+    assert listening.gate.view is not None
+    listening.gate.view.forget("b")
     listening.call("b", int)
     assert eventually(lambda: listening.push_state == "listening")
 
@@ -269,8 +270,9 @@ def test_the_thread_ends_when_no_breaker_is_in_use(
     monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
-    with SqlStore(url, namespace=namespace) as store, CircuitBreaker(store, max_staleness=0.01, push=True) as breaker:
-        assert eventually(lambda: is_called(breaker) and breaker.push_state == "listening")
+    with SqlStore(url, namespace=namespace) as store, pushing(store) as breaker:
+        assert breaker.gate.view is not None
+        breaker.gate.view.forget("b")
         assert eventually(lambda: breaker.push_state == "off")
         assert eventually(lambda: len(sessions(observer, namespace)) == 1)
 
@@ -285,6 +287,7 @@ def test_the_application_s_engine_opens_the_connection(url: str, namespace: str,
     engine.dispose()
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # prefork servers do it
 def test_a_forked_child_listens_for_itself(listening: CircuitBreaker, other: SqlStore) -> None:
     ready, tell_ready = os.pipe()
     child = os.fork()
