@@ -52,14 +52,22 @@ def close_store(**_: object) -> None:
 def charge(self: Task, order: str) -> int:
     """Charge an order; while the circuit is open, come back when it may be tried again.
 
-    The extra second keeps tasks that were refused together from coming back together. What to do about a charge
-    that was sent and failed is another question: here the task fails.
+    What to do about a charge that was sent and failed is another question: here the task fails.
     """
     try:
         answer = Worker.breaker.call("payments", pay, order, self.request.id)
     except CircuitBreakerOpenError as refused:
-        raise self.retry(exc=refused, countdown=refused.retry_after + random.random()) from None
+        raise self.retry(exc=refused, countdown=pause(refused)) from None
     return answer.raise_for_status().status_code
+
+
+def pause(refused: CircuitBreakerOpenError) -> float:
+    """Return how long a refused task waits, seconds; at random, so that they do not all come back together.
+
+    While a probe is under way (half_open), ``retry_after`` is the longest it may take; mostly it is over at once.
+    """
+    due = refused.retry_after if refused.state == "open" else 0.0
+    return due + random.uniform(0.0, 2.0)
 
 
 def pay(order: str, key: str) -> httpx.Response:

@@ -44,8 +44,8 @@ app = FastAPI(lifespan=lifespan)
 
 @app.exception_handler(CircuitBreakerOpenError)
 async def refused(request: Request, error: CircuitBreakerOpenError) -> JSONResponse:
-    """Answer at once, and say when to come back: Retry-After takes whole seconds."""
-    seconds = max(1, math.ceil(error.retry_after))
+    """Answer at once, and say when to come back, in whole seconds; while a probe is under way, soon."""
+    seconds = max(1, math.ceil(error.retry_after)) if error.state == "open" else 1
     return JSONResponse({"detail": f"{error.name} is down"}, 503, headers={"Retry-After": str(seconds)})
 
 

@@ -47,6 +47,13 @@ def test_a_request_that_the_service_does_not_like_is_no_failure(client: TestClie
         assert store.read("rates").failure_count == 1
 
 
+def test_while_another_worker_probes_the_answer_says_to_come_back_soon(client: TestClient, url: str) -> None:
+    with SqlStore(url) as store:
+        store.force_open("rates", 0)
+        store.claim_probe("rates")
+    assert client.get("/rates/EUR").headers["Retry-After"] == "1"
+
+
 def test_workers_share_the_breaker(client: TestClient, server: Server, url: str) -> None:
     with SqlStore(url) as store:
         store.force_open("rates", 60)
