@@ -70,10 +70,10 @@ class View:
     def admitted(self, name: str) -> Permit | None:
         """Return the permit of a call through a circuit seen closed, or ``None``: ask the store."""
         seen = self._seen.get(name)
-        if seen is None or self.clock() > seen.fresh_until:
+        if seen is None:
             return None
         seen.used = True
-        return seen.permit
+        return seen.permit if self.clock() <= seen.fresh_until else None
 
     def refused(self, name: str) -> tuple[State, float] | None:
         """Return state and seconds left of a circuit seen open or probing, or ``None``: ask the store."""

@@ -110,6 +110,14 @@ def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock) -> No
     assert in_use == ["b"]
 
 
+def test_a_breaker_asked_for_in_vain_is_in_use_too(view: View, clock: Clock) -> None:
+    view.note(CLOSED, clock())
+    clock.advance(BOUND + 1.0)
+    for _ in range(100):
+        assert view.admitted("b") is None
+        assert view.in_use() == ["b"]
+
+
 def test_staleness_can_be_seen(view: View, clock: Clock) -> None:
     view.note(CLOSED, clock())
     clock.advance(0.1)
