@@ -102,7 +102,8 @@ class AsyncConnections:
 async def _execute_psycopg(driver: Any, query: Query) -> list[Values]:
     async with _psycopg_mode(driver), driver.cursor() as cursor:
         await cursor.execute(query.statement, query.parameters)
-        rows: list[Values] = await cursor.fetchall() if cursor.description else []
+        # Its description would be put together anew each time, column by column.
+        rows: list[Values] = [] if cursor.rownumber is None else await cursor.fetchall()
         return rows
 
 

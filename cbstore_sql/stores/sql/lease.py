@@ -59,7 +59,8 @@ class _PsycopgLease(_Lease):
     def execute(self, query: Query) -> list[Values]:
         cursor = self.cursor
         cursor.execute(query.statement, query.parameters)
-        rows: list[Values] = cursor.fetchall() if cursor.description else []
+        # Its description would be put together anew each time, column by column.
+        rows: list[Values] = [] if cursor.rownumber is None else cursor.fetchall()
         return rows
 
 
