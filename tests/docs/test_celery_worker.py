@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped] # it ships no types
@@ -19,6 +19,7 @@ from celery import Celery
 from sqlalchemy.engine import make_url
 
 from cbstore_sql import SqlStore, State
+from tests.cli.running import kill
 from tests.docs.pages import ROOT
 from tests.llm.server import GIVE_UP_AFTER, Reply, Server
 
@@ -62,12 +63,16 @@ def worker(
     command = [sys.executable, "-m", "celery", "--app", "tests.docs.celery_short", "worker", *pool, *quiet]
     log = tmp_path / "worker.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         yield psutil.Process(process.pid)
     finally:
         process.terminate()
-        process.wait(GIVE_UP_AFTER)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GIVE_UP_AFTER)
+        kill(process.pid)
         sys.stdout.write(log.read_text())
 
 
