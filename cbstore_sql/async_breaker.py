@@ -119,7 +119,7 @@ class AsyncCircuitBreaker:
 
         return decorate
 
-    async def call(self, name: str, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self, name: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Make one guarded call; see `CircuitBreaker.call`.
 
         Args:
@@ -216,6 +216,7 @@ class AsyncCircuitBreaker:
         name: str,
         fallback: AsyncFallback | None,
         function: Callable[P, Awaitable[T]],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:

@@ -122,7 +122,7 @@ class CircuitBreaker:
 
         return decorate
 
-    def call(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Make one guarded call.
 
         Returns:
@@ -249,7 +249,7 @@ class CircuitBreaker:
         self.close()
 
     def _call(
-        self, name: str, fallback: Fallback | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+        self, name: str, fallback: Fallback | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         try:
             permit = self.gate.admit_from_view(name) or self.admit(name)

@@ -157,6 +157,13 @@ def test_a_decorated_function_is_guarded_and_keeps_its_name(make: Make, store: I
     assert breaker.breaker("b")(breaker.wrap(fail)).__wrapped__ is not None
 
 
+def test_what_is_guarded_may_call_its_arguments_what_it_likes(make: Make, store: InMemoryStore) -> None:
+    own = {"name": 1, "function": 2, "fallback": 3, "self": 4}
+    breaker = make(store, POLICY)
+    assert breaker.decorated("b", dict)(**own) == own
+    assert breaker.run(breaker.breaker.call("b", breaker.wrap(dict), **own)) == own
+
+
 def test_names_are_apart_and_may_have_policies_of_their_own(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY, policies={"touchy": BreakerPolicy(failure_threshold=1)})
     for name in ("touchy", "b"):
