@@ -9,7 +9,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
+from benchmarks.render import shown
 from benchmarks.results import MEDIAN, Section, Table
 
 OURS, OTHERS, LIMIT = "#2a6f97", "#c9a227", "#9aa0a6"
@@ -35,8 +37,9 @@ def _bars(axes: Axes, table: Table) -> None:
     rows = [(str(row[0]), table.number(str(row[0]), MEDIAN) or 0.0) for row in reversed(table.rows)]
     names, medians = zip(*rows, strict=True)
     bars = axes.barh(names, medians, color=[_color(name) for name in names])
-    axes.bar_label(bars, fmt="{:,.3g}", padding=3)
+    axes.bar_label(bars, [shown(median) for median in medians], padding=3)
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{table.title}: {MEDIAN}, logarithmic")
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
@@ -50,7 +53,8 @@ def _groups(axes: Axes, table: Table) -> None:
         places = [group + number * width for group in range(len(columns))]
         axes.bar(places, [table.number(name, column) or 0.0 for column in columns], width, label=name)
     axes.set_xticks([group + 0.4 - width / 2 for group in range(len(columns))])
-    axes.set_xticklabels([f"{column.partition(':')[0]} clients" for column in columns])
+    axes.set_xticklabels([column.partition(":")[0] for column in columns])
+    axes.set_xlabel("clients")
     axes.set_title(f"{table.title}: calls a second")
     axes.legend(frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)

@@ -28,6 +28,7 @@ MAX_STALENESS = 0.25
 """Seconds; what the breakers have by default."""
 
 STRICT, VIEW = "CircuitBreaker, PostgreSQL, strict", "CircuitBreaker, PostgreSQL, view"
+PUSH = f"{VIEW} and push"
 STRICT_ASYNC, VIEW_ASYNC = "AsyncCircuitBreaker, PostgreSQL, strict", "AsyncCircuitBreaker, PostgreSQL, view"
 STRICT_SQLITE, STRICT_REDIS = "CircuitBreaker, SQLite, strict", "CircuitBreaker, Redis, strict"
 MASSGEN, PYBREAKER = "MassGen, Redis", "pybreaker, Redis"
@@ -107,21 +108,25 @@ def _async_guard(
 
 
 @contextmanager
-def _ours(store: Store, max_staleness: float) -> Iterator[Guard]:
-    with store, CircuitBreaker(store, NEVER_TRIPS, max_staleness=max_staleness) as breaker:
+def _ours(store: Store, max_staleness: float = 0.0, *, push: bool = False) -> Iterator[Guard]:
+    with store, CircuitBreaker(store, NEVER_TRIPS, max_staleness=max_staleness, push=push) as breaker:
         breaker.reset(NAME)
         yield _guard(partial(breaker.call, NAME))
 
 
-def _sql(
-    servers: Servers, _: asyncio.AbstractEventLoop, *, place: str = "postgres", max_staleness: float = 0.0
+def _postgres(
+    servers: Servers, _: asyncio.AbstractEventLoop, *, max_staleness: float = 0.0, push: bool = False
 ) -> AbstractContextManager[Guard]:
-    namespace = f"{servers.namespace}/{max_staleness}"
-    return _ours(SqlStore(getattr(servers, place), namespace=namespace), max_staleness)
+    store = SqlStore(servers.postgres, namespace=f"{servers.namespace}/{max_staleness}/{push}")
+    return _ours(store, max_staleness, push=push)
+
+
+def _sqlite(servers: Servers, _: asyncio.AbstractEventLoop) -> AbstractContextManager[Guard]:
+    return _ours(SqlStore(servers.sqlite, namespace=servers.namespace))
 
 
 def _redis(servers: Servers, _: asyncio.AbstractEventLoop) -> AbstractContextManager[Guard]:
-    return _ours(RedisStore.from_url(servers.redis, namespace=servers.namespace), 0.0)
+    return _ours(RedisStore.from_url(servers.redis, namespace=servers.namespace))
 
 
 @contextmanager
@@ -199,11 +204,12 @@ def _resilient(servers: Servers, _: asyncio.AbstractEventLoop) -> Iterator[Guard
 
 
 GUARDS: Mapping[str, Opener] = {
-    VIEW: partial(_sql, max_staleness=MAX_STALENESS),
-    STRICT: _sql,
+    VIEW: partial(_postgres, max_staleness=MAX_STALENESS),
+    PUSH: partial(_postgres, max_staleness=MAX_STALENESS, push=True),
+    STRICT: _postgres,
     VIEW_ASYNC: partial(_async_sql, max_staleness=MAX_STALENESS),
     STRICT_ASYNC: _async_sql,
-    STRICT_SQLITE: partial(_sql, place="sqlite"),
+    STRICT_SQLITE: _sqlite,
     STRICT_REDIS: _redis,
     MASSGEN: _massgen,
     PYBREAKER: _pybreaker,

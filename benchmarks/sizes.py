@@ -62,10 +62,10 @@ FULL = Sizes(
     breakers=(10, 1_000, 100_000, 1_000_000),
     updates=1_000_000,
     wire_calls=200,
-    pgbench="--time=8",
+    pgbench="--time=5",
     pgbench_scale=10,
     neighbour_rounds=6,
-    starts=20,
+    starts=12,
 )
 QUICK = Sizes(
     label="quick",

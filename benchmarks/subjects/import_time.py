@@ -46,7 +46,7 @@ def run(bench: Bench) -> Section:
         (table,),
         (
             at_most("import cbstore_sql", table.number(_OURS, _MEDIAN), 50, "ms"),
-            at_most("SQLAlchemy and redis loaded by import cbstore_sql", len(loaded[_OURS]), 0, ""),
+            at_most("SQLAlchemy and redis loaded by import cbstore_sql", len(loaded[_OURS]), 0),
         ),
     )
 

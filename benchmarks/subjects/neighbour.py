@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.bench import Bench
-from benchmarks.guards import MASSGEN, STRICT, VIEW
+from benchmarks.guards import MASSGEN, PUSH, STRICT, VIEW
 from benchmarks.load import Paced
 from benchmarks.results import NAME, Cell, Section, Table, Target, at_most
 from benchmarks.servers import Servers, pgbench, prepared
@@ -24,7 +24,7 @@ _SESSIONS = "guarding"
 _LOAD = ("--client=4", "--protocol=prepared", "--no-vacuum")
 
 _ALONE, _AGAIN = "nobody", "nobody, once more"
-_GUARDS = (VIEW, STRICT, MASSGEN)
+_GUARDS = (VIEW, PUSH, STRICT, MASSGEN)
 
 _LOST, _CONNECTIONS = "tps lost, median %", "connections per process"
 _COLUMNS = (NAME, "tps, median", _LOST, "least %", "most %", _CONNECTIONS)
@@ -103,5 +103,6 @@ def _row(name: str, seen: Seen, alone: list[float]) -> tuple[Cell, ...]:
 def _targets(table: Table) -> tuple[Target, ...]:
     return (
         at_most("the neighbour's tps lost, with views", table.number(VIEW, _LOST), 2, "%"),
-        at_most("connections per process, with views", table.number(VIEW, _CONNECTIONS), 1, ""),
+        at_most("connections per process, with views", table.number(VIEW, _CONNECTIONS), 1),
+        at_most("connections per process, with views and push", table.number(PUSH, _CONNECTIONS), 2),
     )
