@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.one_loop import OneLoop
 from cbstore_sql.stores.sql.engine import (
     ASYNC_DRIVERS,
+    BEGIN_PINNED,
+    COMMIT,
+    ROLLBACK,
     engine_settings,
     importing_driver,
     is_idle,
@@ -100,11 +103,25 @@ class AsyncConnections:
 
 
 async def _execute_psycopg(driver: Any, query: Query) -> list[Values]:
-    async with _psycopg_mode(driver), driver.cursor() as cursor:
-        await cursor.execute(query.statement, query.parameters)
-        # Its description would be put together anew each time, column by column.
-        rows: list[Values] = [] if cursor.rownumber is None else await cursor.fetchall()
+    async with _psycopg_mode(driver), driver.cursor(binary=True) as cursor:
+        if not query.pinned:
+            return await _execute_on(cursor, query)
+        await cursor.execute(BEGIN_PINNED)
+        try:
+            rows = await _execute_on(cursor, query)
+            await cursor.execute(COMMIT)
+        except Exception:
+            with suppress(Exception):
+                await cursor.execute(ROLLBACK)
+            raise
         return rows
+
+
+async def _execute_on(cursor: Any, query: Query) -> list[Values]:
+    await cursor.execute(query.statement, query.parameters)
+    # Its description would be put together anew each time, column by column.
+    rows: list[Values] = [] if cursor.rownumber is None else await cursor.fetchall()
+    return rows
 
 
 async def _execute_aiosqlite(driver: Any, query: Query) -> list[Values]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Engine
 
 from cbstore_sql.stores.sql.engine import is_idle, is_spoilt, sqlite_mode
+from cbstore_sql.stores.sql.psycopg_sync import execute_on
 from cbstore_sql.stores.sql.queries import Query, Values
 
 
@@ -29,9 +30,7 @@ class Checkouts:
         with autocommitting(self._engine) as driver:
             cursor = driver.cursor()
             try:
-                cursor.execute(query.statement, query.parameters)
-                # Unfetched rows of a RETURNING keep SQLite's write lock.
-                return cursor.fetchall() if cursor.description else []
+                return _EXECUTE[self._engine.dialect.name](cursor, query)
             finally:
                 cursor.close()
 
@@ -77,3 +76,12 @@ def _psycopg_mode(driver: Any) -> Iterator[None]:
 
 
 _MODES = {"postgresql": _psycopg_mode, "sqlite": sqlite_mode}
+
+
+def _execute_sqlite(cursor: Any, query: Query) -> list[Values]:
+    # Unfetched rows of a RETURNING keep SQLite's write lock.
+    rows: list[Values] = cursor.execute(query.statement, query.parameters).fetchall()
+    return rows
+
+
+_EXECUTE = {"postgresql": execute_on, "sqlite": _execute_sqlite}

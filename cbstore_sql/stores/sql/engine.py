@@ -186,3 +186,7 @@ def sqlite_mode(driver: Any) -> Iterator[None]:
         yield
     finally:
         driver.isolation_level = before
+
+
+BEGIN_PINNED, COMMIT, ROLLBACK = "BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT", "ROLLBACK"
+"""Around a statement that the session's default isolation level would make fail."""

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 from cbstore_sql.stores.sql.engine import is_spoilt
+from cbstore_sql.stores.sql.psycopg_sync import execute_on
 from cbstore_sql.stores.sql.queries import Query, Values
 
 
@@ -57,11 +58,7 @@ class _PsycopgLease(_Lease):
         return bool(self._poll.poll(0))
 
     def execute(self, query: Query) -> list[Values]:
-        cursor = self.cursor
-        cursor.execute(query.statement, query.parameters)
-        # Its description would be put together anew each time, column by column.
-        rows: list[Values] = [] if cursor.rownumber is None else cursor.fetchall()
-        return rows
+        return execute_on(self.cursor, query)
 
 
 class _SqliteLease(_Lease):

@@ -37,12 +37,15 @@ class Query:
         parameters: By name.
         pause: Seconds to wait before it, without holding a connection.
         durable: Whether its effect must outlive a crash of the server, whatever the store's durability.
+        pinned: Whether to carry it out in a READ COMMITTED transaction, whatever the session's default; SQLite has
+            but one level.
     """
 
     statement: str
     parameters: Mapping[str, Any]
     pause: float = 0.0
     durable: bool = False
+    pinned: bool = False
 
 
 Steps = Generator[Query, list[Values], T]
@@ -104,11 +107,15 @@ class Queries:
         return {"namespace": self._namespace, "name": name}
 
     def _rows(self, statement: str, parameters: Mapping[str, Any], *, durable: bool = False) -> Steps[list[Values]]:
-        """Ask once, and again each time a concurrent writer made the statement fail with nothing applied."""
+        """Ask once, and again each time a concurrent writer made the statement fail with nothing applied.
+
+        On PostgreSQL that happens only where the session's default is stricter than READ COMMITTED; under that, a
+        statement waits for the other writer instead, at the price of two more round trips.
+        """
         pause = 0.0
         for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
             try:
-                return (yield Query(statement, parameters, pause, durable))
+                return (yield Query(statement, parameters, pause, durable, pinned=attempt > 1))
             except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
                 if not is_conflict(error) or attempt == _CONFLICT_ATTEMPTS:
                     raise_translated(error, self._place)
