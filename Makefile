@@ -21,7 +21,7 @@ test: lint ## Check style and types, then run the suite
 	@$(MAKE) --no-print-directory suite
 
 suite: .venv/dev.stamp ## Run every test on real servers (PYTEST_ARGS="-k claim")
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 demo: .venv/demo.stamp ## Watch processes share a breaker (DEMO_ARGS="--url postgresql://...")
 	$(BIN)/cbstore demo $(DEMO_ARGS)
