@@ -50,9 +50,9 @@ class Sizes:
 
 FULL = Sizes(
     label="full",
-    rounds=20,
+    rounds=16,
     calls=250,
-    turn=0.5,
+    turn=0.3,
     processes=8,
     clients=(1, 8, 32),
     rows=(1, 1000),
