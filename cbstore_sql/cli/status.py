@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     if breakers:
         show(breakers)
     else:
-        say("no breakers")
+        say("no breakers (one that never failed is not in the table)")
     return 0
 
 

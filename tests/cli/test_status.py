@@ -18,6 +18,7 @@ from cbstore_sql.cli import main
 
 # Times so long that a slow machine reads the same words.
 POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=3 * 86400, probe_lease=5 * 86400)
+NONE = "no breakers (one that never failed is not in the table)\n"
 HOSTILE = ("[red]x[/red]", "a\nb", "\x1b[31mred", "back\\nslash", "\u202egnp", "", "снова")
 
 
@@ -94,7 +95,7 @@ def test_a_row_tells_who_probes_how_long_and_what_failed_when(url: str, capsys: 
 def test_only_one_namespace_is_shown_when_asked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     assert [row["name"] for row in objects(capsys, "--url", url, "--namespace", "batch")] == ["ledger"]
-    assert status(capsys, "--url", url, "--namespace", "nobody") == "no breakers\n"
+    assert status(capsys, "--url", url, "--namespace", "nobody") == NONE
 
 
 def test_json_has_iso_times_in_utc_and_plain_numbers(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +185,7 @@ def test_on_a_terminal_states_are_coloured_and_the_table_fits(
 
 
 def test_an_empty_table_is_one_clear_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert status(capsys, "--url", url) == "no breakers\n"
+    assert status(capsys, "--url", url) == NONE
     assert objects(capsys, "--url", url) == []
 
 

@@ -68,9 +68,8 @@ def _translate(error: BaseException, place: str) -> StoreError:
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return StoreUnavailableError(f"{place}: no connection became free in the pool", applied=False)
     if _is_unavailable(error):
-        return StoreUnavailableError(
-            f"{place}: the database cannot be reached or does not answer ({state or 'no code'})"
-        )
+        code = f" ({state})" if state else ""
+        return StoreUnavailableError(f"{place}: the database cannot be reached or does not answer{code}")
     return StoreError(f"{place}: the database refused the statement ({state or type(error).__name__})")
 
 
