@@ -94,6 +94,13 @@ def test_importing_the_package_loads_no_backend(statement: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", ["RedisStore", "AsyncRedisStore"])
+def test_a_name_without_its_extra_says_which(name: str) -> None:
+    code = f"import sys; sys.modules['redis'] = None\nfrom cbstore_sql import {name}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith(f"ImportError: {name} needs the extra: pip install 'cbstore_sql[redis]'\n")
+
+
 def test_every_public_name_can_be_had() -> None:
     for name in cbstore_sql.__all__:
         assert getattr(cbstore_sql, name) is not None
