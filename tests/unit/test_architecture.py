@@ -28,6 +28,17 @@ HOMES = {
 
 PURE = ("errors", "model", "policy", "rules", "commands", "machine", "store", "protocol")
 
+WITHOUT_REDIS = """
+import sys
+
+class Missing:
+    def find_spec(self, name, *rest):
+        if name == "redis":
+            raise ModuleNotFoundError(name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+
 BANNED = (
     ast.BoolOp,
     ast.If,
@@ -96,7 +107,7 @@ def test_importing_the_package_loads_no_backend(statement: str) -> None:
 
 @pytest.mark.parametrize("name", ["RedisStore", "AsyncRedisStore"])
 def test_a_name_without_its_extra_says_which(name: str) -> None:
-    code = f"import sys; sys.modules['redis'] = None\nfrom cbstore_sql import {name}"
+    code = f"{WITHOUT_REDIS}\nfrom cbstore_sql import {name}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.endswith(f"ImportError: {name} needs the extra: pip install 'cbstore_sql[redis]'\n")
 
