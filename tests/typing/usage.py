@@ -71,24 +71,31 @@ class Order:
     """What is charged."""
 
 
+def send(order: Order, *, twice: bool = False) -> str:
+    return "charged twice" if twice else "charged"
+
+
 # A decorator keeps the signature.
 
 
 @breaker("billing")
 def charge(order: Order, *, twice: bool = False) -> str:
-    return "charged twice" if twice else "charged"
+    return send(order, twice=twice)
+
+
+async def asend(order: Order, *, twice: bool = False) -> str:
+    return await asyncio.to_thread(send, order, twice=twice)
 
 
 @abreaker("billing", fallback=lambda refused: f"queued until {refused.retry_after}")
 async def acharge(order: Order, *, twice: bool = False) -> str:
-    await asyncio.sleep(0)
-    return "charged"
+    return await asend(order, twice=twice)
 
 
 def decorated(order: Order) -> Callable[[Order], Coroutine[Any, Any, str]]:
     assert_type(charge(order, twice=True), str)
     plain: Callable[[Order], str] = charge
-    assert_type(breaker.call("billing", plain, order), str)
+    assert_type(plain(order), str)
     return acharge
 
 
@@ -96,7 +103,7 @@ def decorated(order: Order) -> Callable[[Order], Coroutine[Any, Any, str]]:
 
 
 def guarded(order: Order) -> None:
-    assert_type(breaker.call("billing", charge, order, twice=True), str)
+    assert_type(breaker.call("billing", send, order, twice=True), str)
     assert_type(breaker.call("sums", max, 1, 2), int)
     with breaker.guard("billing") as given:
         assert_type(given, Permit)
@@ -112,7 +119,7 @@ def guarded(order: Order) -> None:
 
 async def aguarded(order: Order) -> None:
     assert_type(await acharge(order), str)
-    assert_type(await abreaker.call("billing", acharge, order, twice=True), str)
+    assert_type(await abreaker.call("billing", asend, order, twice=True), str)
     async with abreaker.guard("billing") as given:
         assert_type(given, Permit)
     permit = await abreaker.admit("billing")
