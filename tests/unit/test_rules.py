@@ -254,6 +254,10 @@ def test_record_success(row: Row, target: str | Permit, expected: Expected) -> N
     check(row, commands.record_success(target, POLICY, None, NOW), expected)
 
 
+def test_one_success_cleans_a_closed_circuit_however_many_probes_a_half_open_one_needs() -> None:
+    check(DIRTY, commands.record_success("b", BreakerPolicy(success_threshold=2), None, NOW), {"failure_count": 0})
+
+
 def test_several_probes_close_the_circuit_where_the_policy_asks_for_several() -> None:
     policy = BreakerPolicy(success_threshold=2)
     nearer = {"generation": 7, "success_count": 1, "probe_token": "", "probe_until": 0.0}
