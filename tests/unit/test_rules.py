@@ -56,6 +56,12 @@ CLAIMED = {"state": "half_open", "generation": 6, "probe_token": "me", "probe_un
     [
         pytest.param(CLEAN, "me", None, id="closed and clean: nothing to probe"),
         pytest.param(DIRTY, "me", None, id="closed with failures: nothing to probe"),
+        pytest.param(
+            replace(DIRTY, probe_token="me", probe_until=2000.0),
+            "me",
+            None,
+            id="closed with the caller's probe left over: nothing to probe",
+        ),
         pytest.param(OPEN, "me", None, id="open and not elapsed: refused"),
         pytest.param(ELAPSED, "me", CLAIMED, id="open, elapsed to the instant: won"),
         pytest.param(replace(OPEN, open_until=999.0, success_count=1), "me", {**CLAIMED, "success_count": 0}, id="won"),
