@@ -358,7 +358,7 @@ def test_force_open(row: Row, expected: Expected) -> None:
     check(row, commands.force_open("b", 120.0, NOW), expected)
 
 
-@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, ELAPSED, PROBING, LAPSED, FREE])
+@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, ELAPSED, PROBING, LAPSED, replace(FREE, success_count=1)])
 def test_reset_leaves_only_a_new_generation(row: Row) -> None:
     after = step(row, commands.reset("b", NOW), NOW)
     assert after == Row(previous_state=row.state, generation=row.generation + 1)
