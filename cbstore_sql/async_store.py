@@ -32,6 +32,9 @@ class AsyncStore(ABC):
     reads_locally = False
     """See `Store`."""
 
+    keeps_deadlines = False
+    """See `Store`."""
+
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = commands.check_name("namespace", namespace)
 

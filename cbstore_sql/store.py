@@ -48,6 +48,9 @@ class Store(ABC):
     reads_locally = False
     """Whether reading is as near as a local view of what was read."""
 
+    keeps_deadlines = False
+    """Whether operations give up by themselves at the deadline set around them; see `cbstore_sql.deadline`."""
+
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = commands.check_name("namespace", namespace)
 

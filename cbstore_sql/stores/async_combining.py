@@ -34,6 +34,7 @@ class AsyncCombiningStore(AsyncStore):
     def __init__(self, store: AsyncStore, flush_interval: float) -> None:
         super().__init__(store.namespace)
         self.reads_locally = store.reads_locally
+        self.keeps_deadlines = store.keeps_deadlines
         self._store = store
         self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
         self._open: dict[Hashable, _AsyncBatch] = {}

@@ -29,6 +29,7 @@ class InMemoryStore(ProtocolStore):
     """
 
     reads_locally = True
+    keeps_deadlines = True
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class AsyncInMemoryStore(AsyncStore):
     """
 
     reads_locally = True
+    keeps_deadlines = True
 
     def __init__(self, namespace: str = "default", *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(namespace)
