@@ -22,6 +22,8 @@ class Echo(socketserver.ThreadingTCPServer):
 
 
 class Answer(socketserver.BaseRequestHandler):
+    """One client's."""
+
     server: Echo
 
     def handle(self) -> None:
