@@ -20,6 +20,7 @@ from cbstore_sql.errors import (
     StoreConflictError,
     StoreError,
     StoreUnavailableError,
+    TooManyBreakersError,
 )
 from cbstore_sql.factory import make_store
 from cbstore_sql.model import Permit, Snapshot, State, Transition
@@ -102,6 +103,7 @@ __all__ = [
     "StoreConflictError",
     "StoreError",
     "StoreUnavailableError",
+    "TooManyBreakersError",
     "Transition",
     "classify_429",
     "extract_retry_after",

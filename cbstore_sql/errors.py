@@ -11,7 +11,8 @@
     └── StoreError                   the store did not do what was asked
         ├── SchemaError              the table is missing or outdated
         ├── StoreUnavailableError    the store could not be reached or did not answer
-        └── StoreConflictError       still contended after every repetition; also a RuntimeError
+        ├── StoreConflictError       still contended after every repetition; also a RuntimeError
+        └── TooManyBreakersError     the namespace is full: no breaker can be added, those there go on
 
 Messages never carry a URL, a password or the text of a driver's error: that text stays on ``__cause__``.
 """
@@ -78,3 +79,17 @@ class StoreUnavailableError(StoreError):
 
 class StoreConflictError(StoreError, RuntimeError):
     """Other writers won every repetition of this operation. It had no effect."""
+
+
+class TooManyBreakersError(StoreError):
+    """The operation would have added a breaker to a namespace that is full. It had no effect.
+
+    Attributes:
+        namespace: The namespace.
+        max_breakers: How many breakers it may hold.
+    """
+
+    def __init__(self, namespace: str, max_breakers: int) -> None:
+        super().__init__(f"namespace {namespace!r} holds {max_breakers} breakers already: see max_breakers")
+        self.namespace = namespace
+        self.max_breakers = max_breakers

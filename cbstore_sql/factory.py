@@ -42,7 +42,7 @@ def _from_url(scheme: str, url: str, kwargs: dict[str, Any]) -> ProtocolStore:
 
 
 def _memory(kwargs: dict[str, Any]) -> ProtocolStore:
-    known = ("namespace", "clock", "protocol_probe_lease")
+    known = ("namespace", "clock", "max_breakers", "protocol_probe_lease")
     return InMemoryStore(**{key: value for key, value in kwargs.items() if key in known})
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.commands import Command
+from cbstore_sql.errors import TooManyBreakersError
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row, Snapshot, Transition
 from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
+from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS, check_max_breakers
 
 _UNWRITTEN = Row()
 
@@ -21,9 +23,12 @@ class InMemoryStore(ProtocolStore):
     Args:
         namespace: See `Store`; every instance holds breakers of its own.
         clock: Returns Unix seconds; the store's clock.
+        max_breakers: How many breakers it holds, at least 1; an operation that would add one more raises
+            `TooManyBreakersError`. ``None`` means any number.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
+        ConfigurationError: ``max_breakers`` is no such number.
         InvalidNameError: See `Store`.
         InvalidPolicyError: See `ProtocolStore`.
     """
@@ -36,10 +41,12 @@ class InMemoryStore(ProtocolStore):
         namespace: str = "default",
         *,
         clock: Callable[[], float] = time.time,
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
         protocol_probe_lease: float = DEFAULT_PROBE_LEASE,
     ) -> None:
         super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
         self._clock = clock
+        self._max_breakers = check_max_breakers(max_breakers)
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
 
@@ -53,12 +60,18 @@ class InMemoryStore(ProtocolStore):
             row = step(self._rows.get(command.name, _UNWRITTEN), command, now)
             if row is None:
                 return None
+            if command.name not in self._rows:
+                self._refuse_when_full()
             self._rows[command.name] = row
         return Transition.of(command.name, row, command.clock(now))
 
     def _delete(self, name: str) -> None:
         with self._lock:
             self._rows.pop(name, None)
+
+    def _refuse_when_full(self) -> None:
+        if self._max_breakers is not None and len(self._rows) >= self._max_breakers:
+            raise TooManyBreakersError(self.namespace, self._max_breakers)
 
 
 class AsyncInMemoryStore(AsyncStore):
@@ -67,17 +80,25 @@ class AsyncInMemoryStore(AsyncStore):
     Args:
         namespace: See `Store`; every instance holds breakers of its own.
         clock: Returns Unix seconds; the store's clock.
+        max_breakers: See `InMemoryStore`.
 
     Raises:
+        ConfigurationError: See `InMemoryStore`.
         InvalidNameError: See `Store`.
     """
 
     reads_locally = True
     keeps_deadlines = True
 
-    def __init__(self, namespace: str = "default", *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        namespace: str = "default",
+        *,
+        clock: Callable[[], float] = time.time,
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
+    ) -> None:
         super().__init__(namespace)
-        self._store = InMemoryStore(namespace, clock=clock)
+        self._store = InMemoryStore(namespace, clock=clock, max_breakers=max_breakers)
 
     @classmethod
     def sharing(cls, store: InMemoryStore) -> AsyncInMemoryStore:

@@ -47,7 +47,8 @@ class Backend:
 def open_store(name: str, url: str, namespace: str, **options: Any) -> ProtocolStore:
     """Open a store in this process, whichever it is."""
     if name.startswith(ASYNC):
-        return Blocking(lambda: open_async_store(name.removeprefix(ASYNC), url, namespace), **options)
+        protocol = {key: options.pop(key) for key in ("protocol_probe_lease",) if key in options}
+        return Blocking(lambda: open_async_store(name.removeprefix(ASYNC), url, namespace, **options), **protocol)
     if name == "memory":
         return InMemoryStore(namespace, **options)
     if name in ("sqlite", "postgresql"):
@@ -57,15 +58,15 @@ def open_store(name: str, url: str, namespace: str, **options: Any) -> ProtocolS
     return open_redis_store(url, namespace, **options)
 
 
-def open_async_store(name: str, url: str, namespace: str) -> AsyncStore:
+def open_async_store(name: str, url: str, namespace: str, **options: Any) -> AsyncStore:
     """Open an asynchronous store in this process, whichever it is."""
     if name == "memory":
-        return AsyncInMemoryStore(namespace)
+        return AsyncInMemoryStore(namespace, **options)
     if name in ("sqlite", "postgresql"):
-        return AsyncSqlStore(url, namespace=namespace)
+        return AsyncSqlStore(url, namespace=namespace, **options)
     from cbstore_sql import AsyncRedisStore
 
-    return AsyncRedisStore.from_url(url, namespace=namespace)
+    return AsyncRedisStore.from_url(url, namespace=namespace, **options)
 
 
 def make_backend(name: str, request: pytest.FixtureRequest) -> Backend:

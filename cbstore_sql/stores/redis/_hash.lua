@@ -30,6 +30,7 @@ local function signature(row, active)
     return row.state .. "|" .. text(row.open_until) .. "|" .. PROBE_ACTIVE[active]
 end
 
+-- Also tells whether there is no such key.
 local function read_row()
     local pairs_found = redis.call("HGETALL", KEYS[1])
     local hash = {}
@@ -52,7 +53,7 @@ local function read_row()
         row.probe_token = active and FOREIGN_TOKEN or ""
         row.probe_until = active and NO_KNOWN_END or 0
     end
-    return row
+    return row, #pairs_found == 0
 end
 
 -- Seconds the key shall live, counted by the clock that set the row's times.
@@ -100,17 +101,20 @@ local function answer(row, now)
 end
 
 -- Carries out a rule. ARGV: what the rule is given, in the order of `names`; then ttl and half_open_probe_ttl,
--- both empty where keys never expire.
+-- both empty where keys never expire; then `ADDS` if a missing key may be made, else the answer is the clock alone.
 local function apply(rule, names, only_prolongs)
     local given = {}
     for i, name in ipairs(names) do
         given[name] = TEXTS[name] and ARGV[i] or tonumber(ARGV[i])
     end
     given.now = given.now or clock()
-    local row = read_row()
+    local row, is_missing = read_row()
     local change = rule(row, given)
     if change.where == false then
         return false
+    end
+    if is_missing and ARGV[#names + 3] ~= ADDS then
+        return text(clock())
     end
     row.previous_state = row.state
     for name, value in pairs(change.values) do

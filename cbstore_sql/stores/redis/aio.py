@@ -18,6 +18,7 @@ from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS
 from cbstore_sql.stores.one_loop import OneLoop
 from cbstore_sql.stores.redis.calls import Call, Script, Steps, T, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
@@ -37,10 +38,11 @@ class AsyncRedisStore(AsyncStore):
         key_prefix: See `RedisStore`.
         half_open_probe_ttl: See `RedisStore`, seconds.
         namespace: See `Store`.
+        max_breakers: See `RedisStore`.
 
     Raises:
-        ConfigurationError: There is no client, or a number of seconds is none. Every operation raises it in a second
-            event loop while the first one still runs.
+        ConfigurationError: There is no client, or a number of seconds or breakers is none. Every operation raises it
+            in a second event loop while the first one still runs.
         InvalidNameError: See `Store`; the same holds for the prefix.
     """
 
@@ -52,10 +54,13 @@ class AsyncRedisStore(AsyncStore):
         half_open_probe_ttl: int | None = None,
         *,
         namespace: str = "default",
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
     ) -> None:
         super().__init__(namespace)
         check_client(redis_client, type(self).__name__, awaited=True)
-        self._operations = Operations(redis_client, ttl, key_prefix, half_open_probe_ttl, namespace)
+        self._operations = Operations(
+            redis_client, ttl, key_prefix, half_open_probe_ttl, namespace, max_breakers=max_breakers
+        )
         self._work_with(redis_client)
         self._key_prefix = key_prefix
         self._open: Callable[[], Any] | None = None

@@ -6,6 +6,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from cbstore_sql.model import Row
+
 T = TypeVar("T")
 
 
@@ -49,6 +51,20 @@ class Transaction:
     steps: Generator[Call, Any, Any]
     pause: float
 
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """In place of a result: the operation would have made a key and was not allowed to.
+
+    Attributes:
+        as_of: The server's clock, Unix seconds.
+    """
+
+    as_of: float
+
+
+Result = tuple[Row, float] | Missing | None
+"""The breaker after an operation and the clock; ``None`` where the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
 Steps = Generator["Call | Script | Transaction", Any, T]

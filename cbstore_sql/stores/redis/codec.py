@@ -45,6 +45,9 @@ LARGEST: Mapping[str, float] = {
     if not isinstance(field.default, str)
 } | {"generation": MAX_COUNT // 2}
 
+ADDS = "adds"
+"""What tells a script that it may make a key."""
+
 _PLAIN_DECIMAL = re.compile(r"[0-9][0-9.eE+-]*", re.ASCII)
 
 

@@ -10,8 +10,9 @@ from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.model import Row, Snapshot, Transition
 from cbstore_sql.rules import OPERATIONS
 from cbstore_sql.stores.redis import codec, watch
-from cbstore_sql.stores.redis.calls import Call, Script, Steps
+from cbstore_sql.stores.redis.calls import Call, Missing, Result, Script, Steps
 from cbstore_sql.stores.redis.errors import is_scripting_unavailable, translated
+from cbstore_sql.stores.redis.register import Register
 from cbstore_sql.stores.redis.scripts import READ
 
 MAX_TTL = 10**9
@@ -29,13 +30,21 @@ class Operations:
     """
 
     def __init__(
-        self, client: Any, ttl: int | None, key_prefix: str, half_open_probe_ttl: int | None, namespace: str
+        self,
+        client: Any,
+        ttl: int | None,
+        key_prefix: str,
+        half_open_probe_ttl: int | None,
+        namespace: str,
+        *,
+        max_breakers: int | None,
     ) -> None:
         self._client = client
         self._ttl = _check_ttl("ttl", ttl)
         self._probe_ttl = max(_check_ttl("half_open_probe_ttl", half_open_probe_ttl) or 0, self._ttl or 0)
         check_name("key_prefix", key_prefix)
         self._prefix = key_prefix if namespace == "default" else f"{key_prefix}@{quote(namespace, safe='')}"
+        self._register = Register(self._prefix, namespace, max_breakers)
         self._has_scripting = True
 
     def read(self, name: str, now: float | None) -> Steps[Snapshot]:
@@ -47,13 +56,19 @@ class Operations:
     def apply(self, command: Command) -> Steps[Transition | None]:
         """Carry out one command."""
         key = self.key(command.name)
-        result = yield from self._either(self._run(key, command), watch.apply(key, command, self._lifetime))
-        return None if result is None else Transition.of(command.name, *result)
+        adds = self._register.is_unbounded or not OPERATIONS[command.operation].creates
+        result = yield from self._attempt(key, command, adds=adds)
+        if isinstance(result, Missing):
+            with translated(self._client):
+                yield from self._register.enter(key, result.as_of)
+            result = yield from self._attempt(key, command, adds=True)
+        return Transition.of(command.name, *result) if isinstance(result, tuple) else None
 
     def delete(self, name: str) -> Steps[None]:
         """Forget one breaker."""
         with translated(self._client):
             yield Call("delete", (self.key(name),))
+            yield from self._register.leave(self.key(name))
 
     def key(self, name: str) -> bytes:
         """Return the key of one breaker."""
@@ -63,10 +78,16 @@ class Operations:
         answer = yield Script(READ, key, [codec.to_argument(now)])
         return codec.from_answer(answer)
 
-    def _run(self, key: bytes, command: Command) -> Steps[tuple[Row, float] | None]:
+    def _attempt(self, key: bytes, command: Command, *, adds: bool) -> Steps[Result]:
+        scripted = self._run(key, command, adds=adds)
+        return self._either(scripted, watch.apply(key, command, self._lifetime, adds=adds))
+
+    def _run(self, key: bytes, command: Command, *, adds: bool) -> Steps[Result]:
         given = (command.given[name] for name in OPERATIONS[command.operation].given)
-        arguments = [codec.to_argument(value) for value in (*given, self._ttl, self._probe_ttl)]
-        answer = yield Script(command.operation, key, arguments)
+        others = (self._ttl, self._probe_ttl, codec.ADDS if adds else None)
+        answer = yield Script(command.operation, key, [codec.to_argument(value) for value in (*given, *others)])
+        if isinstance(answer, (bytes, str)):
+            return Missing(float(answer))
         return None if answer is None else codec.from_answer(answer)
 
     def _either(self, scripted: Steps[T], watched: Steps[T]) -> Steps[T]:

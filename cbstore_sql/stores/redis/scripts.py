@@ -24,6 +24,7 @@ _CONSTANTS = {
     "FOREIGN_TOKEN": codec.FOREIGN_TOKEN,
     "NO_KNOWN_END": codec.NO_KNOWN_END,
     "GRACE": codec.GRACE,
+    "ADDS": codec.ADDS,
     "COLUMNS": codec.COLUMNS,
     "STATES": dict.fromkeys(STATES, True),
     "WHOLE": dict.fromkeys(codec.WHOLE, True),

@@ -13,6 +13,7 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.steps import carry_out
+from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS
 from cbstore_sql.stores.redis.calls import Call, Script, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
 from cbstore_sql.stores.redis.operations import Operations
@@ -31,8 +32,9 @@ class RedisStore(ProtocolStore):
     command whose reply was lost, and may so count one failure twice; what such a client could not do is hardly ever
     known to have had no effect (``applied`` of `StoreUnavailableError`).
 
-    A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME and DEL, and with them EVALSHA and
-    SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC where there is no scripting.
+    A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME and DEL; with ``max_breakers`` EXISTS,
+    ZADD, ZCARD, ZRANGEBYSCORE and ZREM; and with them EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC where
+    there is no scripting.
 
     Args:
         redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. It stays open.
@@ -43,10 +45,15 @@ class RedisStore(ProtocolStore):
         half_open_probe_ttl: Seconds a breaker with a probe under way lives at least; ``None`` means ``ttl``, and less
             than that has no effect.
         namespace: See `Store`.
+        max_breakers: How many breakers the namespace may hold, at least 1; an operation that would add one more
+            raises `TooManyBreakersError`. They are counted in a sorted set beside their keys, which takes two more
+            commands when a breaker is added. Those whose keys have expired are noticed once it is full, a few with
+            each breaker that is to be added; those made by a foreign client are not counted. ``None`` means any
+            number, and no sorted set.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: There is no client, or a number of seconds is none.
+        ConfigurationError: There is no client, or a number of seconds or breakers is none.
         InvalidNameError: See `Store`; the same holds for the prefix.
         InvalidPolicyError: See `ProtocolStore`.
     """
@@ -59,11 +66,14 @@ class RedisStore(ProtocolStore):
         half_open_probe_ttl: int | None = None,
         *,
         namespace: str = "default",
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
         protocol_probe_lease: float = DEFAULT_PROBE_LEASE,
     ) -> None:
         super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
         check_client(redis_client, type(self).__name__, awaited=False)
-        self._operations = Operations(redis_client, ttl, key_prefix, half_open_probe_ttl, namespace)
+        self._operations = Operations(
+            redis_client, ttl, key_prefix, half_open_probe_ttl, namespace, max_breakers=max_breakers
+        )
         self._client = redis_client
         self._scripts = register_scripts(redis_client)
         self._key_prefix = key_prefix

@@ -14,7 +14,7 @@ from cbstore_sql.errors import StoreConflictError
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row
 from cbstore_sql.stores.redis import codec
-from cbstore_sql.stores.redis.calls import Call, Calls, Steps, Transaction
+from cbstore_sql.stores.redis.calls import Call, Calls, Missing, Result, Steps, Transaction
 
 RETRIES = 50
 _PAUSE = 0.002
@@ -26,15 +26,12 @@ Lifetime = Callable[[Row, float], "int | None"]
 
 def read(key: bytes, now: float | None) -> Steps[tuple[Row, float]]:
     """Return one breaker and the clock, which is read after it: nothing in the row is later."""
-    row = yield from _read_row(key)
+    row = codec.from_hash((yield _hash_of(key)))
     return row, (yield from _server_time()) if now is None else now
 
 
-def apply(key: bytes, command: Command, lifetime: Lifetime) -> Steps[tuple[Row, float] | None]:
-    """Carry out one command.
-
-    Returns:
-        The breaker after it and the clock, or ``None`` where the rule's condition does not hold.
+def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Steps[Result]:
+    """Carry out one command; ``adds`` says whether it may make a key.
 
     Raises:
         StoreConflictError: Other writers won every repetition; nothing was written.
@@ -44,7 +41,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime) -> Steps[tuple[Row, 
     pause = 0.0
     for attempt in range(1, RETRIES + 2):
         try:
-            result: tuple[Row, float] | None = yield Transaction(_attempt(key, command, lifetime), pause)
+            result: Result = yield Transaction(_attempt(key, command, lifetime, adds=adds), pause)
         except WatchError as error:
             # redis-py calls it the same when the connection broke; then the write may have been made.
             if error.__context__ is not None and error.__context__ is not around:
@@ -56,13 +53,15 @@ def apply(key: bytes, command: Command, lifetime: Lifetime) -> Steps[tuple[Row, 
     raise StoreConflictError(f"Failed to atomically {what} for {command.name!r} after {RETRIES} retries")
 
 
-def _attempt(key: bytes, command: Command, lifetime: Lifetime) -> Calls[tuple[Row, float] | None]:
+def _attempt(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Calls[Result]:
     yield Call("watch", (key,))
-    before = yield from _read_row(key)
+    raw = yield _hash_of(key)
     clock = yield from _server_time()
-    row = step(before, command, clock)
+    row = step(codec.from_hash(raw), command, clock)
     if row is None:
         return None
+    if not raw and not adds:
+        return Missing(clock)
     now = command.clock(clock)
     left = yield Call("pttl", (key,))
     seconds = lifetime(row, now)
@@ -77,10 +76,9 @@ def _attempt(key: bytes, command: Command, lifetime: Lifetime) -> Calls[tuple[Ro
     return row, now
 
 
-def _read_row(key: bytes) -> Calls[Row]:
+def _hash_of(key: bytes) -> Call:
     # A damaged hash may hold bytes that the client's own decoding would choke on.
-    raw = yield Call("execute_command", ("HGETALL", key), {NEVER_DECODE: True})
-    return codec.from_hash(raw)
+    return Call("execute_command", ("HGETALL", key), {NEVER_DECODE: True})
 
 
 def _server_time() -> Calls[float]:
