@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from cbstore_sql import SqlStore
 from tests.faults import postgres
+from tests.faults.proxy import FaultProxy
+from tests.faults.table import observed
+
+__all__ = ["observed"]
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +25,18 @@ def server(cluster: postgres.Cluster) -> Iterator[postgres.Postgres]:
     """A server that runs, with the breaker table in it."""
     with cluster.server() as server:
         yield server
+
+
+@pytest.fixture
+def proxy(server: postgres.Postgres) -> Iterator[FaultProxy]:
+    """A proxy before the server."""
+    with FaultProxy(server.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(server: postgres.Postgres, proxy: FaultProxy) -> Iterator[SqlStore]:
+    """A bare store by the way of the proxy."""
+    with SqlStore(proxy.url(server.url)) as store:
+        yield store
+        proxy.cut()

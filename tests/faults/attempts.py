@@ -1,0 +1,53 @@
+"""Operations of a bare store that a fault may keep from ever coming to an end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cbstore_sql import StoreError
+
+RESCUE_SECONDS = 15.0
+"""After this the fault is ended, so that a test of an operation that hangs fails and does not hang as well."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How an operation ended.
+
+    Attributes:
+        answer: What it returned; ``None`` where it raised.
+        error: What it raised.
+        seconds: How long it took.
+        rescued: Whether it ended only because the fault did.
+    """
+
+    answer: Any
+    error: StoreError | None
+    seconds: float
+    rescued: bool
+
+
+def attempt(operation: Callable[[], Any], rescue: Callable[[], object]) -> Attempt:
+    """Carry out an operation; `rescue` ends the fault if the operation does not end by itself."""
+    rescued = threading.Event()
+
+    def end_the_fault() -> None:
+        rescued.set()
+        rescue()
+
+    timer = threading.Timer(RESCUE_SECONDS, end_the_fault)
+    timer.start()
+    began = time.monotonic()
+    answer, error = None, None
+    try:
+        answer = operation()
+    except StoreError as raised:
+        error = raised
+    finally:
+        timer.cancel()
+        timer.join()
+    return Attempt(answer, error, time.monotonic() - began, rescued.is_set())
