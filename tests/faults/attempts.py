@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,9 @@ class Attempt:
     rescued: bool
 
 
-def attempt(operation: Callable[[], Any], rescue: Callable[[], object]) -> Attempt:
-    """Carry out an operation; `rescue` ends the fault if the operation does not end by itself."""
+@contextlib.contextmanager
+def ended_at_last(rescue: Callable[[], object]) -> Iterator[threading.Event]:
+    """End the fault if the block does not; the event tells whether that was needed."""
     rescued = threading.Event()
 
     def end_the_fault() -> None:
@@ -41,13 +43,20 @@ def attempt(operation: Callable[[], Any], rescue: Callable[[], object]) -> Attem
 
     timer = threading.Timer(RESCUE_SECONDS, end_the_fault)
     timer.start()
-    began = time.monotonic()
-    answer, error = None, None
     try:
-        answer = operation()
-    except StoreError as raised:
-        error = raised
+        yield rescued
     finally:
         timer.cancel()
         timer.join()
+
+
+def attempt(operation: Callable[[], Any], rescue: Callable[[], object]) -> Attempt:
+    """Carry out an operation; `rescue` ends the fault if the operation does not end by itself."""
+    answer, error = None, None
+    began = time.monotonic()
+    with ended_at_last(rescue) as rescued:
+        try:
+            answer = operation()
+        except StoreError as raised:
+            error = raised
     return Attempt(answer, error, time.monotonic() - began, rescued.is_set())

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from cbstore_sql import AsyncCircuitBreaker, AsyncSqlStore, BreakerPolicy, CircuitBreaker, SqlStore
 from cbstore_sql.events import BreakerEvent, StoreDegraded, StoreRecovered
+from tests.faults.postgres import Postgres
+from tests.faults.table import Observed
 from tests.faults.waiting import eventually
 
 Colour = Literal["sync", "async"]
@@ -199,3 +201,27 @@ def calling(url: str, colour: Colour = "sync", **options: Any) -> Iterator[Calle
         yield callers
     finally:
         callers.stop()
+
+
+def account(callers: Callers, server: Postgres, observed: Observed, seen: str, recovered: float | None) -> None:
+    """Compare what the callers saw with what the store holds, and note it all.
+
+    Args:
+        callers: When they have stopped.
+        server: Where the store is.
+        observed: The test's.
+        seen: What there is to say beyond figures.
+        recovered: Seconds; see `Row`.
+    """
+    counted = server.ask("SELECT failure_count FROM cbstore.breakers WHERE name = 'fails'")
+    observed(
+        f"{seen}; slowest call {callers.slowest * 1000:.0f} ms",
+        recovered=recovered,
+        calls=callers.calls,
+        calls_lost=callers.calls_lost,
+        answers_lost=callers.answers_lost,
+        counts_lost=max(0, callers.failures - counted),
+        counts_doubled=max(0, counted - callers.failures),
+    )
+    assert (callers.calls_lost, callers.answers_lost) == (0, 0), callers.others
+    assert counted <= callers.failures, "a failure was counted twice"

@@ -39,4 +39,4 @@ def store(server: postgres.Postgres, proxy: FaultProxy) -> Iterator[SqlStore]:
     """A bare store by the way of the proxy."""
     with SqlStore(proxy.url(server.url)) as store:
         yield store
-        proxy.cut()
+        proxy.heal()

@@ -170,10 +170,10 @@ class Postgres:
         self._cluster.run(str(self._cluster.binaries / "pg_ctl"), "-D", str(self._data), "-s", *command)
 
     def _accepts(self) -> bool:
-        pid_file = self._data / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError):
-            lines = pid_file.read_text().splitlines()
-            return lines[-1].strip() in {"ready", "standby"} and int(lines[0]) == (self._process and self._process.pid)
+        # It is written in several steps.
+        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+            return lines[7].strip() in {"ready", "standby"} and int(lines[0]) == (self._process and self._process.pid)
         return False
 
 

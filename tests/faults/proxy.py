@@ -105,6 +105,11 @@ class FaultProxy:
         for relay in relays:
             relay.join(_CLOSE_SECONDS)
 
+    def heal(self) -> None:
+        """Pass everything from now on, and reset what may have lost bytes."""
+        self.switch("pass")
+        self.cut()
+
     def lose_reply_to(self, *words: bytes) -> None:
         """Reset the connection of the next request with one of `words` once the server has answered it."""
         with self._changed:

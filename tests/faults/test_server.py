@@ -8,28 +8,13 @@ import time
 
 import pytest
 
-from tests.faults.callers import COLOURS, Callers, Colour, calling
+from tests.faults.attempts import ended_at_last
+from tests.faults.callers import COLOURS, Colour, account, calling
 from tests.faults.postgres import Postgres, StopMode
 from tests.faults.table import Observed, fault
+from tests.faults.waiting import eventually
 
 SESSION = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1"
-COUNTED = "SELECT failure_count FROM cbstore.breakers WHERE name = 'fails'"
-
-
-def account(server: Postgres, callers: Callers, observed: Observed, seen: str, recovered: float | None) -> None:
-    """Compare what the callers saw with what the store holds; nothing may be lost but what was in flight."""
-    counted = server.ask(COUNTED)
-    observed(
-        f"{seen}; slowest call {callers.slowest * 1000:.0f} ms",
-        recovered=recovered,
-        calls=callers.calls,
-        calls_lost=callers.calls_lost,
-        answers_lost=callers.answers_lost,
-        counts_lost=max(0, callers.failures - counted),
-        counts_doubled=max(0, counted - callers.failures),
-    )
-    assert (callers.calls_lost, callers.answers_lost) == (0, 0), callers.others
-    assert counted <= callers.failures, "a failure was counted twice"
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -41,7 +26,7 @@ def test_no_call_is_lost_when_a_backend_is_killed(server: Postgres, colour: Colo
         callers.make_more(200)
         recovered = callers.recovery_since(ended)
         callers.make_more()
-    account(server, callers, observed, "crash recovery of the server", recovered)
+    account(callers, server, observed, "crash recovery of the server", recovered)
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -57,4 +42,34 @@ def test_no_call_is_lost_when_the_server_is_stopped_and_started(
         server.start()
         recovered = callers.recovery_since(time.monotonic())
         callers.make_more()
-    account(server, callers, observed, f"stopped ({mode})", recovered)
+    account(callers, server, observed, f"stopped ({mode})", recovered)
+
+
+@fault(4, "pg_ctl stop -m smart under load: it waits for the clients", "no call is lost over the sessions there are")
+def test_a_smart_stop_waits_for_the_sessions_the_store_keeps(server: Postgres, observed: Observed) -> None:
+    with calling(server.url) as callers:
+        server.stop("smart", wait=False)
+        assert eventually(lambda: "received smart shutdown request" in server.log)
+        callers.make_more(100)
+        assert not server.is_down
+        assert not callers.degraded
+        server.stop("fast")
+        callers.await_degraded()
+        server.start()
+        recovered = callers.recovery_since(time.monotonic())
+        callers.make_more()
+    account(callers, server, observed, "served until it was stopped (fast) in the end", recovered)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@fault(5, "SIGSTOP of every process of the server for 100 calls", "no call waits longer than the deadline")
+def test_no_call_hangs_while_the_server_is_frozen(server: Postgres, colour: Colour, observed: Observed) -> None:
+    with calling(server.url, colour) as callers:
+        with ended_at_last(server.thaw):
+            server.freeze()
+            callers.await_degraded()
+            callers.make_more(100)
+            server.thaw()
+        recovered = callers.recovery_since(time.monotonic())
+        callers.make_more()
+    account(callers, server, observed, "frozen", recovered)
