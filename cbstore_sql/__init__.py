@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from cbstore_sql.stores.redis import AsyncRedisStore, RedisStore
     from cbstore_sql.stores.sql import SqlStore
     from cbstore_sql.stores.sql.aio import AsyncSqlStore
+    from cbstore_sql.stores.sql.prune import prune
 
 _LAZY = {
     "AsyncCircuitBreaker": "cbstore_sql.async_breaker",
@@ -66,6 +67,7 @@ _LAZY = {
     "extract_status_code": "cbstore_sql.llm",
     "log_events": "cbstore_sql.metrics",
     "migrate": "cbstore_sql.migration",
+    "prune": "cbstore_sql.stores.sql.prune",
 }
 
 __all__ = [
@@ -111,6 +113,7 @@ __all__ = [
     "log_events",
     "make_store",
     "migrate",
+    "prune",
 ]
 
 

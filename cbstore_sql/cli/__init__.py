@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # argparse keeps the class generic for type checkers alone.
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_COMMANDS = ("demo", "exporter", "migrate", "status")
+_COMMANDS = ("demo", "exporter", "grants", "migrate", "prune", "status")
 
 # As a shell says of a process that SIGPIPE ended.
 _READER_GONE = 141
