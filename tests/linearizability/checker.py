@@ -78,7 +78,7 @@ class _Search:
     def __init__(self, calls: Sequence[Call]) -> None:
         in_order = sorted(calls, key=lambda call: call.began)
         self._answered = [call for call in in_order if call.answered]
-        self._silent = [call for call in in_order if not call.answered]
+        self._silent = [twin for call in in_order for twin in call.silent_twins]
         self._best = _Progress(0, 0, 0, Row())
 
     def run(self) -> Violation | None:
@@ -127,7 +127,8 @@ class _Search:
         for number, call in enumerate(self._silent):
             if call.began > first_end:
                 break
-            if not progress.taken >> number & 1 and (row := after_silence(progress.row, call)) is not None:
+            row = None if progress.taken >> number & 1 else after_silence(progress.row, call)
+            if row not in (None, progress.row):
                 yield progress._replace(taken=progress.taken | 1 << number, row=row)
         for index in upcoming:
             after = after_answer(progress.row, self._answered[index])

@@ -38,7 +38,7 @@ class _History:
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._answered = [call for call in calls if call.answered]
-        self._silent = [call for call in calls if not call.answered]
+        self._silent = [twin for call in calls for twin in call.silent_twins]
         self._effects: dict[int, list[Call]] = defaultdict(list)
         self._rows: dict[int, set[Row]] = defaultdict(set, {0: {Row()}})
         for call in self._answered:

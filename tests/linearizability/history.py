@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from cbstore_sql.commands import Command
 from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.rules import UNFENCED
 
 READ = "read"
 """The operation of a read, which the rules know nothing of."""
@@ -26,6 +27,7 @@ class Call:
         earliest: Unix seconds when it was asked.
         latest: Unix seconds when the answer was there; ``math.inf`` where none came.
         answer: A `Transition` for an effect, ``None`` for none, a `Snapshot` for a read.
+        failures: How many statements of it failed: what a store may repeat, it may have repeated so often.
     """
 
     worker: int
@@ -35,6 +37,7 @@ class Call:
     earliest: float
     latest: float
     answer: Snapshot | Transition | None = None
+    failures: int = 0
 
     @property
     def answered(self) -> bool:
@@ -46,6 +49,16 @@ class Call:
         """What it changed, as far as is known."""
         return self.answer if isinstance(self.answer, Transition) else None
 
+    @property
+    def silent_twins(self) -> list[Call]:
+        """The effects it may have had without anybody having been told: once for each statement that failed.
+
+        Of a count there is one at most, whatever the store did: a count is not to be repeated.
+        """
+        possible = self.failures if is_repeatable(self.command) else 0
+        silent = replace(self, ended=math.inf, latest=math.inf, answer=None, failures=0)
+        return [silent] * (possible if self.answered else max(1, possible))
+
     def __str__(self) -> str:
         given = ", ".join(f"{name}={value}" for name, value in self.command.given.items())
         told = "no effect" if self.answer is None else _told(self.answer)
@@ -53,6 +66,13 @@ class Call:
             f"worker {self.worker} [{self.began:.6f} … {self.ended:.6f}] {self.command.operation}({given})"
             f" -> {told if self.answered else 'no answer'}"
         )
+
+
+def is_repeatable(command: Command) -> bool:
+    """Whether a store may do it again when it does not know whether it was done."""
+    if command.operation == "record_success":
+        return bool(command.given["generation"] != UNFENCED or command.given["success_threshold"] == 1)
+    return command.operation not in (READ, "record_failure")
 
 
 def _told(answer: Snapshot | Transition) -> str:

@@ -6,9 +6,11 @@ import inspect
 import math
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
+from cbstore_sql import AsyncSqlStore, SqlStore
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.commands import Command
 from cbstore_sql.errors import ConfigurationError, StoreError, StoreUnavailableError
@@ -27,31 +29,49 @@ def record(store: Store | AsyncStore, worker: int, log: Log) -> None:
     awaited = inspect.iscoroutinefunction(store._apply)
     face = _async_face(store, worker, log) if awaited else _sync_face(store, worker, log)
     vars(store).update(face)
+    if isinstance(store, SqlStore):
+        vars(store).update(_execute=_counting_failures(store._execute))
+    elif isinstance(store, AsyncSqlStore):
+        vars(store).update(_execute=_counting_awaited_failures(store._execute))
+
+
+_under_way: ContextVar[_Noting] = ContextVar("under_way")
 
 
 class _Noting:
-    """One question under way, to one or to several breakers."""
+    """One question under way, to one or to several breakers.
+
+    Attributes:
+        answers: What was answered about each of them.
+        failures: How many statements have failed, those that were repeated included.
+    """
 
     def __init__(self, worker: int, log: Log, *commands: Command) -> None:
         self._worker = worker
         self._log = log
         self._commands = commands
         self.answers: list[Snapshot | Transition | None] = []
+        self.failures = 0
 
     def __enter__(self) -> _Noting:
+        self._token = _under_way.set(self)
         self._earliest = time.time()
         self._began = time.monotonic()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        ended, latest = time.monotonic(), time.time()
+        end = (time.monotonic(), time.time())
+        _under_way.reset(self._token)
         if error is None:
             for command, answer in zip(self._commands, self.answers, strict=True):
-                self._log(Call(self._worker, command, self._began, ended, self._earliest, latest, answer))
+                self._note(command, *end, answer)
         elif not _had_no_effect(error):
             for command in self._commands:
                 if command.operation != READ:
-                    self._log(Call(self._worker, command, self._began, math.inf, self._earliest, math.inf))
+                    self._note(command, math.inf, math.inf)
+
+    def _note(self, command: Command, ended: float, latest: float, answer: Snapshot | Transition | None = None) -> None:
+        self._log(Call(self._worker, command, self._began, ended, self._earliest, latest, answer, self.failures))
 
 
 def _had_no_effect(error: BaseException) -> bool:
@@ -110,3 +130,31 @@ def _async_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
         return answers
 
     return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
+
+
+def _counting_failures(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def counted(query: Any) -> Any:
+        try:
+            return execute(query)
+        except BaseException:
+            _count_failure()
+            raise
+
+    return counted
+
+
+def _counting_awaited_failures(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    async def counted(query: Any) -> Any:
+        try:
+            return await execute(query)
+        except BaseException:
+            _count_failure()
+            raise
+
+    return counted
+
+
+def _count_failure() -> None:
+    noting = _under_way.get(None)
+    if noting is not None:
+        noting.failures += 1

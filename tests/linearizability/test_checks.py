@@ -61,6 +61,11 @@ def fell_silent(began: float, command: Command) -> Call:
     return Call(0, command, began, math.inf, T0 + began, math.inf)
 
 
+def repeated(call: Call) -> Call:
+    """The same call, whose first statement failed."""
+    return replace(call, failures=1)
+
+
 def read(began: float, ended: float, row: Row) -> Call:
     snapshot = Snapshot.of(NAME, row, T0 + ended)
     return Call(0, Command(READ, NAME, {"now": None}), began, ended, T0 + began, T0 + ended, snapshot)
@@ -73,6 +78,8 @@ OPEN = made(CLEAN, force_open())
 OWNED = made(OPEN, claim("a"))
 OPENED_LATE = made(CLEAN, force_open(None), T0 + 4)
 CLOCK_READ_TWICE = replace(ONE, last_failure_time=T0 + 0.5)
+
+CLOSED_AGAIN = made(OWNED, succeed(Permit(NAME, OWNED.generation, "a")))
 
 LEGAL = {
     "nothing at all": [],
@@ -115,6 +122,12 @@ LEGAL = {
         did_nothing(3, 4, claim("b", None)),
         did_nothing(5, 6, claim("b", None)),
     ],
+    "a settling repeated, of which the second told of nothing": [
+        did(0, 1, force_open(), CLEAN),
+        did(2, 3, claim("a"), OPEN),
+        repeated(did_nothing(4, 5, succeed(Permit(NAME, OWNED.generation, "a")))),
+        read(6, 7, CLOSED_AGAIN),
+    ],
     "a clock read twice by one statement": [did(0, 2, fail(None), CLEAN, by=CLOCK_READ_TWICE)],
 }
 
@@ -138,6 +151,10 @@ ILLEGAL = {
     ],
     "silence that has its effect before it began": [read(0, 1, ONE), fell_silent(2, fail()), read(3, 4, ONE)],
     "silence that has two effects": [fell_silent(0, fail()), read(1, 2, TWO)],
+    "a count that was repeated": [
+        did(0, 1, fail(), CLEAN),
+        repeated(did(2, 3, fail(), TWO)),
+    ],
     "a clock that runs away within one statement": [
         did(4, 5, fail(None), CLEAN, by=replace(CLOCK_READ_TWICE, last_failure_time=T0 + 0.5))
     ],
