@@ -8,16 +8,22 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from cbstore_sql.async_refresh import AsyncRefresher
+from cbstore_sql.async_bounded import by_deadline
+from cbstore_sql.async_guard import AsyncGuard, AsyncSettling
+from cbstore_sql.async_periodic import AsyncPeriodic
 from cbstore_sql.async_store import AsyncStore
-from cbstore_sql.background import carried_through, in_background
+from cbstore_sql.background import carried_through
+from cbstore_sql.circuits import Ask, Steps
+from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import is_coroutine_function, refuse_generator
-from cbstore_sql.gate import RENEWALS_PER_LEASE, Ask, Gate, Outcomes, Steps
+from cbstore_sql.gate import Gate
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
-from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.outcomes import Outcomes
+from cbstore_sql.pauses import Pauses
+from cbstore_sql.policy import DEFAULT_POLICY, DEFAULT_STORE_TIMEOUT, BreakerPolicy, check_store_timeout
 from cbstore_sql.push import PushState, make_push
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.store import Store
@@ -48,15 +54,17 @@ class AsyncCircuitBreaker:
         is_failed_result: Asked about what a call returned; ``True`` makes it a failure.
         fallback: Called with the refusal in place of a refused call; what it returns is awaited if it can be.
         reopen_on_no_verdict: ``False`` frees the slot of a probe without a verdict, ``True`` opens the circuit.
-        on_store_outage: ``"allow"``, ``"block"`` or ``"raise"``.
+        store_timeout: Seconds within which the store must answer an admission or a report; ``None``: for ever.
+        on_store_outage: ``"local"``, ``"allow"``, ``"block"`` or ``"raise"``.
         listeners: Called with every event, in the event loop; see `cbstore_sql.events`.
         max_staleness: Seconds for which what was last seen may answer in the store's place.
         flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write.
         push: See `CircuitBreaker`. It listens in a thread; an `AsyncSqlStore` must have been made for a URL.
 
     Raises:
-        ConfigurationError: ``on_store_outage`` is none of the three, or the store cannot push.
-        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0.
+        ConfigurationError: ``on_store_outage`` is none of the four, or the store cannot push.
+        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0, or
+            ``store_timeout`` none above 0.
     """
 
     def __init__(
@@ -71,13 +79,16 @@ class AsyncCircuitBreaker:
         is_failed_result: Callable[[Any], bool] | None = None,
         fallback: AsyncFallback | None = None,
         reopen_on_no_verdict: bool = False,
-        on_store_outage: OutagePolicy = "allow",
+        store_timeout: float | None = DEFAULT_STORE_TIMEOUT,
+        on_store_outage: OutagePolicy = "local",
         listeners: Iterable[Listener] = (),
         max_staleness: float = DEFAULT_MAX_STALENESS,
         flush_interval: float = 0.0,
         push: bool = False,
     ) -> None:
         self.store = async_combining(as_async(store), flush_interval)
+        self._timeout = check_store_timeout(store_timeout)
+        self._abandons = store_timeout is not None and not self.store.keeps_deadlines
         view = make_view(max_staleness, needed=not self.store.reads_locally)
         self._push = make_push(store, view, wanted=push)
         self.gate = Gate(
@@ -91,7 +102,9 @@ class AsyncCircuitBreaker:
             announce=None if self._push is None else self._push.announce,
         )
         self._fallback = fallback
-        self._refresher = None if view is None else AsyncRefresher(view, self.store)
+        self._refresher = None if view is None else AsyncPeriodic("cbstore-view", lambda: view.period, self._refresh)
+        self._recovery = AsyncPeriodic("cbstore-recovery", Pauses().next, self._recover)
+        self.gate.watch = self._recovery.ensure
 
     def __call__(
         self, name: str, *, fallback: AsyncFallback | None = None
@@ -141,7 +154,7 @@ class AsyncCircuitBreaker:
 
     async def admit(self, name: str) -> Permit:
         """Ask for admission by hand; see `CircuitBreaker.admit`. Cancelled, it gives back a probe it won."""
-        permit = self.gate.admit_from_view(name)
+        permit = self.gate.admit_at_once(name)
         if permit is not None:
             return permit
         if self._refresher is not None:
@@ -165,7 +178,8 @@ class AsyncCircuitBreaker:
 
     async def settle(self, permit: Permit, verdict: Verdict) -> None:
         """Settle an admitted call with a verdict; once begun it is carried through."""
-        await carried_through(self._drive(self.gate.settle(permit, verdict)))
+        if not self.gate.settled_at_once(permit, verdict):
+            await carried_through(self._drive(self.gate.settle(permit, verdict)))
 
     async def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe admitted by hand; see `CircuitBreaker.renew`."""
@@ -173,7 +187,7 @@ class AsyncCircuitBreaker:
 
     async def snapshot(self, name: str) -> Snapshot:
         """Return the breaker as the store has it; see `CircuitBreaker.snapshot`."""
-        return await self.store.read(name)
+        return await carried_through(self._drive(self.gate.snapshot(name)))
 
     async def state(self, name: str) -> State:
         """Return the breaker's state as the store has it; see `CircuitBreaker.state`."""
@@ -183,9 +197,24 @@ class AsyncCircuitBreaker:
         """Open the circuit for at least some seconds; see `CircuitBreaker.force_open`."""
         return await carried_through(self._drive(self.gate.force_open(name, seconds)))
 
+    async def trip(self, name: str, seconds: float) -> None:
+        """Open the circuit for at least some seconds because the dependency asked for it (a ``Retry-After``).
+
+        Unlike `force_open` it goes by the outage policy where the store does not answer.
+        """
+        await carried_through(self._drive(self.gate.trip(name, seconds)))
+
+    async def seen(self, name: str) -> Snapshot:
+        """Return the breaker as the next call would find it; while the store is out, as this process has it."""
+        return await carried_through(self._drive(self.gate.seen(name)))
+
     async def reset(self, name: str) -> Transition:
         """Close and clean the circuit; see `CircuitBreaker.reset`."""
         return await carried_through(self._drive(self.gate.reset(name)))
+
+    async def check_store(self) -> bool:
+        """Ask a store that did not answer once more, now; see `CircuitBreaker.check_store`."""
+        return await carried_through(self._drive(self.gate.recover()))
 
     @property
     def push_state(self) -> PushState | None:
@@ -197,7 +226,8 @@ class AsyncCircuitBreaker:
         self.gate.add_listener(listener)
 
     async def close(self) -> None:
-        """Stop refreshing the view in the background; see `CircuitBreaker.close`."""
+        """Stop what goes on in the background; see `CircuitBreaker.close`."""
+        await self._recovery.close()
         if self._refresher is not None:
             await self._refresher.close()
         if self._push is not None:
@@ -221,82 +251,29 @@ class AsyncCircuitBreaker:
         **kwargs: P.kwargs,
     ) -> T:
         try:
-            permit = self.gate.admit_from_view(name) or await self.admit(name)
+            permit = self.gate.admit_at_once(name) or await self.admit(name)
         except CircuitBreakerOpenError as refused:
             if fallback is None:
                 raise
             answer = fallback(refused)
             resolved: T = await answer if isinstance(answer, Awaitable) else answer
             return resolved
-        async with _Settling(self, permit) as settling:
+        async with AsyncSettling(self, permit) as settling:
             result = await function(*args, **kwargs)
             settling.verdict = self.gate.outcomes.of_result(result)
         return result
 
+    async def _refresh(self) -> bool:
+        return await self._drive(self.gate.refresh())
+
+    async def _recover(self) -> bool:
+        return not await self.check_store()
+
     async def _drive(self, steps: Steps[T]) -> T:
-        """Carry out what the steps ask of the store, one after the other."""
-        return await carry_out_async(steps, self._ask)
+        """Carry out what the steps ask of the store, one after the other, within one deadline."""
+        with within(self._timeout):
+            return await carry_out_async(steps, self._ask)
 
     async def _ask(self, ask: Ask) -> Any:
-        return await getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
-
-
-class _Settling:
-    """From an admission to the report of its outcome; keeps a probe's lease in between."""
-
-    def __init__(self, breaker: AsyncCircuitBreaker, permit: Permit) -> None:
-        self._breaker = breaker
-        self.permit = permit
-        self.verdict = Verdict.SUCCESS
-
-    async def __aenter__(self) -> _Settling:
-        self._keeper = in_background(_keep_lease(self._breaker, self.permit)) if self.permit.is_probe else None
-        self._began = self._breaker.gate.began()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-        gate = self._breaker.gate
-        verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
-        gate.finished(self.permit.name, verdict, self._began)
-        if isinstance(error, GeneratorExit):
-            # The coroutine is being closed and cannot await any more; a probe's lease runs out.
-            return
-        if gate.has_nothing_to_report(self.permit, verdict):
-            return
-        try:
-            await self._breaker.settle(self.permit, verdict)
-        except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome
-            gate.report_failed(failed)
-
-
-class AsyncGuard:
-    """One guarded block, made by `AsyncCircuitBreaker.guard`; it can be entered again when it has been left."""
-
-    def __init__(self, breaker: AsyncCircuitBreaker, name: str) -> None:
-        self._breaker = breaker
-        self._name = name
-
-    async def __aenter__(self) -> Permit:
-        self._settling = await _Settling(self._breaker, await self._breaker.admit(self._name)).__aenter__()
-        return self._settling.permit
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self._settling.__aexit__(kind, error, tb)
-
-
-async def _keep_lease(breaker: AsyncCircuitBreaker, permit: Permit) -> None:
-    """Renew a probe's lease until cancelled or until it is lost."""
-    period = breaker.gate.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
-    try:
-        while True:
-            await asyncio.sleep(period)
-            if not await breaker.renew(permit):
-                return
-    except Exception as failed:  # noqa: BLE001 - a task of ours has nobody to raise to
-        breaker.gate.report_failed(failed)
+        operation = getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
+        return await (by_deadline(ask, operation) if self._abandons else operation)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from cbstore_sql.bounded import Workers
+from cbstore_sql.circuits import Ask, Steps
+from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import refuse_awaitable_result, refuse_coroutine, refuse_generator
-from cbstore_sql.gate import RENEWALS_PER_LEASE, Ask, Gate, Outcomes, Steps
+from cbstore_sql.gate import Gate
+from cbstore_sql.guard import Guard, Settling
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
-from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.outcomes import Outcomes
+from cbstore_sql.pauses import Pauses
+from cbstore_sql.periodic import Periodic
+from cbstore_sql.policy import DEFAULT_POLICY, DEFAULT_STORE_TIMEOUT, BreakerPolicy, check_store_timeout
 from cbstore_sql.push import PushState, make_push
-from cbstore_sql.refresh import Refresher
 from cbstore_sql.steps import carry_out
 from cbstore_sql.store import Store
 from cbstore_sql.stores.combining import combining
@@ -49,8 +54,13 @@ class CircuitBreaker:
         fallback: Called with the refusal in place of a refused call, and returned from; ``None`` raises it.
         reopen_on_no_verdict: What becomes of a probe that ends without a verdict (cancelled, interrupted, ignored):
             ``False`` frees its slot for the next caller, ``True`` opens the circuit again.
-        on_store_outage: What to do with calls while the store does not answer: ``"allow"`` them, ``"block"`` them,
-            or ``"raise"`` the store's error.
+        store_timeout: Seconds within which the store must answer an admission or a report, all told: waiting for a
+            connection, opening it, the statement, its repetitions. ``None`` waits for as long as it takes.
+        on_store_outage: What becomes of calls while the store does not answer, or its table is missing. ``"local"``:
+            this process goes on with breakers of its own, which begin as they were last known; a circuit that opened
+            meanwhile is kept open when the store answers again. ``"allow"``: every call is let through, ``"block"``:
+            every call is refused, ``"raise"``: every call raises a `StoreError`; their outcomes are not counted.
+            After the first call that noticed it, no call waits for the store: it is asked again in the background.
         listeners: Called with every event; see `cbstore_sql.events`.
         max_staleness: Seconds for which what this process last saw of a breaker may answer in the store's place: a
             healthy call then costs no I/O, and a failure elsewhere is noticed this much later at most. 0 asks the
@@ -61,8 +71,9 @@ class CircuitBreaker:
             takes a second connection and a thread; what it loses is noticed within ``max_staleness`` as without it.
 
     Raises:
-        ConfigurationError: ``on_store_outage`` is none of the three, or the store cannot push.
-        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0.
+        ConfigurationError: ``on_store_outage`` is none of the four, or the store cannot push.
+        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0, or
+            ``store_timeout`` none above 0.
     """
 
     def __init__(
@@ -77,13 +88,16 @@ class CircuitBreaker:
         is_failed_result: Callable[[Any], bool] | None = None,
         fallback: Fallback | None = None,
         reopen_on_no_verdict: bool = False,
-        on_store_outage: OutagePolicy = "allow",
+        store_timeout: float | None = DEFAULT_STORE_TIMEOUT,
+        on_store_outage: OutagePolicy = "local",
         listeners: Iterable[Listener] = (),
         max_staleness: float = DEFAULT_MAX_STALENESS,
         flush_interval: float = 0.0,
         push: bool = False,
     ) -> None:
         self.store = combining(store, flush_interval)
+        self._timeout = check_store_timeout(store_timeout)
+        self._workers = Workers() if store_timeout is not None and not self.store.keeps_deadlines else None
         view = make_view(max_staleness, needed=not self.store.reads_locally)
         self._push = make_push(store, view, wanted=push)
         self.gate = Gate(
@@ -97,7 +111,9 @@ class CircuitBreaker:
             announce=None if self._push is None else self._push.announce,
         )
         self._fallback = fallback
-        self._refresher = None if view is None else Refresher(view, self.store)
+        self._refresher = None if view is None else Periodic("cbstore-view", lambda: view.period, self._refresh)
+        self._recovery = Periodic("cbstore-recovery", Pauses().next, lambda: not self.check_store())
+        self.gate.watch = self._recovery.ensure
 
     def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorate a function so that each of its calls is guarded.
@@ -152,7 +168,7 @@ class CircuitBreaker:
         Raises:
             CircuitBreakerOpenError: The call was refused.
         """
-        permit = self.gate.admit_from_view(name)
+        permit = self.gate.admit_at_once(name)
         if permit is not None:
             return permit
         if self._refresher is not None:
@@ -181,7 +197,8 @@ class CircuitBreaker:
 
     def settle(self, permit: Permit, verdict: Verdict) -> None:
         """Settle an admitted call with a verdict. A late or repeated report has no effect."""
-        self._drive(self.gate.settle(permit, verdict))
+        if not self.gate.settled_at_once(permit, verdict):
+            self._drive(self.gate.settle(permit, verdict))
 
     def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe admitted by hand to a full ``probe_lease`` from now.
@@ -200,7 +217,7 @@ class CircuitBreaker:
         Raises:
             StoreError: See `Store`.
         """
-        return self.store.read(name)
+        return self._drive(self.gate.snapshot(name))
 
     def state(self, name: str) -> State:
         """Return the breaker's state as the store has it.
@@ -218,6 +235,17 @@ class CircuitBreaker:
         """
         return self._drive(self.gate.force_open(name, seconds))
 
+    def trip(self, name: str, seconds: float) -> None:
+        """Open the circuit for at least some seconds because the dependency asked for it (a ``Retry-After``).
+
+        Unlike `force_open` it goes by the outage policy where the store does not answer.
+        """
+        self._drive(self.gate.trip(name, seconds))
+
+    def seen(self, name: str) -> Snapshot:
+        """Return the breaker as the next call would find it; while the store is out, as this process has it."""
+        return self._drive(self.gate.seen(name))
+
     def reset(self, name: str) -> Transition:
         """Close and clean the circuit; see `Store.reset`.
 
@@ -225,6 +253,14 @@ class CircuitBreaker:
             StoreError: See `Store`.
         """
         return self._drive(self.gate.reset(name))
+
+    def check_store(self) -> bool:
+        """Ask a store that did not answer once more, now, and bring to it what happened without it.
+
+        Returns:
+            Whether it answers; ``True`` at once where it did not fail.
+        """
+        return self._drive(self.gate.recover())
 
     @property
     def push_state(self) -> PushState | None:
@@ -236,7 +272,8 @@ class CircuitBreaker:
         self.gate.add_listener(listener)
 
     def close(self) -> None:
-        """Stop refreshing the view in the background; the store stays open. The breaker can be used again."""
+        """Stop what goes on in the background; the store stays open. The breaker can be used again."""
+        self._recovery.close()
         if self._refresher is not None:
             self._refresher.close()
         if self._push is not None:
@@ -252,79 +289,40 @@ class CircuitBreaker:
         self, name: str, fallback: Fallback | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         try:
-            permit = self.gate.admit_from_view(name) or self.admit(name)
+            permit = self.gate.admit_at_once(name) or self.admit(name)
         except CircuitBreakerOpenError as refused:
             if fallback is None:
                 raise
             answer: T = fallback(refused)
             return answer
-        with _Settling(self, permit) as settling:
+        with Settling(self, permit) as settling:
             result = function(*args, **kwargs)
             refuse_awaitable_result(function, result)
             settling.verdict = self.gate.outcomes.of_result(result)
         return result
 
+    def _share(self, gate: Gate) -> None:
+        """Decide with another breaker's gate, and see for both when the store answers again."""
+        self.gate = gate
+        gate.watch = self._recovery.ensure
+
+    def _ask_in_time(self, ask: Ask) -> Any:
+        """Ask the store one thing, within a deadline of its own.
+
+        Raises:
+            StoreError: See `Store`.
+        """
+        with within(self._timeout):
+            return self._ask(ask)
+
+    def _refresh(self) -> bool:
+        return self._drive(self.gate.refresh())
+
     def _drive(self, steps: Steps[T]) -> T:
-        """Carry out what the steps ask of the store, one after the other."""
-        return carry_out(steps, self._ask)
+        """Carry out what the steps ask of the store, one after the other, within one deadline."""
+        with within(self._timeout):
+            return carry_out(steps, self._ask)
 
     def _ask(self, ask: Ask) -> Any:
-        return getattr(self.store, ask.operation)(*ask.arguments, **ask.keywords)
-
-
-class _Settling:
-    """From an admission to the report of its outcome; keeps a probe's lease in between."""
-
-    def __init__(self, breaker: CircuitBreaker, permit: Permit) -> None:
-        self._breaker = breaker
-        self.permit = permit
-        self.verdict = Verdict.SUCCESS
-
-    def __enter__(self) -> _Settling:
-        self._keeper = keep_lease(self._breaker, self.permit) if self.permit.is_probe else None
-        self._began = self._breaker.gate.began()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._keeper is not None:
-            self._keeper.set()
-        gate = self._breaker.gate
-        verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
-        gate.finished(self.permit.name, verdict, self._began)
-        if gate.has_nothing_to_report(self.permit, verdict):
-            return
-        try:
-            self._breaker.settle(self.permit, verdict)
-        except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome
-            gate.report_failed(failed)
-
-
-class Guard:
-    """One guarded block, made by `CircuitBreaker.guard`; it can be entered again when it has been left."""
-
-    def __init__(self, breaker: CircuitBreaker, name: str) -> None:
-        self._breaker = breaker
-        self._name = name
-
-    def __enter__(self) -> Permit:
-        self._settling = _Settling(self._breaker, self._breaker.admit(self._name)).__enter__()
-        return self._settling.permit
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._settling.__exit__(kind, error, tb)
-
-
-def keep_lease(breaker: CircuitBreaker, permit: Permit) -> threading.Event:
-    """Renew a probe's lease in a thread of its own until the returned event is set or the lease is lost."""
-    done = threading.Event()
-    period = breaker.gate.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
-
-    def keep() -> None:
-        try:
-            while not done.wait(period) and breaker.renew(permit):
-                pass
-        except Exception as failed:  # noqa: BLE001 - a thread of ours has nobody to raise to
-            breaker.gate.report_failed(failed)
-
-    threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()
-    return done
+        operation = functools.partial(getattr(self.store, ask.operation), *ask.arguments, **ask.keywords)
+        return operation() if self._workers is None else self._workers.carry_out(ask, operation)

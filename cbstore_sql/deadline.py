@@ -14,7 +14,7 @@ from types import TracebackType
 _deadline: ContextVar[float | None] = ContextVar("cbstore_deadline", default=None)
 
 
-class within:  # noqa: N801 - it reads as a statement: with within(0.25): …
+class within:
     """Set a deadline for a block: ``with within(0.25): store.read("billing")``.
 
     It does not stop the block: a store that keeps deadlines gives up by itself and raises `StoreUnavailableError`.

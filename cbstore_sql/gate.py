@@ -1,114 +1,45 @@
-"""What a guarded call asks of the store, and what it makes of the answers: without any I/O.
-
-Each step of a call (admit, settle, renew) is a generator: it yields what it wants to `Ask` of the store, is sent the
-answer or thrown the store's error, and returns its result. The synchronous and the asynchronous breaker drive the
-same generators, one calling the store, the other awaiting it.
-"""
+"""The part of a breaker that both kinds share: view, store and what is done without the store, without any I/O."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
 
+from cbstore_sql.circuits import Ask, Circuits, Steps
 from cbstore_sql.commands import check_name
-from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
-from cbstore_sql.events import (
-    BreakerEvent,
-    CallFinished,
-    Listener,
-    ProbeClaimed,
-    ProbeExpired,
-    ProbeLost,
-    Rejected,
-    change_of,
-    tell,
-)
-from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict, new_token
+from cbstore_sql.errors import StoreError, StoreUnavailableError, TooManyBreakersError
+from cbstore_sql.events import BreakerEvent, CallFinished, Listener, tell
+from cbstore_sql.local import Leftover, LocalBreakers
+from cbstore_sql.model import LocalPermit, Permit, Snapshot, State, Transition, UnreportedPermit, Verdict
 from cbstore_sql.outage import Outage, OutagePolicy
+from cbstore_sql.outcomes import Outcomes
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.probing import owns_probe
 from cbstore_sql.view import View
 
-T = TypeVar("T")
-
 log = logging.getLogger("cbstore_sql")
-
-# A claim is lost to somebody, so after a few the circuit has been open or half_open all the while.
-_CLAIM_ATTEMPTS = 3
 
 RENEWALS_PER_LEASE = 3
 """How often within one lease its owner renews it: it outlives a renewal or two that fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One operation that a step asks of the store: the method's name and its arguments."""
-
-    operation: str
-    arguments: tuple[Any, ...]
-    keywords: Mapping[str, Any] = field(default_factory=dict)
-
-
-Steps = Generator[Ask, Any, T]
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Which outcomes count.
-
-    Args:
-        record_on: Exceptions that count as failures.
-        ignore: Exceptions that say nothing about the dependency although ``record_on`` names them.
-        is_failure: Asked about an exception the two let through; ``False`` means it says nothing. ``None`` lets
-            all of them count.
-        is_failed_result: Asked about what a call returned; ``True`` makes it a failure. ``None`` means that
-            returning is a success.
-    """
-
-    record_on: tuple[type[BaseException], ...] = (Exception,)
-    ignore: tuple[type[BaseException], ...] = ()
-    is_failure: Callable[[BaseException], bool] | None = None
-    is_failed_result: Callable[[Any], bool] | None = None
-
-    def of_exception(self, error: BaseException) -> Verdict:
-        """Judge an exception; one that is no `Exception` (cancelled, interrupted) never counts."""
-        counts = (
-            isinstance(error, Exception) and isinstance(error, self.record_on) and not isinstance(error, self.ignore)
-        )
-        if not counts or not _asked(self.is_failure, error, default=True):
-            return Verdict.NONE
-        return Verdict.FAILURE
-
-    def of_result(self, result: Any) -> Verdict:
-        """Judge what a call returned."""
-        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else Verdict.SUCCESS
-
-
-def _asked(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
-    """Ask the application about an outcome; a predicate that fails must not replace the outcome."""
-    try:
-        return default if predicate is None else predicate(outcome)
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the call has its outcome already
-        log.error("the predicate %r failed with %s", predicate, type(error).__name__)
-        return default
-
-
 class Gate:
-    """The part of a breaker that both kinds share.
+    """Admits calls and takes their outcomes.
 
     Args:
         policy: For every name that ``policies`` does not know.
         policies: By breaker name.
         outcomes: What counts.
-        reopen_on_no_verdict: What becomes of a probe that ends without a verdict: ``False`` frees its slot for
-            the next caller, ``True`` opens the circuit again.
-        on_store_outage: See `Outage`.
+        reopen_on_no_verdict: See `Circuits`.
+        on_store_outage: See `CircuitBreaker`.
         listeners: Called with every event.
         view: What this process last saw; ``None`` asks the store every time.
-        announce: Called with every change of state, before the listeners; it neither waits nor raises.
+        announce: Called with every change of state in the store, before the listeners; it neither waits nor raises.
+
+    Attributes:
+        watch: Called while the store is out: somebody is to see when it answers again.
     """
 
     def __init__(
@@ -118,20 +49,34 @@ class Gate:
         policies: Mapping[str, BreakerPolicy] | None = None,
         outcomes: Outcomes | None = None,
         reopen_on_no_verdict: bool = False,
-        on_store_outage: OutagePolicy = "allow",
+        on_store_outage: OutagePolicy = "local",
         listeners: Iterable[Listener] = (),
         view: View | None = None,
         announce: Callable[[Transition], object] | None = None,
     ) -> None:
         self.view = view
-        self._announce = announce
-        self._clock = monotonic if view is None else view.clock
         self.policy = policy
         self.policies = dict(policies or {})
         self.outcomes = outcomes or Outcomes()
-        self._reopen = reopen_on_no_verdict
+        self.watch: Callable[[], object] = lambda: None
         self._listeners = list(listeners)
         self._outage = Outage(on_store_outage, self.emit)
+        clock = monotonic if view is None else view.clock
+        self._local = LocalBreakers(self.policy_for, self.emit, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
+        self._shared = Circuits(
+            self.policy_for,
+            self.emit,
+            reopen_on_no_verdict,
+            clock,
+            note=self._note,
+            forget=self._forget,
+            announce=announce or self._tell_nobody,
+        )
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the store does not answer, as far as this process has seen."""
+        return self._outage.out
 
     def policy_for(self, name: str) -> BreakerPolicy:
         """Return the policy of one breaker."""
@@ -158,140 +103,218 @@ class Gate:
         """Note that a store raised what no store should, where the call's own outcome must go on."""
         log.error("an outcome could not be reported: %s", type(error).__name__)
 
-    def admit_from_view(self, name: str) -> Permit | None:
-        """Let a call through or refuse it by what was last seen, or return ``None``: ask the store.
+    def admit_at_once(self, name: str) -> Permit | None:
+        """Let a call through or refuse it without asking the store, or return ``None``: ask it.
 
         Raises:
-            CircuitBreakerOpenError: The circuit was seen open, or another caller's probe.
+            CircuitBreakerOpenError: The circuit was seen open, or another caller's probe; or the store is out and the
+                call is refused.
+            StoreError: The store is out and the policy says so.
         """
         view = self.view
-        if view is None:
-            return None
-        permit = view.admitted(name)
-        if permit is None:
-            refused = view.refused(name)
-            if refused is not None:
-                self._refuse(name, *refused)
-        return permit
+        if view is not None:
+            permit = view.admitted(name)
+            if permit is not None:
+                return permit
+        if owns_probe(self, name):
+            return UnreportedPermit(name, 0)
+        if self._outage.out:
+            return self._admit_without_store(name)
+        if view is not None and (refused := view.refused(name)) is not None:
+            self._shared.refuse(name, *refused)
+        return None
 
-    def has_nothing_to_report(self, permit: Permit, verdict: Verdict) -> bool:
-        """Whether a verdict would change nothing, as far as this process has seen."""
-        if verdict is Verdict.SUCCESS:
-            return self.view is not None and self.view.is_clean(permit)
-        return verdict is Verdict.NONE and not permit.is_probe
+    def settled_at_once(self, permit: Permit, verdict: Verdict) -> bool:
+        """Take a verdict that the store need not hear, or cannot; return whether that is so."""
+        if verdict is Verdict.SUCCESS and self.view is not None and self.view.is_clean(permit):
+            return True
+        if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
+            return True
+        if self._outage.out:
+            self._settle_without_store(permit, verdict, uncounted=True)
+            return True
+        return False
 
     def admit(self, name: str) -> Steps[Permit]:
         """Let a call through, as the probe where one is due, or refuse it.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe.
+            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe; or the store fails and the
+                call is refused.
+            StoreError: The store fails and the policy says so.
         """
         check_name("breaker name", name)
         try:
-            return (yield from self._admit(name))
+            return (yield from self._shared.admit(name))
+        except TooManyBreakersError:
+            return UnreportedPermit(name, 0)
         except StoreError as error:
-            return self._outage.admit(name, error)
+            self._begin_outage(name, error)
+        return self._admit_without_store(name)
 
     def success(self, permit: Permit) -> Steps[None]:
-        """Report that the dependency answered."""
-        yield from self._settle(Ask("record_success", (permit, self.policy_for(permit.name))), permit)
+        """Report that the dependency answered, unless the store need not hear of it."""
+        if not self.settled_at_once(permit, Verdict.SUCCESS):
+            yield from self.settle(permit, Verdict.SUCCESS)
 
     def failure(self, permit: Permit) -> Steps[None]:
-        """Report that the dependency failed."""
-        yield from self._settle(Ask("record_failure", (permit, self.policy_for(permit.name))), permit)
-
-    def no_verdict(self, permit: Permit) -> Steps[None]:
-        """Report that the call ended and says nothing about the dependency."""
-        if permit.is_probe and self._reopen:
-            yield from self.failure(permit)
-        elif permit.is_probe:
-            yield from self._settle(Ask("release_probe", (permit,)), permit)
+        """Report that the dependency failed, unless the store need not hear of it."""
+        if not self.settled_at_once(permit, Verdict.FAILURE):
+            yield from self.settle(permit, Verdict.FAILURE)
 
     def settle(self, permit: Permit, verdict: Verdict) -> Steps[None]:
-        """Report a verdict."""
-        report = {Verdict.SUCCESS: self.success, Verdict.FAILURE: self.failure, Verdict.NONE: self.no_verdict}
-        return report[verdict](permit)
+        """Report a verdict; what the store does not take is dealt with by the outage policy."""
+        try:
+            if isinstance(permit, LocalPermit):
+                yield from self._report_late(permit, verdict)
+            else:
+                yield from self._shared.settle(permit, verdict)
+        except TooManyBreakersError as error:
+            log.error("a failure is not counted: %s", error)
+        except StoreError as error:
+            self._begin_outage(permit.name, error)
+            self._settle_without_store(permit, verdict, uncounted=_not_applied(error))
 
     def renew(self, permit: Permit) -> Steps[bool]:
         """Extend the lease of a probe; return whether it is still the caller's, as far as can be known."""
-        try:
-            transition = yield Ask("renew_probe", (permit, self.policy_for(permit.name)))
-        except StoreError as error:
-            self._outage.begin(permit.name, error)
+        if isinstance(permit, LocalPermit):
+            return self._local.renew(permit)
+        if self._outage.out or isinstance(permit, UnreportedPermit):
             return True
-        if transition is None:
-            self.emit(ProbeExpired(permit.name, permit))
-        return transition is not None
+        try:
+            return (yield from self._shared.renew(permit))
+        except StoreError as error:
+            self._begin_outage(permit.name, error)
+            return True
+
+    def trip(self, name: str, seconds: float) -> Steps[None]:
+        """Open a circuit because of what the dependency said; without the store for this process."""
+        if not self._outage.out:
+            try:
+                yield from self._shared.force_open(name, seconds)
+                return
+            except StoreError as error:
+                self._begin_outage(name, error)
+        if self._outage.policy == "local":
+            self._local.force_open(name, seconds)
+
+    def seen(self, name: str) -> Steps[Snapshot]:
+        """Read a breaker as the next call would find it; without the store as this process has it."""
+        if not self._outage.out:
+            try:
+                return (yield from self._shared.read(name))
+            except StoreError as error:
+                self._begin_outage(name, error)
+        return self._local.read(name)
 
     def force_open(self, name: str, seconds: float) -> Steps[Transition]:
         """Open a circuit for at least some seconds."""
-        asked_at = self._clock()
-        transition: Transition = yield Ask("force_open", (name, seconds))
-        self._learn(name, transition, asked_at)
-        self._tell_change(transition)
-        return transition
+        return self._shared.force_open(name, seconds)
 
     def reset(self, name: str) -> Steps[Transition]:
         """Close and clean a circuit."""
-        asked_at = self._clock()
-        transition: Transition = yield Ask("reset", (name,))
-        self._learn(name, transition, asked_at)
-        self._tell_change(transition)
-        return transition
+        return self._shared.reset(name)
 
-    def _admit(self, name: str) -> Steps[Permit]:
-        policy = self.policy_for(name)
-        for _ in range(_CLAIM_ATTEMPTS):
-            asked_at = self._clock()
-            snapshot: Snapshot = yield Ask("read", (name,))
-            self._outage.end(name)
-            self._note(snapshot, asked_at)
-            if snapshot.state is State.CLOSED:
-                return snapshot.permit
-            if not snapshot.probe_claimable:
-                break
-            asked_at = self._clock()
-            claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": new_token()})
-            if claim is not None:
-                self._note(claim.snapshot, asked_at)
-                self._tell_change(claim)
-                self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
-                return claim.permit
-            self.emit(ProbeLost(name))
-        self._refuse(name, snapshot.state, snapshot.retry_after)
+    def snapshot(self, name: str) -> Steps[Snapshot]:
+        """Read one breaker."""
+        check_name("breaker name", name)
+        return self._shared.read(name)
 
-    def _settle(self, report: Ask, permit: Permit) -> Steps[None]:
-        if self._outage.admitted(permit):
-            return
-        asked_at = self._clock()
+    def refresh(self) -> Steps[bool]:
+        """Read the breakers in use again, all in one; return whether there are any."""
+        view = self.view
+        names = [] if view is None else view.in_use()
+        if view is None or not names or self._outage.out:
+            return bool(names)
+        asked_at = view.clock()
         try:
-            transition: Transition | None = yield report
+            snapshots: Mapping[str, Snapshot] = yield Ask("read_many", (names,))
         except StoreError as error:
-            self._outage.begin(permit.name, error)
-            return
-        self._outage.end(permit.name)
-        self._learn(permit.name, transition, asked_at)
-        self._tell_change(transition)
-        if transition is None and permit.is_probe:
-            self.emit(ProbeExpired(permit.name, permit))
+            self._begin_outage(names[0], error)
+            return True
+        for snapshot in snapshots.values():
+            self._note(snapshot, asked_at)
+        return True
 
-    def _refuse(self, name: str, state: State, retry_after: float) -> NoReturn:
-        self.emit(Rejected(name, state, retry_after))
-        raise CircuitBreakerOpenError(name=name, state=state.value, retry_after=retry_after)
+    def recover(self) -> Steps[bool]:
+        """Ask a store that was out whether it answers, and bring to it what happened without it.
+
+        Returns:
+            Whether it answers.
+        """
+        if not self._outage.out:
+            return True
+        try:
+            yield from self._shared.read(self._outage.name)
+            yield from self._hand_over()
+            self._outage.end()
+            # A call that was decided without the store may have ended meanwhile.
+            yield from self._hand_over()
+        except StoreError as error:
+            self._begin_outage(self._outage.name, error)
+            return False
+        self._local.clear()
+        return True
+
+    def _hand_over(self) -> Steps[None]:
+        while (leftover := self._local.next_leftover()) is not None:
+            try:
+                yield from self._bring(leftover)
+            except TooManyBreakersError as error:
+                log.error("a circuit is not kept open: %s", error)
+            except StoreError as error:
+                self._local.put_back(leftover, counted=not _not_applied(error))
+                raise
+
+    def _bring(self, leftover: Leftover) -> Steps[None]:
+        """Bring one breaker; a circuit that is not closed there has been opened by somebody else."""
+        name, open_for, failures = leftover
+        if open_for is None and failures == 0:
+            return
+        snapshot = yield from self._shared.read(name)
+        if snapshot.state is not State.CLOSED:
+            return
+        if open_for is None:
+            yield from self._shared.record_failure(snapshot.permit, failures)
+        else:
+            yield from self._shared.force_open(name, open_for)
+
+    def _report_late(self, permit: Permit, verdict: Verdict) -> Steps[None]:
+        """Report a call that was admitted while the store was out: only its failure is news."""
+        if verdict is Verdict.FAILURE:
+            yield from self._bring(Leftover(permit.name, None, 1))
+
+    def _begin_outage(self, name: str, error: StoreError) -> None:
+        if self.view is not None and not self._outage.out:
+            self.view.clear()
+        self._outage.begin(name, error)
+        self.watch()
+
+    def _admit_without_store(self, name: str) -> Permit:
+        check_name("breaker name", name)
+        self.watch()
+        if self._outage.policy == "local":
+            return self._local.admit(name)
+        if self._outage.policy != "allow":
+            self._outage.refuse(name)
+        return UnreportedPermit(name, 0)
+
+    def _settle_without_store(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
+        if self._outage.policy == "local":
+            self._local.settle(permit, verdict, uncounted=uncounted)
 
     def _note(self, snapshot: Snapshot, asked_at: float) -> None:
-        if self.view is not None:
+        self._local.note(snapshot, asked_at)
+        if self.view is not None and not self._outage.out:
             self.view.note(snapshot, asked_at)
 
-    def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
-        """Let the view follow a report; one without effect tells that the breaker is not what was seen."""
-        if transition is not None:
-            self._note(transition.snapshot, asked_at)
-        elif self.view is not None:
+    def _forget(self, name: str) -> None:
+        if self.view is not None:
             self.view.forget(name)
 
-    def _tell_change(self, transition: Transition | None) -> None:
-        if transition is not None and (event := change_of(transition)) is not None:
-            if self._announce is not None:
-                self._announce(transition)
-            self.emit(event)
+    def _tell_nobody(self, transition: Transition) -> None:
+        """There is no push."""
+
+
+def _not_applied(error: StoreError) -> bool:
+    return not isinstance(error, StoreUnavailableError) or error.applied is False

@@ -78,6 +78,18 @@ class Permit(NamedTuple):
         return self.token != ""
 
 
+class LocalPermit(Permit):
+    """A permit that this process gave by itself while the store did not answer."""
+
+    __slots__ = ()
+
+
+class UnreportedPermit(Permit):
+    """A permit of a call whose outcome is reported to nobody."""
+
+    __slots__ = ()
+
+
 class Snapshot(NamedTuple):
     """One breaker at one moment.
 

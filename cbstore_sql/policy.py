@@ -43,6 +43,19 @@ def check_seconds(label: str, value: float, *, minimum: float = 0.0) -> float:
     return float(value)
 
 
+DEFAULT_STORE_TIMEOUT = 0.25
+"""Seconds within which a store must answer, unless a breaker is told otherwise."""
+
+
+def check_store_timeout(value: float | None) -> float | None:
+    """Return the time a store is given as a float (``None`` stays ``None``), or say what is wrong with it.
+
+    Raises:
+        InvalidPolicyError: It is no number of seconds from a thousandth on.
+    """
+    return None if value is None else check_seconds("store_timeout", value, minimum=0.001)
+
+
 def check_count(label: str, value: int) -> int:
     """Return a threshold, or say what is wrong with it.
 

@@ -116,6 +116,11 @@ class View:
         with self._lock:
             self._seen.pop(name, None)
 
+    def clear(self) -> None:
+        """Drop what is known of every breaker."""
+        with self._lock:
+            self._seen = {}
+
     def in_use(self) -> list[str]:
         """Return the names to read again; those long unused are dropped. Called once for each refresh."""
         with self._lock:

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from cbstore_sql.async_breaker import AsyncCircuitBreaker
 from cbstore_sql.breaker import CircuitBreaker
+from cbstore_sql.circuits import Steps
 from cbstore_sql.commands import check_name
 from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
 from cbstore_sql.events import Listener
-from cbstore_sql.gate import Steps
 from cbstore_sql.llm.callers import Callers
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
 from cbstore_sql.llm.faces import AnyStore, faces
@@ -20,7 +20,7 @@ from cbstore_sql.llm.observer import Metrics, Observer
 from cbstore_sql.llm.retry import Attempts, Sleep
 from cbstore_sql.model import Permit, State
 from cbstore_sql.outage import OutagePolicy
-from cbstore_sql.policy import check_count
+from cbstore_sql.policy import DEFAULT_STORE_TIMEOUT, check_count
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ class LLMCircuitBreaker:
         metrics: Told of changes of state, attempts and refusals.
         store: Where the breaker is kept: a `Store`, an `AsyncStore` (then only `call_with_retry` can be used), or
             any object with the eight methods of `CircuitBreakerStore`. ``None`` keeps it in this object.
+        store_timeout: See `CircuitBreaker`, seconds.
         on_store_outage: See `CircuitBreaker`.
         listeners: Called with every event; see `cbstore_sql.events`.
         sleep: Awaited with seconds, to wait before a retry; ``None`` means ``asyncio.sleep``.
@@ -61,7 +62,8 @@ class LLMCircuitBreaker:
         metrics: Metrics | None = None,
         store: AnyStore | None = None,
         *,
-        on_store_outage: OutagePolicy = "allow",
+        store_timeout: float | None = DEFAULT_STORE_TIMEOUT,
+        on_store_outage: OutagePolicy = "local",
         listeners: Iterable[Listener] = (),
         sleep: Sleep | None = None,
     ) -> None:
@@ -76,14 +78,16 @@ class LLMCircuitBreaker:
             self.config.policy,
             is_failure=lambda error: self.config.judge(error).counts,
             reopen_on_no_verdict=self.config.reopen_on_no_verdict,
+            store_timeout=store_timeout,
             on_store_outage=on_store_outage,
             listeners=(self._observer, *listeners),
             max_staleness=_ALWAYS_ASK,
         )
-        self._blocking = None if blocking is None else CircuitBreaker(blocking, max_staleness=_ALWAYS_ASK)
-        if self._blocking is not None:
+        self._blocking: CircuitBreaker | None = None
+        if blocking is not None:
+            self._blocking = CircuitBreaker(blocking, store_timeout=store_timeout, max_staleness=_ALWAYS_ASK)
             # One gate, so that an outage of the store is one outage.
-            self._blocking.gate = self._awaited.gate
+            self._blocking._share(self._awaited.gate)
 
     def __repr__(self) -> str:
         try:
@@ -248,10 +252,9 @@ class LLMCircuitBreaker:
 
     def _carry_out(self, steps: Steps[None]) -> None:
         """Do what the steps ask of the store, and raise what it raises."""
-        store = self._by_hand.store
         try:
             ask = next(steps)
             while True:
-                ask = steps.send(getattr(store, ask.operation)(*ask.arguments, **ask.keywords))
+                ask = steps.send(self._by_hand._ask_in_time(ask))
         except StopIteration:
             return

@@ -132,14 +132,14 @@ class Attempts(Generic[T]):
     async def _stop(self, seconds: float) -> None:
         self._log(logging.WARNING, "opened by a 429, may be probed", seconds)
         try:
-            await self.breaker.force_open(self.name, self.config.open_seconds(seconds))
+            await self.breaker.trip(self.name, self.config.open_seconds(seconds))
         except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
             self.breaker.gate.report_failed(failed)
 
     async def _blocked(self) -> bool:
         """Whether the next attempt would be refused, as far as can be told now."""
         try:
-            snapshot = await self.breaker.snapshot(self.name)
+            snapshot = await self.breaker.seen(self.name)
         except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
             self.breaker.gate.report_failed(failed)
             return False

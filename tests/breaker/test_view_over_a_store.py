@@ -40,7 +40,7 @@ def store(migrated_sqlite_url: str) -> Iterator[Counting]:
 
 
 def test_a_healthy_call_costs_no_statement(store: Counting) -> None:
-    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+    with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         store.sent = 0
         for _ in range(1000):
@@ -50,7 +50,7 @@ def test_a_healthy_call_costs_no_statement(store: Counting) -> None:
 
 def test_a_refused_call_costs_no_statement(store: Counting) -> None:
     store.force_open("b", 3600.0)
-    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+    with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         with pytest.raises(CircuitBreakerOpenError):
             breaker.call("b", int)
         store.sent = 0
@@ -61,14 +61,14 @@ def test_a_refused_call_costs_no_statement(store: Counting) -> None:
 
 
 def test_without_staleness_every_call_asks(store: Counting) -> None:
-    breaker = CircuitBreaker(store, max_staleness=0)
+    breaker = CircuitBreaker(store, store_timeout=None, max_staleness=0)
     for _ in range(10):
         breaker.call("b", int)
     assert store.sent == 20
 
 
 def test_a_process_sees_its_own_changes_at_once(store: Counting) -> None:
-    with CircuitBreaker(store, BreakerPolicy(failure_threshold=2), max_staleness=60.0) as breaker:
+    with CircuitBreaker(store, BreakerPolicy(failure_threshold=2), store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         for _ in range(2):
             with pytest.raises(ValueError, match="invalid"):
@@ -80,7 +80,7 @@ def test_a_process_sees_its_own_changes_at_once(store: Counting) -> None:
 
 
 def test_a_success_clears_what_this_process_has_counted(store: Counting) -> None:
-    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+    with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         with pytest.raises(ValueError, match="invalid"):
             breaker.call("b", int, "no number")
@@ -89,7 +89,7 @@ def test_a_success_clears_what_this_process_has_counted(store: Counting) -> None
 
 
 def test_a_report_without_effect_makes_the_next_call_ask(store: Counting) -> None:
-    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+    with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         store.force_open("b", 60.0)
         with pytest.raises(ValueError, match="invalid"):
@@ -107,7 +107,7 @@ def test_one_statement_refreshes_all_breakers_in_use(store: Counting) -> None:
             return super()._read_many(names, now)
 
     watched = Watched(store._engine, namespace=store.namespace)
-    with CircuitBreaker(watched, max_staleness=0.02) as breaker:
+    with CircuitBreaker(watched, store_timeout=None, max_staleness=0.02) as breaker:
         deadline = time.monotonic() + 10.0
         while not asked and time.monotonic() < deadline:
             for name in ("a", "b", "c"):
@@ -117,7 +117,7 @@ def test_one_statement_refreshes_all_breakers_in_use(store: Counting) -> None:
 
 def test_an_asynchronous_breaker_has_a_view_too(store: Counting) -> None:
     async def calls() -> None:
-        async with AsyncCircuitBreaker(store, max_staleness=60.0) as breaker:
+        async with AsyncCircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
             async with breaker.guard("b"):
                 pass
             store.sent = 0
@@ -130,7 +130,7 @@ def test_an_asynchronous_breaker_has_a_view_too(store: Counting) -> None:
 
 
 def test_a_forked_child_starts_with_nothing_seen(store: Counting) -> None:
-    with CircuitBreaker(store, max_staleness=60.0) as breaker:
+    with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         assert breaker.gate.view is not None
         child = os.fork()
@@ -142,7 +142,10 @@ def test_a_forked_child_starts_with_nothing_seen(store: Counting) -> None:
 def admit_all_the_while(url: str, namespace: str, ready: Event, stop: Event, results: mp.Queue[Any]) -> None:
     """Note when each admitted call was asked for and answered."""
     admitted: list[tuple[float, float]] = []
-    with SqlStore(url, namespace=namespace) as store, CircuitBreaker(store, max_staleness=BOUND) as breaker:
+    with (
+        SqlStore(url, namespace=namespace) as store,
+        CircuitBreaker(store, store_timeout=None, max_staleness=BOUND) as breaker,
+    ):
         while not stop.is_set():
             before = time.monotonic()
             with suppress(CircuitBreakerOpenError):

@@ -46,7 +46,9 @@ def call_on(job: Job, stop: Event, results: mp.Queue[Any]) -> None:
     """Call the upstream until told to stop, then hand in what was seen."""
     seen = Counter[str]()
     store = job.open()
-    breaker = CircuitBreaker(store, job.policy, listeners=[lambda event: seen.update([told(event)])], max_staleness=0)
+    breaker = CircuitBreaker(
+        store, job.policy, listeners=[lambda event: seen.update([told(event)])], max_staleness=0, store_timeout=None
+    )
     answered_last = False
     with store:
         while not stop.wait(0.01):
@@ -67,7 +69,9 @@ def call_once(job: Job, results: mp.Queue[Any]) -> None:
     """Make one guarded call and hand in what was told."""
     seen: list[str] = []
     with job.open() as store:
-        breaker = CircuitBreaker(store, job.policy, listeners=[lambda event: seen.append(told(event))], max_staleness=0)
+        breaker = CircuitBreaker(
+            store, job.policy, listeners=[lambda event: seen.append(told(event))], max_staleness=0, store_timeout=None
+        )
         with suppress(CircuitBreakerOpenError, urllib.error.URLError):
             breaker.call(NAME, fetch, job.url)
     results.put(seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -104,6 +105,7 @@ def test_without_an_answer_from_the_store_calls_are_let_through(failing: Failing
     assert bench.call(Api("answer")) == "answer"
     assert bench.told()[0] == "StoreDegraded"
     failing.failing = set()
+    assert asyncio.run(bench.breaker._awaited.check_store())
     assert bench.call(Api("answer")) == "answer"
     assert "StoreRecovered" in bench.told()
 
@@ -127,11 +129,20 @@ def test_a_report_about_a_call_let_through_without_the_store_is_not_made(failing
 
 
 @KINDS
-def test_a_missing_table_is_no_outage(failing: Failing, kind: Any) -> None:
+def test_a_missing_table_does_not_stop_calls(failing: Failing, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(kind(failing))
     failing.error, failing.failing = SchemaError("run cbstore migrate"), {"read"}
-    with pytest.raises(SchemaError):
-        bench.call(Api())
+    assert bench.call(Api("answer")) == "answer"
+    assert "run cbstore migrate" in caplog.text
+
+
+def test_a_long_retry_after_stops_this_process_without_the_store(failing: Failing) -> None:
+    bench = Bench(failing)
+    failing.failing = {"read", "force_open"}
+    with pytest.raises(ApiError):
+        bench.call(Api(busy(600)), max_retries=1)
+    with pytest.raises(CircuitBreakerOpenError):
+        bench.call(Api("answer"))
 
 
 @ERRORS

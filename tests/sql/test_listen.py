@@ -73,7 +73,7 @@ def with_options(url: str, **options: str) -> str:
 
 
 def pushing(store: SqlStore) -> CircuitBreaker:
-    breaker = CircuitBreaker(store, TRIPS_AT_ONCE, max_staleness=LONG, push=True)
+    breaker = CircuitBreaker(store, TRIPS_AT_ONCE, store_timeout=None, max_staleness=LONG, push=True)
     breaker.call("b", int)
     assert eventually(lambda: breaker.push_state == "listening")
     return breaker
@@ -89,7 +89,7 @@ def eventually(condition: Callable[[], object]) -> bool:
 def refuses(breaker: CircuitBreaker | AsyncCircuitBreaker) -> bool:
     """Whether it refuses a call by what it knows, without asking the store."""
     try:
-        breaker.gate.admit_from_view("b")
+        breaker.gate.admit_at_once("b")
     except CircuitBreakerOpenError:
         return True
     return False
@@ -126,13 +126,13 @@ def hearing(observer: psycopg.Connection) -> Callable[[], list[str]]:
 def test_a_circuit_opened_elsewhere_is_refused_here_long_before_the_view_is_stale(
     listening: CircuitBreaker, other: SqlStore
 ) -> None:
-    with CircuitBreaker(other, TRIPS_AT_ONCE, push=True) as elsewhere:
+    with CircuitBreaker(other, TRIPS_AT_ONCE, store_timeout=None, push=True) as elsewhere:
         elsewhere.failure(elsewhere.admit("b"))
         assert eventually(lambda: refuses(listening))
 
 
 def test_a_circuit_closed_elsewhere_is_open_to_calls_here(listening: CircuitBreaker, other: SqlStore) -> None:
-    with CircuitBreaker(other, push=True) as elsewhere:
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.force_open("b", LONG)
         assert eventually(lambda: refuses(listening))
         elsewhere.reset("b")
@@ -145,7 +145,9 @@ def test_asynchronous_breakers_hear_and_tell(
 ) -> None:
     async def run() -> None:
         store = kind(url, namespace=namespace)
-        async with AsyncCircuitBreaker(store, TRIPS_AT_ONCE, max_staleness=LONG, push=True) as breaker:
+        async with AsyncCircuitBreaker(
+            store, TRIPS_AT_ONCE, store_timeout=None, max_staleness=LONG, push=True
+        ) as breaker:
             await breaker.admit("b")
             assert await asyncio.to_thread(eventually, lambda: breaker.push_state == "listening")
             listening.force_open("b", LONG)
@@ -159,7 +161,7 @@ def test_asynchronous_breakers_hear_and_tell(
 
 
 def test_a_breaker_that_is_closed_at_once_has_told(listening: CircuitBreaker, other: SqlStore) -> None:
-    with CircuitBreaker(other, push=True) as elsewhere:
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.force_open("b", LONG)
     assert eventually(lambda: refuses(listening))
 
@@ -209,14 +211,14 @@ def test_a_listener_whose_session_ended_listens_again_and_catches_up(
         observer.execute("SELECT pg_terminate_backend(%s)", [pid])
     assert eventually(lambda: refuses(listening)), "it read everything again"
     assert eventually(lambda: listening.push_state == "listening")
-    with CircuitBreaker(other, push=True) as elsewhere:
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.reset("b")
         assert eventually(lambda: not refuses(listening))
 
 
 def test_what_changed_before_the_listener_listened_is_read_by_it(url: str, namespace: str, other: SqlStore) -> None:
     with SqlStore(url, namespace=namespace) as store:
-        breaker = CircuitBreaker(store, max_staleness=LONG, push=True)
+        breaker = CircuitBreaker(store, store_timeout=None, max_staleness=LONG, push=True)
         breaker.call("b", int)
         breaker.close()
         other.force_open("b", LONG)
@@ -257,7 +259,7 @@ def test_an_asynchronous_breaker_takes_one_connection_more(
     async def run() -> None:
         async with (
             AsyncSqlStore(url, namespace=namespace) as store,
-            AsyncCircuitBreaker(store, max_staleness=LONG, push=True) as breaker,
+            AsyncCircuitBreaker(store, store_timeout=None, max_staleness=LONG, push=True) as breaker,
         ):
             await breaker.admit("b")
             assert await asyncio.to_thread(eventually, lambda: breaker.push_state == "listening")
@@ -280,7 +282,7 @@ def test_the_thread_ends_when_no_breaker_is_in_use(
 def test_the_application_s_engine_opens_the_connection(url: str, namespace: str, other: SqlStore) -> None:
     engine = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=1)
     with SqlStore(engine, namespace=namespace) as store, pushing(store) as breaker:
-        with CircuitBreaker(other, push=True) as elsewhere:
+        with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
             elsewhere.force_open("b", LONG)
             assert eventually(lambda: refuses(breaker))
         assert breaker.state("b") == "open", "the pool has its only connection to give"
@@ -300,7 +302,7 @@ def test_a_forked_child_listens_for_itself(listening: CircuitBreaker, other: Sql
         finally:
             os._exit(2)
     os.read(ready, 1)
-    with CircuitBreaker(other, push=True) as elsewhere:
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.force_open("b", LONG)
         assert eventually(lambda: refuses(listening)), "the parent's session goes on"
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -321,7 +323,7 @@ def test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on(
         opened: list[object] = []
         sa.event.listen(engine, "detach", lambda *given: opened.append(given))
         store = SqlStore(engine, namespace=namespace)
-        with CircuitBreaker(store, max_staleness=0.1, push=True) as breaker:
+        with CircuitBreaker(store, store_timeout=None, max_staleness=0.1, push=True) as breaker:
             assert eventually(lambda: is_called(breaker) and breaker.push_state == "unavailable")
             assert eventually(lambda: is_called(breaker) and len(opened) > 4), "two sessions each time it tries again"
             other.force_open("b", LONG)
@@ -371,13 +373,13 @@ def test_a_notification_fits_whatever_the_names(migrated_postgres_url: str) -> N
 
 def test_a_store_that_cannot_push_is_refused(migrated_sqlite_url: str, migrated_postgres_url: str) -> None:
     with SqlStore(migrated_sqlite_url) as store, pytest.raises(ConfigurationError, match="PostgreSQL"):
-        CircuitBreaker(store, push=True)
+        CircuitBreaker(store, store_timeout=None, push=True)
     with SqlStore(migrated_sqlite_url) as store, pytest.raises(ConfigurationError, match="PostgreSQL"):
         AsyncCircuitBreaker(ThreadedStore(store), push=True)
     with pytest.raises(ConfigurationError, match="push"):
         CircuitBreaker(InMemoryStore(), push=True)
     with SqlStore(migrated_postgres_url) as store, pytest.raises(ConfigurationError, match="max_staleness"):
-        CircuitBreaker(store, push=True, max_staleness=0.0)
+        CircuitBreaker(store, store_timeout=None, push=True, max_staleness=0.0)
     with pytest.raises(ConfigurationError, match="URL"):
         AsyncCircuitBreaker(AsyncSqlStore(create_async_engine(migrated_postgres_url)), push=True)
 
@@ -386,7 +388,7 @@ def test_without_push_nothing_listens_and_nothing_is_told(
     url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     told = hearing(observer)
-    with SqlStore(url, namespace=namespace) as store, CircuitBreaker(store) as breaker:
+    with SqlStore(url, namespace=namespace) as store, CircuitBreaker(store, store_timeout=None) as breaker:
         breaker.force_open("b", LONG)
         assert breaker.push_state is None
         assert len(sessions(observer, namespace)) == 1

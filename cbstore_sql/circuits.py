@@ -1,0 +1,158 @@
+"""What a guarded call asks of one store, and what it makes of the answers: without any I/O.
+
+Each step of a call (admit, settle, renew) is a generator: it yields what it wants to `Ask` of the store, is sent the
+answer or thrown the store's error, and returns its result. The synchronous and the asynchronous breaker drive the
+same generators, one calling the store, the other awaiting it; while the store is out, the same run over a store in
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, NoReturn, TypeVar
+
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of
+from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict, new_token
+from cbstore_sql.policy import BreakerPolicy
+
+T = TypeVar("T")
+
+# A claim is lost to somebody, so after a few the circuit has been open or half_open all the while.
+_CLAIM_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One operation that a step asks of the store: the method's name and its arguments."""
+
+    operation: str
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+Steps = Generator[Ask, Any, T]
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Circuits:
+    """The circuits of one store; each step raises what the store raises.
+
+    Args:
+        policy_for: Returns the policy of one breaker.
+        emit: Tells the listeners.
+        reopen_on_no_verdict: What becomes of a probe that ends without a verdict: ``False`` frees its slot for
+            the next caller, ``True`` opens the circuit again.
+        clock: The steady clock, seconds.
+        note: Called with every snapshot the store gave, and the moment before it was asked.
+        forget: Called with the name of a breaker that is not what was noted.
+        announce: Called with every change of state, before the listeners; it neither waits nor raises.
+    """
+
+    policy_for: Callable[[str], BreakerPolicy]
+    emit: Callable[[BreakerEvent], None]
+    reopen_on_no_verdict: bool = False
+    clock: Callable[[], float] = monotonic
+    note: Callable[[Snapshot, float], object] = _nothing
+    forget: Callable[[str], object] = _nothing
+    announce: Callable[[Transition], object] = _nothing
+
+    def admit(self, name: str) -> Steps[Permit]:
+        """Let a call through, as the probe where one is due, or refuse it.
+
+        Raises:
+            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe.
+        """
+        policy = self.policy_for(name)
+        for _ in range(_CLAIM_ATTEMPTS):
+            snapshot = yield from self.read(name)
+            if snapshot.state is State.CLOSED:
+                return snapshot.permit
+            if not snapshot.probe_claimable:
+                break
+            asked_at = self.clock()
+            claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": new_token()})
+            if claim is not None:
+                self.note(claim.snapshot, asked_at)
+                self._tell_change(claim)
+                self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
+                return claim.permit
+            self.emit(ProbeLost(name))
+        self.refuse(name, snapshot.state, snapshot.retry_after)
+
+    def read(self, name: str) -> Steps[Snapshot]:
+        """Read one breaker."""
+        asked_at = self.clock()
+        snapshot: Snapshot = yield Ask("read", (name,))
+        self.note(snapshot, asked_at)
+        return snapshot
+
+    def settle(self, permit: Permit, verdict: Verdict) -> Steps[None]:
+        """Report a verdict."""
+        if verdict is Verdict.SUCCESS:
+            yield from self._report(Ask("record_success", (permit, self.policy_for(permit.name))), permit)
+        elif verdict is Verdict.FAILURE or (permit.is_probe and self.reopen_on_no_verdict):
+            yield from self.record_failure(permit)
+        elif permit.is_probe:
+            yield from self._report(Ask("release_probe", (permit,)), permit)
+
+    def record_failure(self, permit: Permit, failures: int = 1) -> Steps[None]:
+        """Report failures."""
+        counted = Ask("record_failure", (permit, self.policy_for(permit.name)), {"failures": failures})
+        yield from self._report(counted, permit)
+
+    def renew(self, permit: Permit) -> Steps[bool]:
+        """Extend the lease of a probe; return whether it is still the caller's."""
+        transition = yield Ask("renew_probe", (permit, self.policy_for(permit.name)))
+        if transition is None:
+            self.emit(ProbeExpired(permit.name, permit))
+        return transition is not None
+
+    def force_open(self, name: str, seconds: float) -> Steps[Transition]:
+        """Open a circuit for at least some seconds."""
+        return (yield from self._change(name, Ask("force_open", (name, seconds))))
+
+    def reset(self, name: str) -> Steps[Transition]:
+        """Close and clean a circuit."""
+        return (yield from self._change(name, Ask("reset", (name,))))
+
+    def refuse(self, name: str, state: State, retry_after: float) -> NoReturn:
+        """Refuse a call.
+
+        Raises:
+            CircuitBreakerOpenError: Always.
+        """
+        self.emit(Rejected(name, state, retry_after))
+        raise CircuitBreakerOpenError(name=name, state=state.value, retry_after=retry_after)
+
+    def _change(self, name: str, ask: Ask) -> Steps[Transition]:
+        asked_at = self.clock()
+        transition: Transition = yield ask
+        self._learn(name, transition, asked_at)
+        return transition
+
+    def _report(self, report: Ask, permit: Permit) -> Steps[None]:
+        asked_at = self.clock()
+        transition: Transition | None = yield report
+        self._learn(permit.name, transition, asked_at)
+        if transition is None and permit.is_probe:
+            self.emit(ProbeExpired(permit.name, permit))
+
+    def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
+        """Follow a report; one without effect tells that the breaker is not what was noted."""
+        if transition is None:
+            self.forget(name)
+            return
+        self.note(transition.snapshot, asked_at)
+        self._tell_change(transition)
+
+    def _tell_change(self, transition: Transition) -> None:
+        if (event := change_of(transition)) is not None:
+            self.announce(transition)
+            self.emit(event)

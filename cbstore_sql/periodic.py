@@ -1,0 +1,54 @@
+"""Work that is done again and again in the background, never in a caller's path."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger("cbstore_sql")
+
+
+class Periodic:
+    """Does its work in a thread, time after time, until it says that it is done; it can begin again then.
+
+    Args:
+        name: The thread's.
+        pause: Returns the seconds to wait before the work is done the next time.
+        work: Returns whether there is more to do.
+    """
+
+    def __init__(self, name: str, pause: Callable[[], float], work: Callable[[], bool]) -> None:
+        self._name = name
+        self._pause = pause
+        self._work = work
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def ensure(self) -> None:
+        """See to it that the thread runs; in a forked process the parent's does not."""
+        thread = self._thread
+        if (thread is not None and thread.is_alive()) or not self._starting.acquire(blocking=False):
+            return
+        try:
+            self._stopped = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._stopped,), name=self._name, daemon=True)
+            self._thread.start()
+        finally:
+            self._starting.release()
+
+    def close(self) -> None:
+        """End the thread and wait for the work it may be at."""
+        self._stopped.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self, stopped: threading.Event) -> None:
+        while not stopped.wait(self._pause()):
+            try:
+                if not self._work():
+                    return
+            except Exception as error:  # noqa: BLE001 - a thread of ours has nobody to raise to; the next time may do
+                log.error("%s failed with %s", self._name, type(error).__name__)

@@ -1,0 +1,124 @@
+"""A store that hangs holds nobody up for longer than the deadline, whatever kind of store it is."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, InvalidPolicyError, Snapshot, Transition
+from cbstore_sql.bounded import Workers
+from cbstore_sql.circuits import Ask
+from cbstore_sql.commands import Command
+from cbstore_sql.deadline import remaining, within
+from cbstore_sql.errors import StoreUnavailableError
+from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
+from tests.breaker.conftest import Make
+from tests.breaker.test_guarding import Down, fail
+
+POLICY = BreakerPolicy(failure_threshold=3)
+READ, WRITE = Ask("read", ("b",)), Ask("record_failure", ("b",))
+
+
+class Hanging(InMemoryStore):
+    """Hangs until it is let go; it keeps no deadline, like a store somebody wrote."""
+
+    keeps_deadlines = False
+    reads_locally = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes = threading.Event()
+        self.goes.set()
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        self.goes.wait()
+        return super()._read(name, now)
+
+    def _apply(self, command: Command) -> Transition | None:
+        self.goes.wait()
+        return super()._apply(command)
+
+
+class AsyncHanging(AsyncInMemoryStore):
+    """The same, awaited."""
+
+    keeps_deadlines = False
+    reads_locally = False
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    store = Hanging()
+    yield store
+    store.goes.set()
+
+
+def test_an_admission_and_a_report_end_at_the_deadline(make: Make, hanging: Hanging) -> None:
+    breaker = make(hanging, POLICY, store_timeout=0.02, max_staleness=0)
+    hanging.goes.clear()
+    assert breaker.call("b", lambda: "answer") == "answer"
+    hanging.goes.set()
+    assert breaker.do("check_store")
+    permit = breaker.admit("b")
+    hanging.goes.clear()
+    breaker.do("failure", permit)
+    with pytest.raises(Down):
+        breaker.call("b", fail)
+    hanging.goes.set()
+    assert breaker.told() == ["StoreDegraded", "StoreRecovered", "StoreDegraded"]
+
+
+def test_an_awaited_store_that_hangs_is_left_alone() -> None:
+    async def call() -> str:
+        breaker = AsyncCircuitBreaker(AsyncHanging(), POLICY, store_timeout=0.02)
+        answer = await breaker.call("b", asyncio.sleep, 0, "answer")
+        await breaker.close()
+        return answer
+
+    assert asyncio.run(call()) == "answer"
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), "1"])
+def test_a_timeout_that_is_none_is_refused(make: Make, hanging: Hanging, timeout: float) -> None:
+    with pytest.raises(InvalidPolicyError, match="store_timeout"):
+        make(hanging, POLICY, store_timeout=timeout)
+
+
+def test_what_was_begun_may_have_had_an_effect_unless_it_reads(hanging: Hanging) -> None:
+    workers = Workers()
+    hanging.goes.clear()
+    for ask, applied in ((READ, False), (WRITE, None)):
+        with pytest.raises(StoreUnavailableError) as gave_up, within(0.01):
+            workers.carry_out(ask, hanging.goes.wait)
+        assert gave_up.value.applied is applied
+
+
+def test_what_was_not_begun_has_none_and_never_will(hanging: Hanging) -> None:
+    workers = Workers()
+    hanging.goes.clear()
+    for _ in range(8):
+        with suppress(StoreUnavailableError), within(0.001):
+            workers.carry_out(WRITE, hanging.goes.wait)
+    late: list[int] = []
+    with pytest.raises(StoreUnavailableError) as gave_up, within(0.001):
+        workers.carry_out(WRITE, lambda: late.append(1))
+    assert gave_up.value.applied is False
+    hanging.goes.set()
+    assert workers.carry_out(WRITE, lambda: "answer") == "answer"
+    assert late == []
+
+
+def test_the_work_sees_its_caller_s_deadline_and_error() -> None:
+    workers = Workers()
+    with within(60.0):
+        assert workers.carry_out(READ, remaining) is not None
+    with pytest.raises(Down):
+        workers.carry_out(READ, fail)

@@ -1,0 +1,44 @@
+"""How long a store that was out is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from cbstore_sql.pauses import Pauses
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_pauses_double_up_to_five_seconds() -> None:
+    pauses = Pauses(Clock(), lambda: 0.0)
+    assert [pauses.next() for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(("rand", "pause"), [(0.0, 0.1), (0.5, 0.075), (1.0, 0.05)])
+def test_each_is_shortened_by_up_to_half_at_random(rand: float, pause: float) -> None:
+    assert Pauses(Clock(), lambda: rand).next() == pytest.approx(pause)
+
+
+def test_an_outage_soon_after_another_goes_on_where_that_one_left_off() -> None:
+    clock = Clock()
+    pauses = Pauses(clock, lambda: 0.0)
+    pauses.next()
+    pauses.next()
+    clock.now += 9.0
+    assert pauses.next() == pytest.approx(0.4)
+
+
+def test_after_a_quiet_time_they_begin_anew() -> None:
+    clock = Clock()
+    pauses = Pauses(clock, lambda: 0.0)
+    pauses.next()
+    pauses.next()
+    clock.now += 11.0
+    assert pauses.next() == pytest.approx(0.1)
