@@ -50,6 +50,7 @@ from cbstore_sql import (
     StoreConflictError,
     StoreError,
     StoreUnavailableError,
+    TooManyBreakersError,
     Transition,
     classify_429,
     extract_retry_after,
@@ -190,13 +191,15 @@ def every_setting(store: Store, awaited: AsyncStore) -> None:
         is_failed_result=lambda result: result is None,
         fallback=later,
         reopen_on_no_verdict=True,
+        store_timeout=1.0,
         on_store_outage="block",
         listeners=[on_event, log_events()],
         max_staleness=0.0,
         flush_interval=0.003,
     ) as every:
         every.add_listener(on_event)
-    AsyncCircuitBreaker(awaited, policy, fallback=alater, on_store_outage="raise", max_staleness=1.0)
+        assert_type(every.check_store(), bool)
+    AsyncCircuitBreaker(awaited, policy, fallback=alater, store_timeout=None, on_store_outage="local")
     AsyncCircuitBreaker(store, policy, fallback=later)
 
 
@@ -310,7 +313,7 @@ def errors(error: CircuitBreakerError) -> str:
         case StoreUnavailableError(applied=applied):
             assert_type(applied, bool | None)
             return "later"
-        case SchemaError() | StoreConflictError() | StoreError():
+        case SchemaError() | StoreConflictError() | TooManyBreakersError() | StoreError():
             return "store"
         case _:
             return "refused"
