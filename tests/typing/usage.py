@@ -58,6 +58,7 @@ from cbstore_sql import (
     log_events,
     make_store,
     migrate,
+    prune,
 )
 from cbstore_sql.events import BreakerEvent, CallFinished, Opened, Rejected
 from cbstore_sql.migration import downgrade, ignore_breakers, include_name, migration_sql
@@ -297,6 +298,7 @@ def metrics(store: SqlStore, registry: CollectorRegistry) -> None:
 
 def migrations(engine: sa.Engine) -> None:
     migrate(url)
+    assert_type(prune(url, idle_for=86_400.0, dry_run=True), int)
     migrate(engine, schema="team", version_table="team_version")
     downgrade(url, "base")
     assert_type(migration_sql("postgresql"), str)

@@ -79,12 +79,7 @@ class _Worker:
         self._job = job
         # Strict: the demo's checks count every call that is let through late.
         self._breaker = CircuitBreaker(
-            store,
-            job.pace.policy,
-            store_timeout=None,
-            on_store_outage="raise",
-            listeners=[self._witness],
-            max_staleness=0,
+            store, job.pace.policy, on_store_outage="raise", listeners=[self._witness], max_staleness=0
         )
         self._changes: list[Change] = []
         self._asked_store = 0.0
