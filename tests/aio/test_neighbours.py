@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SchemaError, SqlStore
 from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.statement import TEXT, Statement
 from tests.aio.turns import checked_out
 
 NEVER = BreakerPolicy(failure_threshold=1000)
+SHOWN = Statement("SHOW synchronous_commit", (), [TEXT])
 
 Work = Callable[[AsyncEngine], Coroutine[Any, Any, None]]
 
@@ -134,7 +136,7 @@ def test_each_operation_is_one_statement(migrated_postgres_url: str) -> None:
 def test_relaxed_durability_is_for_counts_alone(migrated_postgres_url: str) -> None:
     class Watched(AsyncSqlStore):
         async def _execute(self, query: Query) -> list[Values]:
-            settings.extend(await super()._execute(Query("SHOW synchronous_commit", {}, durable=query.durable)))
+            settings.extend(await super()._execute(Query(SHOWN, {}, query.durable)))
             return await super()._execute(query)
 
     async def main() -> None:

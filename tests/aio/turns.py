@@ -41,10 +41,10 @@ async def landed(store: AsyncStore) -> None:
 
 
 def checked_out(store: AsyncStore) -> int:
-    """How many connections are taken from the store's pool."""
+    """How many connections are at work: taken from the store's pool, and not kept for its next statement."""
     if isinstance(store, AsyncSqlStore):
         pool: Any = store._engine.pool
-        return int(pool.checkedout())
+        return int(pool.checkedout()) - len(getattr(store._connections, "_free", ()))
     if isinstance(store, AsyncRedisStore):
         return len(store._client.connection_pool._in_use_connections)
     return 0

@@ -14,6 +14,7 @@ import pytest
 from cbstore_sql import BreakerPolicy, ConfigurationError, SchemaError, SqlStore
 from cbstore_sql.stores.sql.engine import open_engine
 from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.statement import TEXT, Statement
 
 NEVER = BreakerPolicy(failure_threshold=10**6)
 
@@ -26,11 +27,11 @@ def store(migrated_postgres_url: str) -> Iterator[SqlStore]:
 
 def asked(store: SqlStore, statement: str, *, durable: bool = False) -> Any:
     """Ask the server over the connection that the store would use next."""
-    return store._execute(Query(statement, {}, durable=durable))[0][0]
+    return store._execute(Query(Statement(statement, (), [TEXT]), {}, durable))[0][0]
 
 
 def backend(store: SqlStore) -> int:
-    return int(asked(store, "SELECT pg_backend_pid()"))
+    return int(asked(store, "SELECT pg_backend_pid()::text"))
 
 
 def test_operations_one_after_the_other_share_a_connection(store: SqlStore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -11,8 +13,10 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.stores.in_flight import InFlight
-from cbstore_sql.stores.sql.async_engine import AsyncConnections, open_async_engine
+from cbstore_sql.stores.sql.async_engine import AsyncCheckouts, open_async_engine
+from cbstore_sql.stores.sql.async_lease import AsyncLeases
 from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, Durability, check_engine, one_database, wants_relaxed
+from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Queries, Query, Steps, T, Values
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
 
@@ -52,15 +56,17 @@ class AsyncSqlStore(AsyncStore):
     ) -> None:
         super().__init__(namespace)
         database = one_database(url_or_engine, url, engine)
-        owned = not isinstance(database, AsyncEngine)
+        self._owned = owned = not isinstance(database, AsyncEngine)
         self._engine = database if isinstance(database, AsyncEngine) else open_async_engine(database)
         check_engine(self._engine.sync_engine, ASYNC_DRIVERS)
         self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
         self._in_flight = InFlight()
-        self._connections = AsyncConnections(self._engine, owned=owned)
+        self.keeps_deadlines = owned
+        preparing = Preparing()
+        self._connections = AsyncLeases(self._engine, preparing) if owned else AsyncCheckouts(self._engine, preparing)
         self._counting = self._connections
         if wants_relaxed(durability, self._engine.sync_engine, owned=owned):
-            self._counting = AsyncConnections(open_async_engine(self._engine.url, relaxed=True), owned=True)
+            self._counting = AsyncLeases(open_async_engine(self._engine.url, relaxed=True), preparing)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
@@ -92,6 +98,8 @@ class AsyncSqlStore(AsyncStore):
         return await self._in_flight.carry(carry_out_async(steps, self._execute))
 
     async def _execute(self, query: Query) -> list[Values]:
+        if query.pause:
+            await asyncio.sleep(query.pause)
         return await (self._connections if query.durable else self._counting).execute(query)
 
     async def _close(self) -> None:

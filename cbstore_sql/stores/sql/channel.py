@@ -13,11 +13,15 @@ from time import monotonic
 from typing import Any
 
 from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.retries import Verdict, judge
+from cbstore_sql.stores.sql.statement import TEXT, Statement
 from cbstore_sql.stores.sql.table import check_identifier
+from cbstore_sql.stores.sql.wire import Session, drive
 
 _MAX_CHANNEL_BYTES = 63
 
-_READ_ONLY = "25006"
+_NOTIFY = Statement("SELECT pg_notify($1, $2)", [("channel", TEXT), ("payload", TEXT)])
+_CHANNELS = Statement("SELECT pg_listening_channels()", (), [TEXT])
 
 
 class NotDeliveredError(Exception):
@@ -56,7 +60,7 @@ def newer_names(payloads: Iterable[str], namespace: str, generations: Mapping[st
 
 def is_impossible(error: BaseException) -> bool:
     """Whether there is no use in trying again soon: a standby cannot listen, a transaction pooler loses everything."""
-    return isinstance(error, NotDeliveredError) or getattr(error, "sqlstate", None) == _READ_ONLY
+    return isinstance(error, NotDeliveredError) or judge(error) is Verdict.READ_ONLY
 
 
 class Channel:
@@ -73,15 +77,15 @@ class Channel:
         self._name = name
         self._wake = wake
         self._received: deque[str] = deque()
-        # Behind a pooler the next statement may come to a server that never prepared it.
-        driver.prepare_threshold = None
         driver.rollback()
         driver.autocommit = True
+        # Behind a pooler the next statement may come to a server that never prepared it.
+        self._session = Session(driver, None)
         driver.add_notify_handler(lambda notification: self._received.append(notification.payload))
 
     def listen(self) -> None:
         """Begin to listen; committed when it returns."""
-        self.execute(Query(f"LISTEN {self._name}", {}))
+        self.execute(Query(Statement(f"LISTEN {self._name}"), {}))
 
     def expect(self, payload: str, seconds: float) -> None:
         """Wait for what another session told.
@@ -103,14 +107,11 @@ class Channel:
 
     def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows."""
-        with self._driver.cursor() as cursor:
-            cursor.execute(query.statement, query.parameters)
-            return cursor.fetchall() if cursor.description else []
+        return drive(self._session, self._session.steps(query, prepare=False))
 
     def notify(self, payload: str) -> None:
         """Tell the sessions that listen, this one included."""
-        given = {"channel": self._name, "payload": payload}
-        self.execute(Query("SELECT pg_notify(%(channel)s, %(payload)s)", given))
+        self.execute(Query(_NOTIFY, {"channel": self._name, "payload": payload}))
 
     def wait(self, seconds: float) -> None:
         """Wait until the server or the application has something to say, or some seconds have passed."""
@@ -127,7 +128,7 @@ class Channel:
         Raises:
             NotListeningError: The session does not listen any more.
         """
-        if (self._name,) not in self.execute(Query("SELECT pg_listening_channels()", {})):
+        if (self._name,) not in self.execute(Query(_CHANNELS, {})):
             raise NotListeningError
 
     def received(self) -> list[str]:

@@ -2,86 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
-from cbstore_sql.stores.sql.engine import is_idle, is_spoilt, sqlite_mode
-from cbstore_sql.stores.sql.psycopg_sync import execute_on
+from cbstore_sql.stores.sql.engine import sqlite_mode
+from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
+from cbstore_sql.stores.sql.wire import Session, drive
+
+_SESSION = "cbstore_session"
 
 
 class Checkouts:
     """The connections of the application's engine, none of which is kept between two statements.
 
-    The pool's events come for each statement, and the application finds all its connections there.
+    It is never the connection the caller is working on, and it goes back as it came: no setting of the session is
+    changed. One that broke is thrown away instead. The pool's events come for each statement, and the application
+    finds all its connections there.
 
     Args:
         engine: The application's.
+        preparing: See `Preparing`.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, preparing: Preparing) -> None:
         self._engine = engine
+        self._preparing = preparing
 
     def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in a transaction of its own and return its rows."""
-        with autocommitting(self._engine) as driver:
-            cursor = driver.cursor()
-            try:
-                return _EXECUTE[self._engine.dialect.name](cursor, query)
-            finally:
-                cursor.close()
+        """Execute one statement in a transaction of its own and return its rows.
+
+        Raises:
+            NotSentError: It failed before the statement was sent.
+            LateError: The deadline passed.
+        """
+        try:
+            fairy = self._engine.raw_connection()
+        except Exception as error:
+            raise NotSentError from error
+        try:
+            return self._execute(fairy, query)
+        except BaseException as error:
+            if is_over(fairy, error):
+                fairy.invalidate(error)
+            learn(fairy, error, self._preparing)
+            raise
+        finally:
+            fairy.close()
 
     def close(self) -> None:
         """Leave the engine as it is: it is the application's."""
 
+    def _execute(self, fairy: PoolProxiedConnection, query: Query) -> list[Values]:
+        if self._engine.dialect.name == "postgresql":
+            session = session_of(fairy)
+            return drive(session, session.steps(query, prepare=self._preparing.wanted))
+        driver: Any = fairy.driver_connection
+        with sqlite_mode(driver):
+            # Unfetched rows of a RETURNING keep SQLite's write lock.
+            rows: list[Values] = driver.execute(query.statement.text, query.given).fetchall()
+            return rows
 
-@contextmanager
-def autocommitting(engine: Engine) -> Iterator[Any]:
-    """Lend a driver connection of the engine's pool on which each statement is a transaction of its own.
 
-    It is never the connection the caller is working on, and it goes back as it came: no setting of the session is
-    changed, only whether the driver sends BEGIN. One that broke is thrown away instead.
-    """
-    fairy = engine.raw_connection()
+def session_of(fairy: PoolProxiedConnection) -> Session:
+    """Return what speaks on a psycopg connection of either colour, the same one each time."""
+    session: Session | None = fairy.info.get(_SESSION)
     driver: Any = fairy.driver_connection
-    try:
-        with _MODES[engine.dialect.name](driver):
-            yield driver
-    except BaseException as error:
-        if is_spoilt(engine.dialect, driver, error):
-            fairy.invalidate(error)
-        raise
-    finally:
-        fairy.close()
+    if session is None or session.driver is not driver:
+        session = fairy.info[_SESSION] = Session(driver, driver.prepare_threshold)
+    return session
 
 
-@contextmanager
-def _psycopg_mode(driver: Any) -> Iterator[None]:
-    if driver.autocommit:
-        yield
-    elif is_idle(driver):
-        driver.autocommit = True
-        try:
-            yield
-        finally:
-            if is_idle(driver):
-                driver.autocommit = False
-    else:
-        # A listener of the application's engine has begun a transaction on check-out.
-        yield
-        driver.commit()
+def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
+    """Whether nobody should work on a connection any more after an error."""
+    if not isinstance(error, Exception) or isinstance(error, LateError):
+        return True
+    session: Session | None = fairy.info.get(_SESSION)
+    return session is not None and not session.is_sound()
 
 
-_MODES = {"postgresql": _psycopg_mode, "sqlite": sqlite_mode}
-
-
-def _execute_sqlite(cursor: Any, query: Query) -> list[Values]:
-    # Unfetched rows of a RETURNING keep SQLite's write lock.
-    rows: list[Values] = cursor.execute(query.statement, query.parameters).fetchall()
-    return rows
-
-
-_EXECUTE = {"postgresql": execute_on, "sqlite": _execute_sqlite}
+def learn(fairy: PoolProxiedConnection, error: BaseException, preparing: Preparing) -> None:
+    """See to it that the same error does not come again and again."""
+    verdict = judge(error)
+    if verdict is Verdict.READ_ONLY:
+        # The pool's other connections lead to the same server; those in use are left to whoever uses them.
+        fairy._pool._invalidate(fairy)  # what SQLAlchemy itself does on a disconnect
+    elif verdict is Verdict.SHARED_SESSION:
+        preparing.give_up()

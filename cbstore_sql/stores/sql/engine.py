@@ -18,6 +18,18 @@ Durability = Literal["full", "relaxed"]
 
 _MIN_SQLITE = (3, 35, 0)
 
+# How our own connections are opened to PostgreSQL where the URL does not say. A server that does not answer is given up
+# after some seconds, and so is a network that has become silent.
+_CONNECTING = {
+    "connect_timeout": 5,  # seconds
+    "keepalives": 1,
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,  # milliseconds
+    "client_encoding": "utf8",
+}
+
 # What brings a driver along, psycopg's with libpq.
 _EXTRAS = {"psycopg": "binary", "aiosqlite": "aiosqlite"}
 
@@ -102,20 +114,31 @@ def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
     """
     parsed, options = engine_settings(parse_url(url), relaxed=relaxed)
     with importing_driver(parsed):
-        return sa.create_engine(parsed, **options)
+        engine = sa.create_engine(parsed, **options)
+    without_questions(engine.dialect)
+    return engine
 
 
 def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
     """Return the URL and the options for an engine of our own, synchronous or not."""
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     if url.get_backend_name() == "postgresql":
-        # Prepared at once, since each of the few statements comes again and again; and no question about a type
-        # that the table does not have.
-        options |= {"connect_args": {"prepare_threshold": 0}, "use_native_hstore": False}
+        given = {name: value for name, value in _CONNECTING.items() if name not in url.query}
+        options |= {"connect_args": given, "use_native_hstore": False}
     if relaxed:
-        given = url.query.get("options", "")
-        url = url.update_query_dict({"options": f"{given} -c synchronous_commit=off".strip()})
+        before = url.query.get("options", "")
+        url = url.update_query_dict({"options": f"{before} -c synchronous_commit=off".strip()})
     return url, options
+
+
+def without_questions(dialect: Dialect) -> None:
+    """Let the first connection of a pool be ready as soon as it is open.
+
+    SQLAlchemy asks it about the server, for the statements it would compile: round trips that nothing here needs, and
+    that no timeout of the driver's bounds.
+    """
+    if dialect.name == "postgresql":
+        dialect.initialize = lambda connection: None  # type: ignore[method-assign] # of this one engine
 
 
 def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:
@@ -166,17 +189,6 @@ def _sqlite_version(dbapi: Any) -> tuple[int, ...]:
     return tuple(int(part) for part in dbapi.sqlite_version.split("."))
 
 
-def is_spoilt(dialect: Dialect, driver: Any, error: BaseException) -> bool:
-    """Whether nobody should work on a connection any more after an error."""
-    # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
-    return not isinstance(error, Exception) or dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type] # a driver's
-
-
-def is_idle(driver: Any) -> bool:
-    """Whether a psycopg connection is in no transaction, and in order."""
-    return bool(driver.info.transaction_status.name == "IDLE")
-
-
 @contextmanager
 def sqlite_mode(driver: Any) -> Iterator[None]:
     """Let a SQLite connection, synchronous or not, commit each statement by itself."""
@@ -186,7 +198,3 @@ def sqlite_mode(driver: Any) -> Iterator[None]:
         yield
     finally:
         driver.isolation_level = before
-
-
-BEGIN_PINNED, COMMIT, ROLLBACK = "BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT", "ROLLBACK"
-"""Around a statement that the session's default isolation level would make fail."""

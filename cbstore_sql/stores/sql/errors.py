@@ -1,35 +1,46 @@
-"""What a driver's error means: which of the library's errors it becomes, and whether to try again at once."""
+"""Which of the library's errors a driver's becomes."""
 
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import sqlalchemy.exc
 
+from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import SchemaError, StoreConflictError, StoreError, StoreUnavailableError
+from cbstore_sql.stores.sql.retries import (
+    Effect,
+    LateError,
+    NotSentError,
+    Verdict,
+    driver_errors,
+    judge,
+    psycopg_errors,
+    sqlstate,
+)
 
 # Undefined table, undefined column, invalid schema name.
 _SCHEMA_STATES = frozenset({"42P01", "42703", "3F000"})
 
-# Serialization failure, deadlock detected: rolled back whole, so nothing was applied.
-_CONFLICT_STATES = frozenset({"40001", "40P01"})
-
 # Insufficient privilege.
 _DENIED_STATE = "42501"
 
+# Disk full, out of memory, program limit exceeded.
+_FULL = {
+    "53100": "the database's disk is full",
+    "53200": "the database is out of memory",
+    "54000": "a limit of the database is exceeded",
+}
+
 _SCHEMA_TEXTS = ("no such table", "no such column", "has no column named")
-_BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked")
 
 
 def is_conflict(error: BaseException) -> bool:
     """Whether a concurrent writer made the statement fail, with nothing applied: to be repeated at once."""
-    if isinstance(error, sqlite3.OperationalError):
-        return str(error).startswith(_BUSY_TEXTS)
-    return _sqlstate(error) in _CONFLICT_STATES
+    return judge(error) is Verdict.CONFLICT
 
 
 @contextmanager
@@ -45,46 +56,52 @@ def translated(place: str) -> Iterator[None]:
         raise_translated(error, place)
 
 
-def raise_translated(error: Exception, place: str) -> NoReturn:
-    """Raise the library's error for a driver's, and any other as it is; see `translated`."""
-    if isinstance(error, _driver_errors()):
-        raise _translate(error, place) from error
-    raise error
+def raise_translated(error: Exception, place: str, effect: Effect = Effect.AGAIN) -> NoReturn:
+    """Raise the library's error for a driver's, and any other as it is; see `translated`.
+
+    Args:
+        error: What was raised.
+        place: What the table is called in messages.
+        effect: What the statement does.
+    """
+    if isinstance(error, LateError):
+        applied = None if error.sent and effect is not Effect.NONE else False
+        raise StoreUnavailableError(f"{place}: no answer by the deadline", applied=applied) from None
+    reason = error.reason if isinstance(error, NotSentError) else error
+    if isinstance(reason, driver_errors()):
+        raise _translate(reason, judge(error), place, effect) from reason
+    raise reason
 
 
-def _driver_errors() -> tuple[type[BaseException], ...]:
-    """Return what a driver or the pool raises."""
-    return (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, *_psycopg("Error"))
-
-
-def _translate(error: BaseException, place: str) -> StoreError:
-    state = _sqlstate(error)
+def _translate(error: BaseException, verdict: Verdict, place: str, effect: Effect) -> StoreError:
+    state = sqlstate(error)
+    code = f" ({state})" if state else ""
     if state in _SCHEMA_STATES or _says(error, _SCHEMA_TEXTS):
         return SchemaError(f"{place} is missing or outdated: run 'cbstore migrate' (or 'alembic upgrade head')")
-    if is_conflict(error):
+    if verdict is Verdict.CONFLICT and remaining() != 0.0:
         return StoreConflictError(f"{place}: other writers won every repetition")
     if state == _DENIED_STATE:
         return StoreError(f"{place}: the database role lacks SELECT, INSERT, UPDATE or DELETE on it")
+    if verdict is Verdict.NEVER and not _is_unavailable(error):
+        return StoreError(f"{place}: the database refused the statement ({state or type(error).__name__})")
+    unknown = verdict is Verdict.UNKNOWN or (isinstance(error, sqlite3.Error) and verdict is not Verdict.CONFLICT)
+    applied = None if unknown and effect is not Effect.NONE else False
+    return StoreUnavailableError(f"{place}: {_why(error, verdict, state)}{code}", applied=applied)
+
+
+def _why(error: BaseException, verdict: Verdict, state: str | None) -> str:
     if isinstance(error, sqlalchemy.exc.TimeoutError):
-        return StoreUnavailableError(f"{place}: no connection became free in the pool", applied=False)
-    if _is_unavailable(error):
-        code = f" ({state})" if state else ""
-        return StoreUnavailableError(f"{place}: the database cannot be reached or does not answer{code}")
-    return StoreError(f"{place}: the database refused the statement ({state or type(error).__name__})")
+        return "no connection became free in the pool"
+    if verdict is Verdict.CONFLICT:
+        return "other writers held it until the deadline"
+    if verdict is Verdict.READ_ONLY:
+        return "the server is read-only"
+    return _FULL.get(state or "", "the database cannot be reached or does not answer")
 
 
 def _is_unavailable(error: BaseException) -> bool:
-    return isinstance(error, (sqlite3.OperationalError, *_psycopg("OperationalError", "InterfaceError")))
-
-
-def _sqlstate(error: BaseException) -> str | None:
-    return getattr(error, "sqlstate", None)
-
-
-def _psycopg(*names: str) -> tuple[type[BaseException], ...]:
-    """Return psycopg's exceptions of these names: none where nothing has imported it, so that SQLite does without."""
-    psycopg = sys.modules.get("psycopg")
-    return tuple(getattr(psycopg, name) for name in names) if psycopg else ()
+    kinds = (sqlite3.OperationalError, sqlalchemy.exc.TimeoutError)
+    return isinstance(error, (*kinds, *psycopg_errors("OperationalError", "InterfaceError")))
 
 
 def _says(error: BaseException, texts: tuple[str, ...]) -> bool:

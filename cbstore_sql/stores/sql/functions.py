@@ -31,7 +31,7 @@ class size_in_bytes(FunctionElement[int]):
 
 
 class is_among(FunctionElement[bool]):
-    """Whether a text is one of a list that comes as a single parameter (see `Queries`)."""
+    """Whether a text is one of a list that comes as a single parameter, in JSON."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -63,7 +63,7 @@ def _size_sqlite(element: size_in_bytes, compiler: SQLCompiler, **options: Any) 
 @compiles(is_among, "postgresql")
 def _among_postgresql(element: is_among, compiler: SQLCompiler, **options: Any) -> str:
     text, among = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{text} = ANY (CAST({among} AS TEXT[]))"
+    return f"{text} = ANY (ARRAY(SELECT json_array_elements_text(CAST({among} AS JSON))))"
 
 
 @compiles(is_among, "sqlite")

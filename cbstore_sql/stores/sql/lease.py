@@ -1,106 +1,207 @@
 """Driver connections that stay out of the pool between statements: the short way from an operation to the server.
 
 Checking a connection out of the pool and in again for each statement costs as much as a quarter of the statement. A
-store on an engine of its own therefore keeps what it has checked out, each with a cursor that is used again and
-again, and puts it back when the store or the engine is closed. The pool still opens and counts every connection.
+store on an engine of its own therefore keeps what it has checked out, and puts it back when the store or the engine
+is closed. The pool still opens and counts every connection.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import threading
 import weakref
 from collections import deque
-from typing import Any
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
-from cbstore_sql.stores.sql.engine import is_spoilt
-from cbstore_sql.stores.sql.psycopg_sync import execute_on
+from cbstore_sql.deadline import remaining
+from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
+from cbstore_sql.stores.sql.wire import Session, drive
+
+PREPARED_AT_ONCE = 0
+"""After how many uses: each of the few statements comes again and again."""
 
 
-class _Lease:
-    """One connection, checked out, with its cursor."""
+class Lease:
+    """One connection, checked out.
 
-    __slots__ = ("connection", "cursor", "driver", "pool")
+    Args:
+        pool: The pool it comes from.
+        connection: The connection.
+    """
 
-    def __init__(self, engine: Engine) -> None:
-        self.pool: Pool = engine.pool
-        self.connection: PoolProxiedConnection = engine.raw_connection()
-        self.driver: Any = self.connection.driver_connection
+    __slots__ = ("connection", "driver", "pool")
+
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        self.pool = pool
+        self.connection = connection
+        self.driver: Any = connection.driver_connection
 
     def is_dead(self) -> bool:
         """Whether the server has ended the connection; costs no round trip."""
         return False
 
-    def execute(self, query: Query) -> list[Values]:
-        """Execute one statement and fetch its rows."""
+    def is_sound(self) -> bool:
+        """Whether the connection can be used again after an error."""
+        return True
+
+    def cut(self) -> None:
+        """End the connection without waiting for anything."""
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """Execute one statement and return its rows, or what is awaited for them."""
         raise NotImplementedError
 
+    def discard(self) -> None:
+        """Throw the connection away; the pool opens another one in its place."""
+        self.cut()
+        self.connection.invalidate()
+        self.connection.close()
 
-class _PsycopgLease(_Lease):
-    """Prepared statements, binary answers."""
 
-    __slots__ = ("_poll",)
+class PsycopgLease(Lease):
+    """A lease of either colour on PostgreSQL."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self.cursor = self.driver.cursor(binary=True)
-        self._poll = select.poll()
-        self._poll.register(self.driver.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    __slots__ = ("session",)
+
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        super().__init__(pool, connection)
+        self.session = Session(self.driver, PREPARED_AT_ONCE)
 
     def is_dead(self) -> bool:
-        # Between two statements a server has nothing to say but that it is going.
-        return bool(self._poll.poll(0))
+        """See `Lease`."""
+        return self.session.is_dead()
 
-    def execute(self, query: Query) -> list[Values]:
-        return execute_on(self.cursor, query)
+    def is_sound(self) -> bool:
+        """See `Lease`."""
+        return self.session.is_sound()
+
+    def cut(self) -> None:
+        """See `Lease`."""
+        self.session.cut()
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """Execute one statement and fetch its rows."""
+        return drive(self.session, self.session.steps(query, prepare=prepare))
 
 
-class _SqliteLease(_Lease):
-    __slots__ = ()
+class SqliteLease(Lease):
+    """A lease of a synchronous connection to SQLite."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self.cursor = self.driver.cursor()
+    __slots__ = ("_cursor", "_patience")
 
-    def execute(self, query: Query) -> list[Values]:
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        super().__init__(pool, connection)
+        self._cursor = self.driver.cursor()
+        self._patience = BusyTimeout(self._cursor.execute(BusyTimeout.QUESTION).fetchone()[0])
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """Execute one statement and fetch its rows."""
+        if setting := self._patience.setting():
+            self._cursor.execute(setting).fetchall()
         # Unfetched rows of a RETURNING keep SQLite's write lock.
-        rows: list[Values] = self.cursor.execute(query.statement, query.parameters).fetchall()
+        rows: list[Values] = self._cursor.execute(query.statement.text, query.given).fetchall()
         return rows
 
 
-_KINDS: dict[str, type[_Lease]] = {"postgresql": _PsycopgLease, "sqlite": _SqliteLease}
+class BusyTimeout:
+    """How long SQLite waits for other writers: as the connection was opened, or until the deadline where it is nearer.
+
+    Args:
+        milliseconds: As it was opened.
+    """
+
+    QUESTION = "PRAGMA busy_timeout"
+
+    def __init__(self, milliseconds: int) -> None:
+        self._usual = self._now = milliseconds
+
+    def setting(self) -> str | None:
+        """Return the statement that sets what has to hold now, ``None`` where it holds already."""
+        left = remaining()
+        # In steps, so that the operations of one deadline share one setting.
+        wanted = self._usual if left is None else min(self._usual, 10 * int(left * 100.0 + 1.0))
+        if wanted == self._now:
+            return None
+        self._now = wanted
+        return f"{self.QUESTION} = {wanted}"
 
 
-class Leases:
+L = TypeVar("L", bound=Lease)
+
+
+class Kept(Generic[L]):
+    """The connections of an engine of our own, whatever their colour.
+
+    Args:
+        engine: In driver-level autocommit.
+        preparing: See `Preparing`.
+    """
+
+    def __init__(self, engine: Engine, preparing: Preparing) -> None:
+        self._engine = engine
+        self._preparing = preparing
+        self._free: deque[L] = deque()
+
+    def _limit(self) -> int:
+        pool: Any = self._engine.pool
+        return int(pool.size() + pool._max_overflow)
+
+    def _patience(self) -> float:
+        """Return how long to wait for another one's connection, seconds."""
+        pool: Any = self._engine.pool
+        left = remaining()
+        return float(pool.timeout()) if left is None else min(left, pool.timeout())
+
+    def _none_free(self) -> NotSentError | LateError:
+        """Return what to raise when that was too short."""
+        if remaining() == 0.0:
+            return LateError(sent=False)
+        nothing_free = NotSentError()
+        nothing_free.__cause__ = sa.exc.TimeoutError("every connection of the pool is at work")
+        return nothing_free
+
+    def _is_usable(self, lease: L) -> bool:
+        return lease.pool is self._engine.pool and not lease.is_dead()
+
+    def _is_over(self, lease: L, error: BaseException) -> bool:
+        """Whether nobody should work on a connection any more after an error."""
+        # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
+        return not isinstance(error, Exception) or isinstance(error, LateError) or not lease.is_sound()
+
+
+class Leases(Kept[Any]):
     """The connections of an engine that commits each statement by itself, one for each thread at work at a time.
 
     Args:
         engine: An engine of the store's own, in driver-level autocommit.
+        preparing: See `Preparing`.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._kind = _KINDS[engine.dialect.name]
-        self._free: deque[_Lease] = deque()
-        self._pool: Any = engine.pool
-        self._turns = self._new_turns()
+    def __init__(self, engine: Engine, preparing: Preparing) -> None:
+        super().__init__(engine, preparing)
+        self._kind = {"postgresql": PsycopgLease, "sqlite": SqliteLease}[engine.dialect.name]
+        self._turns = threading.Semaphore(self._limit())
+        self._openers = threading.Semaphore(self._limit())
         _all.add(self)
 
     def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
 
         Raises:
-            sqlalchemy.exc.TimeoutError: Every connection the pool may open stayed at work.
+            NotSentError: It failed before the statement was sent.
+            LateError: The deadline passed.
         """
         # A thread that waited at the pool would never see a connection that comes back here.
-        if not self._turns.acquire(timeout=self._pool.timeout()):
-            raise sa.exc.TimeoutError("every connection of the pool is at work")
+        if not self._turns.acquire(timeout=self._patience()):
+            raise self._none_free()
         try:
             return self._execute(query)
         finally:
@@ -109,13 +210,13 @@ class Leases:
     def _execute(self, query: Query) -> list[Values]:
         lease = self._take()
         try:
-            rows = lease.execute(query)
+            rows: list[Values] = lease.execute(query, prepare=self._preparing.wanted)
         except BaseException as error:
-            if is_spoilt(self._engine.dialect, lease.driver, error):
-                lease.connection.invalidate(error)
-                lease.connection.close()
+            if self._is_over(lease, error):
+                lease.discard()
             else:
                 self._free.append(lease)
+            self._learn(error)
             raise
         self._free.append(lease)
         return rows
@@ -130,28 +231,74 @@ class Leases:
         """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
         _parents.append(self._free)
         self._free = deque()
-        self._turns = self._new_turns()
+        self._turns = threading.Semaphore(self._limit())
+        self._openers = threading.Semaphore(self._limit())
         self._engine.dispose(close=False)
 
-    def _new_turns(self) -> threading.Semaphore:
-        return threading.Semaphore(self._pool.size() + self._pool._max_overflow)
+    def _learn(self, error: BaseException) -> None:
+        verdict = judge(error)
+        if verdict is Verdict.READ_ONLY:
+            # The others lead to the same server.
+            self._engine.dispose()
+        elif verdict is Verdict.SHARED_SESSION:
+            self._preparing.give_up()
 
-    def _take(self) -> _Lease:
-        while True:
+    def _take(self) -> Lease:
+        while self._free:
             try:
-                lease = self._free.pop()
+                lease: Lease = self._free.pop()
             except IndexError:
-                return self._kind(self._engine)
-            if lease.pool is self._engine.pool and not lease.is_dead():
+                break
+            if self._is_usable(lease):
                 return lease
-            lease.connection.invalidate()
-            lease.connection.close()
+            lease.discard()
+        left = remaining()
+        return self._open() if left is None else self._open_within(left)
+
+    def _open(self) -> Lease:
+        try:
+            pool = self._engine.pool
+            return self._kind(pool, self._engine.raw_connection())
+        except Exception as error:
+            raise NotSentError from error
+
+    def _open_within(self, seconds: float) -> Lease:
+        """Open a connection in a thread that may take longer: its caller does not wait, and the next one has it."""
+        if not self._openers.acquire(blocking=False):
+            raise LateError(sent=False)
+        opened: Future[Lease] = Future()
+        threading.Thread(target=self._open_for, args=(opened,), name="cbstore-open", daemon=True).start()
+        in_time = False
+        try:
+            in_time = bool(wait_for([opened], timeout=seconds).done)
+        finally:
+            if not in_time:
+                opened.add_done_callback(self._keep)
+        if not in_time:
+            raise LateError(sent=False)
+        return opened.result()
+
+    def _open_for(self, opened: Future[Lease]) -> None:
+        try:
+            opened.set_result(self._open())
+        except BaseException as error:  # noqa: BLE001 - it is for whoever waits
+            opened.set_exception(error)
+        finally:
+            self._openers.release()
+
+    def _keep(self, opened: Future[Lease]) -> None:
+        if opened.exception() is None:
+            lease = opened.result()
+            if lease.pool is self._engine.pool:
+                self._free.append(lease)
+            else:
+                lease.discard()
 
 
 _all: weakref.WeakSet[Leases] = weakref.WeakSet()
 
 # Collected, they would be closed, and the parent's sessions with them.
-_parents: list[deque[_Lease]] = []
+_parents: list[deque[Any]] = []
 
 
 def _after_fork() -> None:

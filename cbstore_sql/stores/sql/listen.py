@@ -212,7 +212,7 @@ def open_push(store: Store | AsyncStore, view: View) -> Push:
     if isinstance(store, (SqlStore, AsyncSqlStore)) and store._engine.dialect.name == "postgresql":
         if isinstance(store, SqlStore):
             return Push(view, store)
-        if not store._connections._owned:
+        if not store._owned:
             raise ConfigurationError("push needs a store made for a URL: a thread cannot listen over an AsyncEngine")
         url, schema = store._engine.url, store._queries.schema
         return Push(view, SqlStore(url, namespace=store.namespace, schema=schema))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,16 +10,18 @@ from typing import Any, TypeVar
 from cbstore_sql.commands import Command
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.rules import ANY_STATE, UNFENCED
 from cbstore_sql.stores.sql.decode import to_snapshot, to_transition
-from cbstore_sql.stores.sql.errors import is_conflict, raise_translated
+from cbstore_sql.stores.sql.errors import raise_translated
+from cbstore_sql.stores.sql.retries import Effect, Patience, Verdict, judge
+from cbstore_sql.stores.sql.statement import Statement
 from cbstore_sql.stores.sql.statements import statements_for
 from cbstore_sql.stores.sql.table import TABLE_NAME, check_identifier
 
-_CONFLICT_ATTEMPTS = 20
-_CONFLICT_PAUSE = 0.002
-
 # After a crash of the server these may be lost without harm: a circuit opens a failure later, or closes a probe later.
 _COUNTS = frozenset({"record_failure", "record_success", "increment_failure", "renew_probe"})
+
+_SAFE = frozenset({"claim_probe", "release_probe", "renew_probe", "force_open", "reset"})
 
 T = TypeVar("T")
 
@@ -33,18 +34,18 @@ class Query:
     """One statement to be carried out in a transaction of its own; its answer is the list of its rows.
 
     Attributes:
-        statement: With named parameters.
-        parameters: By name.
-        pause: Seconds to wait before it, without holding a connection.
+        statement: What to carry out.
+        given: Its parameters by name.
         durable: Whether its effect must outlive a crash of the server, whatever the store's durability.
+        pause: Seconds to wait before it, without holding a connection.
         pinned: Whether to carry it out in a READ COMMITTED transaction, whatever the session's default; SQLite has
             but one level.
     """
 
-    statement: str
-    parameters: Mapping[str, Any]
-    pause: float = 0.0
+    statement: Statement
+    given: Mapping[str, Any]
     durable: bool = False
+    pause: float = 0.0
     pinned: bool = False
 
 
@@ -68,56 +69,77 @@ class Queries:
         self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
         self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
         self._namespace = namespace
-        self._dialect = dialect
 
     def read(self, name: str, now: float | None) -> Steps[Snapshot]:
         """Read one breaker."""
-        rows = yield from self._rows(self._statements.read, {**self._key(name), "now": now})
+        given = {"namespace": self._namespace, "name": name, "now": now}
+        rows = yield from self._rows(self._statements.read, given, Effect.NONE)
         return to_snapshot(name, rows[0])
 
     def read_many(self, names: list[str], now: float | None) -> Steps[dict[str, Snapshot]]:
         """Read several breakers in one statement."""
-        among = names if self._dialect == "postgresql" else json.dumps(names)
-        given = {"namespace": self._namespace, "names": among, "now": now}
-        rows = yield from self._rows(self._statements.read_many, given)
+        given = {"namespace": self._namespace, "names": json.dumps(names), "now": now}
+        rows = yield from self._rows(self._statements.read_many, given, Effect.NONE)
         unwritten = (None, rows[0][-1])
         found = {name: values for name, *values in rows}
         return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}
 
     def read_all(self) -> Steps[list[tuple[str, Snapshot]]]:
         """Read every breaker of every namespace."""
-        rows = yield from self._rows(self._statements.read_all, {"now": None})
+        rows = yield from self._rows(self._statements.read_all, {"now": None}, Effect.NONE)
         return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
 
     def apply(self, command: Command) -> Steps[Transition | None]:
         """Update the breaker; one that was never written is made, if the command would change it."""
-        given = {**command.given, **self._key(command.name)}
+        given = {**command.given, "namespace": self._namespace, "name": command.name}
+        effect = repeated(command)
         durable = command.operation not in _COUNTS
-        rows = yield from self._rows(self._statements.update[command.operation], given, durable=durable)
+        rows = yield from self._rows(self._statements.update[command.operation], given, effect, durable=durable)
         upsert = self._statements.upsert.get(command.operation)
         if not rows and upsert is not None and step(Row(), command, 0.0) is not None:
-            rows = yield from self._rows(upsert, given, durable=durable)
+            rows = yield from self._rows(upsert, given, effect, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
 
     def delete(self, name: str) -> Steps[None]:
         """Forget one breaker."""
-        yield from self._rows(self._statements.delete, self._key(name), durable=True)
+        given = {"namespace": self._namespace, "name": name}
+        yield from self._rows(self._statements.delete, given, Effect.SAME, durable=True)
 
-    def _key(self, name: str) -> dict[str, str]:
-        return {"namespace": self._namespace, "name": name}
+    def _rows(
+        self, statement: Statement, given: Mapping[str, Any], effect: Effect, *, durable: bool = False
+    ) -> Steps[list[Values]]:
+        """Ask, and again for as long as that may help and does not count anything twice; see `Patience`.
 
-    def _rows(self, statement: str, parameters: Mapping[str, Any], *, durable: bool = False) -> Steps[list[Values]]:
-        """Ask once, and again each time a concurrent writer made the statement fail with nothing applied.
-
-        On PostgreSQL that happens only where the session's default is stricter than READ COMMITTED; under that, a
-        statement waits for the other writer instead, at the price of two more round trips.
+        A concurrent writer makes a statement fail only where the session's default is stricter than READ COMMITTED;
+        under that, a statement waits for the other writer instead, at the price of two more round trips.
         """
-        pause = 0.0
-        for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
+        query = Query(statement, given, durable)
+        patience = Patience(effect)
+        while True:
             try:
-                return (yield Query(statement, parameters, pause, durable, pinned=attempt > 1))
+                return (yield query)
             except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
-                if not is_conflict(error) or attempt == _CONFLICT_ATTEMPTS:
-                    raise_translated(error, self._place)
-            pause = _CONFLICT_PAUSE * attempt * random.random()
-        raise AssertionError("the last attempt returns or raises")
+                verdict = judge(error)
+                pause = patience.pause_after(verdict)
+                if pause is None:
+                    raise_translated(error, self._place, effect)
+            query = Query(statement, given, durable, pause, pinned=query.pinned or verdict is Verdict.CONFLICT)
+
+
+def repeated(command: Command) -> Effect:
+    """Return what a command does that is carried out once more, where it had been applied and its answer was lost.
+
+    A second claim with the same token changes nothing, and what a permit allowed once it does not allow again: the
+    first report began a new generation. To open, reset or overwrite whatever is there twice is to do it once.
+    """
+    given = command.given
+    if command.operation in _SAFE:
+        return Effect.SAME
+    if command.operation == "record_success" and given["generation"] == UNFENCED:
+        # By name, a second one counts a second probe, unless one is enough.
+        return Effect.SAME if given["success_threshold"] == 1 else Effect.AGAIN
+    if command.operation == "record_success":
+        return Effect.SAME
+    if command.operation == "replace_state" and given["expected"] == ANY_STATE:
+        return Effect.SAME
+    return Effect.AGAIN

@@ -9,31 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 
 from cbstore_sql.model import Row
 from cbstore_sql.rules import OPERATIONS, Change, Operation
 from cbstore_sql.stores.sql.functions import is_among, server_clock
+from cbstore_sql.stores.sql.statement import FLOAT, INTEGER, TEXT, Kind, Statement
 from cbstore_sql.stores.sql.table import make_table
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
-_GIVEN_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
-    **dict.fromkeys(("token", "expected", "state", "namespace", "name"), sa.Text()),
-    "names": sa.types.NullType(),
-    **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), sa.BigInteger()),
-    **dict.fromkeys(("success_threshold", "probe"), sa.BigInteger()),
-    **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), sa.Double()),
-    **dict.fromkeys(("recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), sa.Double()),
+_KINDS = {
+    **dict.fromkeys(("token", "expected", "state", "namespace", "name", "names"), TEXT),
+    **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), INTEGER),
+    **dict.fromkeys(("success_threshold", "probe"), INTEGER),
+    **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), FLOAT),
+    **dict.fromkeys(("recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), FLOAT),
 }
+
+_TYPES: dict[Kind, sa.types.TypeEngine[Any]] = {TEXT: sa.Text(), INTEGER: sa.BigInteger(), FLOAT: sa.Double()}
+
+_ANSWER = (*({str: TEXT, int: INTEGER, float: FLOAT}[type(field.default)] for field in fields(Row)), FLOAT)
 
 # SQLAlchemy keeps a column's own name for itself; the prefix is taken off the finished text again.
 _PREFIX = "given_"
@@ -41,7 +45,7 @@ _PREFIX = "given_"
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The finished SQL texts for one dialect and schema, with named parameters.
+    """The finished statements for one dialect and schema.
 
     Attributes:
         update: By operation: changes the row if the rule's condition holds, returns it.
@@ -52,12 +56,12 @@ class Statements:
         delete: Forgets one breaker.
     """
 
-    update: Mapping[str, str]
-    upsert: Mapping[str, str]
-    read: str
-    read_many: str
-    read_all: str
-    delete: str
+    update: Mapping[str, Statement]
+    upsert: Mapping[str, Statement]
+    read: Statement
+    read_many: Statement
+    read_all: Statement
+    delete: Statement
 
 
 @lru_cache(maxsize=64)
@@ -71,18 +75,18 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
     dialect, insert = _DIALECTS[dialect_name]
     table = make_table(schema)
 
-    def text(statement: sa.ClauseElement) -> str:
-        return _compile(statement, dialect())
+    def finished(statement: sa.ClauseElement, columns: tuple[Kind, ...] = _ANSWER) -> Statement:
+        return _compile(statement, dialect(), columns)
 
     return Statements(
-        update={name: text(_update(table, operation)) for name, operation in OPERATIONS.items()},
+        update={name: finished(_update(table, operation)) for name, operation in OPERATIONS.items()},
         upsert={
-            name: text(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
+            name: finished(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
         },
-        read=text(_read(table)),
-        read_many=text(_read_many(table)),
-        read_all=text(_read_all(table)),
-        delete=text(sa.delete(table).where(*_key(table))),
+        read=finished(_read(table)),
+        read_many=finished(_read_many(table), (TEXT, *_ANSWER)),
+        read_all=finished(_read_all(table), (TEXT, TEXT, *_ANSWER)),
+        delete=finished(sa.delete(table).where(*_key(table)), ()),
     )
 
 
@@ -140,16 +144,18 @@ def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def _given(name: str) -> sa.BindParameter[Any]:
-    return sa.bindparam(_PREFIX + name, type_=_GIVEN_TYPES[name])
+    return sa.bindparam(_PREFIX + name, type_=_TYPES[_KINDS[name]])
 
 
 def _now() -> sa.ColumnElement[float]:
     return sa.func.coalesce(_given("now"), server_clock())
 
 
-def _compile(statement: sa.ClauseElement, dialect: Dialect) -> str:
+def _compile(statement: sa.ClauseElement, dialect: Dialect, columns: tuple[Kind, ...]) -> Statement:
     dialect.statement_compiler = _inlining(dialect.statement_compiler)
-    return str(statement.compile(dialect=dialect)).replace(_PREFIX, "")
+    compiled: Any = statement.compile(dialect=dialect)
+    names = [name.removeprefix(_PREFIX) for name in compiled.positiontup or ()]
+    return Statement(str(compiled).replace(_PREFIX, ""), [(name, _KINDS[name]) for name in names], columns)
 
 
 def _inlining(compiler: type[Any]) -> type[Any]:
@@ -165,6 +171,6 @@ def _inlining(compiler: type[Any]) -> type[Any]:
 
 
 _DIALECTS: Mapping[str, tuple[Any, Any]] = {
-    "postgresql": (PGDialect_psycopg, postgresql.insert),
+    "postgresql": (partial(PGDialect, paramstyle="numeric_dollar"), postgresql.insert),
     "sqlite": (lambda: SQLiteDialect_pysqlite(paramstyle="named"), sqlite.insert),
 }

@@ -13,6 +13,7 @@ from cbstore_sql.steps import carry_out
 from cbstore_sql.stores.sql.checkout import Checkouts
 from cbstore_sql.stores.sql.engine import Durability, check_engine, one_database, open_engine, wants_relaxed
 from cbstore_sql.stores.sql.lease import Leases
+from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Queries, Query, Values
 from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
 
@@ -62,10 +63,12 @@ class SqlStore(ProtocolStore):
         self._owned = not isinstance(database, Engine)
         self._engine = database if isinstance(database, Engine) else open_engine(database)
         check_engine(self._engine)
-        self._connections = Leases(self._engine) if self._owned else Checkouts(self._engine)
+        self.keeps_deadlines = self._owned
+        preparing = Preparing()
+        self._connections = Leases(self._engine, preparing) if self._owned else Checkouts(self._engine, preparing)
         self._counting = self._connections
         if wants_relaxed(durability, self._engine, owned=self._owned):
-            self._counting = Leases(open_engine(self._engine.url, relaxed=True))
+            self._counting = Leases(open_engine(self._engine.url, relaxed=True), preparing)
         self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
 
     def __repr__(self) -> str:

@@ -3,37 +3,37 @@ SET state='half_open',
 previous_state=cbstore.breakers.state,
 generation=CASE
   WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-    AND cbstore.breakers.probe_until > coalesce(%(now)s,
+    AND cbstore.breakers.probe_token = $1
+    AND cbstore.breakers.probe_until > coalesce($2,
       date_part('epoch',
         clock_timestamp()))) THEN cbstore.breakers.generation
   ELSE cbstore.breakers.generation + 1 END,
 success_count=CASE
   WHEN (cbstore.breakers.state = 'open') THEN 0
   ELSE cbstore.breakers.success_count END,
-probe_token=%(token)s::VARCHAR,
+probe_token=$1,
 probe_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-    AND cbstore.breakers.probe_until > coalesce(%(now)s,
+    AND cbstore.breakers.probe_token = $1
+    AND cbstore.breakers.probe_until > coalesce($2,
       date_part('epoch',
         clock_timestamp()))) THEN cbstore.breakers.probe_until
-  ELSE coalesce(%(now)s,
+  ELSE coalesce($2,
     date_part('epoch',
-      clock_timestamp())) + %(lease)s END
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
+      clock_timestamp())) + $3 END
+WHERE cbstore.breakers.namespace = $4
+AND cbstore.breakers.name = $5
 AND (cbstore.breakers.state = 'open'
-  AND cbstore.breakers.open_until <= coalesce(%(now)s,
+  AND cbstore.breakers.open_until <= coalesce($2,
     date_part('epoch',
       clock_timestamp()))
   OR cbstore.breakers.state = 'half_open'
-  AND cbstore.breakers.probe_until <= coalesce(%(now)s,
+  AND cbstore.breakers.probe_until <= coalesce($2,
     date_part('epoch',
       clock_timestamp()))
   OR cbstore.breakers.state = 'half_open'
-  AND cbstore.breakers.probe_token = %(token)s::VARCHAR
-  AND cbstore.breakers.probe_until > coalesce(%(now)s,
+  AND cbstore.breakers.probe_token = $1
+  AND cbstore.breakers.probe_until > coalesce($2,
     date_part('epoch',
       clock_timestamp())))
 RETURNING cbstore.breakers.state,
@@ -46,6 +46,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($2,
   date_part('epoch',
     clock_timestamp())) AS as_of

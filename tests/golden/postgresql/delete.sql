@@ -1,3 +1,3 @@
 DELETE FROM cbstore.breakers
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
+WHERE cbstore.breakers.namespace = $1
+AND cbstore.breakers.name = $2

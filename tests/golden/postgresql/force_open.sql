@@ -4,23 +4,23 @@ previous_state=cbstore.breakers.state,
 generation=(cbstore.breakers.generation + 1),
 success_count=0,
 last_failure_time=CASE
-  WHEN (cbstore.breakers.last_failure_time > coalesce(%(now)s,
+  WHEN (cbstore.breakers.last_failure_time > coalesce($1,
       date_part('epoch',
         clock_timestamp()))) THEN cbstore.breakers.last_failure_time
-  ELSE coalesce(%(now)s,
+  ELSE coalesce($1,
     date_part('epoch',
       clock_timestamp())) END,
 open_until=CASE
-  WHEN (cbstore.breakers.open_until > coalesce(%(now)s,
+  WHEN (cbstore.breakers.open_until > coalesce($1,
       date_part('epoch',
-        clock_timestamp())) + %(seconds)s) THEN cbstore.breakers.open_until
-  ELSE coalesce(%(now)s,
+        clock_timestamp())) + $2) THEN cbstore.breakers.open_until
+  ELSE coalesce($1,
     date_part('epoch',
-      clock_timestamp())) + %(seconds)s END,
+      clock_timestamp())) + $2 END,
 probe_token='',
 probe_until=0.0
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
+WHERE cbstore.breakers.namespace = $3
+AND cbstore.breakers.name = $4
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -31,6 +31,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($1,
   date_part('epoch',
     clock_timestamp())) AS as_of

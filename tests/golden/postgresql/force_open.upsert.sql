@@ -8,26 +8,26 @@ INSERT INTO cbstore.breakers (namespace,
   open_until,
   probe_token,
   probe_until)
-VALUES (%(namespace)s::VARCHAR,
-  %(name)s::VARCHAR,
+VALUES ($1,
+  $2,
   'open',
   'closed',
   (0 + 1),
   0,
   CASE
-    WHEN (0.0 > coalesce(%(now)s,
+    WHEN (0.0 > coalesce($3,
         date_part('epoch',
           clock_timestamp()))) THEN 0.0
-    ELSE coalesce(%(now)s,
+    ELSE coalesce($3,
       date_part('epoch',
         clock_timestamp())) END,
   CASE
-    WHEN (0.0 > coalesce(%(now)s,
+    WHEN (0.0 > coalesce($3,
         date_part('epoch',
-          clock_timestamp())) + %(seconds)s) THEN 0.0
-    ELSE coalesce(%(now)s,
+          clock_timestamp())) + $4) THEN 0.0
+    ELSE coalesce($3,
       date_part('epoch',
-        clock_timestamp())) + %(seconds)s END,
+        clock_timestamp())) + $4 END,
   '',
   0.0)
 ON CONFLICT (namespace,
@@ -38,20 +38,20 @@ generation = (cbstore.breakers.generation + 1),
 success_count = 0,
 last_failure_time =
 CASE
-  WHEN (cbstore.breakers.last_failure_time > coalesce(%(now)s,
+  WHEN (cbstore.breakers.last_failure_time > coalesce($3,
       date_part('epoch',
         clock_timestamp()))) THEN cbstore.breakers.last_failure_time
-  ELSE coalesce(%(now)s,
+  ELSE coalesce($3,
     date_part('epoch',
       clock_timestamp())) END,
 open_until =
 CASE
-  WHEN (cbstore.breakers.open_until > coalesce(%(now)s,
+  WHEN (cbstore.breakers.open_until > coalesce($3,
       date_part('epoch',
-        clock_timestamp())) + %(seconds)s) THEN cbstore.breakers.open_until
-  ELSE coalesce(%(now)s,
+        clock_timestamp())) + $4) THEN cbstore.breakers.open_until
+  ELSE coalesce($3,
     date_part('epoch',
-      clock_timestamp())) + %(seconds)s END,
+      clock_timestamp())) + $4 END,
 probe_token = '',
 probe_until = 0.0
 RETURNING cbstore.breakers.state,
@@ -64,6 +64,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($3,
   date_part('epoch',
     clock_timestamp())) AS as_of

@@ -2,8 +2,8 @@ INSERT INTO cbstore.breakers (namespace,
   name,
   previous_state,
   failure_count)
-VALUES (%(namespace)s::VARCHAR,
-  %(name)s::VARCHAR,
+VALUES ($1,
+  $2,
   'closed',
   (0 + 1))
 ON CONFLICT (namespace,
@@ -20,6 +20,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($3,
   date_part('epoch',
     clock_timestamp())) AS as_of

@@ -10,7 +10,7 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($1,
   date_part('epoch',
     clock_timestamp())) AS as_of 
 FROM cbstore.breakers

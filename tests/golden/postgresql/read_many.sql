@@ -9,9 +9,9 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($1,
   date_part('epoch',
     clock_timestamp())) AS as_of
 FROM (SELECT 1 AS one) AS key
-LEFT OUTER JOIN cbstore.breakers ON cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = ANY (CAST(%(names)s AS TEXT[]))
+LEFT OUTER JOIN cbstore.breakers ON cbstore.breakers.namespace = $2
+AND cbstore.breakers.name = ANY (ARRAY(SELECT json_array_elements_text(CAST($3 AS JSON))))

@@ -10,69 +10,69 @@ INSERT INTO cbstore.breakers (namespace,
   open_seconds,
   probe_token,
   probe_until)
-VALUES (%(namespace)s::VARCHAR,
-  %(name)s::VARCHAR,
+VALUES ($1,
+  $2,
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN 'open'
+      AND 0 + $3 >= $4) THEN 'open'
     ELSE 'closed' END,
   'closed',
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN 0 + 1
+      AND 0 + $3 >= $4) THEN 0 + 1
     ELSE 0 END,
-  (0 + %(failures)s::BIGINT),
+  (0 + $3),
   0,
-  coalesce(%(now)s,
+  coalesce($5,
     date_part('epoch',
       clock_timestamp())),
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s,
+      AND 0 + $3 >= $4) THEN coalesce($5,
       date_part('epoch',
         clock_timestamp())) +
     CASE
       WHEN (0.0 > 0.0
-        AND %(backoff_multiplier)s > 1.0) THEN
+        AND $6 > 1.0) THEN
       CASE
-        WHEN (0.0 * %(backoff_multiplier)s < %(recovery_timeout_cap)s) THEN 0.0 * %(backoff_multiplier)s
-        ELSE %(recovery_timeout_cap)s END
-      ELSE %(recovery_timeout)s END * %(stretch)s
+        WHEN (0.0 * $6 < $7) THEN 0.0 * $6
+        ELSE $7 END
+      ELSE $8 END * $9
     ELSE
     CASE
       WHEN ('closed' = 'open') THEN
       CASE
-        WHEN (0.0 > coalesce(%(now)s,
+        WHEN (0.0 > coalesce($5,
             date_part('epoch',
-              clock_timestamp())) + %(recovery_timeout)s) THEN 0.0
-        ELSE coalesce(%(now)s,
+              clock_timestamp())) + $8) THEN 0.0
+        ELSE coalesce($5,
           date_part('epoch',
-            clock_timestamp())) + %(recovery_timeout)s END
+            clock_timestamp())) + $8 END
       ELSE 0.0 END END,
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN
+      AND 0 + $3 >= $4) THEN
     CASE
       WHEN (0.0 > 0.0
-        AND %(backoff_multiplier)s > 1.0) THEN
+        AND $6 > 1.0) THEN
       CASE
-        WHEN (0.0 * %(backoff_multiplier)s < %(recovery_timeout_cap)s) THEN 0.0 * %(backoff_multiplier)s
-        ELSE %(recovery_timeout_cap)s END
-      ELSE %(recovery_timeout)s END
+        WHEN (0.0 * $6 < $7) THEN 0.0 * $6
+        ELSE $7 END
+      ELSE $8 END
     ELSE 0.0 END,
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN ''
+      AND 0 + $3 >= $4) THEN ''
     ELSE '' END,
   CASE
     WHEN ('closed' = 'half_open'
       OR 'closed' = 'closed'
-      AND 0 + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN 0.0
+      AND 0 + $3 >= $4) THEN 0.0
     ELSE 0.0 END)
 ON CONFLICT (namespace,
   name) DO UPDATE
@@ -80,75 +80,75 @@ SET state =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN 'open'
+    AND cbstore.breakers.failure_count + $3 >= $4) THEN 'open'
   ELSE cbstore.breakers.state END,
 previous_state = cbstore.breakers.state,
 generation =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN cbstore.breakers.generation + 1
+    AND cbstore.breakers.failure_count + $3 >= $4) THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
-failure_count = (cbstore.breakers.failure_count + %(failures)s::BIGINT),
+failure_count = (cbstore.breakers.failure_count + $3),
 success_count = 0,
-last_failure_time = coalesce(%(now)s,
+last_failure_time = coalesce($5,
   date_part('epoch',
     clock_timestamp())),
 open_until =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN coalesce(%(now)s,
+    AND cbstore.breakers.failure_count + $3 >= $4) THEN coalesce($5,
     date_part('epoch',
       clock_timestamp())) +
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
-      AND %(backoff_multiplier)s > 1.0) THEN
+      AND $6 > 1.0) THEN
     CASE
-      WHEN (cbstore.breakers.open_seconds * %(backoff_multiplier)s < %(recovery_timeout_cap)s) THEN cbstore.breakers.open_seconds * %(backoff_multiplier)s
-      ELSE %(recovery_timeout_cap)s END
-    ELSE %(recovery_timeout)s END * %(stretch)s
+      WHEN (cbstore.breakers.open_seconds * $6 < $7) THEN cbstore.breakers.open_seconds * $6
+      ELSE $7 END
+    ELSE $8 END * $9
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'open') THEN
     CASE
-      WHEN (cbstore.breakers.open_until > coalesce(%(now)s,
+      WHEN (cbstore.breakers.open_until > coalesce($5,
           date_part('epoch',
-            clock_timestamp())) + %(recovery_timeout)s) THEN cbstore.breakers.open_until
-      ELSE coalesce(%(now)s,
+            clock_timestamp())) + $8) THEN cbstore.breakers.open_until
+      ELSE coalesce($5,
         date_part('epoch',
-          clock_timestamp())) + %(recovery_timeout)s END
+          clock_timestamp())) + $8 END
     ELSE cbstore.breakers.open_until END END,
 open_seconds =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN
+    AND cbstore.breakers.failure_count + $3 >= $4) THEN
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
-      AND %(backoff_multiplier)s > 1.0) THEN
+      AND $6 > 1.0) THEN
     CASE
-      WHEN (cbstore.breakers.open_seconds * %(backoff_multiplier)s < %(recovery_timeout_cap)s) THEN cbstore.breakers.open_seconds * %(backoff_multiplier)s
-      ELSE %(recovery_timeout_cap)s END
-    ELSE %(recovery_timeout)s END
+      WHEN (cbstore.breakers.open_seconds * $6 < $7) THEN cbstore.breakers.open_seconds * $6
+      ELSE $7 END
+    ELSE $8 END
   ELSE cbstore.breakers.open_seconds END,
 probe_token =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN ''
+    AND cbstore.breakers.failure_count + $3 >= $4) THEN ''
   ELSE cbstore.breakers.probe_token END,
 probe_until =
 CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + %(failures)s::BIGINT >= %(failure_threshold)s::BIGINT) THEN 0.0
+    AND cbstore.breakers.failure_count + $3 >= $4) THEN 0.0
   ELSE cbstore.breakers.probe_until END
-WHERE %(generation)s::BIGINT = -1
-OR cbstore.breakers.generation = %(generation)s::BIGINT
-AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+WHERE $10 = -1
+OR cbstore.breakers.generation = $10
+AND cbstore.breakers.probe_token = $11
 AND (cbstore.breakers.state = 'closed'
-  OR %(token)s::VARCHAR != '')
+  OR $11 != '')
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -159,6 +159,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($5,
   date_part('epoch',
     clock_timestamp())) AS as_of

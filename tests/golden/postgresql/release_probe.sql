@@ -3,13 +3,13 @@ SET previous_state=cbstore.breakers.state,
 generation=(cbstore.breakers.generation + 1),
 probe_token='',
 probe_until=0.0
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
+WHERE cbstore.breakers.namespace = $1
+AND cbstore.breakers.name = $2
 AND cbstore.breakers.state = 'half_open'
-AND cbstore.breakers.generation = %(generation)s::BIGINT
-AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+AND cbstore.breakers.generation = $3
+AND cbstore.breakers.probe_token = $4
 AND (cbstore.breakers.state = 'closed'
-  OR %(token)s::VARCHAR != '')
+  OR $4 != '')
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -20,6 +20,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($5,
   date_part('epoch',
     clock_timestamp())) AS as_of

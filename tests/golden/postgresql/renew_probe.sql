@@ -1,19 +1,19 @@
 UPDATE cbstore.breakers
 SET previous_state=cbstore.breakers.state,
 probe_until=CASE
-  WHEN (cbstore.breakers.probe_until > coalesce(%(now)s,
+  WHEN (cbstore.breakers.probe_until > coalesce($1,
       date_part('epoch',
-        clock_timestamp())) + %(lease)s) THEN cbstore.breakers.probe_until
-  ELSE coalesce(%(now)s,
+        clock_timestamp())) + $2) THEN cbstore.breakers.probe_until
+  ELSE coalesce($1,
     date_part('epoch',
-      clock_timestamp())) + %(lease)s END
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
+      clock_timestamp())) + $2 END
+WHERE cbstore.breakers.namespace = $3
+AND cbstore.breakers.name = $4
 AND cbstore.breakers.state = 'half_open'
-AND cbstore.breakers.generation = %(generation)s::BIGINT
-AND cbstore.breakers.probe_token = %(token)s::VARCHAR
+AND cbstore.breakers.generation = $5
+AND cbstore.breakers.probe_token = $6
 AND (cbstore.breakers.state = 'closed'
-  OR %(token)s::VARCHAR != '')
+  OR $6 != '')
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -24,6 +24,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($1,
   date_part('epoch',
     clock_timestamp())) AS as_of

@@ -1,40 +1,40 @@
 UPDATE cbstore.breakers
 SET state=CASE
-  WHEN (%(state)s::VARCHAR = '') THEN cbstore.breakers.state
-  ELSE %(state)s::VARCHAR END,
+  WHEN ($1 = '') THEN cbstore.breakers.state
+  ELSE $1 END,
 previous_state=cbstore.breakers.state,
 generation=(cbstore.breakers.generation + 1),
 failure_count=CASE
-  WHEN (%(failure_count)s::BIGINT = -1) THEN cbstore.breakers.failure_count
-  ELSE %(failure_count)s::BIGINT END,
+  WHEN ($2 = -1) THEN cbstore.breakers.failure_count
+  ELSE $2 END,
 success_count=0,
 last_failure_time=CASE
-  WHEN (%(last_failure_time)s = -1) THEN cbstore.breakers.last_failure_time
-  ELSE %(last_failure_time)s END,
+  WHEN ($3 = -1) THEN cbstore.breakers.last_failure_time
+  ELSE $3 END,
 open_until=CASE
-  WHEN (%(open_until)s = -1) THEN cbstore.breakers.open_until
-  ELSE %(open_until)s END,
+  WHEN ($4 = -1) THEN cbstore.breakers.open_until
+  ELSE $4 END,
 open_seconds=CASE
-  WHEN (%(state)s::VARCHAR = 'closed') THEN 0.0
+  WHEN ($1 = 'closed') THEN 0.0
   ELSE cbstore.breakers.open_seconds END,
 probe_token=CASE
-  WHEN (%(probe)s::BIGINT = -1) THEN cbstore.breakers.probe_token
+  WHEN ($5 = -1) THEN cbstore.breakers.probe_token
   ELSE
   CASE
-    WHEN (%(probe)s::BIGINT = 1) THEN %(token)s::VARCHAR
+    WHEN ($5 = 1) THEN $6
     ELSE '' END END,
 probe_until=CASE
-  WHEN (%(probe)s::BIGINT = -1) THEN cbstore.breakers.probe_until
+  WHEN ($5 = -1) THEN cbstore.breakers.probe_until
   ELSE
   CASE
-    WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s,
+    WHEN ($5 = 1) THEN coalesce($7,
       date_part('epoch',
-        clock_timestamp())) + %(lease)s
+        clock_timestamp())) + $8
     ELSE 0.0 END END
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
-AND (%(expected)s::VARCHAR = ''
-  OR cbstore.breakers.state = %(expected)s::VARCHAR)
+WHERE cbstore.breakers.namespace = $9
+AND cbstore.breakers.name = $10
+AND ($11 = ''
+  OR cbstore.breakers.state = $11)
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -45,6 +45,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($7,
   date_part('epoch',
     clock_timestamp())) AS as_of

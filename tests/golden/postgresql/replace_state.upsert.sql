@@ -10,83 +10,83 @@ INSERT INTO cbstore.breakers (namespace,
   open_seconds,
   probe_token,
   probe_until)
-VALUES (%(namespace)s::VARCHAR,
-  %(name)s::VARCHAR,
+VALUES ($1,
+  $2,
   CASE
-    WHEN (%(state)s::VARCHAR = '') THEN 'closed'
-    ELSE %(state)s::VARCHAR END,
+    WHEN ($3 = '') THEN 'closed'
+    ELSE $3 END,
   'closed',
   (0 + 1),
   CASE
-    WHEN (%(failure_count)s::BIGINT = -1) THEN 0
-    ELSE %(failure_count)s::BIGINT END,
+    WHEN ($4 = -1) THEN 0
+    ELSE $4 END,
   0,
   CASE
-    WHEN (%(last_failure_time)s = -1) THEN 0.0
-    ELSE %(last_failure_time)s END,
+    WHEN ($5 = -1) THEN 0.0
+    ELSE $5 END,
   CASE
-    WHEN (%(open_until)s = -1) THEN 0.0
-    ELSE %(open_until)s END,
+    WHEN ($6 = -1) THEN 0.0
+    ELSE $6 END,
   CASE
-    WHEN (%(state)s::VARCHAR = 'closed') THEN 0.0
+    WHEN ($3 = 'closed') THEN 0.0
     ELSE 0.0 END,
   CASE
-    WHEN (%(probe)s::BIGINT = -1) THEN ''
+    WHEN ($7 = -1) THEN ''
     ELSE
     CASE
-      WHEN (%(probe)s::BIGINT = 1) THEN %(token)s::VARCHAR
+      WHEN ($7 = 1) THEN $8
       ELSE '' END END,
   CASE
-    WHEN (%(probe)s::BIGINT = -1) THEN 0.0
+    WHEN ($7 = -1) THEN 0.0
     ELSE
     CASE
-      WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s,
+      WHEN ($7 = 1) THEN coalesce($9,
         date_part('epoch',
-          clock_timestamp())) + %(lease)s
+          clock_timestamp())) + $10
       ELSE 0.0 END END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state =
 CASE
-  WHEN (%(state)s::VARCHAR = '') THEN cbstore.breakers.state
-  ELSE %(state)s::VARCHAR END,
+  WHEN ($3 = '') THEN cbstore.breakers.state
+  ELSE $3 END,
 previous_state = cbstore.breakers.state,
 generation = (cbstore.breakers.generation + 1),
 failure_count =
 CASE
-  WHEN (%(failure_count)s::BIGINT = -1) THEN cbstore.breakers.failure_count
-  ELSE %(failure_count)s::BIGINT END,
+  WHEN ($4 = -1) THEN cbstore.breakers.failure_count
+  ELSE $4 END,
 success_count = 0,
 last_failure_time =
 CASE
-  WHEN (%(last_failure_time)s = -1) THEN cbstore.breakers.last_failure_time
-  ELSE %(last_failure_time)s END,
+  WHEN ($5 = -1) THEN cbstore.breakers.last_failure_time
+  ELSE $5 END,
 open_until =
 CASE
-  WHEN (%(open_until)s = -1) THEN cbstore.breakers.open_until
-  ELSE %(open_until)s END,
+  WHEN ($6 = -1) THEN cbstore.breakers.open_until
+  ELSE $6 END,
 open_seconds =
 CASE
-  WHEN (%(state)s::VARCHAR = 'closed') THEN 0.0
+  WHEN ($3 = 'closed') THEN 0.0
   ELSE cbstore.breakers.open_seconds END,
 probe_token =
 CASE
-  WHEN (%(probe)s::BIGINT = -1) THEN cbstore.breakers.probe_token
+  WHEN ($7 = -1) THEN cbstore.breakers.probe_token
   ELSE
   CASE
-    WHEN (%(probe)s::BIGINT = 1) THEN %(token)s::VARCHAR
+    WHEN ($7 = 1) THEN $8
     ELSE '' END END,
 probe_until =
 CASE
-  WHEN (%(probe)s::BIGINT = -1) THEN cbstore.breakers.probe_until
+  WHEN ($7 = -1) THEN cbstore.breakers.probe_until
   ELSE
   CASE
-    WHEN (%(probe)s::BIGINT = 1) THEN coalesce(%(now)s,
+    WHEN ($7 = 1) THEN coalesce($9,
       date_part('epoch',
-        clock_timestamp())) + %(lease)s
+        clock_timestamp())) + $10
     ELSE 0.0 END END
-WHERE %(expected)s::VARCHAR = ''
-OR cbstore.breakers.state = %(expected)s::VARCHAR
+WHERE $11 = ''
+OR cbstore.breakers.state = $11
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -97,6 +97,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($9,
   date_part('epoch',
     clock_timestamp())) AS as_of

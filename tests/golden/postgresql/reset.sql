@@ -9,8 +9,8 @@ open_until=0.0,
 open_seconds=0.0,
 probe_token='',
 probe_until=0.0
-WHERE cbstore.breakers.namespace = %(namespace)s::VARCHAR
-AND cbstore.breakers.name = %(name)s::VARCHAR
+WHERE cbstore.breakers.namespace = $1
+AND cbstore.breakers.name = $2
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -21,6 +21,6 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce(%(now)s,
+coalesce($3,
   date_part('epoch',
     clock_timestamp())) AS as_of

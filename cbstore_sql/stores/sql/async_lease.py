@@ -1,0 +1,170 @@
+"""The asynchronous twin of ``lease.py``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from cbstore_sql.background import in_background
+from cbstore_sql.deadline import remaining
+from cbstore_sql.stores.one_loop import OneLoop
+from cbstore_sql.stores.sql.lease import BusyTimeout, Kept, Lease, PsycopgLease
+from cbstore_sql.stores.sql.preparing import Preparing
+from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
+from cbstore_sql.stores.sql.wire import drive_async
+
+
+class AsyncPsycopgLease(PsycopgLease):
+    """A lease of an asynchronous connection to PostgreSQL."""
+
+    __slots__ = ()
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """Execute one statement and fetch its rows."""
+        return drive_async(self.session, self.session.steps(query, prepare=prepare))
+
+
+class AiosqliteLease(Lease):
+    """A lease of an asynchronous connection to SQLite."""
+
+    __slots__ = ("_patience",)
+
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        super().__init__(pool, connection)
+        self._patience: BusyTimeout | None = None
+
+    async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
+        """Execute one statement and fetch its rows."""
+        if self._patience is None:
+            self._patience = BusyTimeout((await self.driver.execute_fetchall(BusyTimeout.QUESTION))[0][0])
+        if setting := self._patience.setting():
+            await self.driver.execute_fetchall(setting)
+        rows: list[Values] = await self.driver.execute_fetchall(query.statement.text, query.given)
+        return rows
+
+
+class AsyncLeases(Kept[Any]):
+    """The connections of an asynchronous engine of our own, one for each task at work at a time.
+
+    They serve one event loop at a time: those who wait for a connection cannot wait in another. When a new loop
+    comes, they are replaced.
+
+    Args:
+        engine: An engine of the store's own, in driver-level autocommit.
+        preparing: See `Preparing`.
+    """
+
+    def __init__(self, engine: AsyncEngine, preparing: Preparing) -> None:
+        super().__init__(engine.sync_engine, preparing)
+        self._async_engine = engine
+        self._kind = {"postgresql": AsyncPsycopgLease, "sqlite": AiosqliteLease}[engine.dialect.name]
+        self._turns = asyncio.Semaphore(self._limit())
+        self._opening = 0
+        self._loop = OneLoop()
+
+    async def execute(self, query: Query) -> list[Values]:
+        """Execute one statement in a transaction of its own and return its rows.
+
+        Raises:
+            ConfigurationError: The connections are another event loop's that still runs.
+            NotSentError: It failed before the statement was sent.
+            LateError: The deadline passed.
+        """
+        if self._loop.is_new():
+            await self._enter_loop()
+        if self._turns.locked():
+            await self._wait_for_turn()
+        else:
+            await self._turns.acquire()
+        try:
+            return await self._execute(query)
+        finally:
+            self._turns.release()
+
+    async def _wait_for_turn(self) -> None:
+        try:
+            await asyncio.wait_for(self._turns.acquire(), self._patience())
+        except asyncio.TimeoutError:
+            raise self._none_free() from None
+
+    async def _execute(self, query: Query) -> list[Values]:
+        lease = await self._take()
+        try:
+            rows: list[Values] = await lease.execute(query, prepare=self._preparing.wanted)
+        except BaseException as error:
+            if self._is_over(lease, error):
+                await greenlet_spawn(lease.discard)
+            else:
+                self._free.append(lease)
+            await self._learn(error)
+            raise
+        self._free.append(lease)
+        return rows
+
+    async def close(self) -> None:
+        """Put back what is not at work and close the pool."""
+        while self._free:
+            await greenlet_spawn(self._free.popleft().connection.close)
+        await self._async_engine.dispose()
+
+    async def _learn(self, error: BaseException) -> None:
+        verdict = judge(error)
+        if verdict is Verdict.READ_ONLY:
+            # The others lead to the same server.
+            await self._async_engine.dispose()
+        elif verdict is Verdict.SHARED_SESSION:
+            self._preparing.give_up()
+
+    async def _enter_loop(self) -> None:
+        stale = [*self._free]
+        self._free.clear()
+        self._engine.dispose(close=False)
+        self._turns = asyncio.Semaphore(self._limit())
+        self._loop.entered()
+        for lease in stale:
+            await greenlet_spawn(lease.discard)
+
+    async def _take(self) -> Any:
+        while self._free:
+            lease = self._free.pop()
+            if self._is_usable(lease):
+                return lease
+            await greenlet_spawn(lease.discard)
+        left = remaining()
+        return await (self._open() if left is None else self._open_within(left))
+
+    async def _open(self) -> Any:
+        try:
+            pool = self._engine.pool
+            return self._kind(pool, await self._async_engine.raw_connection())
+        except Exception as error:
+            raise NotSentError from error
+
+    async def _open_within(self, seconds: float) -> Any:
+        """Open a connection in a task that may take longer: its caller does not wait, and the next one has it."""
+        if self._opening >= self._limit():
+            raise LateError(sent=False)
+        self._opening += 1
+        opened = in_background(self._open())
+        opened.add_done_callback(self._no_longer_opening)
+        in_time, _ = await asyncio.wait({opened}, timeout=seconds)
+        if not in_time:
+            opened.add_done_callback(self._keep)
+            raise LateError(sent=False)
+        return opened.result()
+
+    def _no_longer_opening(self, _opened: asyncio.Task[Any]) -> None:
+        self._opening -= 1
+
+    def _keep(self, opened: asyncio.Task[Any]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            lease = opened.result()
+            if lease.pool is self._engine.pool:
+                self._free.append(lease)
+            else:
+                in_background(greenlet_spawn(lease.discard))
