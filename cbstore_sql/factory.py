@@ -30,7 +30,9 @@ def make_store(backend: str = "memory", **kwargs: Any) -> ProtocolStore:
         return _redis(kwargs)
     if backend == "sql":
         return _sql(kwargs)
-    raise ConfigurationError(f"Unknown circuit breaker store backend: {backend}")
+    # What is no plain word may be a connection string with a password in it.
+    shown = backend if backend.isidentifier() else "(not shown)"
+    raise ConfigurationError(f"Unknown circuit breaker store backend: {shown}")
 
 
 def _from_url(scheme: str, url: str, kwargs: dict[str, Any]) -> ProtocolStore:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 
 from cbstore_sql import migrate
@@ -27,7 +27,7 @@ class Stage:
         store: Our own view of it, in a namespace nobody else uses.
     """
 
-    url: str
+    url: str = field(repr=False)
     schema: str
     place: str
     store: SqlStore

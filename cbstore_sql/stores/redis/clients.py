@@ -44,8 +44,12 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
         ConfigurationError: It is no such URL. The message does not repeat it.
     """
     try:
-        return kind.from_url(url, retry=retry)
-    except ValueError:
+        client = kind.from_url(url, retry=retry)
+        pool = client.connection_pool
+        # Nothing is connected yet, and an option that redis-py does not know shows only here.
+        pool.connection_class(**pool.connection_kwargs)
+        return client
+    except (TypeError, ValueError):
         raise ConfigurationError(
             "the Redis URL cannot be read; it is not shown, since it may hold a password"
         ) from None
