@@ -6,7 +6,7 @@ import os
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.connection import Connection
@@ -35,7 +35,7 @@ class Job:
     """
 
     number: int
-    url: str
+    url: str = field(repr=False)
     schema: str
     namespace: str
     port: int
@@ -79,7 +79,12 @@ class _Worker:
         self._job = job
         # Strict: the demo's checks count every call that is let through late.
         self._breaker = CircuitBreaker(
-            store, job.pace.policy, on_store_outage="raise", listeners=[self._witness], max_staleness=0
+            store,
+            job.pace.policy,
+            store_timeout=None,
+            on_store_outage="raise",
+            listeners=[self._witness],
+            max_staleness=0,
         )
         self._changes: list[Change] = []
         self._asked_store = 0.0
