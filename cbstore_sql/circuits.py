@@ -9,9 +9,9 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of
@@ -24,23 +24,21 @@ T = TypeVar("T")
 _CLAIM_ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One operation that a step asks of the store: the method's name and its arguments."""
 
     operation: str
     arguments: tuple[Any, ...]
-    keywords: Mapping[str, Any] = field(default_factory=dict)
+    keywords: Mapping[str, Any] = MappingProxyType({})
 
 
 Steps = Generator[Ask, Any, T]
 
 
-def _nothing(*_: Any) -> None:
-    pass
+def nothing(*_: Any) -> None:
+    """Do nothing, where nobody wants to be told."""
 
 
-@dataclass(frozen=True, slots=True)
 class Circuits:
     """The circuits of one store; each step raises what the store raises.
 
@@ -55,13 +53,24 @@ class Circuits:
         announce: Called with every change of state, before the listeners; it neither waits nor raises.
     """
 
-    policy_for: Callable[[str], BreakerPolicy]
-    emit: Callable[[BreakerEvent], None]
-    reopen_on_no_verdict: bool = False
-    clock: Callable[[], float] = monotonic
-    note: Callable[[Snapshot, float], object] = _nothing
-    forget: Callable[[str], object] = _nothing
-    announce: Callable[[Transition], object] = _nothing
+    def __init__(
+        self,
+        policy_for: Callable[[str], BreakerPolicy],
+        emit: Callable[[BreakerEvent], None],
+        *,
+        reopen_on_no_verdict: bool = False,
+        clock: Callable[[], float] = monotonic,
+        note: Callable[[Snapshot, float], object] = nothing,
+        forget: Callable[[str], object] = nothing,
+        announce: Callable[[Transition], object] = nothing,
+    ) -> None:
+        self.policy_for = policy_for
+        self.emit = emit
+        self._reopen = reopen_on_no_verdict
+        self._clock = clock
+        self._note = note
+        self._forget = forget
+        self._announce = announce
 
     def admit(self, name: str) -> Steps[Permit]:
         """Let a call through, as the probe where one is due, or refuse it.
@@ -76,10 +85,10 @@ class Circuits:
                 return snapshot.permit
             if not snapshot.probe_claimable:
                 break
-            asked_at = self.clock()
+            asked_at = self._clock()
             claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": new_token()})
             if claim is not None:
-                self.note(claim.snapshot, asked_at)
+                self._note(claim.snapshot, asked_at)
                 self._tell_change(claim)
                 self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
                 return claim.permit
@@ -88,16 +97,16 @@ class Circuits:
 
     def read(self, name: str) -> Steps[Snapshot]:
         """Read one breaker."""
-        asked_at = self.clock()
+        asked_at = self._clock()
         snapshot: Snapshot = yield Ask("read", (name,))
-        self.note(snapshot, asked_at)
+        self._note(snapshot, asked_at)
         return snapshot
 
     def settle(self, permit: Permit, verdict: Verdict) -> Steps[None]:
         """Report a verdict."""
         if verdict is Verdict.SUCCESS:
             yield from self._report(Ask("record_success", (permit, self.policy_for(permit.name))), permit)
-        elif verdict is Verdict.FAILURE or (permit.is_probe and self.reopen_on_no_verdict):
+        elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
             yield from self.record_failure(permit)
         elif permit.is_probe:
             yield from self._report(Ask("release_probe", (permit,)), permit)
@@ -132,13 +141,13 @@ class Circuits:
         raise CircuitBreakerOpenError(name=name, state=state.value, retry_after=retry_after)
 
     def _change(self, name: str, ask: Ask) -> Steps[Transition]:
-        asked_at = self.clock()
+        asked_at = self._clock()
         transition: Transition = yield ask
         self._learn(name, transition, asked_at)
         return transition
 
     def _report(self, report: Ask, permit: Permit) -> Steps[None]:
-        asked_at = self.clock()
+        asked_at = self._clock()
         transition: Transition | None = yield report
         self._learn(permit.name, transition, asked_at)
         if transition is None and permit.is_probe:
@@ -147,12 +156,12 @@ class Circuits:
     def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
         """Follow a report; one without effect tells that the breaker is not what was noted."""
         if transition is None:
-            self.forget(name)
+            self._forget(name)
             return
-        self.note(transition.snapshot, asked_at)
+        self._note(transition.snapshot, asked_at)
         self._tell_change(transition)
 
     def _tell_change(self, transition: Transition) -> None:
         if (event := change_of(transition)) is not None:
-            self.announce(transition)
+            self._announce(transition)
             self.emit(event)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
-from cbstore_sql.circuits import Ask, Circuits, Steps
+from cbstore_sql.circuits import Ask, Circuits, Steps, nothing
 from cbstore_sql.commands import check_name
 from cbstore_sql.errors import StoreError, StoreUnavailableError, TooManyBreakersError
 from cbstore_sql.events import BreakerEvent, CallFinished, Listener, tell
@@ -66,11 +66,11 @@ class Gate:
         self._shared = Circuits(
             self.policy_for,
             self.emit,
-            reopen_on_no_verdict,
-            clock,
+            reopen_on_no_verdict=reopen_on_no_verdict,
+            clock=clock,
             note=self._note,
             forget=self._forget,
-            announce=announce or self._tell_nobody,
+            announce=announce or nothing,
         )
 
     @property
@@ -311,9 +311,6 @@ class Gate:
     def _forget(self, name: str) -> None:
         if self.view is not None:
             self.view.forget(name)
-
-    def _tell_nobody(self, transition: Transition) -> None:
-        """There is no push."""
 
 
 def _not_applied(error: StoreError) -> bool:

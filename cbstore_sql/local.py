@@ -73,7 +73,7 @@ class LocalBreakers:
     ) -> None:
         self._emit = emit
         self._clock = clock
-        self._circuits = Circuits(policy_for, self._heard, reopen_on_no_verdict, clock)
+        self._circuits = Circuits(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
         self._known: dict[str, tuple[Snapshot, float]] = {}
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}

@@ -8,8 +8,6 @@ All times are Unix seconds by the store's clock, all durations are seconds.
 from __future__ import annotations
 
 import os
-import secrets
-import socket
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -195,4 +193,8 @@ def new_token() -> str:
 
     The readable part is for the person who looks at the table at night; uniqueness comes from the random one.
     """
+    # Half of what importing this library costs would go into these.
+    import secrets
+    import socket
+
     return f"{socket.gethostname()[:64]}/{os.getpid()}/{secrets.token_hex(8)}"

@@ -16,8 +16,7 @@ being equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cbstore_sql.model import State
 
@@ -37,8 +36,7 @@ KEEP = -1
 When = Callable[[Any, Any, Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What an operation does, and when.
 
     Attributes:
@@ -228,8 +226,7 @@ def _larger(a: Any, b: Any, when: When) -> Any:
 Rule = Callable[[Any, Any, When], Change]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """A rule and how it is carried out.
 
     Attributes:

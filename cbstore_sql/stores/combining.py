@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from concurrent.futures import Future
 from dataclasses import replace
 
 from cbstore_sql.commands import Command
+from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.policy import check_seconds
@@ -69,7 +69,22 @@ class _SyncBatch(Batch):
     def __init__(self, command: Command) -> None:
         super().__init__(command)
         self.full = threading.Event()
-        self.answer: Future[Transition | None] = Future()
+        self._written = threading.Event()
+        self._transition: Transition | None = None
+        self._error: BaseException | None = None
+
+    def written(self, transition: Transition | None, error: BaseException | None = None) -> None:
+        """Give those who wait their answer."""
+        self._transition, self._error = transition, error
+        self._written.set()
+
+    def answer(self) -> Transition | None:
+        """Wait for the answer, until the deadline."""
+        if not self._written.wait(remaining()):
+            raise StoreUnavailableError("the failure was not reported in time")
+        if self._error is not None:
+            raise self._error
+        return self._transition
 
 
 class CombiningStore(Store):
@@ -114,22 +129,22 @@ class CombiningStore(Store):
             batch.add(command)
             if batch.is_full:
                 batch.full.set()
-        return self._flush(kind, batch) if leads else as_follower(batch.answer.result())
+        return self._flush(kind, batch) if leads else as_follower(batch.answer())
 
     def _flush(self, kind: Hashable, batch: _SyncBatch) -> Transition | None:
         try:
             batch.full.wait(self._interval)
         except BaseException:
             self._shut(kind)
-            batch.answer.set_exception(StoreUnavailableError("the failure was not reported", applied=False))
+            batch.written(None, StoreUnavailableError("the failure was not reported", applied=False))
             raise
         self._shut(kind)
         try:
             transition = self._store._apply(batch.command())
         except BaseException as error:
-            batch.answer.set_exception(error)
+            batch.written(None, error)
             raise
-        batch.answer.set_result(transition)
+        batch.written(transition)
         return transition
 
     def _shut(self, kind: Hashable) -> None:
