@@ -15,7 +15,7 @@ from cbstore_sql.stores.redis.errors import translated
 from tests.redis.conftest import Connect
 from tests.redis.lossy_proxy import LossyProxy
 
-RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zrangebyscore +zrem"
+RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem"
 SCRIPTING_RIGHTS = {True: "+evalsha +script|load", False: "+watch +unwatch +multi +exec"}
 WRITES: list[Callable[[RedisStore], Any]] = [
     lambda store: store.record_failure("b"),

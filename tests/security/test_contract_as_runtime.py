@@ -10,6 +10,7 @@ from cbstore_sql.protocol import ProtocolStore
 from tests.contract import (
     test_claim_probe,
     test_force_open_and_reset,
+    test_max_breakers,
     test_races,
     test_read,
     test_record_failure,
@@ -17,11 +18,13 @@ from tests.contract import (
     test_release_and_renew_probe,
 )
 from tests.contract.backends import Backend, in_both_colours
+from tests.contract.test_max_breakers import full  # noqa: F401 - a fixture of the tests below
 from tests.security.conftest import Granted
 
 KEPT = (
     test_claim_probe,
     test_force_open_and_reset,
+    test_max_breakers,
     test_races,
     test_read,
     test_record_failure,

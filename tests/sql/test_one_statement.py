@@ -79,8 +79,8 @@ def test_each_operation_is_one_statement(heard: Heard, store: SqlStore) -> None:
     assert heard.during(lambda: store.reset("b")) == ["UPDATE"]
 
 
-def test_only_the_first_ever_failure_adds_an_insert(heard: Heard, store: SqlStore) -> None:
-    assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE", "INSERT"]
+def test_only_the_first_ever_failure_counts_the_breakers_and_adds_one(heard: Heard, store: SqlStore) -> None:
+    assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE", "SELECT", "INSERT"]
     assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE"]
 
 

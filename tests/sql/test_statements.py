@@ -26,6 +26,7 @@ def texts(statements: Statements) -> dict[str, str]:
         "read_many": statements.read_many,
         "read_all": statements.read_all,
         "delete": statements.delete,
+        "no_room": statements.no_room,
     }
     return {name: statement.text for name, statement in named.items()}
 

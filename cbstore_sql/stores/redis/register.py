@@ -57,10 +57,9 @@ class Register:
         """
         if self._max_breakers is None:
             return
-        if (yield from self._size()) >= self._max_breakers:
-            yield from self.leave(breaker)
+        if (yield from self._is_full(self._max_breakers, breaker)):
             yield from self._drop_those_gone(now)
-            if (yield from self._size()) >= self._max_breakers:
+            if (yield from self._is_full(self._max_breakers, breaker)):
                 raise TooManyBreakersError(self._namespace, self._max_breakers)
         yield Call("zadd", (self._key, {breaker: now}))
 
@@ -69,9 +68,11 @@ class Register:
         if self._max_breakers is not None:
             yield Call("zrem", (self._key, breaker))
 
-    def _size(self) -> Steps[int]:
-        size: int = yield Call("zcard", (self._key,))
-        return size
+    def _is_full(self, bound: int, breaker: bytes) -> Steps[bool]:
+        """Whether there is no room for a breaker; one that was written down before has its own."""
+        if (yield Call("zcard", (self._key,))) < bound:
+            return False
+        return (yield Call("zscore", (self._key, breaker))) is None
 
     def _drop_those_gone(self, now: float) -> Steps[None]:
         query = ("ZRANGEBYSCORE", self._key, "-inf", now - SETTLED, "LIMIT", 0, CHECKED)

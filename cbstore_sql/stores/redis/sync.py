@@ -33,8 +33,8 @@ class RedisStore(ProtocolStore):
     known to have had no effect (``applied`` of `StoreUnavailableError`).
 
     A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME and DEL; with ``max_breakers`` EXISTS,
-    ZADD, ZCARD, ZRANGEBYSCORE and ZREM; and with them EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC where
-    there is no scripting.
+    ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM; and with them EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and
+    EXEC where there is no scripting.
 
     Args:
         redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. It stays open.

@@ -13,6 +13,7 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS
 from cbstore_sql.stores.sql.async_engine import AsyncCheckouts, open_async_engine
 from cbstore_sql.stores.sql.async_lease import AsyncLeases
 from cbstore_sql.stores.sql.engine import ASYNC_DRIVERS, Durability, check_engine, one_database, wants_relaxed
@@ -36,6 +37,7 @@ class AsyncSqlStore(AsyncStore):
         namespace: See `Store`.
         schema: See `SqlStore`.
         durability: See `SqlStore`.
+        max_breakers: See `SqlStore`.
 
     Raises:
         ConfigurationError: Not exactly one database was given, or it is none the store can work with, or aiosqlite
@@ -53,13 +55,14 @@ class AsyncSqlStore(AsyncStore):
         namespace: str = "default",
         schema: str = DEFAULT_SCHEMA,
         durability: Durability = "full",
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
     ) -> None:
         super().__init__(namespace)
         database = one_database(url_or_engine, url, engine)
         self._owned = owned = not isinstance(database, AsyncEngine)
         self._engine = database if isinstance(database, AsyncEngine) else open_async_engine(database)
         check_engine(self._engine.sync_engine, ASYNC_DRIVERS)
-        self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
+        self._queries = Queries(self._engine.dialect.name, schema, self.namespace, max_breakers)
         self._in_flight = InFlight()
         self.keeps_deadlines = owned
         preparing = Preparing()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cbstore_sql.commands import Command
+from cbstore_sql.errors import TooManyBreakersError
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row, Snapshot, Transition
 from cbstore_sql.rules import ANY_STATE, UNFENCED
+from cbstore_sql.stores.limit import check_max_breakers
 from cbstore_sql.stores.sql.decode import to_snapshot, to_transition
 from cbstore_sql.stores.sql.errors import raise_translated
 from cbstore_sql.stores.sql.retries import Effect, Patience, Verdict, judge
@@ -59,13 +61,15 @@ class Queries:
         dialect: ``"postgresql"`` or ``"sqlite"``.
         schema: The schema the table stands in; SQLite ignores it.
         namespace: Whose breakers.
+        max_breakers: How many of them there may be; see `SqlStore`.
 
     Raises:
-        ConfigurationError: See `check_identifier`.
+        ConfigurationError: See `check_identifier` and `check_max_breakers`.
     """
 
-    def __init__(self, dialect: str, schema: str, namespace: str) -> None:
+    def __init__(self, dialect: str, schema: str, namespace: str, max_breakers: int | None) -> None:
         self.schema = check_identifier("schema", schema)
+        self._max_breakers = check_max_breakers(max_breakers)
         self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
         self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
         self._namespace = namespace
@@ -97,6 +101,7 @@ class Queries:
         rows = yield from self._rows(self._statements.update[command.operation], given, effect, durable=durable)
         upsert = self._statements.upsert.get(command.operation)
         if not rows and upsert is not None and step(Row(), command, 0.0) is not None:
+            yield from self._refuse_when_full(command.name, durable=durable)
             rows = yield from self._rows(upsert, given, effect, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
 
@@ -104,6 +109,14 @@ class Queries:
         """Forget one breaker."""
         given = {"namespace": self._namespace, "name": name}
         yield from self._rows(self._statements.delete, given, Effect.SAME, durable=True)
+
+    def _refuse_when_full(self, name: str, *, durable: bool) -> Steps[None]:
+        """Raise if a breaker is missing and there is no room for it; who adds one now too may be one too many."""
+        if self._max_breakers is None:
+            return
+        given = {"namespace": self._namespace, "name": name, "others": self._max_breakers - 1}
+        if (yield from self._rows(self._statements.no_room, given, Effect.NONE, durable=durable)):
+            raise TooManyBreakersError(self._namespace, self._max_breakers)
 
     def _rows(
         self, statement: Statement, given: Mapping[str, Any], effect: Effect, *, durable: bool = False

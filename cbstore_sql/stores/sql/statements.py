@@ -30,7 +30,7 @@ COLUMNS = tuple(field.name for field in fields(Row))
 _KINDS = {
     **dict.fromkeys(("token", "expected", "state", "namespace", "name", "names"), TEXT),
     **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), INTEGER),
-    **dict.fromkeys(("success_threshold", "probe"), INTEGER),
+    **dict.fromkeys(("success_threshold", "probe", "others"), INTEGER),
     **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), FLOAT),
     **dict.fromkeys(("recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), FLOAT),
 }
@@ -54,6 +54,7 @@ class Statements:
         read_many: Those of several names that there are, each with its name; one row at least, as for ``read``.
         read_all: Every breaker of every namespace, ordered by namespace and name.
         delete: Forgets one breaker.
+        no_room: One row if a breaker is missing and more than ``others`` of its namespace are there, else none.
     """
 
     update: Mapping[str, Statement]
@@ -62,6 +63,7 @@ class Statements:
     read_many: Statement
     read_all: Statement
     delete: Statement
+    no_room: Statement
 
 
 @lru_cache(maxsize=64)
@@ -87,6 +89,7 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
         read_many=finished(_read_many(table), (TEXT, *_ANSWER)),
         read_all=finished(_read_all(table), (TEXT, TEXT, *_ANSWER)),
         delete=finished(sa.delete(table).where(*_key(table)), ()),
+        no_room=finished(_no_room(table), (TEXT,)),
     )
 
 
@@ -123,6 +126,13 @@ def _one_row() -> sa.Subquery:
 
 def _read_all(table: sa.Table) -> sa.ClauseElement:
     return sa.select(table.c.namespace, table.c.name, *_result(table)).order_by(table.c.namespace, table.c.name)
+
+
+def _no_room(table: sa.Table) -> sa.ClauseElement:
+    itself = table.alias("itself")
+    missing = ~sa.exists().where(itself.c.namespace == _given("namespace"), itself.c.name == _given("name"))
+    others = sa.select(table.c.namespace).where(table.c.namespace == _given("namespace"), missing)
+    return others.limit(1).offset(_given("others"))
 
 
 def _change(operation: Operation, row: Any) -> Change:

@@ -10,6 +10,7 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.steps import carry_out
+from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS
 from cbstore_sql.stores.sql.checkout import Checkouts
 from cbstore_sql.stores.sql.engine import Durability, check_engine, one_database, open_engine, wants_relaxed
 from cbstore_sql.stores.sql.lease import Leases
@@ -23,7 +24,8 @@ class SqlStore(ProtocolStore):
 
     Each operation is one statement in a transaction of its own, on a connection of its own: the caller's
     transaction, session settings and isolation level are neither seen nor touched. The first-ever failure of a
-    breaker adds an ``INSERT … ON CONFLICT``. A lost claim and a success on a clean breaker write nothing.
+    breaker adds a look at how many there are and an ``INSERT … ON CONFLICT``. A lost claim and a success on a clean
+    breaker write nothing.
 
     Args:
         url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine, whose pool is then
@@ -37,12 +39,15 @@ class SqlStore(ProtocolStore):
             counts (failures, successes, renewed leases) do not wait, and a crash of the server loses those of its
             last half second or so; claims, `force_open` and `reset` wait all the same. It needs a URL, since
             its connections are opened with ``synchronous_commit=off``, and takes a second pool. SQLite ignores it.
+        max_breakers: How many breakers the namespace may hold, at least 1; an operation that would add one more
+            raises `TooManyBreakersError`, those there go on. Processes that add at the same moment may be one too
+            many each. ``None`` means any number.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
         ConfigurationError: Not exactly one database was given, or it is none the store can work with, or the
-            durability is none of the two or not to be had. Whether the table is there shows with the first
-            operation (`SchemaError`).
+            durability is none of the two or not to be had, or ``max_breakers`` is no such number. Whether the table
+            is there shows with the first operation (`SchemaError`).
         InvalidNameError: See `Store`.
         InvalidPolicyError: See `ProtocolStore`.
     """
@@ -56,6 +61,7 @@ class SqlStore(ProtocolStore):
         namespace: str = "default",
         schema: str = DEFAULT_SCHEMA,
         durability: Durability = "full",
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
         protocol_probe_lease: float = DEFAULT_PROBE_LEASE,
     ) -> None:
         super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
@@ -69,7 +75,7 @@ class SqlStore(ProtocolStore):
         self._counting = self._connections
         if wants_relaxed(durability, self._engine, owned=self._owned):
             self._counting = Leases(open_engine(self._engine.url, relaxed=True), preparing)
-        self._queries = Queries(self._engine.dialect.name, schema, self.namespace)
+        self._queries = Queries(self._engine.dialect.name, schema, self.namespace, max_breakers)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
