@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 from cbstore_sql.background import in_background
 
@@ -30,7 +31,8 @@ class AsyncPeriodic:
         """See to it that the task runs, in the running event loop."""
         task = self._task
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
-            self._task = in_background(self._run())
+            # In a context of its own: one that called this may have a deadline, which would end all its work from then on.
+            self._task = Context().run(in_background, self._run())
 
     async def close(self) -> None:
         """End the task."""
