@@ -31,7 +31,7 @@ class AsyncPeriodic:
         """See to it that the task runs, in the running event loop."""
         task = self._task
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
-            # In a context of its own: one that called this may have a deadline, which would end all its work from then on.
+            # In a context of its own: a deadline of whoever called this would end all its work from then on.
             self._task = Context().run(in_background, self._run())
 
     async def close(self) -> None:
