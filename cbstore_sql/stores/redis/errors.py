@@ -66,13 +66,17 @@ def _translate(error: Exception, not_applied: bool | None) -> StoreError:
         return StoreUnavailableError("no connection to Redis became free in the pool", applied=False)
     if isinstance(error, _UNREACHABLE):
         applied = not_applied if _is_before_sending(error) else None
-        return StoreUnavailableError(
-            f"the Redis server cannot be reached or does not answer ({type(error).__name__})", applied=applied
-        )
+        return StoreUnavailableError(f"{_why(error)} ({type(error).__name__})", applied=applied)
     return StoreError(f"the Redis server refused the command ({type(error).__name__})")
 
 
 _UNREACHABLE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.RedisClusterException)
+
+
+def _why(error: Exception) -> str:
+    if "certificate verify failed" in str(error):
+        return "the Redis server's TLS certificate is not accepted"
+    return "the Redis server cannot be reached or does not answer"
 
 
 def _code(error: Exception) -> str:

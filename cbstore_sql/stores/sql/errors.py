@@ -96,6 +96,8 @@ def _why(error: BaseException, verdict: Verdict, state: str | None) -> str:
         return "other writers held it until the deadline"
     if verdict is Verdict.READ_ONLY:
         return "the server is read-only"
+    if "certificate" in str(error):
+        return "the database's TLS certificate is not accepted, or no certificate could be read"
     return _FULL.get(state or "", "the database cannot be reached or does not answer")
 
 
