@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import pytest
 import redis.asyncio
@@ -20,6 +23,8 @@ from cbstore_sql import (
     SqlStore,
     StoreUnavailableError,
 )
+from cbstore_sql.stores.sql.queries import Query
+from cbstore_sql.stores.sql.statement import TEXT, Statement
 from tests.aio.conftest import OpenStore
 from tests.aio.turns import checked_out, numbers_of_turns, take_turns
 
@@ -27,6 +32,7 @@ TASKS = 30
 """More than a pool of our own has connections."""
 
 NEVER = BreakerPolicy(failure_threshold=1000)
+OWN_BACKEND = Statement("SELECT pg_backend_pid()::text", (), [TEXT])
 
 
 async def fail_often(store: AsyncStore) -> None:
@@ -100,6 +106,36 @@ def test_a_client_of_another_loop_has_to_be_closed(redis_url: str) -> None:
     with pytest.raises(StoreUnavailableError, match=r"client\.aclose") as caught:
         asyncio.run(fail_once(store))
     assert caught.value.applied is None
+
+
+def test_a_forked_child_has_connections_of_its_own_and_leaves_the_parent_s_alone(migrated_postgres_url: str) -> None:
+    store = AsyncSqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex)
+
+    async def backend() -> str:
+        await store.record_failure("b", NEVER)
+        return str((await store._execute(Query(OWN_BACKEND, {})))[0][0])
+
+    async def main() -> None:
+        own = await backend()
+        child = os.fork()
+        if child == 0:
+            in_child(lambda: asyncio.run(backend()) != own)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert await backend() == own, "the parent's session goes on"
+        assert (await store.read("b")).failure_count == 3
+        await store.close()
+
+    asyncio.run(main())
+
+
+def in_child(is_well: Callable[[], bool]) -> NoReturn:
+    """End a forked process, which must not go on with its parent's tests nor in its parent's event loop."""
+    asyncio.events._set_running_loop(None)
+    try:
+        well = is_well()
+    except BaseException:  # noqa: BLE001 - whatever it is, the process ends here
+        well = False
+    os._exit(not well)
 
 
 def test_two_loops_at_once_are_refused(sql_url: str) -> None:

@@ -23,8 +23,8 @@ needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not i
 
 
 @contextmanager
-def transaction_pooler(url: str) -> Iterator[str]:
-    """Run a PgBouncer before a database; yield its SQLAlchemy URL."""
+def transaction_pooler(url: str, **settings: float) -> Iterator[str]:
+    """Run a PgBouncer before a database, with settings beyond those it needs; yield its SQLAlchemy URL."""
     target, port = sa.make_url(url), _free_port()
     with tempfile.TemporaryDirectory(prefix="cbstore-test-") as directory:
         config = Path(directory) / "pgbouncer.ini"
@@ -36,6 +36,7 @@ def transaction_pooler(url: str) -> Iterator[str]:
             "[pgbouncer]\n"
             f"listen_addr={LOOPBACK}\nlisten_port={port}\nunix_socket_dir=\n"
             f"auth_type=plain\nauth_file={users}\npool_mode=transaction\n"
+            + "".join(f"{name}={value}\n" for name, value in settings.items())
         )
         pooled = target.set(host=LOOPBACK, port=port).render_as_string(hide_password=False)
         with _running(Path(directory), [str(PROGRAM), str(config)]) as server:

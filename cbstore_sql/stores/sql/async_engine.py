@@ -74,7 +74,7 @@ class AsyncCheckouts:
         try:
             fairy = await self._engine.raw_connection()
         except Exception as error:
-            raise NotSentError from error
+            raise NotSentError(error) from error
         try:
             return await self._execute(fairy, query)
         except BaseException as error:

@@ -63,6 +63,8 @@ class AsyncLeases(Kept[Any]):
         super().__init__(engine.sync_engine, preparing)
         self._async_engine = engine
         self._kind = {"postgresql": AsyncPsycopgLease, "sqlite": AiosqliteLease}[engine.dialect.name]
+
+    def _begin(self) -> None:
         self._turns = asyncio.Semaphore(self._limit())
         self._opening = 0
         self._loop = OneLoop()
@@ -143,7 +145,7 @@ class AsyncLeases(Kept[Any]):
             pool = self._engine.pool
             return self._kind(pool, await self._async_engine.raw_connection())
         except Exception as error:
-            raise NotSentError from error
+            raise NotSentError(error) from error
 
     async def _open_within(self, seconds: float) -> Any:
         """Open a connection in a task that may take longer: its caller does not wait, and the next one has it."""

@@ -42,7 +42,7 @@ class Checkouts:
         try:
             fairy = self._engine.raw_connection()
         except Exception as error:
-            raise NotSentError from error
+            raise NotSentError(error) from error
         try:
             return self._execute(fairy, query)
         except BaseException as error:

@@ -13,6 +13,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -149,6 +150,19 @@ class Kept(Generic[L]):
         self._engine = engine
         self._preparing = preparing
         self._free: deque[L] = deque()
+        self._begin()
+        _all.add(self)
+
+    def start_anew(self) -> None:
+        """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
+        _parents.append(self._free)
+        self._free = deque()
+        self._engine.dispose(close=False)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the turns, with nobody at work."""
+        raise NotImplementedError
 
     def _limit(self) -> int:
         pool: Any = self._engine.pool
@@ -164,9 +178,7 @@ class Kept(Generic[L]):
         """Return what to raise when that was too short."""
         if remaining() == 0.0:
             return LateError(sent=False)
-        nothing_free = NotSentError()
-        nothing_free.__cause__ = sa.exc.TimeoutError("every connection of the pool is at work")
-        return nothing_free
+        return NotSentError(sa.exc.TimeoutError("every connection of the pool is at work"))
 
     def _is_usable(self, lease: L) -> bool:
         return lease.pool is self._engine.pool and not lease.is_dead()
@@ -188,9 +200,6 @@ class Leases(Kept[Any]):
     def __init__(self, engine: Engine, preparing: Preparing) -> None:
         super().__init__(engine, preparing)
         self._kind = {"postgresql": PsycopgLease, "sqlite": SqliteLease}[engine.dialect.name]
-        self._turns = threading.Semaphore(self._limit())
-        self._openers = threading.Semaphore(self._limit())
-        _all.add(self)
 
     def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
@@ -200,12 +209,14 @@ class Leases(Kept[Any]):
             LateError: The deadline passed.
         """
         # A thread that waited at the pool would never see a connection that comes back here.
-        if not self._turns.acquire(timeout=self._patience()):
-            raise self._none_free()
+        try:
+            self._turns.get(timeout=self._patience())
+        except Empty:
+            raise self._none_free() from None
         try:
             return self._execute(query)
         finally:
-            self._turns.release()
+            self._turns.put(None)
 
     def _execute(self, query: Query) -> list[Values]:
         lease = self._take()
@@ -227,13 +238,12 @@ class Leases(Kept[Any]):
             self._free.popleft().connection.close()
         self._engine.dispose()
 
-    def start_anew(self) -> None:
-        """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
-        _parents.append(self._free)
-        self._free = deque()
-        self._turns = threading.Semaphore(self._limit())
+    def _begin(self) -> None:
+        # A third of what a semaphore costs.
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._limit()):
+            self._turns.put(None)
         self._openers = threading.Semaphore(self._limit())
-        self._engine.dispose(close=False)
 
     def _learn(self, error: BaseException) -> None:
         verdict = judge(error)
@@ -260,7 +270,7 @@ class Leases(Kept[Any]):
             pool = self._engine.pool
             return self._kind(pool, self._engine.raw_connection())
         except Exception as error:
-            raise NotSentError from error
+            raise NotSentError(error) from error
 
     def _open_within(self, seconds: float) -> Lease:
         """Open a connection in a thread that may take longer: its caller does not wait, and the next one has it."""
@@ -295,15 +305,15 @@ class Leases(Kept[Any]):
                 lease.discard()
 
 
-_all: weakref.WeakSet[Leases] = weakref.WeakSet()
+_all: weakref.WeakSet[Kept[Any]] = weakref.WeakSet()
 
 # Collected, they would be closed, and the parent's sessions with them.
 _parents: list[deque[Any]] = []
 
 
 def _after_fork() -> None:
-    for leases in _all:
-        leases.start_anew()
+    for kept in _all:
+        kept.start_anew()
 
 
 if hasattr(os, "register_at_fork"):

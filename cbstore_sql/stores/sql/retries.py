@@ -18,12 +18,15 @@ from cbstore_sql.deadline import remaining
 
 
 class NotSentError(Exception):
-    """Nothing of the statement was sent; its cause says why."""
+    """Nothing of the statement was sent.
 
-    @property
-    def reason(self) -> BaseException:
-        """What happened."""
-        return self.__cause__ or self
+    Attributes:
+        reason: What happened before.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class LateError(Exception):
@@ -169,14 +172,16 @@ class Patience:
     def __init__(self, effect: Effect) -> None:
         self._effect = effect
         self._began = monotonic()
-        self._failures: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
+        self._failures: dict[Verdict, int] | None = None
 
     def pause_after(self, verdict: Verdict) -> float | None:
         """Return how long to wait before another attempt, seconds; ``None``: there shall be none."""
-        self._failures[verdict] += 1
-        left = remaining()
         if verdict is Verdict.UNKNOWN and self._effect is Effect.AGAIN:
             return None
+        if self._failures is None:
+            self._failures = dict.fromkeys(Verdict, 0)
+        self._failures[verdict] += 1
+        left = remaining()
         pause = self._pause(verdict, self._failures[verdict], lasts=left is not None)
         return None if pause is None or (left is not None and pause >= left) else pause
 

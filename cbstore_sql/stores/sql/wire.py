@@ -16,6 +16,7 @@ from math import ceil
 from typing import Any, NoReturn
 
 from cbstore_sql.deadline import remaining
+from cbstore_sql.stores.sql.cancelling import cancel
 from cbstore_sql.stores.sql.queries import Query, Values
 from cbstore_sql.stores.sql.retries import LateError, NotSentError
 from cbstore_sql.stores.sql.statement import BINARY, Statement
@@ -31,7 +32,8 @@ ROLLBACK = Statement("ROLLBACK")
 # libpq's codes: of a connection, of its transaction, of a result (a command's, and one with rows).
 _OK = 0
 _IDLE = 0
-_UNSETTLED = frozenset({1, 4})
+_ACTIVE = 1
+_UNSETTLED = frozenset({_ACTIVE, 4})
 _GOOD = frozenset({1, 2})
 
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
@@ -75,6 +77,8 @@ class Session:
 
     def cut(self) -> None:
         """End the connection at once: whatever is on its way belongs to nobody."""
+        if self.pgconn.transaction_status == _ACTIVE:
+            cancel(self.pgconn)
         self.pgconn.finish()
 
     def wait(self, seconds: float | None, *, write: bool) -> bool:
@@ -183,7 +187,7 @@ def _unsent(steps: Wire) -> Wire:
     try:
         return (yield from steps)
     except Exception as error:
-        raise NotSentError from error
+        raise NotSentError(error) from error
 
 
 def _answer(pgconn: Any) -> Wire:

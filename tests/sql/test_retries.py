@@ -1,0 +1,151 @@
+"""Which failures are worth another attempt: the table, and how long anybody is patient."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import BreakerPolicy, Permit, commands
+from cbstore_sql.commands import Command
+from cbstore_sql.deadline import within
+from cbstore_sql.stores.sql.queries import repeated
+from cbstore_sql.stores.sql.retries import Effect, Patience, Verdict, classify
+
+AT_ONCE_AND_AGAIN = 100
+
+
+def failed(sqlstate: str | None, text: str = "") -> BaseException:
+    """What psycopg raises for a code."""
+    if sqlstate is None:
+        return psycopg.OperationalError(text)
+    try:
+        error = psycopg.errors.lookup(sqlstate)(text)
+    except KeyError:
+        error = psycopg.DatabaseError(text)
+    error.sqlstate = sqlstate
+    return error
+
+
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [
+        ("40001 40P01", Verdict.CONFLICT),
+        ("23505", Verdict.CREATED),
+        ("55P03 57014", Verdict.BUSY),
+        ("25006", Verdict.READ_ONLY),
+        ("57P05 25P03 25P04", Verdict.GONE),
+        ("26000 42P05", Verdict.SHARED_SESSION),
+        ("57P01 57P02 08000 08003 08006 40003", Verdict.UNKNOWN),
+        ("53100 53200 54000", Verdict.NEVER),
+        ("42P01 42703 42501 22001 22P02 23514", Verdict.NEVER),
+    ],
+)
+def test_a_code_says_what_became_of_a_statement(states: str, verdict: Verdict) -> None:
+    for state in states.split():
+        assert classify(failed(state), sent=True) is verdict, state
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("query_wait_timeout", Verdict.GONE),
+        ("server login has been failing, try again later (server_login_retry)", Verdict.GONE),
+        ("server conn crashed?", Verdict.UNKNOWN),
+    ],
+)
+def test_of_a_pooler_s_error_the_text_says_it(text: str, verdict: Verdict) -> None:
+    assert classify(failed("08P01", text), sent=True) is verdict
+
+
+def test_an_error_without_a_code_is_judged_by_when_it_came() -> None:
+    assert classify(failed(None, "consuming input failed"), sent=True) is Verdict.UNKNOWN
+    assert classify(failed(None, "too many clients"), sent=False) is Verdict.GONE
+    assert classify(failed("57P01"), sent=False) is Verdict.GONE
+    assert classify(sa.exc.TimeoutError(), sent=False) is Verdict.NEVER
+    assert classify(ValueError(), sent=True) is Verdict.NEVER
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("database is locked", Verdict.CONFLICT),
+        ("database schema is locked: main", Verdict.CONFLICT),
+        ("disk I/O error", Verdict.NEVER),
+        ("database disk image is malformed", Verdict.NEVER),
+    ],
+)
+def test_sqlite_s_errors_are_told_by_their_text(text: str, verdict: Verdict) -> None:
+    assert classify(sqlite3.OperationalError(text), sent=True) is verdict
+
+
+def attempts(verdict: Verdict, effect: Effect = Effect.AGAIN, most: int = AT_ONCE_AND_AGAIN) -> int:
+    """How often a statement is carried out that fails the same way each time, without waiting in between."""
+    patience = Patience(effect)
+    return next((number for number in range(1, most) if patience.pause_after(verdict) is None), most)
+
+
+def test_without_a_deadline_a_lost_connection_is_worth_one_more_attempt() -> None:
+    assert attempts(Verdict.GONE) == 2
+    assert attempts(Verdict.READ_ONLY) == 2
+    assert attempts(Verdict.UNKNOWN, Effect.SAME) == 2
+    assert attempts(Verdict.UNKNOWN, Effect.NONE) == 2
+    assert attempts(Verdict.BUSY) == 1
+
+
+def test_within_a_deadline_what_was_not_applied_is_repeated() -> None:
+    with within(60.0):
+        for verdict in (Verdict.GONE, Verdict.READ_ONLY, Verdict.BUSY):
+            assert attempts(verdict) == AT_ONCE_AND_AGAIN
+        assert attempts(Verdict.UNKNOWN, Effect.SAME) == AT_ONCE_AND_AGAIN
+
+
+def test_no_pause_outlasts_the_deadline() -> None:
+    with within(0.0):
+        for verdict in Verdict:
+            assert attempts(verdict, Effect.SAME) == 1
+
+
+def test_what_may_have_counted_is_never_counted_again() -> None:
+    with within(60.0):
+        assert attempts(Verdict.UNKNOWN, Effect.AGAIN) == 1
+
+
+def test_what_will_be_refused_again_is_not_repeated() -> None:
+    with within(60.0):
+        assert attempts(Verdict.NEVER, Effect.NONE) == 1
+        assert attempts(Verdict.CREATED) == 2
+
+
+def test_conflicts_end() -> None:
+    assert 2 < attempts(Verdict.CONFLICT) < AT_ONCE_AND_AGAIN
+    assert 2 < attempts(Verdict.SHARED_SESSION) < AT_ONCE_AND_AGAIN
+
+
+OWNER = Permit("b", 3, "token")
+POLICY = BreakerPolicy()
+TWO_PROBES = BreakerPolicy(success_threshold=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "effect"),
+    [
+        (commands.claim_probe("b", POLICY, None, None), Effect.SAME),
+        (commands.release_probe(OWNER, None), Effect.SAME),
+        (commands.renew_probe(OWNER, POLICY, None), Effect.SAME),
+        (commands.force_open("b", 1.0, None), Effect.SAME),
+        (commands.reset("b", None), Effect.SAME),
+        (commands.record_success(OWNER, TWO_PROBES, None, None), Effect.SAME),
+        (commands.record_success("b", POLICY, None, None), Effect.SAME),
+        (commands.record_success("b", TWO_PROBES, None, None), Effect.AGAIN),
+        (commands.record_failure(OWNER, POLICY, 1, None, None), Effect.AGAIN),
+        (commands.record_failure("b", POLICY, 1, None, None), Effect.AGAIN),
+        (commands.increment_failure("b"), Effect.AGAIN),
+        (commands.replace_state("b", {"state": "open"}, 1.0, None), Effect.SAME),
+        (commands.replace_state("b", {"state": "open"}, 1.0, "closed"), Effect.AGAIN),
+    ],
+)
+def test_what_a_second_application_does(command: Command, effect: Effect) -> None:
+    assert repeated(command) is effect
