@@ -1,0 +1,59 @@
+"""A table that is missing, or behind the code, under guarded calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+
+from cbstore_sql import CircuitBreaker, CircuitBreakerOpenError, SchemaError, SqlStore
+from cbstore_sql.outage import OutagePolicy
+from tests.faults.postgres import Postgres
+from tests.faults.table import Observed, fault
+from tests.faults.waiting import eventually
+
+TABLE = "cbstore.breakers"
+DAMAGES = {
+    "missing": (f"ALTER TABLE {TABLE} RENAME TO away", "ALTER TABLE cbstore.away RENAME TO breakers"),
+    "behind": (f"ALTER TABLE {TABLE} RENAME probe_until TO later", f"ALTER TABLE {TABLE} RENAME later TO probe_until"),
+}
+OUTCOMES: dict[OutagePolicy, str] = {
+    "local": "answered",
+    "allow": "answered",
+    "block": "CircuitBreakerOpenError",
+    "raise": "SchemaError",
+}
+
+
+@pytest.mark.parametrize("policy", get_args(OutagePolicy))
+@pytest.mark.parametrize("damage", DAMAGES)
+@fault(30, "the table is away (missing) or a column of it (schema behind the code)", "one clear error; by the policy")
+def test_calls_go_by_the_outage_policy_until_the_table_is_there(
+    server: Postgres, policy: OutagePolicy, damage: str, caplog: pytest.LogCaptureFixture, observed: Observed
+) -> None:
+    break_it, mend_it = DAMAGES[damage]
+    with SqlStore(server.url) as store, CircuitBreaker(store, on_store_outage=policy, max_staleness=0.0) as breaker:
+        assert outcome(lambda: breaker.call("b", int)) == "answered"
+        server.ask(break_it)
+        outcomes = {outcome(lambda: breaker.call("b", int)) for _ in range(20)}
+        assert outcomes == {OUTCOMES[policy]}
+        server.ask(mend_it)
+        began = time.monotonic()
+        assert eventually(lambda: not breaker.gate.is_out)
+        recovered = time.monotonic() - began
+        assert outcome(lambda: breaker.call("b", int)) == "answered"
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1, "said once"
+    assert "run 'cbstore migrate'" in errors[0]
+    lost = 0 if OUTCOMES[policy] == "answered" else 20
+    observed(f"each call: {OUTCOMES[policy]}; one line in the log", recovered=recovered, calls=22, calls_lost=lost)
+
+
+def outcome(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except (CircuitBreakerOpenError, SchemaError) as error:
+        return type(error).__name__
+    return "answered"
