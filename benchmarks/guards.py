@@ -27,6 +27,9 @@ NAME = "guarded"
 MAX_STALENESS = 0.25
 """Seconds; what the breakers have by default."""
 
+HONEST: Any = {"store_timeout": 5.0, "on_store_outage": "raise"}
+"""What keeps a breaker from going on without its store and looking fast."""
+
 STRICT, VIEW = "CircuitBreaker, PostgreSQL, strict", "CircuitBreaker, PostgreSQL, view"
 PUSH = f"{VIEW} and push"
 STRICT_ASYNC, VIEW_ASYNC = "AsyncCircuitBreaker, PostgreSQL, strict", "AsyncCircuitBreaker, PostgreSQL, view"
@@ -81,7 +84,14 @@ async def fail_async() -> int:
     raise DependencyError
 
 
-def _guard(call: Callable[[Callable[[], int]], object], before_failing: Callable[[], object] | None = None) -> Guard:
+def guard(call: Callable[[Callable[[], int]], object], before_failing: Callable[[], object] | None = None) -> Guard:
+    """Time a breaker.
+
+    Args:
+        call: Makes one guarded call of a function.
+        before_failing: See `Guard`.
+    """
+
     def failing() -> None:
         with suppress(DependencyError):
             call(fail)
@@ -90,9 +100,11 @@ def _guard(call: Callable[[Callable[[], int]], object], before_failing: Callable
     return Guard(calling(answering), calling(failing, before_failing), answering, failing, before_failing)
 
 
-def _async_guard(
+def async_guard(
     loop: asyncio.AbstractEventLoop, call: Callable[[Callable[[], Awaitable[int]]], Awaitable[object]]
 ) -> Guard:
+    """Time an asynchronous breaker; see `guard`."""
+
     async def answering() -> None:
         await call(answer_async)
 
@@ -109,9 +121,9 @@ def _async_guard(
 
 @contextmanager
 def _ours(store: Store, max_staleness: float = 0.0, *, push: bool = False) -> Iterator[Guard]:
-    with store, CircuitBreaker(store, NEVER_TRIPS, max_staleness=max_staleness, push=push) as breaker:
+    with store, CircuitBreaker(store, NEVER_TRIPS, max_staleness=max_staleness, push=push, **HONEST) as breaker:
         breaker.reset(NAME)
-        yield _guard(partial(breaker.call, NAME))
+        yield guard(partial(breaker.call, NAME))
 
 
 def _postgres(
@@ -132,10 +144,10 @@ def _redis(servers: Servers, _: asyncio.AbstractEventLoop) -> AbstractContextMan
 @contextmanager
 def _async_sql(servers: Servers, loop: asyncio.AbstractEventLoop, *, max_staleness: float = 0.0) -> Iterator[Guard]:
     store = AsyncSqlStore(servers.postgres, namespace=f"{servers.namespace}/async/{max_staleness}")
-    breaker = AsyncCircuitBreaker(store, NEVER_TRIPS, max_staleness=max_staleness)
+    breaker = AsyncCircuitBreaker(store, NEVER_TRIPS, max_staleness=max_staleness, **HONEST)
     loop.run_until_complete(breaker.reset(NAME))
     try:
-        yield _async_guard(loop, partial(breaker.call, NAME))
+        yield async_guard(loop, partial(breaker.call, NAME))
     finally:
         loop.run_until_complete(breaker.close())
         loop.run_until_complete(store.close())
@@ -161,7 +173,7 @@ def _massgen(servers: Servers, _: asyncio.AbstractEventLoop) -> Iterator[Guard]:
             breaker.record_success()
             return result
 
-        yield _guard(call)
+        yield guard(call)
 
 
 @contextmanager
@@ -169,7 +181,7 @@ def _pybreaker(servers: Servers, _: asyncio.AbstractEventLoop) -> Iterator[Guard
     with redis.Redis.from_url(servers.redis) as client:
         storage = pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, client, namespace=servers.namespace)
         breaker = pybreaker.CircuitBreaker(fail_max=NEVER_TRIPS.failure_threshold, state_storage=storage)
-        yield _guard(breaker.call)
+        yield guard(breaker.call)
 
 
 @contextmanager
@@ -183,7 +195,7 @@ def _purgatory(servers: Servers, loop: asyncio.AbstractEventLoop) -> Iterator[Gu
             return await function()
 
     try:
-        yield _async_guard(loop, call)
+        yield async_guard(loop, call)
     finally:
         connections: Any = unit_of_work.contexts
         loop.run_until_complete(connections.redis.aclose())
@@ -200,7 +212,7 @@ def _resilient(servers: Servers, _: asyncio.AbstractEventLoop) -> Iterator[Guard
         failure_limit=Fraction(3, 4),
     )
     answered, failed = policy(answer), policy(fail)
-    yield _guard(lambda function: answered() if function is answer else failed(), answered)
+    yield guard(lambda function: answered() if function is answer else failed(), answered)
 
 
 GUARDS: Mapping[str, Opener] = {

@@ -14,6 +14,7 @@ from benchmarks.subjects import (
     import_time,
     many_updates,
     neighbour,
+    outage,
     record_failure,
     store_operations,
     wire,
@@ -21,6 +22,7 @@ from benchmarks.subjects import (
 
 SUBJECTS: Mapping[str, Callable[[Bench], Section]] = {
     "guarded_call": guarded_call.run,
+    "outage": outage.run,
     "record_failure": record_failure.run,
     "store_operations": store_operations.run,
     "clients": clients.run,
