@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from cbstore_sql.async_bounded import by_deadline
-from cbstore_sql.async_guard import AsyncGuard, AsyncSettling
+from cbstore_sql.async_guard import AsyncGuard, AsyncSettling, report
 from cbstore_sql.async_periodic import AsyncPeriodic
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.background import carried_through
@@ -258,6 +258,21 @@ class AsyncCircuitBreaker:
             answer = fallback(refused)
             resolved: T = await answer if isinstance(answer, Awaitable) else answer
             return resolved
+        if permit.token or self.gate.is_heard:
+            return await self._attended(permit, function, *args, **kwargs)
+        try:
+            result = await function(*args, **kwargs)
+            verdict = self.gate.outcomes.of_result(result)
+        except BaseException as error:
+            await report(self, permit, self.gate.outcomes.of_exception(error), error)
+            raise
+        await report(self, permit, verdict)
+        return result
+
+    async def _attended(
+        self, permit: Permit, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Make a call whose lease is to be kept, or that somebody listens to."""
         async with AsyncSettling(self, permit) as settling:
             result = await function(*args, **kwargs)
             settling.verdict = self.gate.outcomes.of_result(result)

@@ -40,15 +40,22 @@ class AsyncSettling:
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
         gate.finished(self.permit.name, verdict, self._began)
-        if isinstance(error, GeneratorExit):
-            # The coroutine is being closed and cannot await any more; a probe's lease runs out.
-            return
-        if gate.settled_at_once(self.permit, verdict):
-            return
-        try:
-            await self._breaker.settle(self.permit, verdict)
-        except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome
-            gate.report_failed(failed)
+        await report(self._breaker, self.permit, verdict, error)
+
+
+async def report(
+    breaker: AsyncCircuitBreaker, permit: Permit, verdict: Verdict, error: BaseException | None = None
+) -> None:
+    """Settle a call that has its outcome; nothing is raised, since no report may replace that."""
+    if breaker.gate.settled_at_once(permit, verdict):
+        return
+    if isinstance(error, GeneratorExit):
+        # The coroutine is being closed and cannot await any more; a probe's lease runs out.
+        return
+    try:
+        await breaker.settle(permit, verdict)
+    except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
+        breaker.gate.report_failed(failed)
 
 
 class AsyncGuard:

@@ -12,9 +12,9 @@ from cbstore_sql.circuits import Ask, Steps
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
-from cbstore_sql.functions import refuse_awaitable_result, refuse_coroutine, refuse_generator
+from cbstore_sql.functions import refuse_awaitable_result, refuse_unfinished
 from cbstore_sql.gate import Gate
-from cbstore_sql.guard import Guard, Settling
+from cbstore_sql.guard import Guard, Settling, report
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.outcomes import Outcomes
@@ -127,8 +127,7 @@ class CircuitBreaker:
         """
 
         def decorate(function: Callable[P, T]) -> Callable[P, T]:
-            refuse_generator(function)
-            refuse_coroutine(function)
+            refuse_unfinished(function)
 
             @functools.wraps(function)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -148,8 +147,7 @@ class CircuitBreaker:
             CircuitBreakerOpenError: The call was refused and there is no fallback.
             TypeError: The function is a generator function or a coroutine function.
         """
-        refuse_generator(function)
-        refuse_coroutine(function)
+        refuse_unfinished(function)
         return self._call(name, self._fallback, function, *args, **kwargs)
 
     def guard(self, name: str) -> Guard:
@@ -295,6 +293,20 @@ class CircuitBreaker:
                 raise
             answer: T = fallback(refused)
             return answer
+        if permit.token or self.gate.is_heard:
+            return self._attended(permit, function, *args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+            refuse_awaitable_result(function, result)
+            verdict = self.gate.outcomes.of_result(result)
+        except BaseException as error:
+            report(self, permit, self.gate.outcomes.of_exception(error))
+            raise
+        report(self, permit, verdict)
+        return result
+
+    def _attended(self, permit: Permit, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a call whose lease is to be kept, or that somebody listens to."""
         with Settling(self, permit) as settling:
             result = function(*args, **kwargs)
             refuse_awaitable_result(function, result)

@@ -11,6 +11,11 @@ _UNFINISHED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _UNFINISHED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
+# A type once seen to be the outcome itself is not looked at again; as many as are remembered.
+_finished: set[type] = set()
+_MOST_FINISHED = 256
+
+
 def refuse_generator(function: Any) -> None:
     """Raise for a function whose call returns before any of its work is done.
 
@@ -24,6 +29,17 @@ def refuse_generator(function: Any) -> None:
             f"{_name(function)} is a generator function: its call ends before its work begins. "
             "Admit by hand, settle when the stream ends: permit = breaker.admit(name); breaker.success(permit)"
         )
+
+
+def refuse_unfinished(function: Any) -> None:
+    """Raise for a function that a synchronous breaker cannot guard; see `refuse_generator` and `refuse_coroutine`.
+
+    Raises:
+        TypeError: It is one.
+    """
+    if not _is_plain(function):
+        refuse_generator(function)
+        refuse_coroutine(function)
 
 
 def refuse_coroutine(function: Any) -> None:
@@ -42,7 +58,12 @@ def refuse_awaitable_result(function: Any, result: Any) -> None:
     Raises:
         TypeError: It did; a coroutine is closed first, so that it does not warn of never having been awaited.
     """
-    if not isinstance(result, _UNFINISHED) and not hasattr(type(result), "__await__"):
+    kind = type(result)
+    if kind in _finished:
+        return
+    if not isinstance(result, _UNFINISHED) and not hasattr(kind, "__await__"):
+        if len(_finished) < _MOST_FINISHED:
+            _finished.add(kind)
         return
     if isinstance(result, CoroutineType):
         result.close()

@@ -78,6 +78,11 @@ class Gate:
         """Whether the store does not answer, as far as this process has seen."""
         return self._outage.out
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def policy_for(self, name: str) -> BreakerPolicy:
         """Return the policy of one breaker."""
         return self.policies.get(name, self.policy)

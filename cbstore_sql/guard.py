@@ -46,10 +46,15 @@ class Settling:
         gate = self._breaker.gate
         verdict = self.verdict if error is None else gate.outcomes.of_exception(error)
         gate.finished(self.permit.name, verdict, self._began)
-        try:
-            self._breaker.settle(self.permit, verdict)
-        except Exception as failed:  # noqa: BLE001 - no report may replace the call's own outcome
-            gate.report_failed(failed)
+        report(self._breaker, self.permit, verdict)
+
+
+def report(breaker: CircuitBreaker, permit: Permit, verdict: Verdict) -> None:
+    """Settle a call that has its outcome; nothing is raised, since no report may replace that."""
+    try:
+        breaker.settle(permit, verdict)
+    except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
+        breaker.gate.report_failed(failed)
 
 
 class Guard:

@@ -39,7 +39,8 @@ class Outcomes(NamedTuple):
 
     def of_result(self, result: Any) -> Verdict:
         """Judge what a call returned."""
-        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else Verdict.SUCCESS
+        failed = self.is_failed_result is not None and _asked(self.is_failed_result, result, default=False)
+        return Verdict.FAILURE if failed else Verdict.SUCCESS
 
 
 def _asked(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
