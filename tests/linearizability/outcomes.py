@@ -8,7 +8,7 @@ the clock may differ by as much as the call took.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from cbstore_sql.machine import step
@@ -25,6 +25,7 @@ _TIMES = ("last_failure_time", "open_until", "probe_until")
 # SQLite's clock ticks in milliseconds.
 _CLOCK_STEP = 0.002
 _FORGOTTEN = Row().previous_state
+_COLUMNS = {field.name for field in fields(Row)}
 
 
 def after_answer(row: Row, call: Call) -> Row | None:
@@ -59,19 +60,31 @@ def _after(row: Row, call: Call) -> Row | None:
 
 def _after_effect(row: Row, call: Call, answer: Transition) -> Row | None:
     as_of = answer.snapshot.as_of
-    made = step(row, call.command, as_of)
-    if made is None or made.previous_state != answer.previous_state.value or call.command.clock(as_of) != as_of:
+    if call.command.clock(as_of) != as_of:
         return None
-    made, observed = replace(made, previous_state=_FORGOTTEN), seen(answer.snapshot)
+    observed = seen(answer.snapshot)
+    # A lease may run out between two readings of the clock.
+    moments = (as_of, min(as_of, call.earliest))
+    columns = [_agreeing(row, call, moment, answer.previous_state.value, observed) for moment in moments]
+    return observed if set().union(*columns) == _COLUMNS else None
+
+
+def _agreeing(row: Row, call: Call, now: float, previous_state: str, observed: Row) -> set[str]:
+    """The columns in which the machine's row at a moment agrees with the one observed."""
+    made = step(row, call.command, now)
+    if made is None or made.previous_state != previous_state:
+        return set()
+    made = replace(made, previous_state=_FORGOTTEN)
     if made == observed:
-        return observed
+        return set(_COLUMNS)
     spread = call.latest - call.earliest + _CLOCK_STEP
     near = {
         column
-        for column in _clocked(row, call, made, as_of)
+        for column in _clocked(row, call, made, now)
         if abs(getattr(made, column) - getattr(observed, column)) <= spread
     }
-    return observed if _agree(made, observed, near | _unseen(made)) else None
+    same = {column for column in _COLUMNS if getattr(made, column) == getattr(observed, column)}
+    return near | same | _unseen(made)
 
 
 def _guesses(row: Row) -> Iterator[Row]:

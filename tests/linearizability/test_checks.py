@@ -128,6 +128,11 @@ LEGAL = {
         repeated(did_nothing(4, 5, succeed(Permit(NAME, OWNED.generation, "a")))),
         read(6, 7, CLOSED_AGAIN),
     ],
+    "a lease that runs out within the statement of a repeated claim": [
+        did(0, 1, force_open(), CLEAN),
+        did(2, 3, claim("a", None), OPEN, by=replace(OWNED, probe_until=T0 + 13)),
+        did(12, 13.5, claim("a", None), CLEAN, by=replace(OWNED, probe_until=T0 + 13, previous_state="half_open")),
+    ],
     "a clock read twice by one statement": [did(0, 2, fail(None), CLEAN, by=CLOCK_READ_TWICE)],
 }
 

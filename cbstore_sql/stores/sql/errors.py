@@ -56,20 +56,21 @@ def translated(place: str) -> Iterator[None]:
         raise_translated(error, place)
 
 
-def raise_translated(error: Exception, place: str, effect: Effect = Effect.AGAIN) -> NoReturn:
+def raise_translated(error: Exception, place: str, effect: Effect = Effect.AGAIN, *, lost: bool = False) -> NoReturn:
     """Raise the library's error for a driver's, and any other as it is; see `translated`.
 
     Args:
         error: What was raised.
         place: What the table is called in messages.
         effect: What the statement does.
+        lost: Whether it, or an earlier attempt at the same, may have been applied.
     """
     if isinstance(error, LateError):
-        applied = None if error.sent and effect is not Effect.NONE else False
+        applied = None if (error.sent or lost) and effect is not Effect.NONE else False
         raise StoreUnavailableError(f"{place}: no answer by the deadline", applied=applied) from None
     reason = error.reason if isinstance(error, NotSentError) else error
     if isinstance(reason, driver_errors()):
-        raise _translate(reason, judge(error), place, effect) from reason
+        raise _translate(reason, Verdict.UNKNOWN if lost else judge(error), place, effect) from reason
     raise reason
 
 

@@ -128,14 +128,16 @@ class Queries:
         """
         query = Query(statement, given, durable)
         patience = Patience(effect)
+        lost = False
         while True:
             try:
                 return (yield query)
             except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
                 verdict = judge(error)
+                lost = lost or verdict is Verdict.UNKNOWN
                 pause = patience.pause_after(verdict)
                 if pause is None:
-                    raise_translated(error, self._place, effect)
+                    raise_translated(error, self._place, effect, lost=lost)
             query = Query(statement, given, durable, pause, pinned=query.pinned or verdict is Verdict.CONFLICT)
 
 
