@@ -12,11 +12,15 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
+from cbstore_sql.deadline import within
 from cbstore_sql.stores.sql.queries import Query, Values
 from cbstore_sql.stores.sql.retries import Verdict, judge
 from cbstore_sql.stores.sql.statement import TEXT, Statement
 from cbstore_sql.stores.sql.table import check_identifier
 from cbstore_sql.stores.sql.wire import Session, drive
+
+ANSWER_SECONDS = 5.0
+"""Seconds after which a server that does not answer is given up: some networks acknowledge what they throw away."""
 
 _MAX_CHANNEL_BYTES = 63
 
@@ -107,7 +111,8 @@ class Channel:
 
     def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows."""
-        return drive(self._session, self._session.steps(query, prepare=False))
+        with within(ANSWER_SECONDS):
+            return drive(self._session, self._session.steps(query, prepare=False))
 
     def notify(self, payload: str) -> None:
         """Tell the sessions that listen, this one included."""
