@@ -23,18 +23,16 @@ class Attempt:
         answer: What it returned; ``None`` where it raised.
         error: What it raised.
         seconds: How long it took.
-        rescued: Whether it ended only because the fault did.
     """
 
     answer: Any
     error: StoreError | None
     seconds: float
-    rescued: bool
 
 
 @contextlib.contextmanager
-def ended_at_last(rescue: Callable[[], object]) -> Iterator[threading.Event]:
-    """End the fault if the block does not; the event tells whether that was needed."""
+def ended_at_last(rescue: Callable[[], object]) -> Iterator[None]:
+    """End the fault if the block does not, and fail: something waits for it for ever."""
     rescued = threading.Event()
 
     def end_the_fault() -> None:
@@ -44,19 +42,21 @@ def ended_at_last(rescue: Callable[[], object]) -> Iterator[threading.Event]:
     timer = threading.Timer(RESCUE_SECONDS, end_the_fault)
     timer.start()
     try:
-        yield rescued
+        yield
     finally:
         timer.cancel()
         timer.join()
+    assert not rescued.is_set(), "somebody waited for the end of the fault"
 
 
 def attempt(operation: Callable[[], Any], rescue: Callable[[], object]) -> Attempt:
     """Carry out an operation; `rescue` ends the fault if the operation does not end by itself."""
     answer, error = None, None
-    began = time.monotonic()
-    with ended_at_last(rescue) as rescued:
+    with ended_at_last(rescue):
+        began = time.monotonic()
         try:
             answer = operation()
         except StoreError as raised:
             error = raised
-    return Attempt(answer, error, time.monotonic() - began, rescued.is_set())
+        seconds = time.monotonic() - began
+    return Attempt(answer, error, seconds)

@@ -77,6 +77,11 @@ def fault(number: int, made: str, expected: str) -> Callable[[F], F]:
     return decorate
 
 
+def registered() -> list[Callable[..., Any]]:
+    """The tests that make a fault, as far as their modules are imported."""
+    return list(_faults)
+
+
 Observed = Callable[..., None]
 """Called with what a test observed: the fields of `Row` from ``observed`` on."""
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import get_args
 
 import pytest
+import sqlalchemy as sa
 
-from cbstore_sql import CircuitBreaker, CircuitBreakerOpenError, SchemaError, SqlStore
+from cbstore_sql import CircuitBreaker, CircuitBreakerOpenError, SchemaError, SqlStore, StoreError
 from cbstore_sql.outage import OutagePolicy
 from tests.faults.postgres import Postgres
 from tests.faults.table import Observed, fault
@@ -57,3 +58,23 @@ def outcome(call: Callable[[], object]) -> str:
     except (CircuitBreakerOpenError, SchemaError) as error:
         return type(error).__name__
     return "answered"
+
+
+@fault(27, "row-level security without a policy for the application's role", "a clear error; never silently uncounted")
+def test_a_failure_that_row_level_security_hides_is_an_error(server: Postgres, observed: Observed) -> None:
+    for statement in (
+        "CREATE ROLE app LOGIN PASSWORD 'app'",
+        "GRANT USAGE ON SCHEMA cbstore TO app",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TABLE} TO app",
+        f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY",
+    ):
+        server.ask(statement)
+    url = sa.make_url(server.url).set(username="app", password="app")
+    with SqlStore(url) as store, SqlStore(server.url) as owner:
+        owner.force_open("b", 60.0)
+        for target in ("b", "new"):
+            with pytest.raises(StoreError) as raised:
+                store.record_failure(target)
+        server.ask(f"CREATE POLICY app ON {TABLE} TO app USING (true)")
+        assert store.record_failure("new") is not None
+    observed(str(raised.value), calls=3, calls_lost=2, counts_lost=0, counts_doubled=0)
