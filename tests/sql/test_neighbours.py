@@ -131,3 +131,16 @@ def test_an_error_gives_the_connection_back(dialect: str, tmp_path: Path, reques
         SqlStore(engine, schema="nowhere").record_failure("b")
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of the pool that both dialects use here
     engine.dispose()
+
+
+def test_names_arrive_whole_in_whatever_encoding_the_application_s_connections_have(migrated_postgres_url: str) -> None:
+    engine = sa.create_engine(migrated_postgres_url, connect_args={"client_encoding": "latin1"})
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.force_open("Café", 0.0, now=1000.0)
+    claim = store.claim_probe("Café", token="é", now=1000.0)
+    assert claim is not None
+    assert claim.permit.token == "é"
+    with SqlStore(migrated_postgres_url, namespace=store.namespace) as other:
+        assert other.read_many(["Café"])["Café"].probe_token == "é"
+    assert store.read_many(["Café"])["Café"].probe_token == "é"
+    engine.dispose()

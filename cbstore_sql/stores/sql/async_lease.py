@@ -12,7 +12,8 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from cbstore_sql.background import in_background
 from cbstore_sql.deadline import remaining
 from cbstore_sql.stores.one_loop import OneLoop
-from cbstore_sql.stores.sql.lease import BusyTimeout, Kept, Lease, PsycopgLease
+from cbstore_sql.stores.sql.lease import Kept
+from cbstore_sql.stores.sql.leased import BusyTimeout, Lease, PsycopgLease
 from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
 from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
