@@ -3,38 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cbstore_sql import BreakerPolicy, Permit, SqlStore, StoreUnavailableError
+from tests.contract.backends import ASYNC, open_store
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import FaultProxy
+from tests.faults.waiting import eventually
 
 POLICY = BreakerPolicy(recovery_timeout=0.0)
 NAME = "billing"
-PROBE = Permit(NAME, 2, "owner")
 
-SAFE: dict[str, Callable[[SqlStore], object]] = {
-    "record_success": lambda store: store.record_success(PROBE, POLICY),
-    "release_probe": lambda store: store.release_probe(PROBE),
-    "renew_probe": lambda store: store.renew_probe(PROBE, POLICY, now=2000.0),
-    "force_open": lambda store: store.force_open(NAME, 60.0),
-    "reset": lambda store: store.reset(NAME),
-}
+SAFE: tuple[Callable[[SqlStore, Permit], object], ...] = (
+    lambda store, probe: store.record_success(probe, POLICY),
+    lambda store, probe: store.release_probe(probe),
+    lambda store, probe: store.renew_probe(probe, POLICY, now=2000.0),
+    lambda store, probe: store.force_open(NAME, 60.0),
+    lambda store, probe: store.reset(NAME),
+)
 
 
-@pytest.mark.parametrize("operation", SAFE.values(), ids=SAFE)
 def test_what_was_applied_and_could_not_be_repeated_is_not_said_to_have_had_no_effect(
-    operation: Callable[[SqlStore], object], server: Postgres, proxy: FaultProxy, store: SqlStore
+    server: Postgres, proxy: FaultProxy
 ) -> None:
-    store.force_open(NAME, 0.0, now=1000.0)
-    assert store.claim_probe(NAME, POLICY, token="owner", now=1000.0)
-    before = store.read(NAME, now=0.0)
-    # The one connection there is loses its reply, and there is no other.
-    proxy.switch("refuse")
-    proxy.lose_reply_to(NAME.encode())
-    with pytest.raises(StoreUnavailableError) as raised:
-        operation(store)
-    with SqlStore(server.url) as straight:
-        assert straight.read(NAME, now=0.0) != before, "it was applied"
+    for operation in SAFE:
+        proxy.heal()
+        with SqlStore(proxy.url(server.url)) as store, SqlStore(server.url) as straight:
+            store.reset(NAME)
+            store.force_open(NAME, 0.0, now=1000.0)
+            claim = store.claim_probe(NAME, POLICY, token="owner", now=1000.0)
+            assert claim is not None
+            before = straight.read(NAME, now=0.0)
+            # The one connection there is loses its reply, and there is no other.
+            proxy.switch("refuse")
+            proxy.lose_reply_to(NAME.encode())
+            with pytest.raises(StoreUnavailableError) as raised:
+                operation(store, claim.permit)
+            assert straight.read(NAME, now=0.0) != before, "it was applied"
+        assert raised.value.applied is None
+
+
+SLOW_COMMIT = """
+    CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER linger AFTER UPDATE ON cbstore.breakers
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
+"""
+
+
+def is_committing(server: Postgres) -> bool:
+    return bool(server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+
+
+@pytest.mark.parametrize(("name", "end"), [("postgresql", "immediate"), (f"{ASYNC}postgresql", "terminated")])
+def test_rows_that_came_before_the_commit_are_no_answer(name: str, end: str, server: Postgres) -> None:
+    with open_store(name, server.url, "default") as store:
+        store.record_failure(NAME, POLICY)
+        before = store.read(NAME, now=0.0)
+        server.ask(SLOW_COMMIT)
+        with ThreadPoolExecutor(1) as pool:
+            counted = pool.submit(store.record_failure, NAME, POLICY)
+            assert eventually(lambda: is_committing(server))
+            if end == "immediate":
+                server.stop("immediate")
+                server.start()
+            else:
+                server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+            with pytest.raises(StoreUnavailableError) as raised:
+                counted.result()
+        assert store.read(NAME, now=0.0) == before, "it was rolled back"
     assert raised.value.applied is None

@@ -191,11 +191,14 @@ def _unsent(steps: Wire) -> Wire:
 
 
 def _answer(pgconn: Any) -> Wire:
-    """Send what is to be sent and return its result."""
+    """Send what is to be sent and return its result.
+
+    A result is no answer yet: it comes before the commit, which may still fail or never be.
+    """
     while pgconn.flush():
         if (yield True):
             pgconn.consume_input()
-    first = None
+    told = None
     while True:
         while pgconn.is_busy():
             yield False
@@ -203,17 +206,23 @@ def _answer(pgconn: Any) -> Wire:
                 pgconn.consume_input()
             except Exception:
                 # A server that ends a connection may have said why.
-                if first is None:
+                if _is_good(told):
                     raise
                 break
         result = pgconn.get_result()
         if result is None:
             break
-        first = first or result
+        if _is_good(told):
+            told = result
     _pass_on_notifications(pgconn)
-    if first is None or first.status not in _GOOD:
-        raise sys.modules["psycopg.errors"].error_from_result(first)
-    return first
+    if told is None or told.status not in _GOOD:
+        raise sys.modules["psycopg.errors"].error_from_result(told)
+    return told
+
+
+def _is_good(result: Any) -> bool:
+    """Whether nothing is wrong so far."""
+    return result is None or result.status in _GOOD
 
 
 def _pass_on_notifications(pgconn: Any) -> None:
