@@ -126,6 +126,18 @@ class StoreRecovered(BreakerEvent):
     """The store answers again."""
 
 
+@dataclass(frozen=True, slots=True)
+class ViewRefreshed(BreakerEvent):
+    """What this process last saw of the breakers it uses was read again.
+
+    Attributes:
+        name: The one that was read the longest ago.
+        staleness: How long ago that was, seconds, just before it was read again.
+    """
+
+    staleness: float
+
+
 Listener = Callable[[BreakerEvent], object]
 """What is called with each event."""
 

@@ -10,7 +10,7 @@ from time import monotonic
 from cbstore_sql.circuits import Ask, Circuits, Steps, nothing
 from cbstore_sql.commands import check_name
 from cbstore_sql.errors import StoreError, StoreUnavailableError, TooManyBreakersError
-from cbstore_sql.events import BreakerEvent, CallFinished, Listener, tell
+from cbstore_sql.events import BreakerEvent, CallFinished, Listener, ViewRefreshed, tell
 from cbstore_sql.local import Leftover, LocalBreakers
 from cbstore_sql.model import LocalPermit, Permit, Snapshot, State, Transition, UnreportedPermit, Verdict
 from cbstore_sql.outage import Outage, OutagePolicy
@@ -237,8 +237,12 @@ class Gate:
         except StoreError as error:
             self._begin_outage(names[0], error)
             return True
+        ages = view.staleness()
         for snapshot in snapshots.values():
             self._note(snapshot, asked_at)
+        if self._listeners and ages:
+            oldest = max(ages, key=ages.__getitem__)
+            self.emit(ViewRefreshed(oldest, ages[oldest]))
         return True
 
     def recover(self) -> Steps[bool]:

@@ -21,6 +21,7 @@ from cbstore_sql.events import (
     StateChanged,
     StoreDegraded,
     StoreRecovered,
+    ViewRefreshed,
 )
 
 EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
@@ -34,6 +35,7 @@ EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
     StoreRecovered: logging.WARNING,
     Rejected: logging.DEBUG,
     CallFinished: logging.DEBUG,
+    ViewRefreshed: logging.DEBUG,
 }
 """The level of each kind of event: what comes with every call is for debugging."""
 
@@ -47,7 +49,8 @@ def log_events(
 
     Each record has the attributes ``cb_name`` and ``cb_event`` and, where they apply, ``cb_state``,
     ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds), ``cb_took_over``,
-    ``cb_verdict``, ``cb_seconds`` and ``cb_error`` (the name of a class). Probe tokens are left out.
+    ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds) and ``cb_error`` (the name of a class). Probe tokens are
+    left out.
 
     Args:
         logger: Where to; ``None`` means the logger ``cbstore_sql.events``.
@@ -95,4 +98,6 @@ def _data(event: BreakerEvent) -> dict[str, Any]:
             data = {"verdict": event.verdict.value, "seconds": event.seconds}
         case StoreDegraded():
             data = {"error": event.error}
+        case ViewRefreshed():
+            data = {"staleness": event.staleness}
     return data

@@ -79,6 +79,14 @@ class _Instruments:
             "cb.store_degraded", "{breaker}", "Breaker objects whose store does not answer."
         )
 
+        self._refreshed: dict[str, float] = {}
+        meter.create_observable_gauge(
+            "cb.view_staleness",
+            [self._observe_staleness],
+            "s",
+            "Age of the oldest breaker in a view just before it was last refreshed.",
+        )
+
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
         self._transitions.add(1, {"backend": backend, "from_state": from_state, "to_state": to_state})
         self._states[backend] = value
@@ -99,3 +107,11 @@ class _Instruments:
 
     def degraded(self, change: int) -> None:
         self._degraded.add(change)
+
+    def staleness(self, seconds: float) -> None:
+        self._refreshed["seconds"] = seconds
+
+    def _observe_staleness(self, _: CallbackOptions) -> Iterable[Observation]:
+        from opentelemetry.metrics import Observation
+
+        return [Observation(seconds) for seconds in self._refreshed.copy().values()]

@@ -89,6 +89,13 @@ class _Series:
             multiprocess_mode="livesum",
         )
 
+        self._staleness = Gauge(
+            "cb_view_staleness_seconds",
+            "Age of the oldest breaker in a view just before it was last refreshed.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
         self._transitions.labels(backend=backend, from_state=from_state, to_state=to_state).inc()
         self._state.labels(backend=backend).set(value)
@@ -104,3 +111,6 @@ class _Series:
 
     def degraded(self, change: int) -> None:
         self._degraded.inc(change)
+
+    def staleness(self, seconds: float) -> None:
+        self._staleness.set(seconds)

@@ -17,6 +17,7 @@ from cbstore_sql.events import (
     StateChanged,
     StoreDegraded,
     StoreRecovered,
+    ViewRefreshed,
 )
 from cbstore_sql.model import State, Verdict
 
@@ -50,6 +51,9 @@ class Instruments(Protocol):
     def degraded(self, change: int) -> None:
         """Add to the number of breakers whose store does not answer."""
 
+    def staleness(self, seconds: float) -> None:
+        """Remember how old the oldest entry of a view was."""
+
 
 class Recorder(ABC):
     """Takes measurements, from a breaker's events or by hand; nothing happens where the library is not installed.
@@ -81,6 +85,8 @@ class Recorder(ABC):
                 self.record_store(degraded=True)
             case StoreRecovered():
                 self.record_store(degraded=False)
+            case ViewRefreshed():
+                self.record_staleness(event.staleness)
 
     def record_state_transition(self, backend: str, from_state: str, to_state: str) -> None:
         """Count a change of state.
@@ -118,6 +124,11 @@ class Recorder(ABC):
         """Note that a breaker's store stopped answering, or answers again."""
         if instruments := self._ready():
             instruments.degraded(1 if degraded else -1)
+
+    def record_staleness(self, seconds: float) -> None:
+        """Note how old the oldest of what a breaker's view knew was, just before it was read again."""
+        if instruments := self._ready():
+            instruments.staleness(seconds)
 
     def _ready(self) -> Instruments | None:
         if self._available is None:

@@ -29,6 +29,7 @@ EVENTS = {
     "probe_expired": told.ProbeExpired("api", PERMIT),
     "store_degraded": told.StoreDegraded("api", "StoreUnavailableError"),
     "store_recovered": told.StoreRecovered("api"),
+    "view_refreshed": told.ViewRefreshed("api", 0.125),
 }
 
 OF_A_RECORD = set(vars(logging.makeLogRecord({}))) | {"message"}

@@ -11,6 +11,7 @@ from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerOpenError, 
 from cbstore_sql.events import CallFinished, ProbeLost
 from cbstore_sql.metrics.recorder import LATENCY_BUCKETS
 from cbstore_sql.model import Verdict
+from cbstore_sql.steps import carry_out
 from tests.breaker.drivers import Clock
 from tests.metrics.breakers import Switchable
 from tests.metrics.conftest import Kept
@@ -126,6 +127,19 @@ def test_each_breaker_object_without_its_store_counts_once(kept: Kept) -> None:
     store.out = False
     assert all(breaker.check_store() for breaker in breakers)
     assert kept.value("cb_store_degraded") == 0
+
+
+def test_how_old_the_view_was_when_it_was_refreshed(kept: Kept) -> None:
+    store = Switchable()
+    store.reads_locally = False
+    breaker = CircuitBreaker(store, max_staleness=3600.0, listeners=[kept.recorder.listener])
+    breaker.call("api", str)
+    carry_out(breaker.gate.refresh(), breaker._ask)
+    age = kept.value("cb_view_staleness_seconds")
+    assert age is not None
+    assert 0.0 < age < 3600.0
+    kept.recorder.record_staleness(0.5)
+    assert kept.value("cb_view_staleness_seconds") == 0.5
 
 
 def test_measurements_can_be_taken_by_hand(kept: Kept) -> None:
