@@ -49,7 +49,7 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
         # Nothing is connected yet, and an option that redis-py does not know shows only here.
         pool.connection_class(**pool.connection_kwargs)
         return client
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, redis.RedisError):
         raise ConfigurationError(
             "the Redis URL cannot be read; it is not shown, since it may hold a password"
         ) from None

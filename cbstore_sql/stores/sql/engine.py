@@ -86,12 +86,8 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
     """
     if not isinstance(url, (str, URL)):
         raise ConfigurationError(f"expected a URL or an engine ({drivers.kind}), got {type(url).__name__}")
-    try:
+    with _reading():
         parsed = make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise ConfigurationError(
-            "the store URL cannot be read; it is not shown, since it may hold a password"
-        ) from None
     database, _, driver = parsed.drivername.partition("+")
     database = "postgresql" if database == "postgres" else database
     known = drivers.by_database.get(database)
@@ -99,7 +95,21 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
         raise ConfigurationError(f"this store does not work with {parsed.drivername!r}; use {drivers}")
     if database == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("an in-memory SQLite database is private to one connection: use InMemoryStore")
-    return parsed.set(drivername=f"{database}+{known}")
+    chosen = parsed.set(drivername=f"{database}+{known}")
+    with _reading():
+        # Only here are the options looked at.
+        chosen.get_dialect()().create_connect_args(chosen)
+    return chosen
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigurationError(
+            "the store URL cannot be read; it is not shown, since it may hold a password"
+        ) from None
 
 
 def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
