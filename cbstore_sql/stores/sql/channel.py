@@ -24,6 +24,9 @@ ANSWER_SECONDS = 5.0
 
 _MAX_CHANNEL_BYTES = 63
 
+# Of any number in a column of the table.
+_MAX_DIGITS = 19
+
 _NOTIFY = Statement("SELECT pg_notify($1, $2)", [("channel", TEXT), ("payload", TEXT)])
 _CHANNELS = Statement("SELECT pg_listening_channels()", (), [TEXT])
 
@@ -57,7 +60,8 @@ def newer_names(payloads: Iterable[str], namespace: str, generations: Mapping[st
     told: dict[str, int] = {}
     for payload in payloads:
         digest, _, generation = payload.partition(" ")
-        if generation.isdecimal():
+        # Whoever may connect to the database may notify.
+        if generation.isdecimal() and len(generation) <= _MAX_DIGITS:
             told[digest] = max(int(generation), told.get(digest, 0))
     return [name for name, known in generations.items() if told.get(digest_of(namespace, name), 0) > known]
 
