@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,8 @@ def check_factor(label: str, value: float, low: float, high: float) -> float:
     Raises:
         InvalidPolicyError: It is no number from ``low`` to ``high``.
     """
-    if not is_number(value, low, high):
+    # A whole number beyond every float is not infinite, and no float either.
+    if not is_number(value, low, high) or (isinstance(value, int) and value > sys.float_info.max):
         raise InvalidPolicyError(f"{label} must be a number from {low:g} to {high:g}, got {shown(value)}")
     return float(value)
 
