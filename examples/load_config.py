@@ -34,7 +34,7 @@ def load_policies(path: str | Path) -> Policies:
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
     breakers = _section("the file", document, {"breakers"}).get("breakers")
     parts = _section("breakers", breakers, {"defaults", "names"})
