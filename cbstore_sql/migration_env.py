@@ -25,6 +25,9 @@ _PAUSE = 1.0
 _ATTEMPTS = 5
 
 _LOCK_NOT_AVAILABLE = "55P03"
+
+# alembic names the table's key after it, with four more characters.
+_LONGEST_VERSION_TABLE = 59
 _DIALECTS = ("postgresql", "sqlite")
 
 
@@ -48,6 +51,8 @@ class Target:
     def __post_init__(self) -> None:
         check_identifier("schema", self.schema)
         check_identifier("version_table", self.version_table)
+        if len(self.version_table) > _LONGEST_VERSION_TABLE:
+            raise ConfigurationError(f"version_table must be at most {_LONGEST_VERSION_TABLE} characters long")
         if self.version_table == TABLE_NAME:
             raise ConfigurationError(f"version_table must not be {TABLE_NAME}, the table itself")
         if isinstance(self.place, Engine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.policy import shown
 
 DEFAULT_MAX_BREAKERS = 10_000
 """Breakers of one namespace that a store keeps unless it is told otherwise."""
@@ -19,5 +20,5 @@ def check_max_breakers(value: int | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST:
-        raise ConfigurationError(f"max_breakers must be a whole number from 1 to {_LARGEST}, or None; got {value!r}")
+        raise ConfigurationError(f"max_breakers must be a whole number from 1 to {_LARGEST}, or None; got {shown(value)}")
     return value

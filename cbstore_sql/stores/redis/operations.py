@@ -8,6 +8,7 @@ from urllib.parse import quote
 from cbstore_sql.commands import Command, check_name
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.model import Row, Snapshot, Transition
+from cbstore_sql.policy import shown
 from cbstore_sql.rules import OPERATIONS
 from cbstore_sql.stores.redis import codec, watch
 from cbstore_sql.stores.redis.calls import Call, Missing, Result, Script, Steps
@@ -109,5 +110,5 @@ def _check_ttl(label: str, value: int | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TTL:
-        raise ConfigurationError(f"{label} must be whole seconds from 1 to {MAX_TTL}, or None; got {value!r}")
+        raise ConfigurationError(f"{label} must be whole seconds from 1 to {MAX_TTL}, or None; got {shown(value)}")
     return value
