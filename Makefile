@@ -40,6 +40,9 @@ mutants: .venv/dev.stamp ## Break the code in every known way and see a test not
 audit: .venv/dev.stamp ## Ask whether what an installation brings along has known vulnerabilities
 	$(BIN)/python -m tests.security.audit
 
+faults: .venv/dev.stamp ## Make every fault on real servers and write the table in docs/faults.md
+	$(BIN)/python -m tests.faults
+
 format: .venv/dev.stamp ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
