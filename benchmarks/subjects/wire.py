@@ -11,9 +11,9 @@ import psycopg
 
 from benchmarks import guards, stores
 from benchmarks.bench import Bench
-from benchmarks.proxy import Counter, counting
 from benchmarks.results import NAME, Cell, Section, Table
 from benchmarks.servers import Servers
+from tests.faults.proxy import FaultProxy
 
 _BREAKER = "counted"
 _INSERTED = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
@@ -30,14 +30,14 @@ class Meter:
     """Counts what single operations cost.
 
     Args:
-        connection: Tells how much WAL there is, without going through the counters.
-        counters: Of all servers.
+        connection: Tells how much WAL there is, without going through the proxies.
+        proxies: Before all servers.
         calls: How many operations are counted.
     """
 
-    def __init__(self, connection: psycopg.Connection, counters: tuple[Counter, ...], calls: int) -> None:
+    def __init__(self, connection: psycopg.Connection, proxies: tuple[FaultProxy, ...], calls: int) -> None:
         self._connection = connection
-        self._counters = counters
+        self._proxies = proxies
         self._calls = calls
 
     def count(self, operation: Operation, prepare: Operation | None = None) -> tuple[float, float]:
@@ -56,18 +56,18 @@ class Meter:
 
     def _now(self) -> tuple[int, int]:
         row = self._connection.execute(_INSERTED).fetchone() or (0,)
-        return sum(counter.round_trips for counter in self._counters), row[0]
+        return sum(proxy.round_trips for proxy in self._proxies), row[0]
 
 
 def run(bench: Bench) -> Section:
     """Count round trips and WAL bytes of each operation and of guarded calls."""
     servers = bench.servers
     with ExitStack() as stack:
-        postgres, counter = stack.enter_context(counting(servers.postgres))
-        redis, other = stack.enter_context(counting(servers.redis))
+        postgres = stack.enter_context(FaultProxy(servers.postgres))
+        redis = stack.enter_context(FaultProxy(servers.redis))
         connection = stack.enter_context(psycopg.connect(servers.conninfo, autocommit=True))
-        meter = Meter(connection, (counter, other), bench.sizes.wire_calls)
-        counted = servers.at(postgres=postgres, redis=redis)
+        meter = Meter(connection, (postgres, redis), bench.sizes.wire_calls)
+        counted = servers.at(postgres=postgres.address, redis=redis.address)
         return Section("Round trips and WAL", (_operations(counted, meter), _guarded(counted, meter)))
 
 

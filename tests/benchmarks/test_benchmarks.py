@@ -13,13 +13,13 @@ import psycopg
 import pytest
 
 from benchmarks import render, report, stores
-from benchmarks.proxy import counting
 from benchmarks.report import Report
 from benchmarks.results import Section, at_least, at_most, plain, section_of
 from benchmarks.servers import Servers
 from benchmarks.subjects import SUBJECTS
 from benchmarks.timing import awaiting, calling, latency
 from cbstore_sql import SqlStore, State
+from tests.faults.proxy import FaultProxy
 
 RunSubject = Callable[[str], Section]
 
@@ -58,20 +58,20 @@ def test_the_page_shows_the_figures_that_are_kept_beside_it() -> None:
 
 
 def test_the_proxy_counts_round_trips(servers: Servers) -> None:
-    with counting(servers.postgres) as (address, counter):
-        conninfo = servers.at(postgres=address).conninfo
+    with FaultProxy(servers.postgres) as proxy:
+        conninfo = servers.at(postgres=proxy.address).conninfo
         with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as connection:
             connection.execute("SELECT 1")
-            before = counter.round_trips
+            before = proxy.round_trips
             for _ in range(7):
                 connection.execute("SELECT 1")
-            assert counter.round_trips - before == 7
+            assert proxy.round_trips - before == 7
             connection.execute("SELECT repeat('x', 1000000)")
-            assert counter.round_trips - before == 8
+            assert proxy.round_trips - before == 8
             with connection.pipeline():
                 for _ in range(3):
                     connection.execute("SELECT 1")
-            assert counter.round_trips - before == 9
+            assert proxy.round_trips - before == 9
 
 
 @pytest.mark.parametrize("name", RAW)

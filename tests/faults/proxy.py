@@ -70,7 +70,12 @@ class FaultProxy:
         """The same URL with the proxy in its server's place."""
         parts = urlsplit(base_url)
         credentials, at, _ = parts.netloc.rpartition("@")
-        return parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}").geturl()
+        return parts._replace(netloc=f"{credentials}{at}{self.address}").geturl()
+
+    @property
+    def address(self) -> str:
+        """Where it listens, ``host:port``."""
+        return f"127.0.0.1:{self.port}"
 
     @property
     def connections(self) -> int:

@@ -12,8 +12,9 @@ from redis import exceptions
 
 from cbstore_sql import BreakerPolicy, RedisStore, StoreError, StoreUnavailableError
 from cbstore_sql.stores.redis.errors import translated
+from tests.faults.proxy import FaultProxy
+from tests.docs.pages import blocks
 from tests.redis.conftest import Connect
-from tests.redis.lossy_proxy import LossyProxy
 
 RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem"
 SCRIPTING_RIGHTS = {True: "+evalsha +script|load", False: "+watch +unwatch +multi +exec"}
@@ -89,10 +90,10 @@ def test_a_count_whose_reply_is_lost_is_unknown_and_not_repeated(
     connect: Connect, url: str, prefix: str, around: Exception | None
 ) -> None:
     direct = RedisStore(connect(url), key_prefix=prefix)
-    with LossyProxy(url) as proxy:
-        store = RedisStore(connect(proxy.url), key_prefix=prefix)
+    with FaultProxy(url) as proxy:
+        store = RedisStore(connect(proxy.url(url)), key_prefix=prefix)
         assert store.increment_failure("b") == 1
-        proxy.lose_reply_to = (b"EXEC", b"EVALSHA")
+        proxy.lose_reply_to(b"EXEC", b"EVALSHA")
         with pytest.raises(StoreUnavailableError, match="cannot be reached or does not answer") as raised:
             while_handling(around, lambda: store.increment_failure("b"))
         assert raised.value.applied is None
@@ -135,6 +136,12 @@ def limited(connect: Connect, private_url: str, request: pytest.FixtureRequest) 
         return RedisStore(connect(f"redis://{name}:{password}@{private_url.rpartition('@')[2]}"))
 
     return open_store
+
+
+def test_the_page_names_these_rights() -> None:
+    (shown,) = (block for block in blocks("docs/security.md", "text") if block.startswith("ACL"))
+    granted = [word for word in shown.split() if word.startswith("+")]
+    assert granted == [*RIGHTS.split(), *SCRIPTING_RIGHTS[True].split()]
 
 
 @pytest.mark.parametrize("lack", [{"without": "hset"}, {"without": "hgetall"}, {"prefix": "other"}], ids=str)
