@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,3 +145,13 @@ def test_names_arrive_whole_in_whatever_encoding_the_application_s_connections_h
         assert other.read_many(["Café"])["Café"].probe_token == "é"
     assert store.read_many(["Café"])["Café"].probe_token == "é"
     engine.dispose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no autocommit before Python 3.12")
+def test_an_application_that_commits_by_itself_loses_no_count(migrated_sqlite_url: str) -> None:
+    engine = sa.create_engine(migrated_sqlite_url, connect_args={"autocommit": False})
+    with SqlStore(engine) as store:
+        store.record_failure("b")
+    engine.dispose()
+    with SqlStore(migrated_sqlite_url) as store:
+        assert store.read("b").failure_count == 1

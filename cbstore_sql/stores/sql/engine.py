@@ -202,9 +202,11 @@ def _sqlite_version(dbapi: Any) -> tuple[int, ...]:
 @contextmanager
 def sqlite_mode(driver: Any) -> Iterator[None]:
     """Let a SQLite connection, synchronous or not, commit each statement by itself."""
-    before = driver.isolation_level
-    driver.isolation_level = None
+    # From Python 3.12 on there are two ways to say it; where one is used the other means nothing.
+    way, wanted = ("isolation_level", None) if getattr(driver, "autocommit", -1) == -1 else ("autocommit", True)
+    before = getattr(driver, way)
+    setattr(driver, way, wanted)
     try:
         yield
     finally:
-        driver.isolation_level = before
+        setattr(driver, way, before)
