@@ -12,8 +12,8 @@ from redis import exceptions
 
 from cbstore_sql import BreakerPolicy, RedisStore, StoreError, StoreUnavailableError
 from cbstore_sql.stores.redis.errors import translated
-from tests.faults.proxy import FaultProxy
 from tests.docs.pages import blocks
+from tests.faults.proxy import FaultProxy
 from tests.redis.conftest import Connect
 
 RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem"

@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from cbstore_sql import AsyncRedisStore, AsyncSqlStore, RedisStore, SqlStore, StoreUnavailableError, migrate, prune
+from tests.docs.pages import blocks
 from tests.security import tls
 from tests.servers.wheels import LOOPBACK
 
@@ -127,6 +128,12 @@ def refused(work: Count, url: str) -> str:
     assert raised.value.applied is False
     assert str(urlsplit(url).password) not in "".join(traceback.format_exception(raised.value))
     return str(raised.value)
+
+
+def test_the_page_shows_the_urls_that_are_tried_here() -> None:
+    (shown,) = (block for block in blocks("docs/security.md", "text") if "sslrootcert" in block)
+    for url in ("postgresql://app@db.example/app", "redis://:password@cache.example:6379/0"):
+        assert verified(url, Path("/etc/ssl/our-authority.pem")) in shown.splitlines()
 
 
 SQL = pytest.mark.parametrize("work", [count, count_async])
