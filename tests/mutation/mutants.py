@@ -18,7 +18,7 @@ RULES = "cbstore_sql/rules.py"
 STATEMENTS = "cbstore_sql/stores/sql/statements.py"
 FUNCTIONS = "cbstore_sql/stores/sql/functions.py"
 
-PURE = ("tests/unit/test_rules.py",)
+PURE = ("tests/unit/rules",)
 SQL = ("tests/sql/test_statements.py", "tests/sql/test_one_statement.py", "tests/contract", "-k", "postgresql or sql")
 RACES = ("tests/contract/test_races.py", "tests/contract/test_processes.py", "-k", "postgresql")
 CLOCK = ("tests/sql/test_clock.py",)
