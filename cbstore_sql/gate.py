@@ -267,13 +267,18 @@ class Gate:
 
     def _hand_over(self) -> Steps[None]:
         while (leftover := self._local.next_leftover()) is not None:
-            try:
-                yield from self._bring(leftover)
-            except TooManyBreakersError as error:
-                log.error("a circuit is not kept open: %s", error)
-            except StoreError as error:
-                self._local.put_back(leftover, counted=not _not_applied(error))
-                raise
+            parts = leftover.parts()
+            while parts:
+                part = parts.pop(0)
+                try:
+                    yield from self._bring(part)
+                except TooManyBreakersError as error:
+                    log.error("a circuit is not kept open: %s", error)
+                except StoreError as error:
+                    self._local.put_back(part, counted=not _not_applied(error))
+                    for other in parts:
+                        self._local.put_back(other, counted=False)
+                    raise
 
     def _bring(self, leftover: Leftover) -> Steps[None]:
         """Bring one breaker; a circuit that is not closed there has been opened by somebody else."""

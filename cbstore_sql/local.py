@@ -32,6 +32,16 @@ class Leftover(NamedTuple):
     open_for: float | None
     failures: int
 
+    def parts(self) -> list[Leftover]:
+        """Return what is brought one after the other: a first failure alone, then the others in one.
+
+        A failure that may have been counted is never brought again. A store that can be read and takes no writes (a
+        locked row, a commit that hangs) thus loses one of them at each attempt, and not all.
+        """
+        if self.failures <= 1:
+            return [self]
+        return [self._replace(failures=1), self._replace(failures=self.failures - 1)]
+
 
 class _Store(InMemoryStore):
     def has(self, name: str) -> bool:
