@@ -203,8 +203,8 @@ def calling(url: str, colour: Colour = "sync", **options: Any) -> Iterator[Calle
         callers.stop()
 
 
-def account(callers: Callers, server: Postgres, observed: Observed, seen: str, recovered: float | None) -> None:
-    """Compare what the callers saw with what the store holds, and note it all.
+def account(callers: Callers, server: Postgres, observed: Observed, seen: str, recovered: float | None) -> int:
+    """Compare what the callers saw with what the store holds, note it all, and return how many failures were lost.
 
     Args:
         callers: When they have stopped.
@@ -225,3 +225,4 @@ def account(callers: Callers, server: Postgres, observed: Observed, seen: str, r
     )
     assert (callers.calls_lost, callers.answers_lost) == (0, 0), callers.others
     assert counted <= callers.failures, "a failure was counted twice"
+    return int(callers.failures - counted)
