@@ -13,7 +13,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
-from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.errors import CircuitBreakerOpenError, StoreUnavailableError
 from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.policy import BreakerPolicy
@@ -51,6 +51,7 @@ class Circuits:
         note: Called with every snapshot the store gave, and the moment before it was asked.
         forget: Called with the name of a breaker that is not what was noted.
         announce: Called with every change of state, before the listeners; it neither waits nor raises.
+        claimed: Called with the name and the token of a claim that failed and may have been won all the same.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Circuits:
         note: Callable[[Snapshot, float], object] = nothing,
         forget: Callable[[str], object] = nothing,
         announce: Callable[[Transition], object] = nothing,
+        claimed: Callable[[str, str], object] = nothing,
     ) -> None:
         self.policy_for = policy_for
         self.emit = emit
@@ -71,6 +73,7 @@ class Circuits:
         self._note = note
         self._forget = forget
         self._announce = announce
+        self._claimed = claimed
 
     def admit(self, name: str) -> Steps[Permit]:
         """Let a call through, as the probe where one is due, or refuse it.
@@ -85,15 +88,32 @@ class Circuits:
                 return snapshot.permit
             if not snapshot.probe_claimable:
                 break
-            asked_at = self._clock()
-            claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": new_token()})
-            if claim is not None:
-                self._note(claim.snapshot, asked_at)
-                self._tell_change(claim)
-                self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
-                return claim.permit
-            self.emit(ProbeLost(name))
+            permit = yield from self._claim(name, policy)
+            if permit is not None:
+                return permit
         self.refuse(name, snapshot.state, snapshot.retry_after)
+
+    def _claim(self, name: str, policy: BreakerPolicy) -> Steps[Permit | None]:
+        asked_at, token = self._clock(), new_token()
+        try:
+            claim: Transition | None = yield Ask("claim_probe", (name, policy), {"token": token})
+        except StoreUnavailableError as error:
+            if error.applied is None:
+                self._claimed(name, token)
+            raise
+        if claim is None:
+            self.emit(ProbeLost(name))
+            return None
+        self._note(claim.snapshot, asked_at)
+        self._tell_change(claim)
+        self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
+        return claim.permit
+
+    def release_claim(self, name: str, token: str) -> Steps[None]:
+        """Give a probe back that was claimed without an answer, if the claim was won."""
+        snapshot = yield from self.read(name)
+        if snapshot.state is State.HALF_OPEN and snapshot.probe_token == token:
+            yield from self._report(Ask("release_probe", (snapshot.permit,)), snapshot.permit)
 
     def read(self, name: str) -> Steps[Snapshot]:
         """Read one breaker."""

@@ -9,12 +9,14 @@ from time import monotonic
 
 from cbstore_sql.circuits import Ask, Circuits, Steps, nothing
 from cbstore_sql.commands import check_name
-from cbstore_sql.errors import StoreError, StoreUnavailableError, TooManyBreakersError
+from cbstore_sql.errors import StoreError, TooManyBreakersError
 from cbstore_sql.events import BreakerEvent, CallFinished, Listener, ViewRefreshed, tell
-from cbstore_sql.local import Leftover, LocalBreakers
-from cbstore_sql.model import LocalPermit, Permit, Snapshot, State, Transition, UnreportedPermit, Verdict
+from cbstore_sql.handover import HandOver, was_not_applied
+from cbstore_sql.local import LocalBreakers
+from cbstore_sql.model import LocalPermit, Permit, Snapshot, Transition, UnreportedPermit, Verdict
 from cbstore_sql.outage import Outage, OutagePolicy
 from cbstore_sql.outcomes import Outcomes
+from cbstore_sql.owed import Owed
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.probing import owns_probe
 from cbstore_sql.view import View
@@ -61,6 +63,7 @@ class Gate:
         self.watch: Callable[[], object] = lambda: None
         self._listeners = list(listeners)
         self._outage = Outage(on_store_outage, self.emit)
+        self._owed = Owed()
         clock = monotonic if view is None else view.clock
         self._local = LocalBreakers(self.policy_for, self.emit, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
         self._shared = Circuits(
@@ -71,7 +74,9 @@ class Gate:
             note=self._note,
             forget=self._forget,
             announce=announce or nothing,
+            claimed=self._owed.claimed,
         )
+        self._hand_over = HandOver(self._shared, self._local, self._owed)
 
     @property
     def is_out(self) -> bool:
@@ -171,14 +176,14 @@ class Gate:
         """Report a verdict; what the store does not take is dealt with by the outage policy."""
         try:
             if isinstance(permit, LocalPermit):
-                yield from self._report_late(permit, verdict)
+                yield from self._hand_over.late(permit, verdict)
             else:
                 yield from self._shared.settle(permit, verdict)
         except TooManyBreakersError as error:
             log.error("a failure is not counted: %s", error)
         except StoreError as error:
             self._begin_outage(permit.name, error)
-            self._settle_without_store(permit, verdict, uncounted=_not_applied(error))
+            self._settle_without_store(permit, verdict, uncounted=was_not_applied(error))
 
     def renew(self, permit: Permit) -> Steps[bool]:
         """Extend the lease of a probe; return whether it is still the caller's, as far as can be known."""
@@ -255,48 +260,15 @@ class Gate:
             return True
         try:
             yield from self._shared.read(self._outage.name)
-            yield from self._hand_over()
+            yield from self._hand_over.everything()
             self._outage.end()
             # A call that was decided without the store may have ended meanwhile.
-            yield from self._hand_over()
+            yield from self._hand_over.everything()
         except StoreError as error:
             self._begin_outage(self._outage.name, error)
             return False
         self._local.clear()
         return True
-
-    def _hand_over(self) -> Steps[None]:
-        while (leftover := self._local.next_leftover()) is not None:
-            parts = leftover.parts()
-            while parts:
-                part = parts.pop(0)
-                try:
-                    yield from self._bring(part)
-                except TooManyBreakersError as error:
-                    log.error("a circuit is not kept open: %s", error)
-                except StoreError as error:
-                    self._local.put_back(part, counted=not _not_applied(error))
-                    for other in parts:
-                        self._local.put_back(other, counted=False)
-                    raise
-
-    def _bring(self, leftover: Leftover) -> Steps[None]:
-        """Bring one breaker; a circuit that is not closed there has been opened by somebody else."""
-        name, open_for, failures = leftover
-        if open_for is None and failures == 0:
-            return
-        snapshot = yield from self._shared.read(name)
-        if snapshot.state is not State.CLOSED:
-            return
-        if open_for is None:
-            yield from self._shared.record_failure(snapshot.permit, failures)
-        else:
-            yield from self._shared.force_open(name, open_for)
-
-    def _report_late(self, permit: Permit, verdict: Verdict) -> Steps[None]:
-        """Report a call that was admitted while the store was out: only its failure is news."""
-        if verdict is Verdict.FAILURE:
-            yield from self._bring(Leftover(permit.name, None, 1))
 
     def _begin_outage(self, name: str, error: StoreError) -> None:
         if self.view is not None and not self._outage.out:
@@ -314,6 +286,7 @@ class Gate:
         return UnreportedPermit(name, 0)
 
     def _settle_without_store(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
+        self._owed.settled(permit, verdict)
         if self._outage.policy == "local":
             self._local.settle(permit, verdict, uncounted=uncounted)
 
@@ -325,7 +298,3 @@ class Gate:
     def _forget(self, name: str) -> None:
         if self.view is not None:
             self.view.forget(name)
-
-
-def _not_applied(error: StoreError) -> bool:
-    return not isinstance(error, StoreUnavailableError) or error.applied is False

@@ -20,5 +20,7 @@ def check_max_breakers(value: int | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST:
-        raise ConfigurationError(f"max_breakers must be a whole number from 1 to {_LARGEST}, or None; got {shown(value)}")
+        raise ConfigurationError(
+            f"max_breakers must be a whole number from 1 to {_LARGEST}, or None; got {shown(value)}"
+        )
     return value

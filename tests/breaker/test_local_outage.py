@@ -171,3 +171,64 @@ def test_the_next_outage_begins_with_what_is_known_then(make: Make, failing: Fai
     assert breaker.call("b", lambda: "answer") == "answer"
     outage(failing, GONE)
     assert breaker.call("b", lambda: "answer") == "answer"
+
+
+PROBING = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0, probe_lease=60.0)
+
+
+def probed(store: Failing) -> None:
+    store.record_failure("b", PROBING)
+
+
+@pytest.mark.parametrize("policy", ["local", "allow"])
+@pytest.mark.parametrize(
+    ("report", "state"), [("success", State.CLOSED), ("failure", State.OPEN), ("release", State.HALF_OPEN)]
+)
+def test_the_verdict_of_a_probe_is_heard_when_the_store_answers(
+    make: Make, failing: Failing, policy: str, report: str, state: State
+) -> None:
+    breaker = make(failing, PROBING, on_store_outage=policy)
+    probed(failing)
+    permit = breaker.admit("b")
+    outage(failing, UNKNOWN)
+    breaker.do(report, permit)
+    outage(failing, None)
+    assert breaker.do("check_store")
+    assert failing.read("b").state is state
+    assert failing.read("b").probe_token == ""
+
+
+def test_one_that_was_heard_is_not_heard_twice(make: Make, failing: Failing) -> None:
+    breaker = make(failing, PROBING)
+    probed(failing)
+    permit = breaker.admit("b")
+    failing.after_write = UNKNOWN
+    breaker.do("failure", permit)
+    failing.after_write = None
+    heard = failing.read("b")
+    assert heard.state is State.OPEN
+    assert breaker.do("check_store")
+    assert failing.read("b") == heard
+
+
+def test_a_probe_that_was_claimed_without_an_answer_blocks_nobody(make: Make, failing: Failing) -> None:
+    breaker = make(failing, PROBING, on_store_outage="allow")
+    probed(failing)
+    failing.after_write = UNKNOWN
+    breaker.call("b", lambda: None)
+    failing.after_write = None
+    assert failing.read("b").probe_token != ""
+    assert breaker.do("check_store")
+    assert failing.read("b").probe_token == ""
+
+
+def test_somebody_else_s_probe_is_left_alone(make: Make, failing: Failing) -> None:
+    breaker = make(failing, PROBING, on_store_outage="allow")
+    probed(failing)
+    failing.on_write = UNKNOWN
+    breaker.call("b", lambda: None)
+    failing.on_write = None
+    theirs = failing.claim_probe("b", PROBING)
+    assert theirs is not None
+    assert breaker.do("check_store")
+    assert failing.read("b") == theirs.snapshot

@@ -17,12 +17,13 @@ from tests.breaker.test_guarding import POLICY, Down, fail
 
 
 class Failing(InMemoryStore):
-    """Raises what it is told to, from reads or from writes."""
+    """Raises what it is told to, from reads, from writes, or from writes that were made."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
         self.on_read: Exception | None = None
         self.on_write: Exception | None = None
+        self.after_write: Exception | None = None
         self.reads = 0
 
     def _read(self, name: str, now: float | None) -> Snapshot:
@@ -34,7 +35,10 @@ class Failing(InMemoryStore):
     def _apply(self, command: Command) -> Transition | None:
         if self.on_write:
             raise self.on_write
-        return super()._apply(command)
+        transition = super()._apply(command)
+        if self.after_write:
+            raise self.after_write
+        return transition
 
 
 @pytest.fixture

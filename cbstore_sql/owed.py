@@ -1,0 +1,50 @@
+"""What a store that did not answer has still to hear of this process's probes, which would block their circuits."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from cbstore_sql.model import Permit, Verdict
+
+
+class Debt(NamedTuple):
+    """One probe.
+
+    Attributes:
+        permit: The owner's; of a claim that may not have been won it has no generation yet.
+        verdict: What is to be reported; ``None`` for a claim that nobody goes on with.
+    """
+
+    permit: Permit
+    verdict: Verdict | None
+
+
+class Owed:
+    """The probes that this process claimed or settled without hearing whether it succeeded.
+
+    All of it is safe to say twice: a claim is known by its token, and a verdict counts only while its permit holds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._debts: list[Debt] = []
+
+    def claimed(self, name: str, token: str) -> None:
+        """Remember a claim that nobody goes on with, although it may have been won."""
+        self.put(Debt(Permit(name, 0, token), None))
+
+    def settled(self, permit: Permit, verdict: Verdict) -> None:
+        """Remember the verdict of a probe that may not have been heard."""
+        if type(permit) is Permit and permit.is_probe:
+            self.put(Debt(permit, verdict))
+
+    def put(self, debt: Debt) -> None:
+        """Remember what is owed."""
+        with self._lock:
+            self._debts.append(debt)
+
+    def next(self) -> Debt | None:
+        """Take one, or ``None``: nothing is owed."""
+        with self._lock:
+            return self._debts.pop() if self._debts else None
