@@ -54,7 +54,7 @@ class Plan:
 
     seed: int
     workers: int = 4
-    operations: int = 400
+    operations: int = 300
     per_name: int = 100
     names: int = 2
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from itertools import islice
 
+from cbstore_sql.commands import Command
+from cbstore_sql.model import Permit, Row, Snapshot
 from tests.faults.postgres import cluster
+from tests.linearizability.history import READ, Call
 from tests.soak.__main__ import table
 from tests.soak.faults import FAULTS, schedule
+from tests.soak.judging import MAX_SECONDS, Judge
+from tests.soak.plan import Report
 from tests.soak.run import soak
 from tests.soak.usage import MEBIBYTE, Usage, growth
 
@@ -41,3 +46,17 @@ def test_what_grows_is_told() -> None:
     ]
     assert growth([reading._replace(memory=round_ * MEBIBYTE) for round_, reading in enumerate(flat)]) != []
     assert growth([reading._replace(threads=round_ // 4) for round_, reading in enumerate(flat)]) != []
+
+
+def test_the_judge_condemns_what_must_not_be() -> None:
+    """An effect out of nothing, a probe that nobody claimed, and a call that hung."""
+    out_of_nothing = Snapshot.of("0-now-0", Row(failure_count=1, last_failure_time=1.0), as_of=2.0)
+    read = Call(0, Command(READ, "0-now-0", {"now": 2.0}), 0.0, 1.0, 2.0, 3.0, out_of_nothing)
+    judge = Judge(1, lambda names: [])
+    judge.take(Report("bare 0", 0, calls=[read], probes=[Permit("0-now-0", 1, "me")], slowest=2 * MAX_SECONDS))
+    judge.conclude()
+    [counted, violation, probe, hung] = judge.wrongs
+    assert "more were counted than acknowledged" in counted
+    assert "none of these can follow" in violation
+    assert "no claim has won" in probe
+    assert "beyond its dependency" in hung
