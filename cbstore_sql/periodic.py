@@ -33,8 +33,10 @@ class Periodic:
             return
         try:
             self._stopped = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._stopped,), name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(self._stopped,), name=self._name, daemon=True)
+            thread.start()
+            # Not before: a thread that has not started cannot be waited for.
+            self._thread = thread
         finally:
             self._starting.release()
 
