@@ -203,6 +203,9 @@ class Gate:
             try:
                 yield from self._shared.force_open(name, seconds)
                 return
+            except TooManyBreakersError as error:
+                log.error("a circuit is not opened: %s", error)
+                return
             except StoreError as error:
                 self._begin_outage(name, error)
         if self._outage.policy == "local":
