@@ -14,6 +14,9 @@ import pytest
 OBSERVED_VARIABLE = "CBSTORE_FAULTS_OBSERVED"
 """The file that a run appends what it observed to, one JSON object a line; unset, nothing is kept."""
 
+IS_LONG = OBSERVED_VARIABLE in os.environ
+"""Whether a run may take its time: its figures are kept."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,10 @@ from cbstore_sql import BreakerPolicy, CircuitBreaker, SqlStore, State
 from tests.faults.attempts import ended_at_last
 from tests.faults.callers import CALLERS, COLOURS, NEVER_OPENS, Colour, account, calling
 from tests.faults.postgres import Postgres
-from tests.faults.table import OBSERVED_VARIABLE, Observed, fault
-from tests.faults.waiting import eventually
+from tests.faults.table import IS_LONG, Observed, fault
+from tests.faults.waiting import PATIENCE, eventually
 
-UPDATES = 20_000 if OBSERVED_VARIABLE in os.environ else 2_000
+UPDATES = 20_000 if IS_LONG else 1_000
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 SIZE = "SELECT pg_relation_size('cbstore.breakers')"
 
@@ -86,7 +85,7 @@ def test_a_full_queue_of_notifications_touches_no_call(server: Postgres, observe
         listener.execute("LISTEN elsewhere")
         listener.execute("BEGIN")
         fill_the_queue(server)
-        with CircuitBreaker(store, trips, push=True) as breaker:
+        with CircuitBreaker(store, trips, push=True, store_timeout=PATIENCE) as breaker:
             for _ in range(10):
                 breaker.failure(breaker.admit("b"))
             assert breaker.state("b") is State.OPEN
@@ -115,7 +114,10 @@ def fill_the_queue(server: Postgres) -> None:
 @fault(19, "two breakers fail by turns, in opposite order, with writes combined", "no deadlock: one row a statement")
 def test_opposite_orders_never_deadlock(server: Postgres, observed: Observed) -> None:
     names = ("a", "b")
-    with SqlStore(server.url) as store, CircuitBreaker(store, NEVER_OPENS, flush_interval=0.002) as breaker:
+    with (
+        SqlStore(server.url) as store,
+        CircuitBreaker(store, NEVER_OPENS, flush_interval=0.002, store_timeout=None) as breaker,
+    ):
 
         def fail(order: tuple[str, ...]) -> None:
             for _ in range(100):

@@ -19,7 +19,7 @@ from tests.faults.callers import COLOURS, NEVER_OPENS, AsyncCallers, Colour, acc
 from tests.faults.postgres import Cluster, Postgres
 from tests.faults.proxy import FaultProxy
 from tests.faults.table import Observed, fault
-from tests.faults.waiting import eventually
+from tests.faults.waiting import PATIENCE, eventually
 
 LONG = 600.0
 """Seconds of staleness that no test waits for: what is known sooner was pushed."""
@@ -150,8 +150,8 @@ def test_a_half_open_listener_is_noticed_and_listens_again(
     with (
         SqlStore(proxy.url(server.url)) as store,
         SqlStore(server.url) as elsewhere,
-        CircuitBreaker(store, trips, max_staleness=LONG, push=True) as breaker,
-        CircuitBreaker(elsewhere, trips, push=True) as other,
+        CircuitBreaker(store, trips, max_staleness=LONG, push=True, store_timeout=PATIENCE) as breaker,
+        CircuitBreaker(elsewhere, trips, push=True, store_timeout=PATIENCE) as other,
         ended_at_last(proxy.heal),
     ):
         breaker.call("b", int)
