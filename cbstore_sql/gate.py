@@ -61,6 +61,7 @@ class Gate:
         self.policies = dict(policies or {})
         self.outcomes = outcomes or Outcomes()
         self.watch: Callable[[], object] = lambda: None
+        self._full = False
         self._listeners = list(listeners)
         self._outage = Outage(on_store_outage, self.emit)
         self._owed = Owed()
@@ -156,8 +157,6 @@ class Gate:
         check_name("breaker name", name)
         try:
             return (yield from self._shared.admit(name))
-        except TooManyBreakersError:
-            return UnreportedPermit(name, 0)
         except StoreError as error:
             self._begin_outage(name, error)
         return self._admit_without_store(name)
@@ -180,7 +179,7 @@ class Gate:
             else:
                 yield from self._shared.settle(permit, verdict)
         except TooManyBreakersError as error:
-            log.error("a failure is not counted: %s", error)
+            self._tell_full(error)
         except StoreError as error:
             self._begin_outage(permit.name, error)
             self._settle_without_store(permit, verdict, uncounted=was_not_applied(error))
@@ -204,7 +203,7 @@ class Gate:
                 yield from self._shared.force_open(name, seconds)
                 return
             except TooManyBreakersError as error:
-                log.error("a circuit is not opened: %s", error)
+                self._tell_full(error)
                 return
             except StoreError as error:
                 self._begin_outage(name, error)
@@ -272,6 +271,12 @@ class Gate:
             return False
         self._local.clear()
         return True
+
+    def _tell_full(self, error: TooManyBreakersError) -> None:
+        """Log that a namespace is full: once, since each call of each further breaker finds it so."""
+        if not self._full:
+            self._full = True
+            log.error("failures of further breakers are not counted: %s", error)
 
     def _begin_outage(self, name: str, error: StoreError) -> None:
         if self.view is not None and not self._outage.out:

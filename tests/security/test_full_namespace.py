@@ -68,7 +68,9 @@ def full(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("policy", OUTAGE_POLICIES)
-def test_calls_of_a_breaker_that_cannot_be_added_go_on_with_their_outcomes(full: Store, policy: Any) -> None:
+def test_calls_of_a_breaker_that_cannot_be_added_go_on_with_their_outcomes(
+    full: Store, policy: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     events: list[BreakerEvent] = []
     with CircuitBreaker(
         full, POLICY, on_store_outage=policy, listeners=[events.append], store_timeout=PATIENT
@@ -78,6 +80,7 @@ def test_calls_of_a_breaker_that_cannot_be_added_go_on_with_their_outcomes(full:
             with pytest.raises(UpstreamError):
                 breaker.call("another", fail)
     assert degraded(events) == []
+    assert len(caplog.records) == 1, "that the namespace is full is said once"
 
 
 @pytest.mark.parametrize("policy", OUTAGE_POLICIES)
