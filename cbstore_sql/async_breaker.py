@@ -18,7 +18,7 @@ from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import is_coroutine_function, refuse_generator
-from cbstore_sql.gate import Gate
+from cbstore_sql.gate import HAND_OVER_TIMEOUT, Gate
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.outcomes import Outcomes
@@ -214,7 +214,7 @@ class AsyncCircuitBreaker:
 
     async def check_store(self) -> bool:
         """Ask a store that did not answer once more, now; see `CircuitBreaker.check_store`."""
-        return await carried_through(self._drive(self.gate.recover()))
+        return await carried_through(self._check_store())
 
     @property
     def push_state(self) -> PushState | None:
@@ -280,6 +280,12 @@ class AsyncCircuitBreaker:
 
     async def _refresh(self) -> bool:
         return await self._drive(self.gate.refresh())
+
+    async def _check_store(self) -> bool:
+        if not await self._drive(self.gate.answers()):
+            return False
+        with within(HAND_OVER_TIMEOUT):
+            return await carry_out_async(self.gate.recover(), self._ask)
 
     async def _recover(self) -> bool:
         return not await self.check_store()

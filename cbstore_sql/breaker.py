@@ -13,7 +13,7 @@ from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.functions import refuse_awaitable_result, refuse_unfinished
-from cbstore_sql.gate import Gate
+from cbstore_sql.gate import HAND_OVER_TIMEOUT, Gate
 from cbstore_sql.guard import Guard, Settling, report
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
@@ -258,7 +258,10 @@ class CircuitBreaker:
         Returns:
             Whether it answers; ``True`` at once where it did not fail.
         """
-        return self._drive(self.gate.recover())
+        if not self._drive(self.gate.answers()):
+            return False
+        with within(HAND_OVER_TIMEOUT):
+            return carry_out(self.gate.recover(), self._ask)
 
     @property
     def push_state(self) -> PushState | None:

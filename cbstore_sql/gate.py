@@ -23,6 +23,9 @@ from cbstore_sql.view import View
 
 log = logging.getLogger("cbstore_sql")
 
+HAND_OVER_TIMEOUT = 5.0
+"""Seconds for bringing to a store that answers again what happened without it: no call waits for that."""
+
 RENEWALS_PER_LEASE = 3
 """How often within one lease its owner renews it: it outlives a renewal or two that fail."""
 
@@ -252,16 +255,22 @@ class Gate:
             self.emit(ViewRefreshed(oldest, ages[oldest]))
         return True
 
-    def recover(self) -> Steps[bool]:
-        """Ask a store that was out whether it answers, and bring to it what happened without it.
-
-        Returns:
-            Whether it answers.
-        """
+    def answers(self) -> Steps[bool]:
+        """Ask a store that was out whether it answers; return whether it does, or was not out."""
         if not self._outage.out:
             return True
         try:
             yield from self._shared.read(self._outage.name)
+        except StoreError as error:
+            self._begin_outage(self._outage.name, error)
+            return False
+        return True
+
+    def recover(self) -> Steps[bool]:
+        """Bring to a store that answers what happened without it, and use it again; return whether that went well."""
+        if not self._outage.out:
+            return True
+        try:
             yield from self._hand_over.everything()
             self._outage.end()
             # A call that was decided without the store may have ended meanwhile.

@@ -76,7 +76,9 @@ def raise_translated(error: Exception, place: str, effect: Effect = Effect.AGAIN
 
 def _translate(error: BaseException, verdict: Verdict, place: str, effect: Effect) -> StoreError:
     state = sqlstate(error)
-    code = f" ({state})" if state else ""
+    # Which of SQLite's many reasons it was (a full disk, a read-only file), from Python 3.11 on.
+    named = state or getattr(error, "sqlite_errorname", None)
+    code = f" ({named})" if named else ""
     if state in _SCHEMA_STATES or _says(error, _SCHEMA_TEXTS):
         return SchemaError(f"{place} is missing or outdated: run 'cbstore migrate' (or 'alembic upgrade head')")
     if verdict is Verdict.CONFLICT and remaining() != 0.0:
