@@ -1,0 +1,13 @@
+"""Mutants that are not tried, each with the reason why no test can notice it."""
+
+from __future__ import annotations
+
+_NONE_BELOW = "no permit is of a generation below that of a report without one"
+_EITHER = "the smaller or the larger of two equal numbers is either"
+
+EQUIVALENT: dict[str, str] = {
+    "rules.py _next_open_seconds: longer < given.recovery_timeout_cap compared otherwise": _EITHER,
+    "rules.py _larger: a > b compared otherwise": _EITHER,
+    "rules.py record_failure: given.generation == UNFENCED or newer": _NONE_BELOW,
+    "rules.py record_success: given.generation == UNFENCED or newer": _NONE_BELOW,
+}

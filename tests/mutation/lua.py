@@ -1,0 +1,45 @@
+"""Mutants of the Lua files, which no parser here understands: one sign or one step at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from tests.mutation.mutant import Mutant
+from tests.mutation.selections import HASHES, MIRROR, REDIS
+
+_SIGNS = ((">=", ">"), ("<=", "<"), ("==", "~="), ("~=", "=="), (" > ", " >= "), (" < ", " <= "))
+_WORDS = ((" and ", " or "), (" or ", " and "), (" + 1", " + 2"), ("math.ceil", "math.floor"))
+_STEP = re.compile(r"^ +(?:row[.\[].* = |redis\.call|given\.now = |table\.insert).*$", re.MULTILINE)
+
+
+def mutants(root: Path) -> Iterator[Mutant]:
+    """Make those of every file."""
+    for path in sorted((root / "cbstore_sql/stores/redis").glob("*.lua")):
+        text = path.read_text(encoding="utf-8")
+        tests = (HASHES, REDIS) if path.name == "_hash.lua" else (MIRROR,)
+        for start, end, other in [*_signs(text), *_steps(text, path.name)]:
+            line = text[: start + 1].count("\n") + 1
+            if text.splitlines()[line - 1].lstrip().startswith("--"):
+                continue
+            name = f"{path.name} line {line}: {text[start:end].strip()} becomes {other.strip() or 'nothing'}"
+            yield Mutant(name, str(path.relative_to(root)), partial(_replaced, text, start, end, other), tests)
+
+
+def _replaced(text: str, start: int, end: int, other: str) -> str:
+    return text[:start] + other + text[end:]
+
+
+def _signs(text: str) -> Iterator[tuple[int, int, str]]:
+    for old, new in (*_SIGNS, *_WORDS):
+        for found in re.finditer(re.escape(old), text):
+            yield *found.span(), new
+
+
+def _steps(text: str, name: str) -> Iterator[tuple[int, int, str]]:
+    """What the shared part does, left out; an operation is compared with its rule word for word."""
+    if name == "_hash.lua":
+        for found in _STEP.finditer(text):
+            yield *found.span(), ""

@@ -1,0 +1,27 @@
+"""Which tests notice what."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Selection
+
+TABLES: Selection = ("tests/unit/rules",)
+TEXTS: Selection = ("tests/sql/test_statements.py", "tests/redis/test_lua_mirrors_rules.py")
+
+BREAKERS: Selection = ("tests/breaker", "-k", "not later_than_the_bound")
+WIDE: Selection = ("tests/breaker", "tests/llm", "tests/metrics/test_logs.py", "-k", "not later_than_the_bound")
+REFRESHED: Selection = ("tests/breaker", "tests/sql/test_listen.py", "-k", "not later_than_the_bound")
+PROMISED: Selection = ("tests/breaker/test_view_over_a_store.py",)
+BOUNDED: Selection = ("tests/breaker/test_store_timeout.py",)
+
+RETRIES: Selection = ("tests/sql/test_retries.py",)
+STORES: Selection = ("tests/contract", "-k", "sql and not processes")
+RACES: Selection = ("tests/contract/test_races.py", "tests/linearizability/test_backends.py", "-k", "postgresql")
+CLOCK: Selection = ("tests/sql/test_clock.py",)
+DEADLINES: Selection = ("tests/sql/test_deadline.py",)
+LEASES: Selection = ("tests/sql/test_lease.py", "tests/sql/test_restart.py", "tests/sql/test_configuration.py")
+FAULTS: Selection = ("tests/faults", "tests/sql", "-k", "not proxy and not table")
+MEMORY: Selection = ("tests/contract", "-k", "memory or sqlite")
+
+MIRROR: Selection = ("tests/redis/test_lua_mirrors_rules.py",)
+HASHES: Selection = ("tests/redis", "-k", "not no-scripting and not scriptless")
+REDIS: Selection = ("tests/redis", "tests/contract", "tests/compat", "-k", "redis and not processes")

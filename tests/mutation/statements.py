@@ -1,0 +1,104 @@
+"""What the SQL says, and whose time counts."""
+
+from __future__ import annotations
+
+from tests.mutation.selections import CLOCK, MEMORY, RACES, REDIS, STORES
+from tests.mutation.text import Broken, Text
+
+_STATEMENTS = "stores/sql/statements.py"
+_FUNCTIONS = "stores/sql/functions.py"
+_HASH = "stores/redis/_hash.lua"
+_IN_NAMESPACE = 'table.c.namespace == _given("namespace")'
+_UPDATED = "    change = _change(operation, table.c)\n    return sa.update(table)"
+_OF_KEY = ".where(*_key(table), *_where(change))"
+_GIVEN_OR_SERVERS = 'sa.func.coalesce(_given("now"), server_clock())'
+
+_SQL = (
+    ("the namespace is no part of the key", f"return {_IN_NAMESPACE}", "return sa.true()"),
+    ("the name is no part of the key", ', table.c.name == _given("name")', ", sa.true()"),
+    ("many are read from every namespace", f"sa.and_({_IN_NAMESPACE}, ", "sa.and_("),
+    ("many are read whatever their names", 'is_among(table.c.name, _given("names"))', "sa.true()"),
+    ("what others have fills a namespace", f".where({_IN_NAMESPACE}, missing)", ".where(missing)"),
+    ("a full namespace refuses its own breakers", f".where({_IN_NAMESPACE}, missing)", f".where({_IN_NAMESPACE})"),
+    ("a breaker of another namespace is there", 'itself.c.namespace == _given("namespace"), ', ""),
+    ("any breaker of the namespace is there", ', itself.c.name == _given("name"))', ")"),
+    ("an update without the rule's condition", _OF_KEY, ".where(*_key(table))"),
+    ("an update without the key", _OF_KEY, ".where(*_where(change))"),
+    ("a deletion without the key", "sa.delete(table).where(*_key(table))", "sa.delete(table)"),
+    ("an upsert without the rule's condition", "set_=dict(change.values), where=where", "set_=dict(change.values)"),
+    (
+        "an upsert that overwrites with what a new row gets",
+        "set_=dict(change.values)",
+        "set_={name: made.excluded[name] for name in change.values}",
+    ),
+    (
+        "the row is read without the clock",
+        "select_from(_one_row().outerjoin(table, sa.and_(*_key(table))))",
+        "select_from(table).where(*_key(table))",
+    ),
+)
+
+_CONCURRENT = (
+    (
+        "the row is read through a common table expression",
+        _UPDATED + _OF_KEY,
+        '    seen = sa.select(table).where(*_key(table)).cte("seen")\n'
+        "    change = _change(operation, seen.c)\n"
+        "    return sa.update(table).where(*_key(table), seen.c.name == table.c.name, *_where(change))",
+    ),
+    (
+        "the state is read through a sub-select",
+        _UPDATED,
+        '    seen = table.alias("seen")\n'
+        "    state = sa.select(seen.c.state).where(*_key(seen)).scalar_subquery()\n"
+        "    columns = {column.name: column for column in table.c} | {'state': state}\n"
+        "    change = _change(operation, SimpleNamespace(**columns))\n"
+        "    return sa.update(table)",
+    ),
+    (
+        "the generation is read through a sub-select",
+        _UPDATED,
+        '    seen = table.alias("seen")\n'
+        "    generation = sa.select(seen.c.generation).where(*_key(seen)).scalar_subquery()\n"
+        "    columns = {column.name: column for column in table.c} | {'generation': generation}\n"
+        "    change = _change(operation, SimpleNamespace(**columns))\n"
+        "    return sa.update(table)",
+    ),
+)
+
+_CLOCKS: tuple[Broken, ...] = (
+    ("the time the transaction began", _FUNCTIONS, "clock_timestamp())", "now())", (CLOCK,)),
+    ("the time the statement began", _FUNCTIONS, "clock_timestamp())", "statement_timestamp())", (CLOCK,)),
+    ("SQLite's, a day late", _FUNCTIONS, "2440587.5", "2440588.5", (STORES, CLOCK)),
+    ("SQLite's, local time", _FUNCTIONS, "julianday('now')", "julianday('now', '+1 hour')", (STORES, CLOCK)),
+    ("SQL: a given time does not count", _STATEMENTS, _GIVEN_OR_SERVERS, "server_clock()", (STORES,)),
+    ("SQL: the server's does not count", _STATEMENTS, _GIVEN_OR_SERVERS, '_given("now")', (STORES,)),
+    (
+        "SQL: an answer's is not the operation's",
+        _STATEMENTS,
+        '_now().label("as_of")',
+        'server_clock().label("as_of")',
+        (STORES,),
+    ),
+    ("SQL: a rule's is not the answer's", _STATEMENTS, "given.now = _now()", "given.now = server_clock()", (STORES,)),
+    ("memory: a given time does not count", "machine.py", "command.clock(now)", "now", (MEMORY,)),
+    ("memory: an answer's is not the operation's", "stores/memory.py", "command.clock(now))", "now)", (MEMORY,)),
+    (
+        "memory: a given time of a read does not count",
+        "stores/memory.py",
+        "self._clock() if now is None else now",
+        "self._clock()",
+        (MEMORY,),
+    ),
+    ("Redis: without its microseconds", _HASH, " + tonumber(time[2]) / 1000000", "", (REDIS,)),
+    ("Redis: microseconds a thousandfold", _HASH, "/ 1000000", "/ 1000", (REDIS,)),
+    ("Redis: a given time does not count", _HASH, "given.now or clock()", "clock()", (REDIS,)),
+    ("Redis: an answer's is not the operation's", _HASH, "answer(row, given.now)", "answer(row, clock())", (REDIS,)),
+)
+
+
+TEXTS = (
+    *(Text(f"SQL: {name}", _STATEMENTS, old, new, (STORES,)) for name, old, new in _SQL),
+    *(Text(f"SQL: {name}", _STATEMENTS, old, new, (RACES,)) for name, old, new in _CONCURRENT),
+    *(Text(f"clock: {name}", path, old, new, tests) for name, path, old, new, tests in _CLOCKS),
+)
