@@ -76,11 +76,13 @@ class View:
         return seen.permit if self.clock() <= seen.fresh_until else None
 
     def refused(self, name: str) -> tuple[State, float] | None:
-        """Return state and seconds left of a circuit seen open or probing, or ``None``: ask the store."""
+        """Return state and seconds left of a circuit seen open or probing, or ``None``: ask the store.
+
+        Asked after `admitted`, which marks the breaker as in use.
+        """
         seen, now = self._seen.get(name), self.clock()
-        if seen is None or seen.permit is not None or now > seen.fresh_until or now >= seen.refused_until:
+        if seen is None or now > seen.fresh_until or now >= seen.refused_until:
             return None
-        seen.used = True
         return seen.state, seen.refused_until - now
 
     def is_clean(self, permit: Permit) -> bool:

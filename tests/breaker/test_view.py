@@ -58,7 +58,15 @@ def test_a_circuit_that_is_not_closed_refuses_until_its_deadline(view: View, clo
 
 def test_a_refusal_is_bounded_too(view: View, clock: Clock) -> None:
     view.note(OPEN._replace(open_until=9000.0), clock())
-    clock.advance(BOUND + 0.001)
+    clock.advance(BOUND)
+    assert view.refused("b") is not None
+    clock.advance(0.001)
+    assert view.refused("b") is None
+
+
+def test_at_the_deadline_the_store_is_asked(view: View, clock: Clock) -> None:
+    view.note(OPEN._replace(open_until=5000.125), clock())
+    clock.advance(0.125)
     assert view.refused("b") is None
 
 
@@ -71,6 +79,18 @@ def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: 
     view.note(CLOSED, clock())
     clock.advance(BOUND + 0.001)
     assert not view.is_clean(CLOSED.permit)
+
+
+@pytest.mark.parametrize("snapshot", [OPEN, PROBING, CLOSED._replace(probe_token="odd")])
+def test_a_breaker_that_is_not_closed_or_has_a_probe_left_over_is_not_clean(
+    view: View, clock: Clock, snapshot: Snapshot
+) -> None:
+    view.note(snapshot, clock())
+    assert not view.is_clean(snapshot.permit)
+
+
+def test_what_is_in_use_is_read_again_twice_within_the_bound(view: View) -> None:
+    assert 2 * view.period == BOUND
 
 
 def test_the_higher_generation_wins_and_then_the_later_question(view: View, clock: Clock) -> None:

@@ -10,4 +10,5 @@ EQUIVALENT: dict[str, str] = {
     "rules.py _larger: a > b compared otherwise": _EITHER,
     "rules.py record_failure: given.generation == UNFENCED or newer": _NONE_BELOW,
     "rules.py record_success: given.generation == UNFENCED or newer": _NONE_BELOW,
+    "deadline.py within.__enter__: own < outer compared otherwise": _EITHER,
 }

@@ -10,18 +10,18 @@ from pathlib import Path
 from tests.mutation import lua, named, syntax
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutant import Mutant, Selection
-from tests.mutation.selections import BREAKERS, FAULTS, RETRIES, STORES, TABLES, TEXTS, WIDE
+from tests.mutation.selections import BREAKERS, FAULTS, HOOKED, RETRIES, STORES, TABLES, TEXTS
 
 # By file: each function of it is broken in every way that its syntax tree has.
 _PYTHON: dict[str, tuple[Selection, ...]] = {
     "rules.py": (TABLES, TEXTS),
     "machine.py": (TABLES,),
     "deadline.py": (("tests/unit/test_deadline.py",),),
-    "view.py": (("tests/breaker/test_view.py",), BREAKERS, WIDE),
-    "local.py": (("tests/breaker/test_local_outage.py",), BREAKERS),
-    "outage.py": (("tests/breaker/test_store_outage.py",), WIDE),
-    "circuits.py": (("tests/breaker/test_guarding.py", "tests/breaker/test_recovery.py"), BREAKERS, WIDE),
-    "gate.py": (("tests/breaker/test_local_outage.py", "tests/breaker/test_store_outage.py"), BREAKERS, WIDE),
+    "view.py": (("tests/breaker/test_view.py",), BREAKERS),
+    "local.py": (("tests/breaker/test_local_breakers.py",), ("tests/breaker/test_local_outage.py",)),
+    "outage.py": (("tests/breaker/test_store_outage.py",), HOOKED),
+    "circuits.py": (("tests/breaker/test_guarding.py", "tests/breaker/test_recovery.py"), BREAKERS, HOOKED),
+    "gate.py": (("tests/breaker/test_local_outage.py", "tests/breaker/test_store_outage.py"), BREAKERS, HOOKED),
     "stores/sql/retries.py": (RETRIES, FAULTS),
     "stores/sql/queries.py": (RETRIES, STORES, FAULTS),
 }

@@ -29,7 +29,7 @@ from tests.mutation.mutant import Mutant, Selection
 from tests.servers import choice
 
 ROOT = Path(__file__).parent.parent.parent
-COPIED = ("cbstore_sql", "migrations", "dashboards", "tests", "pyproject.toml", "alembic.ini")
+COPIED = ("cbstore_sql", "migrations", "dashboards", "docs", "tests", "pyproject.toml", "alembic.ini")
 WORKERS = os.cpu_count() or 1
 
 _OURS = frozenset({"cbstore_sql", "migrations", "tests", "benchmarks", "examples"})
@@ -52,15 +52,15 @@ def try_all(mutants: Sequence[Mutant], tell: Told) -> list[Mutant]:
         RuntimeError: A test fails on the sound code: it would notice everything.
     """
     with tempfile.TemporaryDirectory() as scratch, _servers():
-        first = Path(scratch) / "0"
-        _copy(first)
-        limits = _sound(mutants, first)
-        others = [first.with_name(str(number)) for number in range(1, min(WORKERS, len(mutants)))]
-        for other in others:
-            shutil.copytree(first, other)
-        survivors = _Trial(mutants, [first, *others], limits, tell).survivors()
+        sound = _Sound(Path(scratch) / "sound")
+        for mutant in mutants:
+            sound.limit(mutant.tests[0])
+        copies = [Path(scratch) / str(number) for number in range(min(WORKERS, len(mutants)))]
+        for copy in copies:
+            shutil.copytree(sound.copy, copy)
+        survivors = _Trial(mutants, copies, sound, tell).survivors()
         # Had a server gone meanwhile, every mutant would have seemed to be noticed.
-        _sound(mutants[-1:], first)
+        sound.run(mutants[-1].tests[0])
     return survivors
 
 
@@ -73,36 +73,44 @@ def _servers() -> Iterator[None]:
         yield
 
 
-def _copy(copy: Path) -> None:
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, copy / name)
+class _Sound:
+    """The sound code, which every selection is run on before it is asked about a mutant.
 
+    Attributes:
+        copy: Where it stands; the runs leave it compiled.
+    """
 
-def _sound(mutants: Iterable[Mutant], copy: Path) -> dict[Selection, int]:
-    """Run every selection on the sound code, which leaves it compiled; return for how many seconds each may run."""
-    limits = {}
-    for selection in {selection: None for mutant in mutants for selection in mutant.tests}:
-        began = monotonic()
-        _, status = os.waitpid(_start(selection, copy, 0), 0)
+    def __init__(self, copy: Path) -> None:
+        self.copy = copy
+        self._limits: dict[Selection, int] = {}
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, copy / name)
+
+    def limit(self, selection: Selection) -> int:
+        """Return for how many seconds tests may run."""
+        if selection not in self._limits:
+            began = monotonic()
+            self.run(selection)
+            self._limits[selection] = int(_LONGEST * (monotonic() - began)) + _SLACK
+        return self._limits[selection]
+
+    def run(self, selection: Selection) -> None:
+        _, status = os.waitpid(_start(selection, self.copy, 0), 0)
         if status:
-            log = _log(copy).read_text(errors="replace")
+            log = _log(self.copy).read_text(errors="replace")
             raise RuntimeError(f"{' '.join(selection)} fails on the sound code:\n{log[-3000:]}")
-        limits[selection] = int(_LONGEST * (monotonic() - began)) + _SLACK
-    return limits
 
 
 class _Trial:
     """Mutants being tried, one in each copy at a time."""
 
-    def __init__(
-        self, mutants: Iterable[Mutant], copies: Sequence[Path], limits: dict[Selection, int], tell: Told
-    ) -> None:
+    def __init__(self, mutants: Iterable[Mutant], copies: Iterable[Path], sound: _Sound, tell: Told) -> None:
         self._waiting = deque(mutants)
         self._free = list(copies)
-        self._limits = limits
+        self._sound = sound
         self._tell = tell
         self._running: dict[int, tuple[Mutant, int, Path]] = {}
         self._survivors: list[Mutant] = []
@@ -127,7 +135,7 @@ class _Trial:
 
     def _ask(self, mutant: Mutant, turn: int, copy: Path) -> None:
         selection = mutant.tests[turn]
-        self._running[_start(selection, copy, self._limits[selection])] = mutant, turn, copy
+        self._running[_start(selection, copy, self._sound.limit(selection))] = mutant, turn, copy
 
     def _take(self, process: int, status: int) -> None:
         if process not in self._running:

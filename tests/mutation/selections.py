@@ -8,7 +8,14 @@ TABLES: Selection = ("tests/unit/rules",)
 TEXTS: Selection = ("tests/sql/test_statements.py", "tests/redis/test_lua_mirrors_rules.py")
 
 BREAKERS: Selection = ("tests/breaker", "-k", "not later_than_the_bound")
-WIDE: Selection = ("tests/breaker", "tests/llm", "tests/metrics/test_logs.py", "-k", "not later_than_the_bound")
+HOOKED: Selection = (
+    "tests/llm/test_store_outage.py",
+    "tests/llm/test_probe_of_a_call.py",
+    "tests/llm/test_by_hand.py",
+    "tests/metrics/test_logs.py",
+    "tests/metrics/test_recorders.py",
+    "tests/metrics/test_call_finished.py",
+)
 REFRESHED: Selection = ("tests/breaker", "tests/sql/test_listen.py", "-k", "not later_than_the_bound")
 PROMISED: Selection = ("tests/breaker/test_view_over_a_store.py",)
 BOUNDED: Selection = ("tests/breaker/test_store_timeout.py",)

@@ -50,7 +50,7 @@ def _broken(text: str, place: int, change: Change) -> str:
 def _nodes(node: ast.AST, scope: str = "") -> Iterator[tuple[str, ast.AST]]:
     """All that runs, with the function or class it stands in: types do not."""
     for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "decorator_list"):
+        if field in ("annotation", "returns", "decorator_list") or _names_slots(node):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -58,6 +58,10 @@ def _nodes(node: ast.AST, scope: str = "") -> Iterator[tuple[str, ast.AST]]:
             elif isinstance(child, ast.AST):
                 yield scope, child
                 yield from _nodes(child, scope)
+
+
+def _names_slots(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
 
 
 def _changes(scope: str, node: ast.AST) -> Iterator[tuple[str, Change]]:
