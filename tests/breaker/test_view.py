@@ -74,10 +74,13 @@ def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: 
     view.note(CLOSED, clock())
     assert view.is_clean(CLOSED.permit)
     assert not view.is_clean(CLOSED.permit._replace(generation=3))
+    assert not view.is_clean(CLOSED.permit._replace(generation=5))
     view.note(DIRTY, clock())
     assert not view.is_clean(CLOSED.permit)
     view.note(CLOSED, clock())
-    clock.advance(BOUND + 0.001)
+    clock.advance(BOUND)
+    assert view.is_clean(CLOSED.permit)
+    clock.advance(0.001)
     assert not view.is_clean(CLOSED.permit)
 
 
@@ -96,7 +99,9 @@ def test_what_is_in_use_is_read_again_twice_within_the_bound(view: View) -> None
 def test_the_higher_generation_wins_and_then_the_later_question(view: View, clock: Clock) -> None:
     early = clock()
     clock.advance(0.1)
-    view.note(OPEN, clock())
+    view.note(CLOSED, clock())
+    view.note(OPEN, early)
+    assert view.admitted("b") is None, "an earlier question that found a higher generation"
     view.note(CLOSED, clock())
     assert view.admitted("b") is None, "a late answer of an earlier generation"
     view.note(CLOSED._replace(generation=7), clock())
@@ -106,7 +111,10 @@ def test_the_higher_generation_wins_and_then_the_later_question(view: View, cloc
 
 def test_a_breaker_that_began_anew_is_taken_in_when_what_was_known_is_stale(view: View, clock: Clock) -> None:
     view.note(OPEN, clock())
-    clock.advance(BOUND + 0.001)
+    clock.advance(BOUND)
+    view.note(Snapshot.of("b", Row(), 1.0), clock())
+    assert view.admitted("b") is None
+    clock.advance(0.001)
     view.note(Snapshot.of("b", Row(), 1.0), clock())
     assert view.admitted("b") is not None
 
@@ -116,18 +124,23 @@ def test_a_forgotten_breaker_is_asked_for(view: View, clock: Clock) -> None:
     view.forget("b")
     assert view.admitted("b") is None
     view.note(CLOSED, clock())
-    view.start_anew()
+    with view._lock:
+        view.start_anew()
+        assert not view._lock.locked(), "who holds it may not be here any more"
     assert view.admitted("b") is None
 
 
 def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock) -> None:
+    other = CLOSED._replace(name="other")
     view.note(CLOSED, clock())
-    view.note(CLOSED._replace(name="other"), clock())
-    for _ in range(100):
+    view.note(other, clock())
+    view.admitted("other")
+    for refresh in range(100):
         view.admitted("b")
-        view.note(CLOSED, clock())
         in_use = view.in_use()
-    assert in_use == ["b"]
+        assert in_use == (["b", "other"] if refresh <= 40 else ["b"])
+        for name in in_use:
+            view.note(CLOSED._replace(name=name), clock())
 
 
 def test_a_breaker_asked_for_in_vain_is_in_use_too(view: View, clock: Clock) -> None:
