@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from weakref import WeakMethod
 
 from cbstore_sql.background import in_background
 
@@ -18,13 +19,13 @@ class AsyncPeriodic:
     Args:
         name: What it is called in the log.
         pause: Returns the seconds to wait before the work is done the next time.
-        work: Returns whether there is more to do.
+        work: A method that returns whether there is more to do; see `Periodic`.
     """
 
     def __init__(self, name: str, pause: Callable[[], float], work: Callable[[], Awaitable[bool]]) -> None:
         self._name = name
         self._pause = pause
-        self._work = work
+        self._work = WeakMethod(work)
         self._task: asyncio.Task[None] | None = None
 
     def ensure(self) -> None:
@@ -42,10 +43,15 @@ class AsyncPeriodic:
             await asyncio.wait([task])
 
     async def _run(self) -> None:
-        while True:
+        goes_on = True
+        while goes_on:
             await asyncio.sleep(self._pause())
-            try:
-                if not await self._work():
-                    return
-            except Exception as error:  # noqa: BLE001 - a task of ours has nobody to raise to; the next time may do
-                log.error("%s failed with %s", self._name, type(error).__name__)
+            goes_on = await self._goes_on()
+
+    async def _goes_on(self) -> bool:
+        work = self._work()
+        try:
+            return work is not None and await work()
+        except Exception as error:  # noqa: BLE001 - a task of ours has nobody to raise to; the next time may do
+            log.error("%s failed with %s", self._name, type(error).__name__)
+            return True

@@ -112,7 +112,7 @@ class CircuitBreaker:
         )
         self._fallback = fallback
         self._refresher = None if view is None else Periodic("cbstore-view", lambda: view.period, self._refresh)
-        self._recovery = Periodic("cbstore-recovery", Pauses().next, lambda: not self.check_store())
+        self._recovery = Periodic("cbstore-recovery", Pauses().next, self._recover)
         self.gate.watch = self._recovery.ensure
 
     def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -329,6 +329,9 @@ class CircuitBreaker:
         """
         with within(self._timeout):
             return self._ask(ask)
+
+    def _recover(self) -> bool:
+        return not self.check_store()
 
     def _refresh(self) -> bool:
         return self._drive(self.gate.refresh())

@@ -6,12 +6,12 @@ Synchronous and asynchronous stores share these functions.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cbstore_sql import rules
+from cbstore_sql.chance import chance
 from cbstore_sql.errors import InvalidNameError, InvalidStateError
 from cbstore_sql.model import Permit, State, new_token
 from cbstore_sql.policy import BreakerPolicy, check_factor, check_seconds, is_number, shown
@@ -133,7 +133,7 @@ def record_failure(
     target: str | Permit, policy: BreakerPolicy, failures: int, now: float | None, rand: float | None
 ) -> Command:
     """Make the command of `Store.record_failure`."""
-    roll = random.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
+    roll = chance.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
     name, fence = _fence(target)
     given = {
         "now": check_time("now", now),

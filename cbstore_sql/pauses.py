@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from time import monotonic
+
+from cbstore_sql.chance import chance
 
 _FIRST = 0.1
 _LONGEST = 5.0
@@ -24,7 +25,7 @@ class Pauses:
         rand: Returns a number from 0 to 1.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic, rand: Callable[[], float] = random.random) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, rand: Callable[[], float] = chance.random) -> None:
         self._clock = clock
         self._rand = rand
         self._next = _FIRST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from weakref import WeakMethod
 
 log = logging.getLogger("cbstore_sql")
 
@@ -15,13 +16,14 @@ class Periodic:
     Args:
         name: The thread's.
         pause: Returns the seconds to wait before the work is done the next time.
-        work: Returns whether there is more to do.
+        work: A method that returns whether there is more to do. Its object is not kept alive: nobody else has it any
+            more, the work is done.
     """
 
     def __init__(self, name: str, pause: Callable[[], float], work: Callable[[], bool]) -> None:
         self._name = name
         self._pause = pause
-        self._work = work
+        self._work = WeakMethod(work)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -48,9 +50,13 @@ class Periodic:
             thread.join()
 
     def _run(self, stopped: threading.Event) -> None:
-        while not stopped.wait(self._pause()):
-            try:
-                if not self._work():
-                    return
-            except Exception as error:  # noqa: BLE001 - a thread of ours has nobody to raise to; the next time may do
-                log.error("%s failed with %s", self._name, type(error).__name__)
+        while not stopped.wait(self._pause()) and self._goes_on():
+            pass
+
+    def _goes_on(self) -> bool:
+        work = self._work()
+        try:
+            return work is not None and work()
+        except Exception as error:  # noqa: BLE001 - a thread of ours has nobody to raise to; the next time may do
+            log.error("%s failed with %s", self._name, type(error).__name__)
+            return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cbstore_sql.async_breaker import AsyncCircuitBreaker
+from cbstore_sql.chance import chance
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.llm.classify import Judgement, RateLimitAction
 from cbstore_sql.llm.config import LLMCircuitBreakerConfig
@@ -118,7 +118,7 @@ class Attempts(Generic[T]):
             return self._wait_after(judgement)
         if judgement.action is None and await self._blocked():
             return None
-        pause = self.backoff * random.uniform(*_JITTER)
+        pause = self.backoff * chance.uniform(*_JITTER)
         self.backoff = min(self.backoff * self.config.backoff_multiplier, self.config.max_backoff_seconds)
         return pause
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
+
 import pytest
 
+from cbstore_sql import InMemoryStore
+from cbstore_sql.chance import chance
 from cbstore_sql.pauses import Pauses
 
 
@@ -42,3 +47,23 @@ def test_after_a_quiet_time_they_begin_anew() -> None:
     pauses.next()
     clock.now += 11.0
     assert pauses.next() == pytest.approx(0.1)
+
+
+def test_nobody_s_own_random_numbers_are_drawn() -> None:
+    before = random.getstate()
+    Pauses().next()
+    InMemoryStore().record_failure("b")
+    assert random.getstate() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_draws_others_than_its_parent() -> None:
+    there, here = os.pipe()
+    if os.fork() == 0:
+        os.write(here, str(chance.random()).encode())
+        os._exit(0)
+    os.wait()
+    assert float(os.read(there, 100)) != chance.random()
+    os.close(there)
+    os.close(here)

@@ -9,14 +9,35 @@ import pytest
 from cbstore_sql.periodic import Periodic
 
 
-def test_it_can_be_closed_while_another_thread_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = threading.Event()
+class Work:
+    """Something to do again and again."""
 
-    def work() -> bool:
-        started.set()
+    def __init__(self) -> None:
+        self.done = threading.Event()
+
+    def once_more(self) -> bool:
+        self.done.set()
         return True
 
-    periodic = Periodic("cbstore-test", lambda: 0.001, work)
+
+def threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+def test_it_ends_with_whom_it_is_for() -> None:
+    work = Work()
+    periodic = Periodic("cbstore-test", lambda: 0.001, work.once_more)
+    periodic.ensure()
+    assert work.done.wait(30.0)
+    thread = next(thread for thread in threading.enumerate() if thread.name == "cbstore-test")
+    del work
+    thread.join(30.0)
+    assert not thread.is_alive()
+
+
+def test_it_can_be_closed_while_another_thread_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work()
+    periodic = Periodic("cbstore-test", lambda: 0.001, work.once_more)
     start = threading.Thread.start
 
     def closing_first(thread: threading.Thread) -> None:
@@ -27,5 +48,5 @@ def test_it_can_be_closed_while_another_thread_starts_it(monkeypatch: pytest.Mon
         patched.setattr(threading.Thread, "start", closing_first)
         periodic.ensure()
     periodic.close()
-    assert not started.is_set()
-    assert "cbstore-test" not in {thread.name for thread in threading.enumerate()}
+    assert not work.done.is_set()
+    assert "cbstore-test" not in threads()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable
 
 from redis.client import NEVER_DECODE
 from redis.exceptions import WatchError
 
+from cbstore_sql.chance import chance
 from cbstore_sql.commands import Command
 from cbstore_sql.errors import StoreConflictError
 from cbstore_sql.machine import step
@@ -48,7 +48,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> St
                 raise error.__context__ from None
         else:
             return result
-        pause = _PAUSE * min(attempt, 10) * random.random()
+        pause = _PAUSE * min(attempt, 10) * chance.random()
     what = "increment failure count" if command.operation == "increment_failure" else command.operation
     raise StoreConflictError(f"Failed to atomically {what} for {command.name!r} after {RETRIES} retries")
 

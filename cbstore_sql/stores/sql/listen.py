@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import secrets
 import socket
 import threading
@@ -19,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from cbstore_sql.async_store import AsyncStore
+from cbstore_sql.chance import chance
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.model import Transition
 from cbstore_sql.push import PushState
@@ -192,7 +192,7 @@ class Push:
         if not is_impossible(error):
             log.debug("push lost its connection: %s", type(error).__name__)
             self.state = "connecting"
-            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * chance.uniform(0.5, 1.0)
         self.state = "unavailable"
         self._unsent.clear()
         if not self._warned:

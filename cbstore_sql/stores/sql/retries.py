@@ -6,7 +6,6 @@ never sent had no effect, and what was lost on its way may have had one.
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import sys
 from enum import Enum, auto
@@ -14,6 +13,7 @@ from time import monotonic
 
 import sqlalchemy.exc
 
+from cbstore_sql.chance import chance
 from cbstore_sql.deadline import remaining
 
 
@@ -188,13 +188,13 @@ class Patience:
     def _pause(self, verdict: Verdict, failures: int, *, lasts: bool) -> float | None:
         if verdict is Verdict.CONFLICT:
             patient = failures < _CONFLICT_ATTEMPTS and monotonic() - self._began < _CONFLICT_SECONDS
-            return _CONFLICT_PAUSE * failures * random.random() if patient else None
+            return _CONFLICT_PAUSE * failures * chance.random() if patient else None
         if verdict is Verdict.CREATED:
             return 0.0 if failures == 1 else None
         if verdict is Verdict.SHARED_SESSION:
             return 0.0 if failures < _UNPREPARED_ATTEMPTS else None
         if verdict in _LOST and failures == 1:
-            return _FIRST_PAUSE * random.random()
+            return _FIRST_PAUSE * chance.random()
         if lasts and verdict is not Verdict.NEVER:
-            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * chance.uniform(0.5, 1.0)
         return None
