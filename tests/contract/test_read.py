@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from contextlib import ExitStack
 
 from cbstore_sql import BreakerPolicy, Snapshot, State, Store
@@ -35,9 +36,9 @@ def test_breakers_of_different_names_are_apart(store: Store) -> None:
 
 
 def test_namespaces_are_apart(backend: Backend) -> None:
-    names = ("", "default", "a", "a:b", "ä", "%41")
+    own, names = uuid.uuid4().hex, ("", "default", "a", "a:b", "ä", "%41")
     with ExitStack() as stack:
-        stores = [stack.enter_context(backend.open(f"{namespace}{id(backend)}")) for namespace in names]
+        stores = [stack.enter_context(backend.open(f"{namespace}{own}")) for namespace in names]
         for count, store in enumerate(stores, start=1):
             for _ in range(count):
                 store.record_failure("b", now=1.0)
