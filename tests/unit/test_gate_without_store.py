@@ -1,0 +1,144 @@
+"""What becomes of each step while the store does not answer, asking it nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError, StoreUnavailableError
+from cbstore_sql.gate import Gate
+from cbstore_sql.model import Row, Snapshot, State, Transition, UnreportedPermit, Verdict
+from cbstore_sql.outage import OutagePolicy
+from cbstore_sql.view import View
+from tests.breaker.drivers import Clock
+from tests.unit.answers import answered
+
+GONE = StoreUnavailableError("gone", applied=False)
+CLEAN = Snapshot.of("b", Row(generation=4), 5000.0)
+PROBE = Snapshot.of("b", Row("half_open", generation=6, probe_token="me", probe_until=5030.0), 5000.0).permit
+OPENED = Transition(State.CLOSED, Snapshot.of("b", Row("open", generation=5, open_until=5060.0), 5000.0))
+
+
+class Watched(Gate):
+    """A gate that counts how often somebody was sent to see whether the store answers."""
+
+    def __init__(self, clock: Clock, policy: OutagePolicy = "local") -> None:
+        breaker = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0, probe_lease=30.0)
+        super().__init__(breaker, view=View(0.25, clock), on_store_outage=policy)
+        self.watches = 0
+        self.watch = self._count
+
+    def _count(self) -> None:
+        self.watches += 1
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def gate(clock: Clock) -> Watched:
+    return Watched(clock)
+
+
+@pytest.fixture
+def out(gate: Watched) -> Watched:
+    answered(gate.admit("another"), GONE)
+    return gate
+
+
+@pytest.mark.parametrize("step", ["admit", "settle", "renew", "trip", "seen", "refresh"])
+def test_whatever_fails_first_begins_the_outage(gate: Watched, step: str) -> None:
+    answered(gate.admit("b"), CLEAN)
+    steps = {
+        "admit": lambda: gate.admit("c"),
+        "settle": lambda: gate.settle(CLEAN.permit, Verdict.FAILURE),
+        "renew": lambda: gate.renew(PROBE),
+        "trip": lambda: gate.trip("b", 60.0),
+        "seen": lambda: gate.seen("b"),
+        "refresh": gate.refresh,
+    }
+    assert answered(steps[step](), GONE) is not False
+    assert gate.is_out
+    assert gate.watches > 0
+    assert gate.view is not None
+    assert gate.view.admitted("b") is None, "what was seen is of a store that is gone"
+
+
+def test_each_call_sees_to_it_that_somebody_watches(out: Watched) -> None:
+    before = out.watches
+    out.admit_at_once("b")
+    assert out.watches == before + 1
+
+
+def test_a_name_that_is_none_is_refused(out: Watched) -> None:
+    with pytest.raises(InvalidNameError):
+        out.admit_at_once("\0")
+
+
+def test_a_shared_probe_is_kept_and_a_call_nobody_reports_has_none_to_lose(gate: Watched) -> None:
+    assert answered(gate.renew(UnreportedPermit("b", 0))) is True
+    answered(gate.admit("another"), GONE)
+    assert answered(gate.renew(PROBE)) is True
+
+
+def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None:
+    permit = out.admit_at_once("b")
+    assert permit is not None
+    assert out.settled_at_once(permit, Verdict.FAILURE)
+    slow = out.admit_at_once("b")
+    assert slow is not None
+    assert answered(out.renew(slow)) is True
+    clock.advance(30.0)
+    assert out.admit_at_once("b") is not None
+    assert answered(out.renew(slow)) is False
+
+
+def test_a_circuit_is_tripped_and_seen_in_this_process(out: Watched) -> None:
+    answered(out.trip("b", 60.0))
+    assert answered(out.seen("b")).state is State.OPEN
+    with pytest.raises(CircuitBreakerOpenError):
+        out.admit_at_once("b")
+
+
+def test_while_the_store_answers_it_is_the_one_that_trips_and_shows(gate: Watched) -> None:
+    answered(gate.trip("b", 60.0), OPENED)
+    assert answered(gate.seen("b"), CLEAN) == CLEAN
+
+
+def test_nothing_is_tripped_here_where_calls_are_let_through(clock: Clock) -> None:
+    gate = Watched(clock, "allow")
+    answered(gate.trip("b", 60.0), GONE)
+    answered(gate.settle(CLEAN.permit, Verdict.FAILURE), GONE)
+    assert isinstance(gate.admit_at_once("b"), UnreportedPermit)
+    assert answered(gate.recover()) is True, "and the store hears of nothing"
+
+
+def test_nothing_is_refreshed(gate: Watched) -> None:
+    answered(gate.admit("b"), CLEAN)
+    answered(gate.seen("c"), GONE)
+    assert gate.view is not None
+    gate.view.note(CLEAN, 1000.0)
+    assert answered(gate.refresh()) is True
+
+
+def test_a_store_that_is_not_out_is_not_asked_whether_it_answers(gate: Watched) -> None:
+    assert answered(gate.answers()) is True
+    assert answered(gate.recover()) is True
+
+
+def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
+    assert answered(out.answers(), GONE) is False
+    assert answered(out.answers(), CLEAN) is True
+    assert out.is_out
+    answered(out.trip("b", 60.0))
+    assert answered(out.recover(), GONE) is False
+    assert out.is_out
+    assert answered(out.recover(), CLEAN, OPENED) is True
+    assert not out.is_out
+
+
+def test_what_is_read_meanwhile_is_not_seen_until_the_outage_is_over(out: Watched) -> None:
+    assert answered(out.snapshot("b"), CLEAN) == CLEAN
+    assert out.view is not None
+    assert out.view.admitted("b") is None
