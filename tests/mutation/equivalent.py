@@ -5,6 +5,8 @@ from __future__ import annotations
 _NONE_BELOW = "no permit is of a generation below that of a report without one"
 _FORKS = "there is no fork on Windows, where the tests do not run"
 _SAVES = "it only saves the work of making what is there already"
+_TOLD_NOBODY = "where nobody listens, nobody is told"
+_NO_NAMES = "without a view there are no names either"
 _DECIDED = "equal ones were decided before"
 _EITHER = "the smaller or the larger of two equal numbers is either"
 
@@ -18,4 +20,6 @@ EQUIVALENT: dict[str, str] = {
     "view.py _supersedes: snapshot.generation > known.generation compared otherwise": _DECIDED,
     "local.py LocalBreakers._begin: not self._store.has(name) and (known := self._known.get(name)) is not None"
     " without not self._store.has(name)": _SAVES,
+    "gate.py Gate.refresh: view is None or not names or self._outage.out without view is None": _NO_NAMES,
+    "gate.py Gate.refresh: self._listeners and ages without self._listeners": _TOLD_NOBODY,
 }

@@ -94,6 +94,19 @@ def test_what_is_refreshed_ages_from_before_it_was_asked(clock: Clock) -> None:
     assert gate.admit_at_once("b") is None
 
 
+def test_a_refresh_of_what_was_dropped_meanwhile_tells_nothing(clock: Clock) -> None:
+    heard: list[BreakerEvent] = []
+    gate = Gate(view=View(0.25, clock), listeners=[heard.append])
+    answered(gate.admit("b"), CLEAN)
+    steps = gate.refresh()
+    next(steps)
+    assert gate.view is not None
+    gate.view.clear()
+    with pytest.raises(StopIteration):
+        steps.send({"b": CLEAN})
+    assert not heard
+
+
 @pytest.mark.parametrize("step", ["settle", "trip"])
 def test_that_a_namespace_is_full_is_logged_once(step: str, caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError, StoreUnavailableError
+from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError, SchemaError, StoreUnavailableError
 from cbstore_sql.gate import Gate
 from cbstore_sql.model import Row, Snapshot, State, Transition, UnreportedPermit, Verdict
 from cbstore_sql.outage import OutagePolicy
@@ -136,6 +136,15 @@ def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
     assert out.is_out
     assert answered(out.recover(), CLEAN, OPENED) is True
     assert not out.is_out
+
+
+def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:
+    gate = Watched(clock, "raise")
+    with pytest.raises(StoreUnavailableError):
+        answered(gate.admit("b"), GONE)
+    assert answered(gate.answers(), SchemaError("run migrate")) is False
+    with pytest.raises(SchemaError, match="run migrate"):
+        gate.admit_at_once("b")
 
 
 def test_what_is_read_meanwhile_is_not_seen_until_the_outage_is_over(out: Watched) -> None:
