@@ -7,6 +7,8 @@ _FORKS = "there is no fork on Windows, where the tests do not run"
 _SAVES = "it only saves the work of making what is there already"
 _TOLD_NOBODY = "where nobody listens, nobody is told"
 _NO_NAMES = "without a view there are no names either"
+_NOTHING_OWED = "where the store was not out, nothing is owed"
+_NOTHING_SEEN = "while the store is out nothing new is seen"
 _DECIDED = "equal ones were decided before"
 _EITHER = "the smaller or the larger of two equal numbers is either"
 
@@ -22,4 +24,7 @@ EQUIVALENT: dict[str, str] = {
     " without not self._store.has(name)": _SAVES,
     "gate.py Gate.refresh: view is None or not names or self._outage.out without view is None": _NO_NAMES,
     "gate.py Gate.refresh: self._listeners and ages without self._listeners": _TOLD_NOBODY,
+    "gate.py Gate.recover: if not self._outage.out: never": _NOTHING_OWED,
+    "gate.py Gate._begin_outage: self.view is not None and (not self._outage.out)"
+    " without not self._outage.out": _NOTHING_SEEN,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.mutation import lua, named, syntax
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutant import Mutant, Selection
-from tests.mutation.selections import BREAKERS, HOOKED, LEASES, OUT, RETRIES, STORES, TABLES, TEXTS
+from tests.mutation.selections import BREAKERS, GATE, HOOKED, LEASES, OUT, RETRIES, STORES, TABLES, TEXTS
 
 # By file: each function of it is broken in every way that its syntax tree has.
 _PYTHON: dict[str, tuple[Selection, ...]] = {
@@ -21,9 +21,9 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "local.py": (("tests/breaker/test_local_breakers.py",), ("tests/breaker/test_local_outage.py",)),
     "outage.py": (("tests/breaker/test_outage.py", "tests/breaker/test_store_outage.py"), HOOKED),
     "circuits.py": (("tests/unit/test_circuits.py",), BREAKERS),
-    "owed.py": (OUT, BREAKERS),
-    "handover.py": (OUT, BREAKERS),
-    "gate.py": (("tests/unit/test_gate.py", "tests/unit/test_gate_without_store.py"), OUT, BREAKERS, HOOKED),
+    "owed.py": (GATE, OUT),
+    "handover.py": (GATE, OUT, BREAKERS),
+    "gate.py": (GATE, OUT, BREAKERS, HOOKED),
     "stores/sql/retries.py": (RETRIES, LEASES),
     "stores/sql/queries.py": (RETRIES, STORES, LEASES),
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError, SchemaError, StoreUnavailableError
+from cbstore_sql.events import BreakerEvent, StoreRecovered
 from cbstore_sql.gate import Gate
-from cbstore_sql.model import Row, Snapshot, State, Transition, UnreportedPermit, Verdict
+from cbstore_sql.model import Permit, Row, Snapshot, State, Transition, UnreportedPermit, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.view import View
 from tests.breaker.drivers import Clock
@@ -71,9 +72,11 @@ def test_each_call_sees_to_it_that_somebody_watches(out: Watched) -> None:
     assert out.watches == before + 1
 
 
-def test_a_name_that_is_none_is_refused(out: Watched) -> None:
+def test_a_name_that_is_none_is_refused(clock: Clock) -> None:
+    gate = Watched(clock, "allow")
+    answered(gate.admit("b"), GONE)
     with pytest.raises(InvalidNameError):
-        out.admit_at_once("\0")
+        gate.admit_at_once("\0")
 
 
 def test_a_shared_probe_is_kept_and_a_call_nobody_reports_has_none_to_lose(gate: Watched) -> None:
@@ -94,6 +97,14 @@ def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None
     assert answered(out.renew(slow)) is False
 
 
+def test_a_probe_of_this_process_is_no_business_of_the_store(out: Watched) -> None:
+    for verdict in (Verdict.FAILURE, Verdict.SUCCESS):
+        permit = out.admit_at_once("b")
+        assert permit is not None
+        assert out.settled_at_once(permit, verdict)
+    assert answered(out.recover()) is True
+
+
 def test_a_circuit_is_tripped_and_seen_in_this_process(out: Watched) -> None:
     answered(out.trip("b", 60.0))
     assert answered(out.seen("b")).state is State.OPEN
@@ -109,7 +120,7 @@ def test_while_the_store_answers_it_is_the_one_that_trips_and_shows(gate: Watche
 def test_nothing_is_tripped_here_where_calls_are_let_through(clock: Clock) -> None:
     gate = Watched(clock, "allow")
     answered(gate.trip("b", 60.0), GONE)
-    answered(gate.settle(CLEAN.permit, Verdict.FAILURE), GONE)
+    answered(gate.settle(Permit("b", 0), Verdict.FAILURE), GONE)
     assert isinstance(gate.admit_at_once("b"), UnreportedPermit)
     assert answered(gate.recover()) is True, "and the store hears of nothing"
 
@@ -136,6 +147,22 @@ def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
     assert out.is_out
     assert answered(out.recover(), CLEAN, OPENED) is True
     assert not out.is_out
+
+
+@pytest.mark.parametrize(("answers", "recovered"), [([CLEAN, OPENED], True), ([GONE], False)])
+def test_a_call_that_ends_while_the_store_comes_back_is_brought_too(
+    out: Watched, answers: list[object], recovered: bool
+) -> None:
+    permit = out.admit_at_once("b")
+    assert permit is not None
+
+    def end_the_call(event: BreakerEvent) -> None:
+        if isinstance(event, StoreRecovered):
+            out._settle_without_store(permit, Verdict.FAILURE, uncounted=True)
+
+    out.add_listener(end_the_call)
+    assert answered(out.recover(), *answers) is recovered
+    assert out.is_out is not recovered
 
 
 def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:
