@@ -22,7 +22,7 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "outage.py": (("tests/breaker/test_outage.py", "tests/breaker/test_store_outage.py"), HOOKED),
     "circuits.py": (("tests/unit/test_circuits.py",), BREAKERS),
     "owed.py": (GATE, OUT),
-    "handover.py": (GATE, OUT, BREAKERS),
+    "handover.py": (("tests/unit/test_handover.py",), GATE, OUT),
     "gate.py": (GATE, OUT, BREAKERS, HOOKED),
     "stores/sql/retries.py": (RETRIES, LEASES),
     "stores/sql/queries.py": (RETRIES, STORES, LEASES),
