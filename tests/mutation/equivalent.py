@@ -9,6 +9,7 @@ _TOLD_NOBODY = "where nobody listens, nobody is told"
 _NO_NAMES = "without a view there are no names either"
 _NOTHING_OWED = "where the store was not out, nothing is owed"
 _NOTHING_SEEN = "while the store is out nothing new is seen"
+_NO_ARGUMENTS = "an exception without positional arguments keeps none"
 _DECIDED = "equal ones were decided before"
 _EITHER = "the smaller or the larger of two equal numbers is either"
 
@@ -27,4 +28,5 @@ EQUIVALENT: dict[str, str] = {
     "gate.py Gate.recover: if not self._outage.out: never": _NOTHING_OWED,
     "gate.py Gate._begin_outage: self.view is not None and (not self._outage.out)"
     " without not self._outage.out": _NOTHING_SEEN,
+    "stores/sql/retries.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
 }

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
 from cbstore_sql import BreakerPolicy, Permit, commands
+from cbstore_sql.chance import chance
 from cbstore_sql.commands import Command
 from cbstore_sql.deadline import within
+from cbstore_sql.stores.sql import retries
 from cbstore_sql.stores.sql.queries import repeated
-from cbstore_sql.stores.sql.retries import Effect, Patience, Verdict, classify
+from cbstore_sql.stores.sql.retries import Effect, NotSentError, Patience, Verdict, classify, judge, psycopg_errors
+from tests.breaker.drivers import Clock
 
 AT_ONCE_AND_AGAIN = 100
 
 
-def failed(sqlstate: str | None, text: str = "") -> BaseException:
+def failed(sqlstate: str | None, text: str = "") -> Exception:
     """What psycopg raises for a code."""
     if sqlstate is None:
         return psycopg.OperationalError(text)
@@ -38,7 +42,7 @@ def failed(sqlstate: str | None, text: str = "") -> BaseException:
         ("25006", Verdict.READ_ONLY),
         ("57P05 25P03 25P04", Verdict.GONE),
         ("26000 42P05", Verdict.SHARED_SESSION),
-        ("57P01 57P02 08000 08003 08006 40003", Verdict.UNKNOWN),
+        ("57P01 57P02 57P03 08000 08003 08006 40003", Verdict.UNKNOWN),
         ("53100 53200 54000", Verdict.NEVER),
         ("42P01 42703 42501 22001 22P02 23514", Verdict.NEVER),
     ],
@@ -58,6 +62,7 @@ def test_a_code_says_what_became_of_a_statement(states: str, verdict: Verdict) -
 )
 def test_of_a_pooler_s_error_the_text_says_it(text: str, verdict: Verdict) -> None:
     assert classify(failed("08P01", text), sent=True) is verdict
+    assert classify(failed("08006", text), sent=True) is Verdict.UNKNOWN
 
 
 def test_an_error_without_a_code_is_judged_by_when_it_came() -> None:
@@ -72,6 +77,7 @@ def test_an_error_without_a_code_is_judged_by_when_it_came() -> None:
     ("text", "verdict"),
     [
         ("database is locked", Verdict.CONFLICT),
+        ("database table is locked: breakers", Verdict.CONFLICT),
         ("database schema is locked: main", Verdict.CONFLICT),
         ("disk I/O error", Verdict.NEVER),
         ("database disk image is malformed", Verdict.NEVER),
@@ -79,6 +85,21 @@ def test_an_error_without_a_code_is_judged_by_when_it_came() -> None:
 )
 def test_sqlite_s_errors_are_told_by_their_text(text: str, verdict: Verdict) -> None:
     assert classify(sqlite3.OperationalError(text), sent=True) is verdict
+
+
+def test_what_failed_before_it_was_sent_had_no_effect() -> None:
+    assert judge(NotSentError(failed(None))) is Verdict.GONE
+    assert judge(failed(None)) is Verdict.UNKNOWN
+
+
+def test_without_psycopg_there_are_no_errors_of_its(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert psycopg_errors("Error", "OperationalError") == (psycopg.Error, psycopg.OperationalError)
+    monkeypatch.delitem(sys.modules, "psycopg")
+    assert psycopg_errors("Error") == ()
+
+
+def test_what_a_driver_said_before_anything_was_sent_is_not_shown() -> None:
+    assert str(NotSentError(psycopg.OperationalError("password"))) == ""
 
 
 def attempts(verdict: Verdict, effect: Effect = Effect.AGAIN, most: int = AT_ONCE_AND_AGAIN) -> int:
@@ -119,9 +140,30 @@ def test_what_will_be_refused_again_is_not_repeated() -> None:
         assert attempts(Verdict.CREATED) == 2
 
 
-def test_conflicts_end() -> None:
-    assert 2 < attempts(Verdict.CONFLICT) < AT_ONCE_AND_AGAIN
-    assert 2 < attempts(Verdict.SHARED_SESSION) < AT_ONCE_AND_AGAIN
+def pauses(verdict: Verdict, number: int) -> list[float | None]:
+    patience = Patience(Effect.SAME)
+    return [patience.pause_after(verdict) for _ in range(number)]
+
+
+def test_pauses_grow_to_a_limit_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chance, "random", lambda: 0.5)
+    monkeypatch.setattr(chance, "uniform", lambda shortest, longest: shortest)
+    assert pauses(Verdict.CONFLICT, 3) == pytest.approx([0.001, 0.002, 0.003])
+    with within(60.0):
+        assert pauses(Verdict.GONE, 4) == pytest.approx([0.01, 0.04, 0.08, 0.16])
+        assert pauses(Verdict.BUSY, 2) == pytest.approx([0.02, 0.04])
+        assert pauses(Verdict.UNKNOWN, 2000)[-1] == 0.25
+
+
+def test_conflicts_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(retries, "monotonic", clock)
+    assert attempts(Verdict.CONFLICT) == attempts(Verdict.SHARED_SESSION) == 20
+    patience = Patience(Effect.AGAIN)
+    clock.advance(4.5)
+    assert patience.pause_after(Verdict.CONFLICT) is not None
+    clock.advance(0.5)
+    assert patience.pause_after(Verdict.CONFLICT) is None
 
 
 OWNER = Permit("b", 3, "token")
