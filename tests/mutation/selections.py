@@ -24,6 +24,7 @@ BOUNDED: Selection = ("tests/breaker/test_store_timeout.py",)
 
 RETRIES: Selection = ("tests/sql/test_retries.py",)
 STORES: Selection = ("tests/contract", "-k", "sql and not processes")
+ONE_SQL: Selection = ("tests/contract", "-k", "sqlite and not async and not processes and not model and not races")
 RACES: Selection = ("tests/contract/test_races.py", "tests/linearizability/test_backends.py", "-k", "postgresql")
 CLOCK: Selection = ("tests/sql/test_clock.py",)
 DEADLINES: Selection = ("tests/sql/test_deadline.py",)
