@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.mutation import lua, named, syntax
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutant import Mutant, Selection
-from tests.mutation.selections import BREAKERS, GATE, HOOKED, LEASES, ONE_SQL, OUT, RETRIES, TABLES, TEXTS
+from tests.mutation.selections import BREAKERS, GATE, HOOKED, LEASES, OUT, RETRIES, SQLITE, TABLES, TEXTS
 
 # By file: each function of it is broken in every way that its syntax tree has.
 _PYTHON: dict[str, tuple[Selection, ...]] = {
@@ -25,7 +25,7 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "handover.py": (("tests/unit/test_handover.py",), GATE, OUT),
     "gate.py": (GATE, OUT, BREAKERS, HOOKED),
     "stores/sql/retries.py": (RETRIES, LEASES),
-    "stores/sql/queries.py": (("tests/sql/test_queries.py",), RETRIES, ONE_SQL),
+    "stores/sql/queries.py": (("tests/sql/test_queries.py",), RETRIES, SQLITE),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.selections import CLOCK, MEMORY, RACES, REDIS, STORES
+from tests.mutation.selections import CLOCK, HASHES, MEMORY, RACES, REDIS, STORES
 from tests.mutation.text import Broken, Text
 
 _STATEMENTS = "stores/sql/statements.py"
@@ -90,10 +90,16 @@ _CLOCKS: tuple[Broken, ...] = (
         "self._clock()",
         (MEMORY,),
     ),
-    ("Redis: without its microseconds", _HASH, " + tonumber(time[2]) / 1000000", "", (REDIS,)),
-    ("Redis: microseconds a thousandfold", _HASH, "/ 1000000", "/ 1000", (REDIS,)),
-    ("Redis: a given time does not count", _HASH, "given.now or clock()", "clock()", (REDIS,)),
-    ("Redis: an answer's is not the operation's", _HASH, "answer(row, given.now)", "answer(row, clock())", (REDIS,)),
+    ("Redis: without its microseconds", _HASH, " + tonumber(time[2]) / 1000000", "", (HASHES, REDIS)),
+    ("Redis: microseconds a thousandfold", _HASH, "/ 1000000", "/ 1000", (HASHES, REDIS)),
+    ("Redis: a given time does not count", _HASH, "given.now or clock()", "clock()", (HASHES, REDIS)),
+    (
+        "Redis: an answer's is not the operation's",
+        _HASH,
+        "answer(row, given.now)",
+        "answer(row, clock())",
+        (HASHES, REDIS),
+    ),
 )
 
 
