@@ -258,7 +258,7 @@ class AsyncCircuitBreaker:
             answer = fallback(refused)
             resolved: T = await answer if isinstance(answer, Awaitable) else answer
             return resolved
-        if permit.token or self.gate.is_heard:
+        if permit.token or self.gate.listeners:
             return await self._attended(permit, function, *args, **kwargs)
         try:
             result = await function(*args, **kwargs)

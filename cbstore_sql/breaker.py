@@ -296,7 +296,7 @@ class CircuitBreaker:
                 raise
             answer: T = fallback(refused)
             return answer
-        if permit.token or self.gate.is_heard:
+        if permit.token or self.gate.listeners:
             return self._attended(permit, function, *args, **kwargs)
         try:
             result = function(*args, **kwargs)

@@ -23,6 +23,9 @@ from cbstore_sql.view import View
 
 log = logging.getLogger("cbstore_sql")
 
+# A member of an enumeration takes longer to look up, and each healthy call asks for this one.
+_SUCCESS = Verdict.SUCCESS
+
 HAND_OVER_TIMEOUT = 5.0
 """Seconds for bringing to a store that answers again what happened without it: no call waits for that."""
 
@@ -44,6 +47,7 @@ class Gate:
         announce: Called with every change of state in the store, before the listeners; it neither waits nor raises.
 
     Attributes:
+        listeners: As given, and those that came since.
         watch: Called while the store is out: somebody is to see when it answers again.
     """
 
@@ -65,7 +69,7 @@ class Gate:
         self.outcomes = outcomes or Outcomes()
         self.watch: Callable[[], object] = lambda: None
         self._full = False
-        self._listeners = list(listeners)
+        self.listeners = list(listeners)
         self._outage = Outage(on_store_outage, self.emit)
         self._owed = Owed()
         clock = monotonic if view is None else view.clock
@@ -87,26 +91,21 @@ class Gate:
         """Whether the store does not answer, as far as this process has seen."""
         return self._outage.out
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._listeners)
-
     def policy_for(self, name: str) -> BreakerPolicy:
         """Return the policy of one breaker."""
         return self.policies.get(name, self.policy)
 
     def add_listener(self, listener: Listener) -> None:
         """Call ``listener`` with every event from now on."""
-        self._listeners.append(listener)
+        self.listeners.append(listener)
 
     def emit(self, event: BreakerEvent) -> None:
         """Tell the listeners."""
-        tell(self._listeners, event)
+        tell(self.listeners, event)
 
     def began(self) -> float | None:
         """Return the moment a guarded call begins, seconds by a steady clock; ``None`` while nobody listens."""
-        return time.perf_counter() if self._listeners else None
+        return time.perf_counter() if self.listeners else None
 
     def finished(self, name: str, verdict: Verdict, began: float | None) -> None:
         """Tell the listeners how a guarded call that began at a moment ended."""
@@ -140,7 +139,7 @@ class Gate:
 
     def settled_at_once(self, permit: Permit, verdict: Verdict) -> bool:
         """Take a verdict that the store need not hear, or cannot; return whether that is so."""
-        if verdict is Verdict.SUCCESS and self.view is not None and self.view.is_clean(permit):
+        if verdict is _SUCCESS and (view := self.view) is not None and view.is_clean(permit):
             return True
         if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
             return True
@@ -250,7 +249,7 @@ class Gate:
         ages = view.staleness()
         for snapshot in snapshots.values():
             self._note(snapshot, asked_at)
-        if self._listeners and ages:
+        if self.listeners and ages:
             oldest = max(ages, key=ages.__getitem__)
             self.emit(ViewRefreshed(oldest, ages[oldest]))
         return True

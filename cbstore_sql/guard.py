@@ -52,7 +52,8 @@ class Settling:
 def report(breaker: CircuitBreaker, permit: Permit, verdict: Verdict) -> None:
     """Settle a call that has its outcome; nothing is raised, since no report may replace that."""
     try:
-        breaker.settle(permit, verdict)
+        if not breaker.gate.settled_at_once(permit, verdict):
+            breaker.settle(permit, verdict)
     except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
         breaker.gate.report_failed(failed)
 

@@ -10,6 +10,9 @@ from cbstore_sql.model import Verdict
 
 log = logging.getLogger("cbstore_sql")
 
+# A member of an enumeration takes longer to look up, and each healthy call asks for this one.
+_SUCCESS = Verdict.SUCCESS
+
 
 class Outcomes(NamedTuple):
     """Which outcomes count.
@@ -39,8 +42,9 @@ class Outcomes(NamedTuple):
 
     def of_result(self, result: Any) -> Verdict:
         """Judge what a call returned."""
-        failed = self.is_failed_result is not None and _asked(self.is_failed_result, result, default=False)
-        return Verdict.FAILURE if failed else Verdict.SUCCESS
+        if self.is_failed_result is None:
+            return _SUCCESS
+        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else _SUCCESS
 
 
 def _asked(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:

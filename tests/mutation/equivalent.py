@@ -24,7 +24,7 @@ EQUIVALENT: dict[str, str] = {
     "local.py LocalBreakers._begin: not self._store.has(name) and (known := self._known.get(name)) is not None"
     " without not self._store.has(name)": _SAVES,
     "gate.py Gate.refresh: view is None or not names or self._outage.out without view is None": _NO_NAMES,
-    "gate.py Gate.refresh: self._listeners and ages without self._listeners": _TOLD_NOBODY,
+    "gate.py Gate.refresh: self.listeners and ages without self.listeners": _TOLD_NOBODY,
     "gate.py Gate.recover: if not self._outage.out: never": _NOTHING_OWED,
     "gate.py Gate._begin_outage: self.view is not None and (not self._outage.out)"
     " without not self._outage.out": _NOTHING_SEEN,

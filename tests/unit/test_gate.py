@@ -54,8 +54,8 @@ def test_a_call_nobody_listens_to_is_not_timed() -> None:
 
 
 def test_who_listens_from_the_start_is_heard_of() -> None:
-    assert not Gate().is_heard
-    assert Gate(listeners=[lambda _: None]).is_heard
+    assert not Gate().listeners
+    assert Gate(listeners=[lambda _: None]).listeners
 
 
 def test_a_success_that_has_nothing_to_clear_asks_nobody(clock: Clock) -> None:
