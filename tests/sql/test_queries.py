@@ -13,6 +13,7 @@ from cbstore_sql.commands import Command
 from cbstore_sql.model import Row
 from cbstore_sql.stores.sql.queries import Queries, Query, Steps
 from cbstore_sql.stores.sql.retries import NotSentError
+from cbstore_sql.stores.sql.table import TABLE_NAME
 
 POLICY = BreakerPolicy()
 PROBE = Permit("b", 6, "me")
@@ -159,3 +160,10 @@ def test_a_read_that_fails_has_had_no_effect(queries: Queries) -> None:
     with pytest.raises(StoreUnavailableError) as raised:
         carried_out(queries.read("b", None), [error("57P01")] * 2)
     assert raised.value.applied is False
+
+
+@pytest.mark.parametrize(("dialect", "place"), [("postgresql", f"cbstore.{TABLE_NAME}"), ("sqlite", TABLE_NAME)])
+def test_an_error_says_which_table(dialect: str, place: str) -> None:
+    with pytest.raises(StoreUnavailableError) as raised:
+        carried_out(Queries(dialect, "cbstore", "ours", None).apply(FAILED), [error("57P01")])
+    assert str(raised.value).startswith(f"table {place}: ")
