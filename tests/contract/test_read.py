@@ -43,6 +43,7 @@ def test_namespaces_are_apart(backend: Backend) -> None:
             for _ in range(count):
                 store.record_failure("b", now=1.0)
         assert [store.read("b").failure_count for store in stores] == [1, 2, 3, 4, 5, 6]
+        assert [store.read_many(["b"])["b"].failure_count for store in stores] == [1, 2, 3, 4, 5, 6]
 
 
 def test_retry_after_is_counted_from_the_store_s_clock(store: Store) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from tests.mutation import lua, named, syntax
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutant import Mutant, Selection
-from tests.mutation.selections import BREAKERS, GATE, HOOKED, LEASES, OUT, RETRIES, SQLITE, TABLES, TEXTS
+from tests.mutation.selections import BREAKERS, GATE, GOLDEN, HOOKED, LEASES, OUT, RETRIES, SQLITE, TABLES
 
 # By file: each function of it is broken in every way that its syntax tree has.
 _PYTHON: dict[str, tuple[Selection, ...]] = {
-    "rules.py": (TABLES, TEXTS),
+    "rules.py": (TABLES, GOLDEN),
     "machine.py": (TABLES,),
     "deadline.py": (("tests/unit/test_deadline.py",),),
     "view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/sql/test_listen.py",)),

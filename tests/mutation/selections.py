@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutant import Selection
 
 TABLES: Selection = ("tests/unit/rules",)
-TEXTS: Selection = ("tests/sql/test_statements.py", "tests/redis/test_lua_mirrors_rules.py")
+GOLDEN: Selection = ("tests/sql/test_statements.py", "tests/redis/test_lua_mirrors_rules.py")
 
 GATE: Selection = ("tests/unit/test_gate.py", "tests/unit/test_gate_without_store.py")
 OUT: Selection = ("tests/breaker/test_local_outage.py", "tests/breaker/test_store_outage.py")

@@ -163,7 +163,9 @@ def test_a_read_that_fails_has_had_no_effect(queries: Queries) -> None:
 
 
 @pytest.mark.parametrize(("dialect", "place"), [("postgresql", f"cbstore.{TABLE_NAME}"), ("sqlite", TABLE_NAME)])
-def test_an_error_says_which_table(dialect: str, place: str) -> None:
+def test_statements_and_errors_name_the_table(dialect: str, place: str) -> None:
+    asked, _ = carried_out(Queries(dialect, "cbstore", "ours", None).apply(FAILED), [[VALUES]])
+    assert asked[0].statement.text.startswith(f"UPDATE {place} ")
     with pytest.raises(StoreUnavailableError) as raised:
         carried_out(Queries(dialect, "cbstore", "ours", None).apply(FAILED), [error("57P01")])
     assert str(raised.value).startswith(f"table {place}: ")
