@@ -10,6 +10,7 @@ _NO_NAMES = "without a view there are no names either"
 _NOTHING_OWED = "where the store was not out, nothing is owed"
 _NOTHING_SEEN = "while the store is out nothing new is seen"
 _NO_ARGUMENTS = "an exception without positional arguments keeps none"
+_NO_EFFECT = "what makes no breaker has no effect on one never written; the rules' tables hold it to that"
 _DECIDED = "equal ones were decided before"
 _EITHER = "the smaller or the larger of two equal numbers is either"
 
@@ -29,4 +30,6 @@ EQUIVALENT: dict[str, str] = {
     "gate.py Gate._begin_outage: self.view is not None and (not self._outage.out)"
     " without not self._outage.out": _NOTHING_SEEN,
     "stores/sql/retries.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
+    "stores/sql/queries.py Queries.apply: not rows and upsert is not None and (step(Row(), command, 0.0) is not None)"
+    " without upsert is not None": _NO_EFFECT,
 }
