@@ -19,6 +19,10 @@ import sqlalchemy as sa
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, StoreUnavailableError
 from cbstore_sql.deadline import within
 from cbstore_sql.protocol import ProtocolStore
+from cbstore_sql.stores.sql.queries import Query
+from cbstore_sql.stores.sql.retries import LateError
+from cbstore_sql.stores.sql.statement import Statement
+from cbstore_sql.stores.sql.wire import Session, drive, drive_async
 from tests.contract.backends import open_store
 from tests.faults.proxy import FaultProxy
 from tests.faults.waiting import eventually
@@ -67,6 +71,17 @@ def test_a_store_says_whether_it_keeps_deadlines(migrated_postgres_url: str) -> 
     assert not SqlStore(engine).keeps_deadlines
     assert SqlStore(migrated_postgres_url).keeps_deadlines
     assert AsyncSqlStore(migrated_postgres_url).keeps_deadlines
+
+
+@pytest.mark.parametrize("colour", ["", "async-"])
+def test_a_session_that_is_late_is_cut_at_once(colour: str, migrated_postgres_url: str, proxy: FaultProxy) -> None:
+    with psycopg.connect(proxy.url(migrated_postgres_url).replace("+psycopg", "")) as connection:
+        session = Session(connection, None)
+        proxy.switch("hole")
+        steps = session.steps(Query(Statement("SELECT 1"), {}), prepare=False)
+        with within(MOMENT), pytest.raises(LateError):
+            asyncio.run(drive_async(session, steps)) if colour else drive(session, steps)
+        assert connection.closed
 
 
 def test_a_server_that_acknowledges_and_never_answers(open_postgres: Open, proxy: FaultProxy) -> None:
