@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, StoreUnavailableError
 from cbstore_sql.deadline import within
 from cbstore_sql.protocol import ProtocolStore
+from cbstore_sql.stores.sql.leased import BusyTimeout
 from cbstore_sql.stores.sql.queries import Query
 from cbstore_sql.stores.sql.retries import LateError
 from cbstore_sql.stores.sql.statement import Statement
@@ -127,6 +128,17 @@ def test_what_was_opened_too_late_serves_the_next_one(open_postgres: Open, proxy
         assert proxy.accepted == 1
 
 
+def test_what_was_opened_too_late_for_a_store_that_is_closed_is_closed(
+    migrated_postgres_url: str, proxy: FaultProxy
+) -> None:
+    proxy.switch("delay", 0.1)
+    with SqlStore(proxy.url(migrated_postgres_url)) as store:
+        assert given_up(lambda: store.read("b")) is False
+    proxy.switch("pass")
+    assert eventually(lambda: openers(store) == 0)
+    assert eventually(lambda: proxy.connections == 0)
+
+
 def test_a_locked_row_takes_no_session_of_the_server(colour: str, migrated_postgres_url: str, namespace: str) -> None:
     plain = migrated_postgres_url.replace("+psycopg", "")
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%breakers%'"
@@ -183,3 +195,14 @@ def test_sqlite_waits_for_other_writers_until_the_deadline(
             assert time.monotonic() - began < 4.0, "it waited as long as without a deadline"
         store.record_failure("b", NEVER)
         assert store.read("b").failure_count == 1
+
+
+def test_sqlite_s_patience_follows_the_deadline_there_and_back() -> None:
+    patience = BusyTimeout(5000)
+    assert patience.setting() is None
+    with within(0.0):
+        assert patience.setting() == "PRAGMA busy_timeout = 10"
+        assert patience.setting() is None
+    assert patience.setting() == "PRAGMA busy_timeout = 5000"
+    with within(60.0):
+        assert patience.setting() is None, "never longer than it was opened with"
