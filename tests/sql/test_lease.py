@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from cbstore_sql import BreakerPolicy, ConfigurationError, SchemaError, SqlStore
 from cbstore_sql.stores.sql.engine import open_engine
 from cbstore_sql.stores.sql.queries import Query, Values
+from cbstore_sql.stores.sql.retries import LateError
 from cbstore_sql.stores.sql.statement import TEXT, Statement
 
 NEVER = BreakerPolicy(failure_threshold=10**6)
@@ -175,3 +177,26 @@ def test_a_durability_that_is_none_or_cannot_be_had_is_refused(migrated_postgres
     with pytest.raises(ConfigurationError, match="URL"):
         SqlStore(engine, durability="relaxed")
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("error", "over"),
+    [
+        (KeyboardInterrupt(), True),
+        (asyncio.CancelledError(), True),
+        (LateError(sent=True), True),
+        (RuntimeError("refused"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("url", ["migrated_postgres_url", "migrated_sqlite_url"])
+def test_nobody_works_on_after_an_interruption_or_a_broken_connection(
+    url: str, error: BaseException, over: bool, request: pytest.FixtureRequest
+) -> None:
+    with SqlStore(request.getfixturevalue(url)) as store:
+        connections: Any = store._connections
+        lease = connections._take()
+        assert connections._is_over(lease, error) is over
+        lease.discard()
+        if "postgres" in url:
+            assert connections._is_over(lease, error)
