@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.selections import DEADLINES, FAULTS, LEASES
+from tests.mutation.selections import DEADLINES, FAULTS, LEASES, LOST
 from tests.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/wire.py"
@@ -53,7 +53,7 @@ _CONNECTIONS: tuple[Broken, ...] = (
         _WIRE,
         "        if _is_good(told):\n            told = result",
         "        if told is None:\n            told = result",
-        (LEASES, FAULTS),
+        (LOST,),
     ),
     ("what was sent counts as not sent", _WIRE, "        self.sent = True\n", "", (DEADLINES, FAULTS)),
     ("a statement to be pinned is not", _WIRE, "if query.pinned:", "if False:", (LEASES, FAULTS)),

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from cbstore_sql import BreakerPolicy, ConfigurationError, SchemaError, SqlStore
 from cbstore_sql.stores.sql.engine import open_engine
@@ -43,6 +44,20 @@ def test_operations_one_after_the_other_share_a_connection(store: SqlStore) -> N
         backends.add(backend(store))
     assert len(backends) == 1
     assert store._engine.pool.checkedout() == 1  # type: ignore[attr-defined] # of the pool that is used here
+
+
+def test_a_pinned_statement_is_read_committed_and_leaves_nothing_behind(migrated_postgres_url: str) -> None:
+    strict = sa.make_url(migrated_postgres_url).update_query_dict(
+        {"options": "-c default_transaction_isolation=serializable"}
+    )
+    shown, wrong = Statement("SHOW transaction_isolation", (), [TEXT]), Statement("SELECT 1 / 0", (), [TEXT])
+    with SqlStore(strict) as store:
+        before = backend(store)
+        for pinned, level in ((False, "serializable"), (True, "read committed"), (False, "serializable")):
+            assert store._execute(Query(shown, {}, pinned=pinned)) == [(level,)]
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                store._execute(Query(wrong, {}, pinned=pinned))
+        assert backend(store) == before
 
 
 def test_threads_take_a_connection_each_at_most(store: SqlStore) -> None:
