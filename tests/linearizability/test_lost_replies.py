@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cbstore_sql import BreakerPolicy, Permit, SqlStore, StoreUnavailableError
+from cbstore_sql import BreakerPolicy, Permit, SqlStore, StoreError, StoreUnavailableError
 from tests.contract.backends import ASYNC, open_store
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import FaultProxy
@@ -74,3 +74,20 @@ def test_rows_that_came_before_the_commit_are_no_answer(name: str, end: str, ser
                 counted.result()
         assert store.read(NAME, now=0.0) == before, "it was rolled back"
     assert raised.value.applied is None
+
+
+REFUSED_COMMIT = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not this one''; END';
+    CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON cbstore.breakers
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.parametrize("name", ["postgresql", f"{ASYNC}postgresql"])
+def test_rows_whose_commit_is_refused_are_no_answer(name: str, server: Postgres) -> None:
+    with open_store(name, server.url, "default") as store:
+        store.record_failure(NAME, POLICY)
+        server.ask(REFUSED_COMMIT)
+        with pytest.raises(StoreError):
+            store.record_failure(NAME, POLICY)
+        assert store.read(NAME).failure_count == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.selections import BOUNDED, DEADLINES, FAULTS, LEASES, PROMISED, REFRESHED
+from tests.mutation.selections import BOUNDED, BREAKERS, DEADLINES, FAULTS, GATE, LEASES, PROMISED
 from tests.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/wire.py"
@@ -109,14 +109,14 @@ _VIEW: tuple[Broken, ...] = (
         "view.py",
         "_Seen(snapshot, asked_at, ",
         "_Seen(snapshot, self.clock(), ",
-        (REFRESHED,),
+        (GATE, BREAKERS),
     ),
     (
         "a refresh counts from its answer",
         "gate.py",
         "        for snapshot in snapshots.values():\n            self._note(snapshot, asked_at)",
         "        for snapshot in snapshots.values():\n            self._note(snapshot, view.clock())",
-        (REFRESHED,),
+        (GATE, BREAKERS),
     ),
 )
 

@@ -18,7 +18,6 @@ HOOKED: Selection = (
     "tests/metrics/test_recorders.py",
     "tests/metrics/test_call_finished.py",
 )
-REFRESHED: Selection = ("tests/breaker", "tests/sql/test_listen.py", "-k", "not later_than_the_bound")
 PROMISED: Selection = ("tests/breaker/test_view_over_a_store.py",)
 BOUNDED: Selection = ("tests/breaker/test_store_timeout.py",)
 
