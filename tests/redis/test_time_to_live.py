@@ -52,7 +52,7 @@ def test_a_breaker_with_a_probe_outlives_the_lease(
 
 
 def test_a_renewed_lease_and_a_freed_probe_change_the_life(client: Any, prefix: str, key: str) -> None:
-    store = RedisStore(client, 10, prefix)
+    store = RedisStore(client, 10, prefix, half_open_probe_ttl=900)
     store.force_open("b", 0.0, now=1000.0)
     claim = store.claim_probe("b", ONE_FAILURE, now=1000.0)
     assert claim
