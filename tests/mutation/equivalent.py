@@ -11,6 +11,7 @@ _NOTHING_OWED = "where the store was not out, nothing is owed"
 _NOTHING_SEEN = "while the store is out nothing new is seen"
 _NO_ARGUMENTS = "an exception without positional arguments keeps none"
 _NO_EFFECT = "what makes no breaker has no effect on one never written; the rules' tables hold it to that"
+_SAME_LIFE = "to set the life a key has is to leave it"
 _DECIDED = "equal ones were decided before"
 _EITHER = "the smaller or the larger of two equal numbers is either"
 
@@ -32,4 +33,5 @@ EQUIVALENT: dict[str, str] = {
     "stores/sql/retries.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
     "stores/sql/queries.py Queries.apply: not rows and upsert is not None and (step(Row(), command, 0.0) is not None)"
     " without upsert is not None": _NO_EFFECT,
+    "_hash.lua elseif left ~= ENDLESS and left < seconds * 1000 then: < becomes <=": _SAME_LIFE,
 }

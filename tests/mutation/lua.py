@@ -21,10 +21,10 @@ def mutants(root: Path) -> Iterator[Mutant]:
         text = path.read_text(encoding="utf-8")
         tests = (HASHES, REDIS) if path.name == "_hash.lua" else (MIRROR,)
         for start, end, other in [*_signs(text), *_steps(text, path.name)]:
-            line = text[: start + 1].count("\n") + 1
-            if text.splitlines()[line - 1].lstrip().startswith("--"):
+            line = text[: start + 1].rpartition("\n")[2] + text[start + 1 :].partition("\n")[0]
+            if line.lstrip().startswith("--"):
                 continue
-            name = f"{path.name} line {line}: {text[start:end].strip()} becomes {other.strip() or 'nothing'}"
+            name = f"{path.name} {line.strip()}: {text[start:end].strip()} becomes {other.strip() or 'nothing'}"
             yield Mutant(name, str(path.relative_to(root)), partial(_replaced, text, start, end, other), tests)
 
 
