@@ -122,3 +122,10 @@ def test_nobody_is_asked_about_a_name_that_is_none() -> None:
     for asked in (gate.admit, gate.snapshot):
         with pytest.raises(InvalidNameError):
             answered(asked("\0"))
+
+
+def test_only_a_probe_without_a_verdict_is_news_to_the_store() -> None:
+    gate = Gate()
+    assert gate.settled_at_once(CLEAN.permit, Verdict.NONE)
+    assert not gate.settled_at_once(CLEAN.permit._replace(token="me"), Verdict.NONE)
+    assert not gate.settled_at_once(CLEAN.permit, Verdict.FAILURE)
