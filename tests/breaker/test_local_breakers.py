@@ -144,3 +144,8 @@ def test_a_circuit_that_opens_while_its_failures_are_brought_is_owed(local: Loca
     fails(local, 1)
     local.put_back(leftover, counted=True)
     assert local.next_leftover() == Leftover("b", 60.0, 0)
+
+
+@pytest.mark.parametrize(("failures", "parts"), [(0, [0]), (1, [1]), (2, [1, 1]), (5, [1, 4])])
+def test_of_several_failures_the_first_is_brought_alone(failures: int, parts: list[int]) -> None:
+    assert [part.failures for part in Leftover("b", None, failures).parts()] == parts
