@@ -10,7 +10,7 @@ import pytest
 from cbstore_sql import BreakerPolicy, ConfigurationError, RedisStore
 from tests.redis.conftest import untouched
 
-ONE_FAILURE = BreakerPolicy(failure_threshold=1, recovery_timeout=1000.0, probe_lease=500.0)
+ONE_FAILURE = BreakerPolicy(failure_threshold=1, recovery_timeout=1000.0, probe_lease=499.5)
 
 
 def seconds_left(client: Any, key: str) -> int:
