@@ -34,7 +34,8 @@ def terminated(url: str, certificate: trustme.LeafCert) -> Iterator[str]:
     asks_first = parts.scheme.startswith("postgresql")
     with socket.create_server((wheels.LOOPBACK, 0)) as listener:
         threading.Thread(target=_accept, args=(listener, server, context, asks_first), daemon=True).start()
-        yield url.replace(f":{parts.port}/", f":{listener.getsockname()[1]}/")
+        # The server may be a container, with an address of its own.
+        yield url.replace(f"@{parts.hostname}:{parts.port}/", f"@{wheels.LOOPBACK}:{listener.getsockname()[1]}/")
         listener.shutdown(socket.SHUT_RDWR)
 
 
