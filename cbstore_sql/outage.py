@@ -79,11 +79,9 @@ class Outage:
         """
         missing = self._missing
         what = "its store does not answer" if missing is None else str(missing)
+        if self.policy == "raise" and missing is not None:
+            raise SchemaError(what)
         if self.policy == "raise":
-            raise (
-                StoreUnavailableError(f"circuit breaker {name!r}: {what}", applied=False)
-                if missing is None
-                else (SchemaError(what))
-            )
+            raise StoreUnavailableError(f"circuit breaker {name!r}: {what}", applied=False)
         self._emit(Rejected(name, State.OPEN, 0.0))
         raise CircuitBreakerOpenError(f"circuit breaker {name!r}: {what}", name=name)
