@@ -117,10 +117,17 @@ class LocalBreakers:
             uncounted: Whether the shared store has surely not counted it.
         """
         self._begin(permit.name)
-        if uncounted and verdict is Verdict.FAILURE:
+        effects: list[Any] = []
+
+        def ask(asked: Ask) -> Any:
+            effects.append(self._ask(asked))
+            return effects[-1]
+
+        carry_out(self._circuits.settle(permit, verdict), ask)
+        # What is fenced off here would have been there.
+        if uncounted and verdict is Verdict.FAILURE and effects != [None]:
             with self._lock:
                 self._account(permit.name).failures += 1
-        carry_out(self._circuits.settle(permit, verdict), self._ask)
 
     def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe given here; return whether it is still the caller's."""

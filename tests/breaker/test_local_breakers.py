@@ -98,6 +98,8 @@ def test_a_circuit_whose_time_is_over_is_owed_for_none(local: LocalBreakers, clo
 def test_a_circuit_that_opened_elsewhere_is_not_owed(local: LocalBreakers) -> None:
     local.note(OPEN, 1000.0)
     local.settle(Permit("b", 3), Verdict.FAILURE, uncounted=True)
+    assert local.next_leftover() is None
+    local.put_back(Leftover("b", None, 1), counted=False)
     assert local.next_leftover() == Leftover("b", None, 0)
 
 

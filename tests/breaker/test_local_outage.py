@@ -84,6 +84,20 @@ def test_failures_that_did_not_open_it_are_added(make: Make, failing: Failing) -
     assert failing.read("b").failure_count == 2
 
 
+def test_a_late_report_of_another_generation_is_not_added(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    late = breaker.admit("b")
+    failing.reset("b")
+    failing.record_failure("b")
+    breaker.snapshot("b")
+    outage(failing, GONE)
+    breaker.call("another", lambda: None)
+    breaker.do("failure", late)
+    outage(failing, None)
+    assert breaker.do("check_store")
+    assert failing.read("b").failure_count == 1
+
+
 def test_a_success_meanwhile_takes_them_back(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
