@@ -125,9 +125,15 @@ class LocalBreakers:
 
         carry_out(self._circuits.settle(permit, verdict), ask)
         # What is fenced off here would have been there.
-        if uncounted and verdict is Verdict.FAILURE and effects != [None]:
-            with self._lock:
-                self._account(permit.name).failures += 1
+        if effects != [None]:
+            self._keep_account(permit.name, verdict, uncounted=uncounted)
+
+    def _keep_account(self, name: str, verdict: Verdict, *, uncounted: bool) -> None:
+        with self._lock:
+            if verdict is Verdict.SUCCESS:
+                self._account(name).failures = 0
+            elif verdict is Verdict.FAILURE and uncounted:
+                self._account(name).failures += 1
 
     def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe given here; return whether it is still the caller's."""

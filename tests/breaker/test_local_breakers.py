@@ -103,6 +103,14 @@ def test_a_circuit_that_opened_elsewhere_is_not_owed(local: LocalBreakers) -> No
     assert local.next_leftover() == Leftover("b", None, 0)
 
 
+def test_what_a_success_took_back_is_not_owed_for_a_failure_that_may_have_been_counted(local: LocalBreakers) -> None:
+    permit = local.admit("b")
+    local.settle(permit, Verdict.FAILURE, uncounted=True)
+    local.settle(permit, Verdict.SUCCESS, uncounted=True)
+    local.settle(permit, Verdict.FAILURE, uncounted=False)
+    assert local.next_leftover() == Leftover("b", None, 0)
+
+
 def test_a_circuit_opened_by_hand_is_owed_from_what_is_known_of_it(local: LocalBreakers, clock: Clock) -> None:
     local.note(OPEN, clock.now)
     local.force_open("b", 5.0)
