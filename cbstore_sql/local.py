@@ -132,7 +132,8 @@ class LocalBreakers:
         with self._lock:
             if verdict is Verdict.SUCCESS:
                 self._account(name).failures = 0
-            elif verdict is Verdict.FAILURE and uncounted:
+            elif uncounted:
+                # No verdict has an effect on a probe alone, and what closes its circuit is a success.
                 self._account(name).failures += 1
 
     def renew(self, permit: Permit) -> bool:
