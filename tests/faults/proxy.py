@@ -36,7 +36,7 @@ class FaultProxy:
 
     Attributes:
         accepted: How many connections there have been.
-        round_trips: How often any client has spoken for the first time or after its server had answered.
+        round_trips: How often the server has answered a client that had spoken since the answer before.
     """
 
     def __init__(self, url: str) -> None:
@@ -152,10 +152,10 @@ class FaultProxy:
                     self.accepted += 1
                     relay.start()
 
-    def _decide(self, relay: _Relay, data: bytes, *, asked: bool, first: bool) -> Mode:
+    def _decide(self, relay: _Relay, data: bytes, *, asked: bool, answered: bool) -> Mode:
         """What becomes of `data`; returns after the delay that is set for requests."""
         with self._changed:
-            self.round_trips += first
+            self.round_trips += answered
             if asked and self._mode == "delay":
                 self._changed.wait_for(lambda: self._mode != "delay" or relay.is_cut, self._seconds)
             if asked and any(word in data for word in self._doomed_words):
@@ -215,8 +215,9 @@ class _Relay(threading.Thread):
             if not data:
                 self._proxy._await_end_of_hole(self)
                 return False
-            first, self._asking = asked and not self._asking, asked
-            mode = self._proxy._decide(self, data, asked=asked, first=first)
+            # Counted by answers: a client may add a message that gets none, as psycopg does when a pipeline ends.
+            answered, self._asking = self._asking and not asked, asked
+            mode = self._proxy._decide(self, data, asked=asked, answered=answered)
             if self.is_cut or mode == "reset" or (self.is_doomed and not asked):
                 self.is_cut = True
             elif asked:
