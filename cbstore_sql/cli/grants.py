@@ -35,12 +35,17 @@ CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{migrator}";
 GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{migrator}";
 REVOKE ALL ON SCHEMA "{schema}" FROM "{runtime}";
 GRANT USAGE ON SCHEMA "{schema}" TO "{runtime}";
-DO $$ BEGIN
+DO $$ DECLARE domain text; BEGIN
   IF pg_catalog.to_regclass('"{schema}"."{table}"') IS NOT NULL THEN
     ALTER TABLE "{schema}"."{table}" OWNER TO "{migrator}";
     REVOKE ALL ON "{schema}"."{table}" FROM PUBLIC, "{runtime}";
     GRANT {rights} ON "{schema}"."{table}" TO "{runtime}";
   END IF;
+  FOREACH domain IN ARRAY ARRAY[{domains}] LOOP
+    IF pg_catalog.to_regtype(pg_catalog.format('%I.%I', '{schema}', domain)) IS NOT NULL THEN
+      EXECUTE pg_catalog.format('ALTER DOMAIN %I.%I OWNER TO %I', '{schema}', domain, '{migrator}');
+    END IF;
+  END LOOP;
   IF pg_catalog.to_regclass('"{schema}"."{version_table}"') IS NOT NULL THEN
     ALTER TABLE "{schema}"."{version_table}" OWNER TO "{migrator}";
     REVOKE ALL ON "{schema}"."{version_table}" FROM PUBLIC, "{runtime}";
@@ -105,7 +110,7 @@ def grants_sql(roles: Roles, schema: str | None = None, *, delete: bool = True) 
         ConfigurationError: The schema or the version table cannot be used.
     """
     from cbstore_sql.migration_env import Target
-    from cbstore_sql.stores.sql.table import TABLE_NAME
+    from cbstore_sql.stores.sql.table import KINDS, TABLE_NAME
 
     target = Target.from_environment("postgresql", schema)
     return _SCRIPT.format(
@@ -113,6 +118,7 @@ def grants_sql(roles: Roles, schema: str | None = None, *, delete: bool = True) 
         runtime=roles.runtime,
         schema=target.schema,
         table=TABLE_NAME,
+        domains=", ".join(f"'{name}'" for name in KINDS),
         version_table=target.version_table,
         rights=_RIGHTS if delete else _RIGHTS_WITHOUT_DELETE,
     )

@@ -81,6 +81,12 @@ ELSEWHERE = (
         ),
     ),
     Elsewhere(
+        25,
+        "the table is migrated under stores at work",
+        "what they prepared before is prepared anew, no caller notices",
+        ("tests/migrations/test_running_stores.py::test_a_migration_under_a_store_at_work_reaches_no_caller",),
+    ),
+    Elsewhere(
         26,
         "alembic's autogenerate in the application, all schemas included",
         "our table is not dropped",

@@ -18,6 +18,13 @@ _POSTGRESQL = {
         SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE conrelid = CAST('{table}' AS regclass) ORDER BY conname""",
     "indexes": "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = CAST('{table}' AS regclass)",
+    "domains": """
+        SELECT typname, format_type(typbasetype, typtypmod), collname, pg_get_constraintdef(pg_constraint.oid)
+        FROM pg_type
+        JOIN pg_constraint ON contypid = pg_type.oid
+        LEFT JOIN pg_collation ON pg_collation.oid = typcollation
+        WHERE typnamespace = (SELECT relnamespace FROM pg_class WHERE oid = CAST('{table}' AS regclass))
+        ORDER BY typname""",
     "storage": "SELECT reloptions FROM pg_class WHERE oid = CAST('{table}' AS regclass)",
 }
 _SQLITE = {"all": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = '{table}' ORDER BY name"}

@@ -16,6 +16,22 @@ from cbstore_sql.migration import downgrade, migration_sql
 from cbstore_sql.stores.sql.table import make_table
 from tests.migrations.databases import described, execute, make_strange_table, qualified, table_names
 
+REVISIONS = ["0001", "0002"]
+NO_BREAKERS = [
+    "state = 'ajar'",
+    "previous_state = ''",
+    "generation = -1",
+    "failure_count = 9007199254740993",
+    "success_count = -1",
+    "last_failure_time = 9e99",
+    "open_until = 1000000000001",
+    "open_seconds = -0.1",
+    "probe_until = -1e9",
+    f"probe_token = '{'x' * 257}'",
+    f"name = '{'é' * 257}'",
+    f"namespace = '{'é' * 257}'",
+    "state = NULL",
+]
 ALEMBIC_INI = Path(__file__).parents[2] / "alembic.ini"
 
 
@@ -98,13 +114,41 @@ def test_a_script_that_starts_later_leaves_the_schema_alone() -> None:
     assert "CREATE SCHEMA" not in migration_sql("postgresql", revision="base", down=True)
 
 
-def test_down_and_up_again_ends_where_it_began(empty_url: str) -> None:
-    migrate(empty_url)
-    before = described(empty_url)
+def test_down_and_up_again_step_by_step_ends_where_it_began(empty_url: str) -> None:
+    seen = []
+    for _ in REVISIONS:
+        migrate(empty_url, revision="+1")
+        seen.append(described(empty_url))
+    for expected in reversed(seen[:-1]):
+        downgrade(empty_url, "-1")
+        assert described(empty_url) == expected
     downgrade(empty_url, "-1")
     assert table_names(empty_url) == {"cbstore_version"}
-    migrate(empty_url, revision="+1")
-    assert described(empty_url) == before
+    migrate(empty_url)
+    assert described(empty_url) == seen[-1]
+
+
+def test_a_breaker_is_the_same_at_each_revision(empty_url: str) -> None:
+    migrate(empty_url, revision=REVISIONS[0])
+    with SqlStore(empty_url) as store:
+        store.force_open("llm", 60.0)
+        expected = store.read("llm")._replace(as_of=0.0)
+        for revision in REVISIONS[1:]:
+            migrate(empty_url, revision=revision)
+            assert store.read("llm")._replace(as_of=0.0) == expected
+        for revision in reversed(REVISIONS[:-1]):
+            downgrade(empty_url, revision)
+            assert store.read("llm")._replace(as_of=0.0) == expected
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_what_is_no_breaker_is_refused_whoever_writes_it(empty_url: str, revision: str) -> None:
+    migrate(empty_url, revision=revision)
+    with SqlStore(empty_url) as store:
+        store.force_open("llm", 60.0)
+    for change in NO_BREAKERS:
+        with pytest.raises(sa.exc.IntegrityError):
+            execute(empty_url, f"UPDATE {qualified(empty_url)} SET {change}")
 
 
 @pytest.mark.parametrize("schema", ["select", "public", "team_a"])

@@ -152,7 +152,9 @@ def _member(node: ast.Attribute) -> Iterator[tuple[str, Change]]:
 
 # What is safest to do and what is most dangerous, for each.
 _OTHER_MEMBERS = {
-    **dict.fromkeys(("CONFLICT", "CREATED", "BUSY", "GONE", "READ_ONLY", "SHARED_SESSION"), ("NEVER", "UNKNOWN")),
+    **dict.fromkeys(
+        ("CONFLICT", "CREATED", "BUSY", "GONE", "READ_ONLY", "OUTDATED", "SHARED_SESSION"), ("NEVER", "UNKNOWN")
+    ),
     "UNKNOWN": ("NEVER", "GONE"),
     "NEVER": ("UNKNOWN", "GONE"),
     "SAME": ("AGAIN",),

@@ -40,6 +40,7 @@ def failed(sqlstate: str | None, text: str = "") -> Exception:
         ("23505", Verdict.CREATED),
         ("55P03 57014", Verdict.BUSY),
         ("25006", Verdict.READ_ONLY),
+        ("0A000", Verdict.OUTDATED),
         ("57P05 25P03 25P04", Verdict.GONE),
         ("26000 42P05", Verdict.SHARED_SESSION),
         ("57P01 57P02 57P03 08000 08003 08006 40003", Verdict.UNKNOWN),

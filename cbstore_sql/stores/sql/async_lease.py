@@ -16,7 +16,7 @@ from cbstore_sql.stores.sql.lease import Kept
 from cbstore_sql.stores.sql.leased import BusyTimeout, Lease, PsycopgLease
 from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
-from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
+from cbstore_sql.stores.sql.retries import ON_ALL_CONNECTIONS, LateError, NotSentError, Verdict, judge
 from cbstore_sql.stores.sql.wire import drive_async
 
 
@@ -111,21 +111,22 @@ class AsyncLeases(Kept[Any]):
 
     async def close(self) -> None:
         """Put back what is not at work and close the pool."""
-        while self._free:
-            await greenlet_spawn(self._free.popleft().connection.close)
+        for lease in self._taken_back():
+            # See `Leases.close`.
+            await greenlet_spawn(lease.connection.close if lease.pool is self._engine.pool else lease.discard)
         await self._async_engine.dispose()
 
     async def _learn(self, error: BaseException) -> None:
         verdict = judge(error)
-        if verdict is Verdict.READ_ONLY:
-            # The others lead to the same server.
+        if verdict in ON_ALL_CONNECTIONS:
             await self._async_engine.dispose()
+            for lease in self._taken_back():
+                await greenlet_spawn(lease.discard)
         elif verdict is Verdict.SHARED_SESSION:
             self._preparing.give_up()
 
     async def _enter_loop(self) -> None:
-        stale = [*self._free]
-        self._free.clear()
+        stale = [*self._taken_back()]
         self._engine.dispose(close=False)
         self._turns = asyncio.Semaphore(self._limit())
         self._loop.entered()

@@ -10,7 +10,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cbstore_sql.stores.sql.engine import sqlite_mode
 from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
-from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
+from cbstore_sql.stores.sql.retries import ON_ALL_CONNECTIONS, LateError, NotSentError, Verdict, judge
 from cbstore_sql.stores.sql.wire import Session, drive
 
 _SESSION = "cbstore_session"
@@ -87,8 +87,8 @@ def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
 def learn(fairy: PoolProxiedConnection, error: BaseException, preparing: Preparing) -> None:
     """See to it that the same error does not come again and again."""
     verdict = judge(error)
-    if verdict is Verdict.READ_ONLY:
-        # The pool's other connections lead to the same server; those in use are left to whoever uses them.
+    if verdict in ON_ALL_CONNECTIONS:
+        # Those in use are left to whoever uses them.
         fairy._pool._invalidate(fairy)  # what SQLAlchemy itself does on a disconnect
     elif verdict is Verdict.SHARED_SESSION:
         preparing.give_up()

@@ -11,8 +11,10 @@ import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +25,7 @@ from cbstore_sql.deadline import remaining
 from cbstore_sql.stores.sql.leased import Lease, PsycopgLease, SqliteLease
 from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
-from cbstore_sql.stores.sql.retries import LateError, NotSentError, Verdict, judge
+from cbstore_sql.stores.sql.retries import ON_ALL_CONNECTIONS, LateError, NotSentError, Verdict, judge
 
 L = TypeVar("L", bound=Lease)
 
@@ -69,6 +71,12 @@ class Kept(Generic[L]):
         if remaining() == 0.0:
             return LateError(sent=False)
         return NotSentError(sa.exc.TimeoutError("every connection of the pool is at work"))
+
+    def _taken_back(self) -> Iterator[L]:
+        """Give out what is not at work, one by one, to be worked with no more."""
+        with suppress(IndexError):
+            while True:
+                yield self._free.popleft()
 
     def _is_usable(self, lease: L) -> bool:
         return lease.pool is self._engine.pool and not lease.is_dead()
@@ -124,8 +132,12 @@ class Leases(Kept[Any]):
 
     def close(self) -> None:
         """Put back what is not at work and close the pool; what is at work follows when it is done."""
-        while self._free:
-            self._free.popleft().connection.close()
+        for lease in self._taken_back():
+            # The pool a lease came from may not be the one there is: nobody would close what goes back there.
+            if lease.pool is self._engine.pool:
+                lease.connection.close()
+            else:
+                lease.discard()
         self._engine.dispose()
 
     def _begin(self) -> None:
@@ -137,9 +149,10 @@ class Leases(Kept[Any]):
 
     def _learn(self, error: BaseException) -> None:
         verdict = judge(error)
-        if verdict is Verdict.READ_ONLY:
-            # The others lead to the same server.
+        if verdict in ON_ALL_CONNECTIONS:
             self._engine.dispose()
+            for lease in self._taken_back():
+                lease.discard()
         elif verdict is Verdict.SHARED_SESSION:
             self._preparing.give_up()
 

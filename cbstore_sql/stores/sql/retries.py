@@ -75,6 +75,10 @@ class Verdict(Enum):
     READ_ONLY = auto()
     """Not applied: the server takes no writes (any more). On another server, to which no connection leads yet."""
 
+    OUTDATED = auto()
+    """Not applied: the table has been changed since the statement was prepared. At once, and once, on a connection
+    that is newer."""
+
     SHARED_SESSION = auto()
     """Not applied: what was prepared is on another session; somebody in between hands them round. Unprepared."""
 
@@ -86,6 +90,7 @@ _BY_STATE = {
     **dict.fromkeys(("40001", "40P01"), Verdict.CONFLICT),
     **dict.fromkeys(("55P03", "57014"), Verdict.BUSY),
     "25006": Verdict.READ_ONLY,
+    "0A000": Verdict.OUTDATED,
     **dict.fromkeys(("57P05", "25P03", "25P04"), Verdict.GONE),
     **dict.fromkeys(("26000", "42P05"), Verdict.SHARED_SESSION),
     **dict.fromkeys(("57P01", "57P02", "57P03", "40003"), Verdict.UNKNOWN),
@@ -157,6 +162,10 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
 
 _LOST = frozenset({Verdict.GONE, Verdict.READ_ONLY, Verdict.UNKNOWN})
+_ONCE = frozenset({Verdict.CREATED, Verdict.OUTDATED})
+
+ON_ALL_CONNECTIONS = frozenset({Verdict.READ_ONLY, Verdict.OUTDATED})
+"""What holds for every connection of a pool: they lead to the same server, and prepared on the same table."""
 
 
 class Patience:
@@ -189,7 +198,7 @@ class Patience:
         if verdict is Verdict.CONFLICT:
             patient = failures < _CONFLICT_ATTEMPTS and monotonic() - self._began < _CONFLICT_SECONDS
             return _CONFLICT_PAUSE * failures * chance.random() if patient else None
-        if verdict is Verdict.CREATED:
+        if verdict in _ONCE:
             return 0.0 if failures == 1 else None
         if verdict is Verdict.SHARED_SESSION:
             return 0.0 if failures < _UNPREPARED_ATTEMPTS else None
