@@ -60,6 +60,37 @@ def test_a_migration_under_a_store_at_work_reaches_no_caller(postgresql_url: str
             assert store.read("b").failure_count == expected
 
 
+@pytest.mark.parametrize("kind", ["a URL", "a URL, asynchronous"])
+def test_the_connections_of_the_table_before_are_closed_with_the_first_that_is_refused(
+    postgresql_url: str, kind: str
+) -> None:
+    migrate(postgresql_url)
+    url = sa.make_url(postgresql_url).update_query_dict({"application_name": "counted"})
+    with (
+        sa.create_engine(postgresql_url, poolclass=sa.NullPool).connect() as other,
+        STORES[kind](url.render_as_string(hide_password=False)) as store,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        store.reset("b")
+        # A locked row keeps each thread at its own connection.
+        other.execute(sa.text("SELECT FROM cbstore.breakers FOR UPDATE"))
+        held = [pool.submit(store.record_failure, "b", NEVER) for _ in range(THREADS)]
+        while sessions(other) < THREADS:
+            other.execute(sa.text("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)"))
+        other.commit()
+        for each in held:
+            each.result()
+        downgrade(postgresql_url, "-1")
+        store.record_failure("b", NEVER)
+        assert sessions(other) == 1
+
+
+def sessions(connection: sa.Connection) -> int:
+    """How many sessions the store has."""
+    counting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'"
+    return int(connection.execute(sa.text(counting)).scalar_one())
+
+
 def at_once(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
     """Do something in every thread of a pool at the same time."""
     barrier = Barrier(THREADS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.selections import DEADLINES, FAULTS, LEASES, LOST
+from tests.mutation.selections import DEADLINES, FAULTS, LEASES, LOST, MIGRATED
 from tests.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/wire.py"
@@ -23,9 +23,16 @@ _CONNECTIONS: tuple[Broken, ...] = (
     (
         "those to a read-only server stay",
         _LEASE,
-        "            # The others lead to the same server.\n            self._engine.dispose()\n",
-        "            pass\n",
-        (LEASES, FAULTS),
+        "            self._engine.dispose()\n        elif",
+        "            pass\n        elif",
+        (LEASES, MIGRATED),
+    ),
+    (
+        "those of another pool go back to it",
+        _LEASE,
+        "            if lease.pool is self._engine.pool:\n",
+        "            if True:\n",
+        (MIGRATED,),
     ),
     (
         "what a pooler hands round is prepared all the same",

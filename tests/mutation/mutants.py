@@ -25,6 +25,7 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "handover.py": (("tests/unit/test_handover.py",), GATE, OUT),
     "gate.py": (GATE, OUT, BREAKERS, HOOKED),
     "stores/sql/retries.py": (RETRIES, LEASES),
+    "stores/sql/forms.py": (("tests/unit/test_forms.py",), GOLDEN),
     "stores/sql/queries.py": (("tests/sql/test_queries.py",), RETRIES, SQLITE),
 }
 

@@ -31,6 +31,7 @@ CLOCK: Selection = ("tests/sql/test_clock.py",)
 LOST: Selection = ("tests/linearizability/test_lost_replies.py",)
 DEADLINES: Selection = ("tests/sql/test_deadline.py",)
 LEASES: Selection = ("tests/sql/test_lease.py", "tests/sql/test_restart.py", "tests/sql/test_configuration.py")
+MIGRATED: Selection = ("tests/migrations/test_running_stores.py",)
 FAULTS: Selection = ("tests/faults", "tests/sql", "-k", "not proxy and not table")
 
 MIRROR: Selection = ("tests/redis/test_lua_mirrors_rules.py",)

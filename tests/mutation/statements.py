@@ -9,8 +9,8 @@ _STATEMENTS = "stores/sql/statements.py"
 _FUNCTIONS = "stores/sql/functions.py"
 _HASH = "stores/redis/_hash.lua"
 _IN_NAMESPACE = 'table.c.namespace == _given("namespace")'
-_UPDATED = "    change = _change(operation, table.c)\n    return sa.update(table)"
-_OF_KEY = ".where(*_key(table), *_where(change))"
+_CHANGE = "    change = _change(operation, dict(table.c), form)\n"
+_WHERE = "    where = (*_key(table), *_in_state(table, form), *_where(change))\n"
 _AMONG = 'is_among(table.c.name, _given("names"))'
 _GIVEN_OR_SERVERS = 'sa.func.coalesce(_given("now"), server_clock())'
 
@@ -22,8 +22,8 @@ _SQL = (
     ("a full namespace refuses its own breakers", f".where({_IN_NAMESPACE}, missing)", f".where({_IN_NAMESPACE})"),
     ("a breaker of another namespace is there", 'itself.c.namespace == _given("namespace"), ', ""),
     ("any breaker of the namespace is there", ', itself.c.name == _given("name"))', ")"),
-    ("an update without the rule's condition", _OF_KEY, ".where(*_key(table))"),
-    ("an update without the key", _OF_KEY, ".where(*_where(change))"),
+    ("an update without the rule's condition", _WHERE, "    where = (*_key(table), *_in_state(table, form))\n"),
+    ("an update without the key", _WHERE, "    where = (*_in_state(table, form), *_where(change))\n"),
     ("a deletion without the key", "sa.delete(table).where(*_key(table))", "sa.delete(table)"),
     ("an upsert without the rule's condition", "set_=dict(change.values), where=where", "set_=dict(change.values)"),
     (
@@ -41,28 +41,24 @@ _SQL = (
 _CONCURRENT = (
     (
         "the row is read through a common table expression",
-        _UPDATED + _OF_KEY,
+        _CHANGE + _WHERE,
         '    seen = sa.select(table).where(*_key(table)).cte("seen")\n'
-        "    change = _change(operation, seen.c)\n"
-        "    return sa.update(table).where(*_key(table), seen.c.name == table.c.name, *_where(change))",
+        "    change = _change(operation, dict(seen.c), form)\n"
+        "    where = (*_key(table), seen.c.name == table.c.name, *_in_state(seen, form), *_where(change))\n",
     ),
     (
         "the state is read through a sub-select",
-        _UPDATED,
+        _CHANGE,
         '    seen = table.alias("seen")\n'
         "    state = sa.select(seen.c.state).where(*_key(seen)).scalar_subquery()\n"
-        "    columns = {column.name: column for column in table.c} | {'state': state}\n"
-        "    change = _change(operation, SimpleNamespace(**columns))\n"
-        "    return sa.update(table)",
+        "    change = _change(operation, {**table.c, 'state': state}, form)\n",
     ),
     (
         "the generation is read through a sub-select",
-        _UPDATED,
+        _CHANGE,
         '    seen = table.alias("seen")\n'
         "    generation = sa.select(seen.c.generation).where(*_key(seen)).scalar_subquery()\n"
-        "    columns = {column.name: column for column in table.c} | {'generation': generation}\n"
-        "    change = _change(operation, SimpleNamespace(**columns))\n"
-        "    return sa.update(table)",
+        "    change = _change(operation, {**table.c, 'generation': generation}, form)\n",
     ),
 )
 
@@ -80,7 +76,7 @@ _CLOCKS: tuple[Broken, ...] = (
         'server_clock().label("as_of")',
         (STORES,),
     ),
-    ("SQL: a rule's is not the answer's", _STATEMENTS, "given.now = _now()", "given.now = server_clock()", (STORES,)),
+    ("SQL: a rule's is not the answer's", _STATEMENTS, "Term(_now())", "Term(server_clock())", (STORES,)),
     ("memory: a given time does not count", "machine.py", "command.clock(now)", "now", (MEMORY,)),
     ("memory: an answer's is not the operation's", "stores/memory.py", "command.clock(now))", "now)", (MEMORY,)),
     (
@@ -106,6 +102,9 @@ _CLOCKS: tuple[Broken, ...] = (
 TEXTS = (
     *(Text(f"SQL: {name}", _STATEMENTS, old, new, (STORES,)) for name, old, new in _SQL),
     *(Text(f"SQL: {name}", _STATEMENTS, old, new, (RACES,)) for name, old, new in _CONCURRENT),
+    # Of the same generation no row is in another state.
+    Text("SQL: a form without its state", _STATEMENTS, "*_in_state(table, form), ", "", (GOLDEN,)),
+    Text("SQL: what stays is set", _STATEMENTS, " if value is not table.c[name]", "", (GOLDEN,)),
     # What nobody asked for is thrown away again, so only its text shows it.
     Text("SQL: many are read whatever their names", _STATEMENTS, _AMONG, "sa.true()", (GOLDEN,)),
     *(Text(f"clock: {name}", path, old, new, tests) for name, path, old, new, tests in _CLOCKS),

@@ -21,6 +21,7 @@ DIALECTS = {"postgresql": "cbstore", "sqlite": None}
 def texts(statements: Statements) -> dict[str, str]:
     named = {
         **statements.update,
+        **{f"{name}.{form}": statement for (name, form), statement in statements.short.items()},
         **{f"{name}.upsert": statement for name, statement in statements.upsert.items()},
         "read": statements.read,
         "read_many": statements.read_many,

@@ -120,8 +120,6 @@ class AsyncLeases(Kept[Any]):
         verdict = judge(error)
         if verdict in ON_ALL_CONNECTIONS:
             await self._async_engine.dispose()
-            for lease in self._taken_back():
-                await greenlet_spawn(lease.discard)
         elif verdict is Verdict.SHARED_SESSION:
             self._preparing.give_up()
 

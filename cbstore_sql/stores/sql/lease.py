@@ -151,8 +151,6 @@ class Leases(Kept[Any]):
         verdict = judge(error)
         if verdict in ON_ALL_CONNECTIONS:
             self._engine.dispose()
-            for lease in self._taken_back():
-                lease.discard()
         elif verdict is Verdict.SHARED_SESSION:
             self._preparing.give_up()
 

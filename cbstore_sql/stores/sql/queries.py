@@ -15,6 +15,7 @@ from cbstore_sql.rules import ANY_STATE, UNFENCED
 from cbstore_sql.stores.limit import check_max_breakers
 from cbstore_sql.stores.sql.decode import to_snapshot, to_transition
 from cbstore_sql.stores.sql.errors import raise_translated
+from cbstore_sql.stores.sql.forms import form_of
 from cbstore_sql.stores.sql.retries import Effect, Patience, Verdict, judge
 from cbstore_sql.stores.sql.statement import Statement
 from cbstore_sql.stores.sql.statements import statements_for
@@ -98,12 +99,16 @@ class Queries:
         given = {**command.given, "namespace": self._namespace, "name": command.name}
         effect = repeated(command)
         durable = command.operation not in _COUNTS
-        rows = yield from self._rows(self._statements.update[command.operation], given, effect, durable=durable)
+        rows = yield from self._rows(self._update(command), given, effect, durable=durable)
         upsert = self._statements.upsert.get(command.operation)
         if not rows and upsert is not None and step(Row(), command, 0.0) is not None:
             yield from self._refuse_when_full(command.name, durable=durable)
             rows = yield from self._rows(upsert, given, effect, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
+
+    def _update(self, command: Command) -> Statement:
+        short = self._statements.short.get((command.operation, form_of(command.operation, command.given)))
+        return short or self._statements.update[command.operation]
 
     def delete(self, name: str) -> Steps[None]:
         """Forget one breaker."""

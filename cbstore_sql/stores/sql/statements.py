@@ -21,6 +21,7 @@ from sqlalchemy.engine import Dialect
 
 from cbstore_sql.model import Row
 from cbstore_sql.rules import OPERATIONS, Change, Operation
+from cbstore_sql.stores.sql.forms import FORMS, SHORTENED, WHOLE, Form, Term, choose, plain
 from cbstore_sql.stores.sql.functions import is_among, server_clock
 from cbstore_sql.stores.sql.statement import FLOAT, INTEGER, TEXT, Kind, Statement
 from cbstore_sql.stores.sql.table import make_table
@@ -49,6 +50,7 @@ class Statements:
 
     Attributes:
         update: By operation: changes the row if the rule's condition holds, returns it.
+        short: By operation and form: the same for commands that have the form; see `FORMS`.
         upsert: By operation that can make a row: the same, and makes it from the default where there is none.
         read: One breaker, one row always; all columns NULL but the clock where there is none.
         read_many: Those of several names that there are, each with its name; one row at least, as for ``read``.
@@ -58,6 +60,7 @@ class Statements:
     """
 
     update: Mapping[str, Statement]
+    short: Mapping[tuple[str, str | None], Statement]
     upsert: Mapping[str, Statement]
     read: Statement
     read_many: Statement
@@ -82,6 +85,11 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
 
     return Statements(
         update={name: finished(_update(table, operation)) for name, operation in OPERATIONS.items()},
+        short={
+            (name, form): finished(_update(table, OPERATIONS[name], FORMS[form]))
+            for name in SHORTENED
+            for form in FORMS
+        },
         upsert={
             name: finished(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
         },
@@ -93,17 +101,18 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
     )
 
 
-def _update(table: sa.Table, operation: Operation) -> sa.ClauseElement:
-    change = _change(operation, table.c)
-    return sa.update(table).where(*_key(table), *_where(change)).values(**change.values).returning(*_result(table))
+def _update(table: sa.Table, operation: Operation, form: Form = WHOLE) -> sa.ClauseElement:
+    change = _change(operation, dict(table.c), form)
+    where = (*_key(table), *_in_state(table, form), *_where(change))
+    return sa.update(table).where(*where).values(**_changed(table, change)).returning(*_result(table))
 
 
 def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElement:
-    defaults = SimpleNamespace(**{field.name: sa.literal(field.default) for field in fields(Row)})
+    defaults = {field.name: sa.literal(field.default) for field in fields(Row)}
     made = insert(table).values(
         namespace=_given("namespace"), name=_given("name"), **_change(operation, defaults).values
     )
-    change = _change(operation, table.c)
+    change = _change(operation, dict(table.c))
     where = None if change.where is True else change.where
     key = [table.c.namespace, table.c.name]
     written = made.on_conflict_do_update(index_elements=key, set_=dict(change.values), where=where)
@@ -135,10 +144,25 @@ def _no_room(table: sa.Table) -> sa.ClauseElement:
     return others.limit(1).offset(_given("others"))
 
 
-def _change(operation: Operation, row: Any) -> Change:
-    given = SimpleNamespace(**{name: _given(name) for name in operation.given})
-    given.now = _now()
-    return operation(row, given, lambda condition, a, b: sa.case((condition, a), else_=b))
+def _change(operation: Operation, row: Mapping[str, Any], form: Form = WHOLE) -> Change:
+    terms = {name: Term(value) for name, value in row.items()}
+    if form.state is not None:
+        terms["state"] = Term(form.state)
+    given = {name: _term(name, form) for name in operation.given} | {"now": Term(_now())}
+    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given), choose)
+    return Change({name: plain(value) for name, value in change.values.items()}, plain(change.where))
+
+
+def _term(name: str, form: Form) -> Term:
+    return Term(form.fixed[name]) if name in form.fixed else Term(_given(name), form.excluded.get(name))
+
+
+def _changed(table: sa.Table, change: Change) -> Mapping[str, Any]:
+    return {name: value for name, value in change.values.items() if value is not table.c[name]}
+
+
+def _in_state(table: sa.Table, form: Form) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if form.state is None else (table.c.state == form.state,)
 
 
 def _where(change: Change) -> tuple[Any, ...]:

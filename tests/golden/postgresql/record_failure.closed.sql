@@ -1,0 +1,45 @@
+UPDATE cbstore.breakers
+SET state=CASE
+  WHEN (cbstore.breakers.failure_count + $1 >= $2) THEN 'open'
+  ELSE 'closed' END,
+previous_state='closed',
+generation=CASE
+  WHEN (cbstore.breakers.failure_count + $1 >= $2) THEN cbstore.breakers.generation + 1
+  ELSE cbstore.breakers.generation END,
+failure_count=(cbstore.breakers.failure_count + $1),
+success_count=0,
+last_failure_time=coalesce($3,
+  date_part('epoch',
+    clock_timestamp())),
+open_until=CASE
+  WHEN (cbstore.breakers.failure_count + $1 >= $2) THEN coalesce($3,
+    date_part('epoch',
+      clock_timestamp())) + $4 * $5
+  ELSE cbstore.breakers.open_until END,
+open_seconds=CASE
+  WHEN (cbstore.breakers.failure_count + $1 >= $2) THEN $4
+  ELSE cbstore.breakers.open_seconds END,
+probe_token=CASE
+  WHEN (cbstore.breakers.failure_count + $1 >= $2) THEN ''
+  ELSE cbstore.breakers.probe_token END,
+probe_until=CASE
+  WHEN (cbstore.breakers.failure_count + $1 >= $2) THEN 0.0
+  ELSE cbstore.breakers.probe_until END
+WHERE cbstore.breakers.namespace = $6
+AND cbstore.breakers.name = $7
+AND cbstore.breakers.state = 'closed'
+AND cbstore.breakers.generation = $8
+AND cbstore.breakers.probe_token = ''
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+coalesce($3,
+  date_part('epoch',
+    clock_timestamp())) AS as_of
