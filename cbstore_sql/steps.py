@@ -37,6 +37,21 @@ def carry_out(steps: Generator[Wish, Any, Result], do: Callable[[Wish], Any]) ->
         del failed
 
 
+def resumed(wish: Wish, steps: Generator[Wish, Any, Result]) -> Generator[Wish, Any, Result]:
+    """Return steps that have been begun as new ones, which begin with the wish they are at."""
+    try:
+        while True:
+            try:
+                answer = yield wish
+            except Exception as error:  # noqa: BLE001 - it is the steps that judge it
+                wish = steps.throw(error)
+            else:
+                wish = steps.send(answer)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+
+
 async def carry_out_async(steps: Generator[Wish, Any, Result], do: Callable[[Wish], Awaitable[Any]]) -> Result:
     """Do the same where each wish has to be awaited; see `carry_out`."""
     answer, failed = None, None

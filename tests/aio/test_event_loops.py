@@ -149,11 +149,12 @@ def test_two_loops_at_once_are_refused(sql_url: str) -> None:
     asyncio.run(main())
 
 
-def test_a_loop_that_ends_at_any_turn_leaves_no_connection_behind(sql_url: str) -> None:
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_loop_that_ends_at_any_turn_leaves_no_connection_behind(sql_url: str, connected: bool) -> None:
     store = AsyncSqlStore(sql_url, namespace=uuid.uuid4().hex)
 
     async def begin(name: str, turns: int) -> bool:
-        if sql_url.startswith("sqlite"):
+        if connected or sql_url.startswith("sqlite"):
             # Cancelled while it opens a file, aiosqlite's thread answers to a loop that has ended.
             await store.read(name)
         task = asyncio.ensure_future(store.record_failure(name))

@@ -11,7 +11,7 @@ from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.background import carried_through
 from cbstore_sql.commands import Command
 from cbstore_sql.model import Snapshot, Transition
-from cbstore_sql.steps import carry_out_async
+from cbstore_sql.steps import carry_out_async, resumed
 from cbstore_sql.stores.in_flight import InFlight
 from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS
 from cbstore_sql.stores.sql.async_engine import AsyncCheckouts, open_async_engine
@@ -98,12 +98,19 @@ class AsyncSqlStore(AsyncStore):
         await self._ask(self._queries.delete(name))
 
     async def _ask(self, steps: Steps[T]) -> T:
-        return await self._in_flight.carry(carry_out_async(steps, self._execute))
+        # While the server is at the first statement, a task is made that carries all of them through.
+        query = next(steps)
+        begun = query.begun = await self._connections_for(query).begin(query)
+        work = carry_out_async(resumed(query, steps), self._execute)
+        return await self._in_flight.carry(work, None if begun is None else begun.end)
 
     async def _execute(self, query: Query) -> list[Values]:
         if query.pause:
             await asyncio.sleep(query.pause)
-        return await (self._connections if query.durable else self._counting).execute(query)
+        return await self._connections_for(query).execute(query)
+
+    def _connections_for(self, query: Query) -> AsyncLeases | AsyncCheckouts:
+        return self._connections if query.durable else self._counting
 
     async def _close(self) -> None:
         await self._in_flight.landed()

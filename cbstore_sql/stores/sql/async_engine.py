@@ -61,6 +61,9 @@ class AsyncCheckouts:
         self._pool = engine.pool
         self._loop = OneLoop()
 
+    async def begin(self, query: Query) -> None:
+        """Begin nothing: the pool has its events."""
+
     async def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
 

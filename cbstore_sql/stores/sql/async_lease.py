@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,7 +18,7 @@ from cbstore_sql.stores.sql.leased import BusyTimeout, Lease, PsycopgLease
 from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
 from cbstore_sql.stores.sql.retries import ON_ALL_CONNECTIONS, LateError, NotSentError, Verdict, judge
-from cbstore_sql.stores.sql.wire import drive_async
+from cbstore_sql.stores.sql.wire import drive_async, go_on_async
 
 
 class AsyncPsycopgLease(PsycopgLease):
@@ -29,6 +30,14 @@ class AsyncPsycopgLease(PsycopgLease):
         """Execute one statement and fetch its rows."""
         return drive_async(self.session, self.session.steps(query, prepare=prepare))
 
+    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
+        """Send one statement at once; what is returned is awaited for its rows, ``None`` if it cannot be sent."""
+        steps = self.session.steps(query, prepare=prepare)
+        try:
+            return go_on_async(self.session, steps, next(steps))
+        except Exception:  # noqa: BLE001 - it comes again, where it is judged
+            return None
+
 
 class AiosqliteLease(Lease):
     """A lease of an asynchronous connection to SQLite."""
@@ -39,6 +48,9 @@ class AiosqliteLease(Lease):
         super().__init__(pool, connection)
         self._patience: BusyTimeout | None = None
 
+    def begin(self, query: Query, *, prepare: bool) -> None:
+        """Begin nothing: the driver waits for its thread."""
+
     async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
         """Execute one statement and fetch its rows."""
         if self._patience is None:
@@ -47,6 +59,36 @@ class AiosqliteLease(Lease):
             await self.driver.execute_fetchall(setting)
         rows: list[Values] = await self.driver.execute_fetchall(query.statement.text, query.given)
         return rows
+
+
+class Begun:
+    """A statement that has been sent before anybody waits for its answer.
+
+    Args:
+        lease: Over which; it is nobody else's meanwhile.
+        answer: Is awaited for the rows.
+        give_back: Is called with the lease if nobody ever does.
+    """
+
+    def __init__(
+        self, lease: Lease, answer: Coroutine[Any, Any, list[Values]], give_back: Callable[[Lease], None]
+    ) -> None:
+        self.lease = lease
+        self._answer: Coroutine[Any, Any, list[Values]] | None = answer
+        self._give_back = give_back
+
+    def take(self) -> Coroutine[Any, Any, list[Values]]:
+        """Return what is to be awaited, which is then done."""
+        answer, self._answer = self._answer, None
+        assert answer is not None  # noqa: S101 - a statement is carried out once
+        return answer
+
+    def end(self) -> None:
+        """Give the connection back where whoever should have waited was cancelled before."""
+        if self._answer is not None:
+            self._answer.close()
+            self.lease.cut()
+            self._give_back(self.lease)
 
 
 class AsyncLeases(Kept[Any]):
@@ -70,6 +112,22 @@ class AsyncLeases(Kept[Any]):
         self._opening = 0
         self._loop = OneLoop()
 
+    async def begin(self, query: Query) -> Begun | None:
+        """Send a statement if that needs nobody to be waited for; `execute` then takes it from there.
+
+        It never gives way to another task.
+
+        Raises:
+            ConfigurationError: The connections are another event loop's that still runs.
+        """
+        if self._loop.is_new() or self._turns.locked() or not self._free:
+            return None
+        lease = self._free[-1]
+        if not self._is_usable(lease) or (answer := lease.begin(query, prepare=self._preparing.wanted)) is None:
+            return None
+        await self._turns.acquire()
+        return Begun(self._free.pop(), answer, self._give_back)
+
     async def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
 
@@ -78,16 +136,20 @@ class AsyncLeases(Kept[Any]):
             NotSentError: It failed before the statement was sent.
             LateError: The deadline passed.
         """
+        if query.begun is None:
+            await self._take_turn()
+        try:
+            return await self._execute(query)
+        finally:
+            self._turns.release()
+
+    async def _take_turn(self) -> None:
         if self._loop.is_new():
             await self._enter_loop()
         if self._turns.locked():
             await self._wait_for_turn()
         else:
             await self._turns.acquire()
-        try:
-            return await self._execute(query)
-        finally:
-            self._turns.release()
 
     async def _wait_for_turn(self) -> None:
         try:
@@ -96,9 +158,12 @@ class AsyncLeases(Kept[Any]):
             raise self._none_free() from None
 
     async def _execute(self, query: Query) -> list[Values]:
-        lease = await self._take()
+        begun: Begun | None = query.begun
+        lease = await self._take() if begun is None else begun.lease
         try:
-            rows: list[Values] = await lease.execute(query, prepare=self._preparing.wanted)
+            rows: list[Values] = await (
+                lease.execute(query, prepare=self._preparing.wanted) if begun is None else begun.take()
+            )
         except BaseException as error:
             if self._is_over(lease, error):
                 await greenlet_spawn(lease.discard)
@@ -115,6 +180,10 @@ class AsyncLeases(Kept[Any]):
             # See `Leases.close`.
             await greenlet_spawn(lease.connection.close if lease.pool is self._engine.pool else lease.discard)
         await self._async_engine.dispose()
+
+    def _give_back(self, lease: Lease) -> None:
+        self._free.append(lease)
+        self._turns.release()
 
     async def _learn(self, error: BaseException) -> None:
         verdict = judge(error)

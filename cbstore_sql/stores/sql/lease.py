@@ -106,15 +106,21 @@ class Leases(Kept[Any]):
             NotSentError: It failed before the statement was sent.
             LateError: The deadline passed.
         """
+        try:
+            self._turns.get_nowait()
+        except Empty:
+            self._wait_for_turn()
+        try:
+            return self._execute(query)
+        finally:
+            self._turns.put(None)
+
+    def _wait_for_turn(self) -> None:
         # A thread that waited at the pool would never see a connection that comes back here.
         try:
             self._turns.get(timeout=self._patience())
         except Empty:
             raise self._none_free() from None
-        try:
-            return self._execute(query)
-        finally:
-            self._turns.put(None)
 
     def _execute(self, query: Query) -> list[Values]:
         lease = self._take()

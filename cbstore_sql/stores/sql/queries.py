@@ -43,6 +43,7 @@ class Query:
         pause: Seconds to wait before it, without holding a connection.
         pinned: Whether to carry it out in a READ COMMITTED transaction, whatever the session's default; SQLite has
             but one level.
+        begun: What whoever carries it out has begun already.
     """
 
     statement: Statement
@@ -50,6 +51,7 @@ class Query:
     durable: bool = False
     pause: float = 0.0
     pinned: bool = False
+    begun: Any = None
 
 
 Steps = Generator[Query, list[Values], T]

@@ -248,8 +248,18 @@ def drive(session: Session, steps: Wire) -> list[Values]:
 
 async def drive_async(session: Session, steps: Wire) -> list[Values]:
     """Carry out the steps of an asynchronous session; see `drive`."""
+    return await go_on_async(session, steps, next(steps))
+
+
+async def go_on_async(session: Session, steps: Wire, wants_write: bool) -> list[Values]:
+    """Carry out steps that have been begun; see `drive`.
+
+    Args:
+        session: Whose they are.
+        steps: They have yielded once.
+        wants_write: What they yielded.
+    """
     try:
-        wants_write = next(steps)
         while True:
             wants_write = steps.send(await session.wait_async(remaining(), write=wants_write))
     except StopIteration as done:
