@@ -35,6 +35,7 @@ PUSH = f"{VIEW} and push"
 STRICT_ASYNC, VIEW_ASYNC = "AsyncCircuitBreaker, PostgreSQL, strict", "AsyncCircuitBreaker, PostgreSQL, view"
 STRICT_SQLITE, STRICT_REDIS = "CircuitBreaker, SQLite, strict", "CircuitBreaker, Redis, strict"
 MASSGEN, PYBREAKER = "MassGen, Redis", "pybreaker, Redis"
+UNGUARDED = "no breaker"
 PURGATORY, RESILIENT = "purgatory (async), Redis", "resilient-circuit, PostgreSQL"
 
 
@@ -154,6 +155,11 @@ def _async_sql(servers: Servers, loop: asyncio.AbstractEventLoop, *, max_stalene
 
 
 @contextmanager
+def _unguarded(servers: Servers, _: asyncio.AbstractEventLoop) -> Iterator[Guard]:
+    yield guard(lambda function: function())
+
+
+@contextmanager
 def _massgen(servers: Servers, _: asyncio.AbstractEventLoop) -> Iterator[Guard]:
     module = published.load().breaker
     config = module.LLMCircuitBreakerConfig(enabled=True, max_failures=NEVER_TRIPS.failure_threshold)
@@ -227,6 +233,7 @@ GUARDS: Mapping[str, Opener] = {
     PYBREAKER: _pybreaker,
     PURGATORY: _purgatory,
     RESILIENT: _resilient,
+    UNGUARDED: _unguarded,
 }
 """How each is opened, by the name its rows have."""
 

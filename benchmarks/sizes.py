@@ -62,9 +62,9 @@ FULL = Sizes(
     breakers=(10, 1_000, 100_000, 1_000_000),
     updates=1_000_000,
     wire_calls=200,
-    pgbench="--time=5",
+    pgbench="--time=3",
     pgbench_scale=10,
-    neighbour_rounds=6,
+    neighbour_rounds=11,
     starts=12,
 )
 QUICK = Sizes(

@@ -7,10 +7,13 @@ from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import TypeVar
 
 from benchmarks.sizes import Sizes
 
 NANOSECONDS = 1_000_000_000
+
+T = TypeVar("T")
 
 Turn = Callable[[int, float], "array[int]"]
 """Makes some calls, within some seconds, and returns how long each took, nanoseconds."""
@@ -86,10 +89,15 @@ def take_turns(contestants: Sequence[Contestant], sizes: Sizes) -> dict[str, Lat
     for contestant in contestants:
         contestant.turn(sizes.calls // 4 + 1, sizes.turn)
     for number in range(sizes.rounds):
-        first = number % len(contestants)
-        for contestant in [*contestants[first:], *contestants[:first]]:
+        for contestant in rotated(contestants, number):
             taken[contestant.name].extend(contestant.turn(sizes.calls, sizes.turn))
     return {name: latency(times) for name, times in taken.items()}
+
+
+def rotated(members: Sequence[T], number: int) -> list[T]:
+    """Return them in the order of one round: another member comes first in the next."""
+    first = number % len(members)
+    return [*members[first:], *members[:first]]
 
 
 def latency(nanoseconds: array[int]) -> Latency:

@@ -21,7 +21,7 @@ from cbstore_sql.functions import is_coroutine_function, refuse_generator
 from cbstore_sql.gate import HAND_OVER_TIMEOUT, Gate
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
-from cbstore_sql.outcomes import Outcomes
+from cbstore_sql.outcomes import SUCCESS, Outcomes
 from cbstore_sql.pauses import Pauses
 from cbstore_sql.policy import DEFAULT_POLICY, DEFAULT_STORE_TIMEOUT, BreakerPolicy, check_store_timeout
 from cbstore_sql.push import PushState, make_push
@@ -126,7 +126,7 @@ class AsyncCircuitBreaker:
 
             @functools.wraps(function)
             async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-                return await self._call(name, fallback or self._fallback, function, *args, **kwargs)
+                return await self._call(name, fallback or self._fallback, function, args, kwargs)
 
             return guarded
 
@@ -146,7 +146,7 @@ class AsyncCircuitBreaker:
             TypeError: The function is a generator function.
         """
         refuse_generator(function)
-        return await self._call(name, self._fallback, function, *args, **kwargs)
+        return await self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> AsyncGuard:
         """Guard a block: ``async with breaker.guard("billing"): …``; see `CircuitBreaker.guard`."""
@@ -245,32 +245,37 @@ class AsyncCircuitBreaker:
         self,
         name: str,
         fallback: AsyncFallback | None,
-        function: Callable[P, Awaitable[T]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        function: Callable[..., Awaitable[T]],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> T:
+        gate = self.gate
         try:
-            permit = self.gate.admit_at_once(name) or await self.admit(name)
+            permit = gate.admitted(name) or gate.admit_at_once(name) or await self.admit(name)
         except CircuitBreakerOpenError as refused:
             if fallback is None:
                 raise
             answer = fallback(refused)
             resolved: T = await answer if isinstance(answer, Awaitable) else answer
             return resolved
-        if permit.token or self.gate.listeners:
-            return await self._attended(permit, function, *args, **kwargs)
+        if permit.token or gate.listeners:
+            return await self._attended(permit, function, args, kwargs)
         try:
             result = await function(*args, **kwargs)
-            verdict = self.gate.outcomes.of_result(result)
+            verdict = gate.outcomes.of_result(result)
         except BaseException as error:
-            await report(self, permit, self.gate.outcomes.of_exception(error), error)
+            await report(self, permit, gate.outcomes.of_exception(error), error)
             raise
-        await report(self, permit, verdict)
+        if verdict is not SUCCESS or not gate.is_clean(permit):
+            await report(self, permit, verdict)
         return result
 
     async def _attended(
-        self, permit: Permit, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+        self,
+        permit: Permit,
+        function: Callable[..., Awaitable[T]],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> T:
         """Make a call whose lease is to be kept, or that somebody listens to."""
         async with AsyncSettling(self, permit) as settling:

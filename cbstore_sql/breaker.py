@@ -17,7 +17,7 @@ from cbstore_sql.gate import HAND_OVER_TIMEOUT, Gate
 from cbstore_sql.guard import Guard, Settling, report
 from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
-from cbstore_sql.outcomes import Outcomes
+from cbstore_sql.outcomes import SUCCESS, Outcomes
 from cbstore_sql.pauses import Pauses
 from cbstore_sql.periodic import Periodic
 from cbstore_sql.policy import DEFAULT_POLICY, DEFAULT_STORE_TIMEOUT, BreakerPolicy, check_store_timeout
@@ -131,7 +131,7 @@ class CircuitBreaker:
 
             @functools.wraps(function)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-                return self._call(name, fallback or self._fallback, function, *args, **kwargs)
+                return self._call(name, fallback or self._fallback, function, args, kwargs)
 
             return guarded
 
@@ -148,7 +148,7 @@ class CircuitBreaker:
             TypeError: The function is a generator function or a coroutine function.
         """
         refuse_unfinished(function)
-        return self._call(name, self._fallback, function, *args, **kwargs)
+        return self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> Guard:
         """Guard a block: ``with breaker.guard("billing"): …``. It gives the permit; leaving it settles.
@@ -287,28 +287,37 @@ class CircuitBreaker:
         self.close()
 
     def _call(
-        self, name: str, fallback: Fallback | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        self,
+        name: str,
+        fallback: Fallback | None,
+        function: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> T:
+        gate = self.gate
         try:
-            permit = self.gate.admit_at_once(name) or self.admit(name)
+            permit = gate.admitted(name) or gate.admit_at_once(name) or self.admit(name)
         except CircuitBreakerOpenError as refused:
             if fallback is None:
                 raise
             answer: T = fallback(refused)
             return answer
-        if permit.token or self.gate.listeners:
-            return self._attended(permit, function, *args, **kwargs)
+        if permit.token or gate.listeners:
+            return self._attended(permit, function, args, kwargs)
         try:
             result = function(*args, **kwargs)
             refuse_awaitable_result(function, result)
-            verdict = self.gate.outcomes.of_result(result)
+            verdict = gate.outcomes.of_result(result)
         except BaseException as error:
-            report(self, permit, self.gate.outcomes.of_exception(error))
+            report(self, permit, gate.outcomes.of_exception(error))
             raise
-        report(self, permit, verdict)
+        if verdict is not SUCCESS or not gate.is_clean(permit):
+            report(self, permit, verdict)
         return result
 
-    def _attended(self, permit: Permit, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def _attended(
+        self, permit: Permit, function: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> T:
         """Make a call whose lease is to be kept, or that somebody listens to."""
         with Settling(self, permit) as settling:
             result = function(*args, **kwargs)

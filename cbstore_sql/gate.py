@@ -15,16 +15,13 @@ from cbstore_sql.handover import HandOver, was_not_applied
 from cbstore_sql.local import LocalBreakers
 from cbstore_sql.model import LocalPermit, Permit, Snapshot, Transition, UnreportedPermit, Verdict
 from cbstore_sql.outage import Outage, OutagePolicy
-from cbstore_sql.outcomes import Outcomes
+from cbstore_sql.outcomes import SUCCESS, Outcomes
 from cbstore_sql.owed import Owed
 from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.probing import owns_probe
 from cbstore_sql.view import View
 
 log = logging.getLogger("cbstore_sql")
-
-# A member of an enumeration takes longer to look up, and each healthy call asks for this one.
-_SUCCESS = Verdict.SUCCESS
 
 HAND_OVER_TIMEOUT = 5.0
 """Seconds for bringing to a store that answers again what happened without it: no call waits for that."""
@@ -47,6 +44,8 @@ class Gate:
         announce: Called with every change of state in the store, before the listeners; it neither waits nor raises.
 
     Attributes:
+        admitted: What lets a healthy call through, the view's own method; see `View`. Without a view it never does.
+        is_clean: What takes its success, in the same way.
         listeners: As given, and those that came since.
         watch: Called while the store is out: somebody is to see when it answers again.
     """
@@ -64,6 +63,8 @@ class Gate:
         announce: Callable[[Transition], object] | None = None,
     ) -> None:
         self.view = view
+        self.admitted: Callable[[str], Permit | None] = nothing if view is None else view.admitted
+        self.is_clean: Callable[[Permit], object] = nothing if view is None else view.is_clean
         self.policy = policy
         self.policies = dict(policies or {})
         self.outcomes = outcomes or Outcomes()
@@ -139,7 +140,7 @@ class Gate:
 
     def settled_at_once(self, permit: Permit, verdict: Verdict) -> bool:
         """Take a verdict that the store need not hear, or cannot; return whether that is so."""
-        if verdict is _SUCCESS and (view := self.view) is not None and view.is_clean(permit):
+        if verdict is SUCCESS and (view := self.view) is not None and view.is_clean(permit):
             return True
         if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
             return True
@@ -246,6 +247,7 @@ class Gate:
         except StoreError as error:
             self._begin_outage(names[0], error)
             return True
+        view.answered(asked_at)
         ages = view.staleness()
         for snapshot in snapshots.values():
             self._note(snapshot, asked_at)

@@ -10,8 +10,8 @@ from cbstore_sql.model import Verdict
 
 log = logging.getLogger("cbstore_sql")
 
-# A member of an enumeration takes longer to look up, and each healthy call asks for this one.
-_SUCCESS = Verdict.SUCCESS
+SUCCESS = Verdict.SUCCESS
+"""A member of an enumeration takes longer to look up, and each healthy call asks for this one."""
 
 
 class Outcomes(NamedTuple):
@@ -43,8 +43,8 @@ class Outcomes(NamedTuple):
     def of_result(self, result: Any) -> Verdict:
         """Judge what a call returned."""
         if self.is_failed_result is None:
-            return _SUCCESS
-        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else _SUCCESS
+            return SUCCESS
+        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else SUCCESS
 
 
 def _asked(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:

@@ -20,11 +20,16 @@ from cbstore_sql.policy import check_seconds
 DEFAULT_MAX_STALENESS = 0.25
 """Seconds for which what was last seen may answer, unless a breaker is told otherwise."""
 
-# Read again this often within the bound, what is in use goes stale only if an answer takes half the bound.
-_REFRESHES_PER_BOUND = 2
+# What is in use is read again as late as will do: this share of the bound is kept for asking, and more where answers
+# take long, up to half of it. Of the slowest answer of late two must find room, each with its thread woken late.
+_LEAST_MARGIN, _LARGEST_MARGIN = 0.2, 0.5
+_SLOWEST_ANSWERS = 4.0
+
+# What an answer took is forgotten by a tenth with each that comes after it.
+_REMEMBERED = 0.9
 
 # Unused for this many refreshes, a breaker is not read again.
-_IDLE_REFRESHES = 40
+_IDLE_REFRESHES = 25
 
 
 class _Seen:
@@ -52,9 +57,6 @@ class View:
         max_staleness: Seconds after which what was seen is not used any more; more than 0.
         clock: The steady clock, seconds.
 
-    Attributes:
-        period: Seconds between two refreshes.
-
     Raises:
         InvalidPolicyError: The bound is no such number.
     """
@@ -62,10 +64,20 @@ class View:
     def __init__(self, max_staleness: float, clock: Callable[[], float] = monotonic) -> None:
         self.clock = clock
         self.max_staleness = max_staleness
-        self.period = max_staleness / _REFRESHES_PER_BOUND
+        self._slowest = 0.0
         self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()
         _views.add(self)
+
+    @property
+    def period(self) -> float:
+        """Seconds from one answer to the next refresh."""
+        least, largest = _LEAST_MARGIN * self.max_staleness, _LARGEST_MARGIN * self.max_staleness
+        return self.max_staleness - min(max(_SLOWEST_ANSWERS * self._slowest, least), largest)
+
+    def answered(self, asked_at: float) -> None:
+        """Note how long a refresh took that asked at a moment, by the view's clock, seconds."""
+        self._slowest = max(self.clock() - asked_at, self._slowest * _REMEMBERED)
 
     def admitted(self, name: str) -> Permit | None:
         """Return the permit of a call through a circuit seen closed, or ``None``: ask the store."""

@@ -1,4 +1,8 @@
-"""The neighbour: what an application on the same server loses while 1,000 guarded calls a second are made."""
+"""The neighbour: what an application on the same server loses by the guards of 1,000 calls a second.
+
+The calling processes share the machine, so what they cost by calling at all is set apart: a loss is counted from the
+same calls without a breaker.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,23 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.bench import Bench
-from benchmarks.guards import MASSGEN, PUSH, STRICT, VIEW
+from benchmarks.guards import MASSGEN, PUSH, STRICT, UNGUARDED, VIEW
 from benchmarks.load import Paced
 from benchmarks.results import NAME, Cell, Section, Table, Target, at_most
 from benchmarks.servers import Servers, pgbench, prepared
+from benchmarks.timing import rotated
 
 _CALLS_A_SECOND = 1000.0
 _SESSIONS = "guarding"
 _LOAD = ("--client=4", "--protocol=prepared", "--no-vacuum")
 
-_ALONE, _AGAIN = "nobody", "nobody, once more"
-_GUARDS = (VIEW, PUSH, STRICT, MASSGEN)
+_ALONE, _AGAIN = "nobody", f"{UNGUARDED}, once more"
+_BESIDE = {
+    _ALONE: None,
+    UNGUARDED: UNGUARDED,
+    **{name: name for name in (VIEW, PUSH, STRICT, MASSGEN)},
+    _AGAIN: UNGUARDED,
+}
 
 _LOST, _CONNECTIONS = "tps lost, median %", "connections per process"
 _COLUMNS = (NAME, "tps, median", _LOST, "least %", "most %", _CONNECTIONS)
@@ -44,28 +54,29 @@ class Seen:
 
 
 def run(bench: Bench) -> Section:
-    """Run pgbench beside nobody and beside each breaker, in turns."""
-    seen = {name: Seen() for name in (_ALONE, *_GUARDS, _AGAIN)}
+    """Run pgbench beside nobody, beside calls without a breaker and with each, in turns and rotating order."""
+    seen = {name: Seen() for name in _BESIDE}
     with prepared(bench.servers.postgres, bench.servers.redis) as neighbour:
         _pgbench(neighbour, "--initialize", "--quiet", f"--scale={bench.sizes.pgbench_scale}")
-        for _ in range(bench.sizes.neighbour_rounds):
-            for name, each in seen.items():
-                with _beside(bench, name, each):
+        for number in range(bench.sizes.neighbour_rounds):
+            for name in rotated([*seen], number):
+                each = seen[name]
+                with _beside(bench, _BESIDE[name], each):
                     each.tps.append(_tps(_pgbench(neighbour, *_LOAD, bench.sizes.pgbench)))
-    rows = tuple(_row(name, each, seen[_ALONE].tps) for name, each in seen.items())
+    rows = tuple(_row(name, each, seen[UNGUARDED].tps) for name, each in seen.items())
     title = f"pgbench beside {bench.sizes.processes} processes with {_CALLS_A_SECOND:,.0f} guarded calls a second"
     table = Table(title, _COLUMNS, rows)
     return Section("The neighbour", (table,), _targets(table))
 
 
 @contextmanager
-def _beside(bench: Bench, name: str, seen: Seen) -> Iterator[None]:
-    if name not in _GUARDS:
+def _beside(bench: Bench, guard: str | None, seen: Seen) -> Iterator[None]:
+    if guard is None:
         yield
         return
     servers = replace(bench.servers, postgres=bench.servers.session(application_name=_SESSIONS))
     processes = bench.sizes.processes
-    with bench.crew.at_work(Paced(servers, name, _CALLS_A_SECOND / processes), processes):
+    with bench.crew.at_work(Paced(servers, guard, _CALLS_A_SECOND / processes), processes):
         yield
         seen.connections = _sessions(bench.servers) / processes
 
@@ -93,10 +104,10 @@ def _tps(report: str) -> float:
     return float(found[1])
 
 
-def _row(name: str, seen: Seen, alone: list[float]) -> tuple[Cell, ...]:
-    if name == _ALONE:
-        return name, median(alone), None, None, None, None
-    lost = [100 * (1 - tps / base) for tps, base in zip(seen.tps, alone, strict=True)]
+def _row(name: str, seen: Seen, unguarded: list[float]) -> tuple[Cell, ...]:
+    if name == UNGUARDED:
+        return name, median(unguarded), None, None, None, None
+    lost = [100 * (1 - tps / base) for tps, base in zip(seen.tps, unguarded, strict=True)]
     return name, median(seen.tps), median(lost), min(lost), max(lost), seen.connections
 
 

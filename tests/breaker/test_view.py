@@ -92,8 +92,38 @@ def test_a_breaker_that_is_not_closed_or_has_a_probe_left_over_is_not_clean(
     assert not view.is_clean(snapshot.permit)
 
 
-def test_what_is_in_use_is_read_again_twice_within_the_bound(view: View) -> None:
-    assert 2 * view.period == BOUND
+def took(view: View, clock: Clock, seconds: float) -> None:
+    asked_at = clock()
+    clock.advance(seconds)
+    view.answered(asked_at)
+
+
+def test_what_is_in_use_is_read_again_as_late_as_will_do(view: View, clock: Clock) -> None:
+    assert view.period == pytest.approx(0.8 * BOUND)
+    took(view, clock, 0.05 * BOUND)
+    assert view.period == pytest.approx(0.8 * BOUND)
+    took(view, clock, 0.1 * BOUND)
+    assert view.period == pytest.approx(0.6 * BOUND)
+
+
+def test_answers_that_take_long_are_asked_for_twice_within_the_bound(view: View, clock: Clock) -> None:
+    took(view, clock, 3.0 * BOUND)
+    assert view.period == pytest.approx(0.5 * BOUND)
+
+
+def test_a_slow_answer_is_forgotten_with_time(view: View, clock: Clock) -> None:
+    took(view, clock, 0.1 * BOUND)
+    took(view, clock, 0.0)
+    assert view.period == pytest.approx(0.64 * BOUND)
+    for _ in range(20):
+        took(view, clock, 0.0)
+    assert view.period == pytest.approx(0.8 * BOUND)
+
+
+def test_slow_or_not_the_answer_to_the_next_refresh_comes_within_the_bound(view: View, clock: Clock) -> None:
+    for seconds in (0.0, 0.01, 0.05, 0.1, 0.2, 0.25):
+        took(view, clock, seconds * BOUND)
+        assert 2.0 * seconds * BOUND + view.period <= BOUND
 
 
 def test_the_higher_generation_wins_and_then_the_later_question(view: View, clock: Clock) -> None:
@@ -139,7 +169,7 @@ def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock, answe
     for refresh in range(100):
         view.admitted("b")
         in_use = view.in_use()
-        assert in_use == (["b", "other"] if refresh <= 40 else ["b"])
+        assert in_use == (["b", "other"] if refresh <= 25 else ["b"])
         for name in in_use if answers else ():
             view.note(CLOSED._replace(name=name), clock())
 
