@@ -31,6 +31,15 @@ def test_what_is_read_ages_by_the_view_s_clock(clock: Clock) -> None:
     assert gate.admit_at_once("b") is None
 
 
+def test_a_healthy_call_has_the_view_s_own_answers() -> None:
+    view = View(0.25)
+    gate = Gate(view=view)
+    assert (gate.admitted, gate.is_clean) == (view.admitted, view.is_clean)
+    without = Gate()
+    assert without.admitted("b") is None
+    assert not without.is_clean(CLEAN.permit)
+
+
 def test_a_change_is_announced() -> None:
     announced: list[Transition] = []
     answered(Gate(announce=announced.append).force_open("b", 60.0), OPENED)
