@@ -31,6 +31,17 @@ def test_what_is_read_ages_by_the_view_s_clock(clock: Clock) -> None:
     assert gate.admit_at_once("b") is None
 
 
+def test_after_a_slow_answer_the_next_refresh_comes_earlier(clock: Clock) -> None:
+    view = View(0.25, clock)
+    view.note(CLEAN, clock())
+    before, steps = view.period, Gate(view=view).refresh()
+    next(steps)
+    clock.advance(0.2)
+    with pytest.raises(StopIteration):
+        steps.send({"b": CLEAN})
+    assert view.period < before
+
+
 def test_a_healthy_call_has_the_view_s_own_answers() -> None:
     view = View(0.25)
     gate = Gate(view=view)
