@@ -26,6 +26,7 @@ NEVER_TRIPS = BreakerPolicy(failure_threshold=1_000_000_000)
 
 POSTGRES, SQLITE, REDIS = "SqlStore, PostgreSQL", "SqlStore, SQLite", "RedisStore"
 POSTGRES_RELAXED, POSTGRES_COMBINED = f"{POSTGRES}, relaxed", f"{POSTGRES}, combined"
+POSTGRES_RELAXED_COMBINED = f"{POSTGRES_RELAXED}, combined"
 MASSGEN = "MassGen RedisStore"
 RAW_POSTGRES, RAW_SQLITE = "raw psycopg", "raw sqlite3"
 RAW_POSTGRES_RELAXED = f"{RAW_POSTGRES}, relaxed"
@@ -136,6 +137,7 @@ STORES: Mapping[str, Callable[[Servers], AbstractContextManager[Operations]]] = 
     POSTGRES: _postgres,
     POSTGRES_RELAXED: partial(_postgres, durability="relaxed"),
     POSTGRES_COMBINED: partial(_postgres, flush_interval=FLUSH_INTERVAL),
+    POSTGRES_RELAXED_COMBINED: partial(_postgres, durability="relaxed", flush_interval=FLUSH_INTERVAL),
     RAW_POSTGRES: raw_psycopg,
     RAW_POSTGRES_RELAXED: partial(raw_psycopg, relaxed=True),
     SQLITE: _sqlite,
