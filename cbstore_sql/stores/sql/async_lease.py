@@ -74,18 +74,18 @@ class Begun:
         self, lease: Lease, answer: Coroutine[Any, Any, list[Values]], give_back: Callable[[Lease], None]
     ) -> None:
         self.lease = lease
-        self._answer: Coroutine[Any, Any, list[Values]] | None = answer
+        self._answer = answer
         self._give_back = give_back
+        self._is_taken = False
 
     def take(self) -> Coroutine[Any, Any, list[Values]]:
         """Return what is to be awaited, which is then done."""
-        answer, self._answer = self._answer, None
-        assert answer is not None  # noqa: S101 - a statement is carried out once
-        return answer
+        self._is_taken = True
+        return self._answer
 
     def end(self) -> None:
         """Give the connection back where whoever should have waited was cancelled before."""
-        if self._answer is not None:
+        if not self._is_taken:
             self._answer.close()
             self.lease.cut()
             self._give_back(self.lease)

@@ -93,18 +93,18 @@ class Term:
     __add__ = _combining(operator.add)
     __mul__ = _combining(operator.mul)
 
-    def __and__(self, other: Any) -> Any:
-        return _either(self, other, decisive=False) or Term(self.value & plain(other))
+    def __and__(self, other: Any) -> Term:
+        return _either(self.value, plain(other), decisive=False) or Term(self.value & plain(other))
 
-    def __or__(self, other: Any) -> Any:
-        return _either(self, other, decisive=True) or Term(self.value | plain(other))
+    def __or__(self, other: Any) -> Term:
+        return _either(self.value, plain(other), decisive=True) or Term(self.value | plain(other))
 
 
-def _either(a: Any, b: Any, *, decisive: bool) -> Any:
+def _either(a: Any, b: Any, *, decisive: bool) -> Term | None:
     """Return which of two conditions is as good as both, ``None`` if neither is known."""
     for known, other in ((a, b), (b, a)):
-        if isinstance(plain(known), bool):
-            return known if plain(known) is decisive else other
+        if isinstance(known, bool):
+            return Term(known if known is decisive else other)
     return None
 
 
