@@ -89,8 +89,8 @@ def make_table(schema: str | None) -> sa.Table:
     """Describe the breaker table.
 
     Rows are half filled so that an update finds room on its own page, and there is no index but the key: an index
-    on a column that changes would make every update write it too. For the same reason PostgreSQL is told by domains
-    what a column may hold: CHECKs of the table it would read anew for each update.
+    on a column that changes would make every update write it too. PostgreSQL is told by domains what a column
+    may hold: CHECKs of the table it would read anew for each update.
 
     Args:
         schema: The schema it stands in, or ``None`` for the connection's default (SQLite).
