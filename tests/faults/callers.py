@@ -16,7 +16,7 @@ from cbstore_sql import AsyncCircuitBreaker, AsyncSqlStore, BreakerPolicy, Circu
 from cbstore_sql.events import BreakerEvent, StoreDegraded, StoreRecovered
 from tests.faults.postgres import Postgres
 from tests.faults.table import Observed
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 Colour = Literal["sync", "async"]
 COLOURS: tuple[Colour, ...] = ("sync", "async")

@@ -19,9 +19,9 @@ import pytest
 
 from cbstore_sql import migrate
 from tests.faults import keeper
-from tests.faults.waiting import eventually
 from tests.servers import guard, wheels
 from tests.servers.wheels import LOOPBACK
+from tests.waiting import eventually
 
 StopMode = Literal["smart", "fast", "immediate"]
 

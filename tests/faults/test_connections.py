@@ -13,7 +13,7 @@ from cbstore_sql import BreakerPolicy, SqlStore, State, StoreUnavailableError
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import FaultProxy
 from tests.faults.table import Observed, fault
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 NEVER = BreakerPolicy(failure_threshold=10**6)
 SESSIONS = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

@@ -15,7 +15,7 @@ from tests.faults.attempts import ended_at_last
 from tests.faults.callers import CALLERS, COLOURS, NEVER_OPENS, Colour, account, calling
 from tests.faults.postgres import Postgres
 from tests.faults.table import IS_LONG, Observed, fault
-from tests.faults.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually
 
 UPDATES = 20_000 if IS_LONG else 1_000
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"

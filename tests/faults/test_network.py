@@ -19,7 +19,7 @@ from tests.faults.callers import COLOURS, NEVER_OPENS, AsyncCallers, Colour, acc
 from tests.faults.postgres import Cluster, Postgres
 from tests.faults.proxy import FaultProxy
 from tests.faults.table import Observed, fault
-from tests.faults.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually
 
 LONG = 600.0
 """Seconds of staleness that no test waits for: what is known sooner was pushed."""

@@ -15,7 +15,7 @@ from tests.faults.callers import COLOURS, NEVER_OPENS, Colour, account, calling
 from tests.faults.postgres import Cluster, Postgres
 from tests.faults.proxy import FaultProxy
 from tests.faults.table import Observed, fault
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 LEASE = BreakerPolicy(probe_lease=30.0)
 REPLAYED = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"

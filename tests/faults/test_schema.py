@@ -13,7 +13,7 @@ from cbstore_sql import CircuitBreaker, CircuitBreakerOpenError, SchemaError, Sq
 from cbstore_sql.outage import OutagePolicy
 from tests.faults.postgres import Cluster, Postgres
 from tests.faults.table import Observed, fault
-from tests.faults.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually
 
 TABLE = "cbstore.breakers"
 DAMAGES = {

@@ -12,7 +12,7 @@ from tests.faults.attempts import ended_at_last
 from tests.faults.callers import COLOURS, Colour, account, calling
 from tests.faults.postgres import Postgres, StopMode
 from tests.faults.table import Observed, fault
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 SESSION = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1"
 

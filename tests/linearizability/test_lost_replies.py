@@ -11,7 +11,7 @@ from cbstore_sql import BreakerPolicy, Permit, SqlStore, StoreError, StoreUnavai
 from tests.contract.backends import ASYNC, open_store
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import FaultProxy
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 POLICY = BreakerPolicy(recovery_timeout=0.0)
 NAME = "billing"

@@ -23,7 +23,6 @@ from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.rules import OPERATIONS, Operation
 from cbstore_sql.store import Store
 from tests.faults.proxy import FaultProxy
-from tests.faults.waiting import eventually
 from tests.linearizability.checker import check
 from tests.linearizability.generations import check_order
 from tests.linearizability.history import Call
@@ -35,6 +34,7 @@ from tests.linearizability.seeded import (
     claim_ignoring_leases,
 )
 from tests.linearizability.workload import SECONDS_PER_OPERATION, Driver
+from tests.waiting import eventually
 
 POLICY = BreakerPolicy(failure_threshold=5, recovery_timeout=1.0, probe_lease=10.0)
 NAME = "billing"

@@ -16,6 +16,7 @@ from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, migrate
 from cbstore_sql.migration import downgrade
 from cbstore_sql.protocol import ProtocolStore
 from tests.contract.blocking import Blocking
+from tests.waiting import eventually
 
 NEVER = BreakerPolicy(failure_threshold=1000)
 THREADS = 4
@@ -75,18 +76,18 @@ def test_the_connections_of_the_table_before_are_closed_with_the_first_that_is_r
         # A locked row keeps each thread at its own connection.
         other.execute(sa.text("SELECT FROM cbstore.breakers FOR UPDATE"))
         held = [pool.submit(store.record_failure, "b", NEVER) for _ in range(THREADS)]
-        while sessions(other) < THREADS:
-            other.execute(sa.text("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)"))
+        assert eventually(lambda: sessions(other) == THREADS)
         other.commit()
         for each in held:
             each.result()
         downgrade(postgresql_url, "-1")
         store.record_failure("b", NEVER)
-        assert sessions(other) == 1
+        assert eventually(lambda: sessions(other) == 1), "the server ends a session some time after it was closed"
 
 
 def sessions(connection: sa.Connection) -> int:
     """How many sessions the store has."""
+    connection.execute(sa.text("SELECT pg_stat_clear_snapshot()"))
     counting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'"
     return int(connection.execute(sa.text(counting)).scalar_one())
 

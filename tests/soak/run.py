@@ -20,13 +20,13 @@ from cbstore_sql import SqlStore, StoreError
 from cbstore_sql.deadline import within
 from tests.faults.postgres import Cluster, Postgres
 from tests.faults.proxy import FaultProxy
-from tests.faults.waiting import eventually
 from tests.linearizability.history import Call
 from tests.linearizability.recorder import record
 from tests.soak.faults import APPLICATION, SETTINGS, Faults, Scene
 from tests.soak.judging import Judge
 from tests.soak.plan import ROUND_SECONDS, Report, Soak
 from tests.soak.workers import AwaitingWorker, BareWorker, GuardedWorker, Worker, be
+from tests.waiting import eventually
 
 KINDS: tuple[type[Worker], ...] = (BareWorker, BareWorker, GuardedWorker, AwaitingWorker)
 PATIENCE = 60.0

@@ -26,12 +26,12 @@ from cbstore_sql import (
 )
 from cbstore_sql.deadline import within
 from cbstore_sql.model import Permit
-from tests.faults.waiting import eventually
 from tests.linearizability.history import Call
 from tests.linearizability.recorder import record
 from tests.linearizability.workload import Driver
 from tests.soak.plan import Report, Soak
 from tests.soak.usage import usage
+from tests.waiting import eventually
 
 BARE_NAMES = 4
 GUARDED_NAMES = 3

@@ -26,7 +26,7 @@ from cbstore_sql.stores.sql.statement import Statement
 from cbstore_sql.stores.sql.wire import Session, drive, drive_async
 from tests.contract.backends import open_store
 from tests.faults.proxy import FaultProxy
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 MOMENT = 0.05
 NEVER = BreakerPolicy(failure_threshold=1000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -31,6 +30,7 @@ from cbstore_sql.stores.sql.queries import Query
 from cbstore_sql.stores.sql.statement import Statement
 from cbstore_sql.stores.threaded import ThreadedStore
 from tests.sql.pooler import needs_pgbouncer, transaction_pooler
+from tests.waiting import eventually
 
 LONG = 600.0
 """Seconds of staleness that no test waits for: what is known sooner was pushed."""
@@ -79,13 +79,6 @@ def pushing(store: SqlStore) -> CircuitBreaker:
     breaker.call("b", int)
     assert eventually(lambda: breaker.push_state == "listening")
     return breaker
-
-
-def eventually(condition: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + 30.0
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return bool(condition())
 
 
 def refuses(breaker: CircuitBreaker | AsyncCircuitBreaker) -> bool:

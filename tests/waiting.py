@@ -1,4 +1,4 @@
-"""Waiting for what a fault brings about."""
+"""Waiting for what a test brings about in another process."""
 
 from __future__ import annotations
 
