@@ -351,5 +351,7 @@ class CircuitBreaker:
             return carry_out(steps, self._ask)
 
     def _ask(self, ask: Ask) -> Any:
-        operation = functools.partial(getattr(self.store, ask.operation), *ask.arguments, **ask.keywords)
-        return operation() if self._workers is None else self._workers.carry_out(ask, operation)
+        operation = getattr(self.store, ask.operation)
+        if self._workers is None:
+            return operation(*ask.arguments, **ask.keywords)
+        return self._workers.carry_out(ask, functools.partial(operation, *ask.arguments, **ask.keywords))

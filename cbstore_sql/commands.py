@@ -7,8 +7,7 @@ Synchronous and asynchronous stores share these functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cbstore_sql import rules
 from cbstore_sql.chance import chance
@@ -29,8 +28,7 @@ MAX_COUNT = 10**15
 """The largest count a store takes: whole numbers up to here are exact in every backend."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One operation on one breaker, checked.
 
     Attributes:
@@ -134,10 +132,11 @@ def record_failure(
 ) -> Command:
     """Make the command of `Store.record_failure`."""
     roll = chance.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
-    name, fence = _fence(target)
+    name, generation, token = _fence(target)
     given = {
         "now": check_time("now", now),
-        **fence,
+        "generation": generation,
+        "token": token,
         "failures": check_count("failures", failures, minimum=1),
         "failure_threshold": policy.failure_threshold,
         "recovery_timeout": policy.recovery_timeout,
@@ -152,10 +151,11 @@ def record_success(
     target: str | Permit, policy: BreakerPolicy, expected_state: str | None, now: float | None
 ) -> Command:
     """Make the command of `Store.record_success`."""
-    name, fence = _fence(target)
+    name, generation, token = _fence(target)
     given = {
         "now": check_time("now", now),
-        **fence,
+        "generation": generation,
+        "token": token,
         "success_threshold": policy.success_threshold,
         "expected": _expected(expected_state),
     }
@@ -164,14 +164,15 @@ def record_success(
 
 def release_probe(permit: Permit, now: float | None) -> Command:
     """Make the command of `Store.release_probe`."""
-    name, fence = _owner(permit)
-    return Command("release_probe", name, {"now": check_time("now", now), **fence})
+    name, generation, token = _owner(permit)
+    return Command("release_probe", name, {"now": check_time("now", now), "generation": generation, "token": token})
 
 
 def renew_probe(permit: Permit, policy: BreakerPolicy, now: float | None) -> Command:
     """Make the command of `Store.renew_probe`."""
-    name, fence = _owner(permit)
-    return Command("renew_probe", name, {"now": check_time("now", now), "lease": policy.probe_lease, **fence})
+    name, generation, token = _owner(permit)
+    given = {"now": check_time("now", now), "lease": policy.probe_lease, "generation": generation, "token": token}
+    return Command("renew_probe", name, given)
 
 
 def force_open(name: str, seconds: float, now: float | None) -> Command:
@@ -222,15 +223,16 @@ def _kept(updates: Mapping[str, Any], field: str, check: Callable[[str, Any], An
     return check(field, updates[field])
 
 
-def _fence(target: str | Permit) -> tuple[str, dict[str, Any]]:
+def _fence(target: str | Permit) -> tuple[str, int, str]:
+    """Return whose report it is: the breaker's name, the generation and the token it is fenced by."""
     if isinstance(target, Permit):
         generation = check_count("permit generation", target.generation)
         token = check_name("probe token", target.token, limit=MAX_TOKEN_BYTES)
-        return check_name("breaker name", target.name), {"generation": generation, "token": token}
-    return check_name("breaker name", target), {"generation": rules.UNFENCED, "token": ""}
+        return check_name("breaker name", target.name), generation, token
+    return check_name("breaker name", target), rules.UNFENCED, ""
 
 
-def _owner(permit: Permit) -> tuple[str, dict[str, Any]]:
+def _owner(permit: Permit) -> tuple[str, int, str]:
     if not isinstance(permit, Permit) or not permit.is_probe:
         raise InvalidStateError("only the permit of a claimed probe can be released or renewed")
     return _fence(permit)

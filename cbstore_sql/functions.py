@@ -72,7 +72,7 @@ def refuse_awaitable_result(function: Any, result: Any) -> None:
 
 def _is_plain(function: Any) -> bool:
     """Whether a function's code says that it is an ordinary one; this is asked at every call, so it must be quick."""
-    code = getattr(function, "__code__", None)
+    code = getattr(function, "__code__", None) or getattr(_callable(function), "__code__", None)
     return code is not None and not code.co_flags & _UNFINISHED_FLAGS
 
 

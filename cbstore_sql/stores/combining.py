@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from dataclasses import replace
 
 from cbstore_sql.commands import Command
 from cbstore_sql.deadline import remaining
@@ -57,7 +56,7 @@ class Batch:
 
     def command(self) -> Command:
         """Return the one command for all."""
-        return replace(self._first, given={**self._first.given, "failures": self.failures})
+        return self._first._replace(given={**self._first.given, "failures": self.failures})
 
 
 def as_follower(transition: Transition | None) -> Transition | None:

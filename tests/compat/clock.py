@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def go_by(clock: Clock, store: ProtocolStore, monkeypatch: pytest.MonkeyPatch) -
     apply, read = store._apply, store._read
 
     def applied(command: Command) -> Any:
-        return apply(replace(command, given={**command.given, "now": command.clock(clock())}))
+        return apply(command._replace(given={**command.given, "now": command.clock(clock())}))
 
     def seen(name: str, now: float | None) -> Snapshot:
         return read(name, clock() if now is None else now)

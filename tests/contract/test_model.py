@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -121,12 +120,12 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=names, changes=updates, lease=leases, expected=st.sampled_from([None, *STATES]))
     def replace_state(self, name: str, changes: dict[str, Any], lease: float, expected: str | None) -> None:
         command = commands.replace_state(name, changes, lease, expected)
-        command = replace(command, given={**command.given, "now": self.now})
+        command = command._replace(given={**command.given, "now": self.now})
         self.agree(command, self.store._apply(command))
 
     @rule(name=names)
     def increment_failure(self, name: str) -> None:
-        command = replace(commands.increment_failure(name), given={"now": self.now})
+        command = commands.increment_failure(name)._replace(given={"now": self.now})
         self.agree(command, self.store._apply(command))
 
     @rule(name=names)

@@ -74,8 +74,8 @@ _CONNECTIONS: tuple[Broken, ...] = (
     (
         "a transaction begun by the application is not ended",
         _WIRE,
-        "        yield from self._simple(COMMIT)\n        return rows\n\n    def _is_prepared",
-        "        return rows\n\n    def _is_prepared",
+        "        yield from self._simple(COMMIT)\n        return rows\n\n    def _prepare",
+        "        return rows\n\n    def _prepare",
         (LEASES, FAULTS),
     ),
 )

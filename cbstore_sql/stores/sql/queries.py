@@ -134,12 +134,13 @@ class Queries:
         under that, a statement waits for the other writer instead, at the price of two more round trips.
         """
         query = Query(statement, given, durable)
-        patience = Patience(effect)
+        patience = None
         lost = False
         while True:
             try:
                 return (yield query)
             except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
+                patience = patience or Patience(effect)
                 verdict = judge(error)
                 lost = lost or verdict is Verdict.UNKNOWN
                 pause = patience.pause_after(verdict)

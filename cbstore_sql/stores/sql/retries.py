@@ -169,7 +169,7 @@ ON_ALL_CONNECTIONS = frozenset({Verdict.READ_ONLY, Verdict.OUTDATED})
 
 
 class Patience:
-    """How often one operation is repeated, and when.
+    """How often one operation that has failed is repeated, and when.
 
     What was not applied because the database was not there, not writable or busy is repeated until the deadline, after
     pauses that grow; where none is set, a lost connection is worth one more attempt, and waiting for a lock none.
@@ -181,14 +181,12 @@ class Patience:
     def __init__(self, effect: Effect) -> None:
         self._effect = effect
         self._began = monotonic()
-        self._failures: dict[Verdict, int] | None = None
+        self._failures = dict.fromkeys(Verdict, 0)
 
     def pause_after(self, verdict: Verdict) -> float | None:
         """Return how long to wait before another attempt, seconds; ``None``: there shall be none."""
         if verdict is Verdict.UNKNOWN and self._effect is Effect.AGAIN:
             return None
-        if self._failures is None:
-            self._failures = dict.fromkeys(Verdict, 0)
         self._failures[verdict] += 1
         left = remaining()
         pause = self._pause(verdict, self._failures[verdict], lasts=left is not None)

@@ -141,7 +141,7 @@ class Session:
         if self._encoding != _UTF8:
             statement = statement.in_encoding(self._encoding)
         values = statement.pack(query.given)
-        if prepare and (yield from self._is_prepared(statement)):
+        if prepare and (statement.name in self._prepared or (yield from self._prepare(statement))):
             pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
         else:
             pgconn.send_query_params(statement.command, values, statement.types, statement.formats, BINARY)
@@ -165,9 +165,8 @@ class Session:
         yield from self._simple(COMMIT)
         return rows
 
-    def _is_prepared(self, statement: Statement) -> Wire:
-        if statement.name in self._prepared:
-            return True
+    def _prepare(self, statement: Statement) -> Wire:
+        """Prepare a statement that was used often enough; return whether it was."""
         if self._after is None:
             return False
         uses = self._uses[statement.name] = self._uses.get(statement.name, 0) + 1
