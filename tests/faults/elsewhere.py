@@ -28,7 +28,7 @@ ELSEWHERE = (
         "statements are not prepared any more, said once; push says that it is not to be had",
         (
             "tests/sql/test_pooler.py::test_a_store_made_for_a_url_works_behind_a_transaction_pooler",
-            "tests/sql/test_listen.py::test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on",
+            "tests/sql/push/test_unavailable.py::test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on",
         ),
     ),
     Elsewhere(
@@ -58,7 +58,7 @@ ELSEWHERE = (
         "the child has connections of its own, the parent's live on",
         (
             "tests/sql/test_lease.py::test_a_forked_child_has_connections_of_its_own",
-            "tests/sql/test_listen.py::test_a_forked_child_listens_for_itself",
+            "tests/sql/push/test_listener.py::test_a_forked_child_listens_for_itself",
         ),
     ),
     Elsewhere(

@@ -17,7 +17,7 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "rules.py": (TABLES, GOLDEN),
     "machine.py": (TABLES,),
     "deadline.py": (("tests/unit/test_deadline.py",),),
-    "view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/sql/test_listen.py",)),
+    "view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/sql/push",)),
     "local.py": (("tests/breaker/test_local_breakers.py",), ("tests/breaker/test_local_outage.py",)),
     "outage.py": (("tests/breaker/test_outage.py", "tests/breaker/test_store_outage.py"), HOOKED),
     "circuits.py": (("tests/unit/test_circuits.py",), BREAKERS),
