@@ -138,6 +138,15 @@ def test_failures_put_back_are_owed_unless_they_may_be_counted(
     assert local.next_leftover() == Leftover("b", None, failures)
 
 
+def test_failures_put_back_are_not_owed_where_a_success_came_meanwhile(local: LocalBreakers) -> None:
+    fails(local, 2)
+    leftover = local.next_leftover()
+    assert leftover is not None
+    local.settle(local.admit("b"), Verdict.SUCCESS, uncounted=True)
+    local.put_back(leftover, counted=False)
+    assert local.next_leftover() == Leftover("b", None, 0)
+
+
 @pytest.mark.parametrize("counted", [False, True])
 def test_an_open_circuit_put_back_is_owed(local: LocalBreakers, counted: bool) -> None:
     fails(local, 3)
