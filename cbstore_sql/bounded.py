@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
-import weakref
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -13,6 +11,7 @@ from typing import Any, TypeVar
 from cbstore_sql.circuits import Ask
 from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError
+from cbstore_sql.forking import in_each_child
 
 T = TypeVar("T")
 
@@ -64,7 +63,7 @@ class Workers:
 
     def __init__(self) -> None:
         self.start_anew()
-        _all.add(self)
+        in_each_child(self.start_anew)
 
     def carry_out(self, ask: Ask, do: Callable[[], T]) -> T:
         """Do what is asked and return the answer.
@@ -109,15 +108,3 @@ class Workers:
                 self._free -= 1
                 self._threads -= 1
             return idle
-
-
-_all: weakref.WeakSet[Workers] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for workers in _all:
-        workers.start_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

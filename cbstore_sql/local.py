@@ -6,13 +6,13 @@ store has to hear when it answers again: circuits that opened here, and failures
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, NamedTuple
 
 from cbstore_sql.circuits import Ask, Circuits
 from cbstore_sql.events import BreakerEvent, Closed, Opened
+from cbstore_sql.forking import Locked
 from cbstore_sql.model import LocalPermit, Permit, Row, Snapshot, State, Verdict
 from cbstore_sql.policy import BreakerPolicy
 from cbstore_sql.steps import carry_out
@@ -63,7 +63,7 @@ class _Account:
         self.opened = False
 
 
-class LocalBreakers:
+class LocalBreakers(Locked):
     """The breakers as this process goes on with them.
 
     Args:
@@ -85,7 +85,7 @@ class LocalBreakers:
         self._clock = clock
         self._circuits = Circuits(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
         self._known: dict[str, tuple[Snapshot, float]] = {}
-        self._lock = threading.Lock()
+        self._have_lock()
         self._accounts: dict[str, _Account] = {}
         self.clear()
 

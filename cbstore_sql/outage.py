@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Literal, NoReturn, get_args
 
@@ -15,6 +14,7 @@ from cbstore_sql.errors import (
     StoreUnavailableError,
 )
 from cbstore_sql.events import BreakerEvent, Rejected, StoreDegraded, StoreRecovered
+from cbstore_sql.forking import Locked
 from cbstore_sql.model import State
 
 OutagePolicy = Literal["local", "allow", "block", "raise"]
@@ -23,7 +23,7 @@ OutagePolicy = Literal["local", "allow", "block", "raise"]
 log = logging.getLogger("cbstore_sql")
 
 
-class Outage:
+class Outage(Locked):
     """The store's own circuit: open from its first failure until it was seen to answer again.
 
     Args:
@@ -46,7 +46,7 @@ class Outage:
         self.out = False
         self.name = ""
         self._emit = emit
-        self._lock = threading.Lock()
+        self._have_lock()
         self._missing: SchemaError | None = None
 
     def begin(self, name: str, error: StoreError) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import NamedTuple
 
+from cbstore_sql.forking import Locked
 from cbstore_sql.model import Permit, Verdict
 
 
@@ -20,14 +20,14 @@ class Debt(NamedTuple):
     verdict: Verdict | None
 
 
-class Owed:
+class Owed(Locked):
     """The probes that this process claimed or settled without hearing whether it succeeded.
 
     All of it is safe to say twice: a claim is known by its token, and a verdict counts only while its permit holds.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._have_lock()
         self._debts: list[Debt] = []
 
     def claimed(self, name: str, token: str) -> None:

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable
 from weakref import WeakMethod
 
+from cbstore_sql.forking import Locked
+
 log = logging.getLogger("cbstore_sql")
 
 
-class Periodic:
+class Periodic(Locked):
     """Does its work in a thread, time after time, until it says that it is done; it can begin again then.
 
     Args:
@@ -24,14 +26,14 @@ class Periodic:
         self._name = name
         self._pause = pause
         self._work = WeakMethod(work)
-        self._starting = threading.Lock()
+        self._have_lock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
     def ensure(self) -> None:
         """See to it that the thread runs; in a forked process the parent's does not."""
         thread = self._thread
-        if (thread is not None and thread.is_alive()) or not self._starting.acquire(blocking=False):
+        if (thread is not None and thread.is_alive()) or not self._lock.acquire(blocking=False):
             return
         try:
             self._stopped = threading.Event()
@@ -40,7 +42,7 @@ class Periodic:
             # Not before: a thread that has not started cannot be waited for.
             self._thread = thread
         finally:
-            self._starting.release()
+            self._lock.release()
 
     def close(self) -> None:
         """End the thread and wait for the work it may be at."""

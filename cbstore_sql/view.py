@@ -8,12 +8,11 @@ any wall clock can stretch it.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from time import monotonic
 
+from cbstore_sql.forking import in_each_child
 from cbstore_sql.model import Permit, Snapshot, State
 from cbstore_sql.policy import check_seconds
 
@@ -67,7 +66,7 @@ class View:
         self._slowest = 0.0
         self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()
-        _views.add(self)
+        in_each_child(self.start_anew)
 
     @property
     def period(self) -> float:
@@ -158,18 +157,6 @@ class View:
         """Forget everything, in a process just forked: a lock may have been held by a thread that is not here."""
         self._lock = threading.Lock()
         self._seen = {}
-
-
-_views: weakref.WeakSet[View] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for view in _views:
-        view.start_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def make_view(max_staleness: float, *, needed: bool) -> View | None:

@@ -19,6 +19,7 @@ from cbstore_sql.events import (
     StoreRecovered,
     ViewRefreshed,
 )
+from cbstore_sql.forking import in_each_child
 from cbstore_sql.model import State, Verdict
 
 log = logging.getLogger("cbstore_sql")
@@ -62,9 +63,13 @@ class Recorder(ABC):
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._renew_lock()
+        in_each_child(self._renew_lock)
         self._available: bool | None = None
         self._instruments: Instruments | None = None
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
 
     def listener(self, event: BreakerEvent) -> None:
         """Measure one event: ``CircuitBreaker(store, listeners=[metrics.listener])``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.commands import Command
 from cbstore_sql.errors import TooManyBreakersError
+from cbstore_sql.forking import Locked
 from cbstore_sql.machine import step
 from cbstore_sql.model import Row, Snapshot, Transition
 from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
@@ -17,7 +17,7 @@ from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS, check_max_breakers
 _UNWRITTEN = Row()
 
 
-class InMemoryStore(ProtocolStore):
+class InMemoryStore(Locked, ProtocolStore):
     """A store whose breakers live and die with the process.
 
     Args:
@@ -47,7 +47,7 @@ class InMemoryStore(ProtocolStore):
         super().__init__(namespace, protocol_probe_lease=protocol_probe_lease)
         self._clock = clock
         self._max_breakers = check_max_breakers(max_breakers)
-        self._lock = threading.Lock()
+        self._have_lock()
         self._rows: dict[str, Row] = {}
 
     def _read(self, name: str, now: float | None) -> Snapshot:

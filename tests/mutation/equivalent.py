@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _NONE_BELOW = "no permit is of a generation below that of a report without one"
-_FORKS = "there is no fork on Windows, where the tests do not run"
 _SAVES = "it only saves the work of making what is there already"
 _TOLD_NOBODY = "where nobody listens, nobody is told"
 _NO_NAMES = "without a view there are no names either"
@@ -21,7 +20,6 @@ EQUIVALENT: dict[str, str] = {
     "rules.py record_failure: given.generation == UNFENCED or newer": _NONE_BELOW,
     "rules.py record_success: given.generation == UNFENCED or newer": _NONE_BELOW,
     "deadline.py within.__enter__: own < outer compared otherwise": _EITHER,
-    "view.py : if hasattr(os, 'register_at_fork'): always": _FORKS,
     "view.py _supersedes: snapshot.generation > known.generation compared otherwise": _DECIDED,
     "local.py LocalBreakers._begin: not self._store.has(name) and (known := self._known.get(name)) is not None"
     " without not self._store.has(name)": _SAVES,

@@ -7,9 +7,7 @@ is closed. The pool still opens and counts every connection.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from cbstore_sql.deadline import remaining
+from cbstore_sql.forking import in_each_child
 from cbstore_sql.stores.sql.leased import Lease, PsycopgLease, SqliteLease
 from cbstore_sql.stores.sql.preparing import Preparing
 from cbstore_sql.stores.sql.queries import Query, Values
@@ -43,7 +42,7 @@ class Kept(Generic[L]):
         self._preparing = preparing
         self._free: deque[L] = deque()
         self._begin()
-        _all.add(self)
+        in_each_child(self.start_anew)
 
     def start_anew(self) -> None:
         """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
@@ -212,16 +211,5 @@ class Leases(Kept[Any]):
                 lease.discard()
 
 
-_all: weakref.WeakSet[Kept[Any]] = weakref.WeakSet()
-
 # Collected, they would be closed, and the parent's sessions with them.
 _parents: list[deque[Any]] = []
-
-
-def _after_fork() -> None:
-    for kept in _all:
-        kept.start_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

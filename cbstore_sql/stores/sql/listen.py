@@ -6,11 +6,9 @@ What it hears is a hint to read at once. Whatever is lost, the view is refreshed
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import socket
 import threading
-import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +18,7 @@ from typing import Any
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.chance import chance
 from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.forking import in_each_child
 from cbstore_sql.model import Transition
 from cbstore_sql.push import PushState
 from cbstore_sql.steps import carry_out
@@ -62,7 +61,7 @@ class Push:
         self._channel = channel_of(store._queries.schema)
         self._ends: tuple[socket.socket, ...] = ()
         self.start_anew()
-        _all.add(self)
+        in_each_child(self.start_anew)
 
     def start_anew(self) -> None:
         """Begin without a thread, as in a process just forked: the parent's is not here."""
@@ -219,16 +218,5 @@ def open_push(store: Store | AsyncStore, view: View) -> Push:
     raise ConfigurationError("push needs a store on PostgreSQL")
 
 
-_all: weakref.WeakSet[Push] = weakref.WeakSet()
-
 # In a forked process they stay here: collected, they would warn that nobody closed them.
 _drivers: dict[int, Any] = {}
-
-
-def _after_fork() -> None:
-    for push in _all:
-        push.start_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
