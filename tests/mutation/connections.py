@@ -32,7 +32,7 @@ _CONNECTIONS: tuple[Broken, ...] = (
         _LEASE,
         "            if lease.pool is self._engine.pool:\n",
         "            if True:\n",
-        (MIGRATED,),
+        (LEASES,),
     ),
     (
         "what a pooler hands round is prepared all the same",
@@ -44,8 +44,8 @@ _CONNECTIONS: tuple[Broken, ...] = (
     (
         "a forked child speaks on its parent's",
         _LEASE,
-        "        kept.start_anew()\n",
-        "        pass\n",
+        "        in_each_child(self.start_anew)\n",
+        "",
         (LEASES, FAULTS),
     ),
     (

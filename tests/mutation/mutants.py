@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.mutation import lua, named, syntax
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutant import Mutant, Selection
-from tests.mutation.selections import BREAKERS, GATE, GOLDEN, HOOKED, LEASES, OUT, RETRIES, SQLITE, TABLES
+from tests.mutation.selections import BREAKERS, GATE, GOLDEN, HOOKED, LEASES, MIGRATED, OUT, RETRIES, SQLITE, TABLES
 
 # By file: each function of it is broken in every way that its syntax tree has.
 _PYTHON: dict[str, tuple[Selection, ...]] = {
@@ -24,7 +24,8 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "owed.py": (GATE, OUT),
     "handover.py": (("tests/unit/test_handover.py",), GATE, OUT),
     "gate.py": (GATE, OUT, BREAKERS, HOOKED),
-    "stores/sql/retries.py": (RETRIES, LEASES),
+    "stores/combining.py": (("tests/breaker/test_combining.py",), ("tests/unit/test_forking.py",)),
+    "stores/sql/retries.py": (RETRIES, LEASES, MIGRATED),
     "stores/sql/forms.py": (("tests/unit/test_forms.py",), GOLDEN),
     "stores/sql/queries.py": (("tests/sql/test_queries.py",), RETRIES, SQLITE),
 }

@@ -23,6 +23,7 @@ BOUNDED: Selection = ("tests/breaker/test_store_timeout.py",)
 
 RETRIES: Selection = ("tests/sql/test_retries.py",)
 _ALONE = "not async and not processes and not model and not races"
+UPSERT: Selection = ("tests/sql/test_upsert.py",)
 STORES: Selection = ("tests/contract", "-k", f"sql and {_ALONE}")
 SQLITE: Selection = ("tests/contract", "-k", f"sqlite and {_ALONE}")
 MEMORY: Selection = ("tests/contract", "-k", f"memory and {_ALONE}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.selections import CLOCK, GOLDEN, HASHES, MEMORY, RACES, REDIS, STORES
+from tests.mutation.selections import CLOCK, GOLDEN, HASHES, MEMORY, RACES, REDIS, STORES, UPSERT
 from tests.mutation.text import Broken, Text
 
 _STATEMENTS = "stores/sql/statements.py"
@@ -100,7 +100,7 @@ _CLOCKS: tuple[Broken, ...] = (
 
 
 TEXTS = (
-    *(Text(f"SQL: {name}", _STATEMENTS, old, new, (STORES,)) for name, old, new in _SQL),
+    *(Text(f"SQL: {name}", _STATEMENTS, old, new, (STORES, UPSERT)) for name, old, new in _SQL),
     *(Text(f"SQL: {name}", _STATEMENTS, old, new, (RACES,)) for name, old, new in _CONCURRENT),
     # Of the same generation no row is in another state.
     Text("SQL: a form without its state", _STATEMENTS, "*_in_state(table, form), ", "", (GOLDEN,)),

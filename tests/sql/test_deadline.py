@@ -94,6 +94,13 @@ def test_a_server_that_acknowledges_and_never_answers(open_postgres: Open, proxy
         assert store.read("b").failure_count == 1
 
 
+def test_what_was_not_even_prepared_in_time_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
+    with open_postgres("") as store:
+        store.read("b")
+        proxy.switch("hole")
+        assert given_up(lambda: store.record_failure("b", NEVER)) is False
+
+
 def test_a_read_that_is_not_answered_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
     with open_postgres("") as store:
         store.read("b")

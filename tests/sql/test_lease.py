@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,11 +14,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from cbstore_sql import BreakerPolicy, ConfigurationError, SchemaError, SqlStore
+from cbstore_sql import AsyncSqlStore, BreakerPolicy, ConfigurationError, SchemaError, SqlStore
 from cbstore_sql.stores.sql.engine import open_engine
 from cbstore_sql.stores.sql.queries import Query, Values
 from cbstore_sql.stores.sql.retries import LateError
 from cbstore_sql.stores.sql.statement import TEXT, Statement
+from tests.contract.blocking import Blocking
 from tests.waiting import eventually
 
 NEVER = BreakerPolicy(failure_threshold=10**6)
@@ -95,6 +97,43 @@ def test_closing_puts_every_connection_back(migrated_postgres_url: str) -> None:
     with psycopg.connect(migrated_postgres_url.replace("+psycopg", ""), autocommit=True) as observer:
         question = "SELECT FROM pg_stat_activity WHERE pid = %s"
         assert eventually(lambda: observer.execute(question, [own]).fetchone() is None)
+
+
+@pytest.mark.parametrize("make", [SqlStore, lambda url: Blocking(lambda: AsyncSqlStore(url))], ids=["", "async"])
+def test_closing_ends_a_session_of_a_pool_that_was_dropped_while_it_was_at_work(
+    make: Callable[[str], Any], migrated_postgres_url: str, collector_off: None
+) -> None:
+    name = uuid.uuid4().hex
+    url = sa.make_url(migrated_postgres_url).update_query_dict({"application_name": name})
+    plain = migrated_postgres_url.replace("+psycopg", "")
+    question = "SELECT FROM pg_stat_activity WHERE application_name = %s"
+    with psycopg.connect(plain) as holder, psycopg.connect(plain, autocommit=True) as observer:
+        with make(url.render_as_string(hide_password=False)) as store, ThreadPoolExecutor(1) as threads:
+            store.reset(name)
+            holder.execute("SELECT FROM cbstore.breakers WHERE name = %s FOR UPDATE", [name])
+            failing = threads.submit(store.record_failure, name, NEVER)
+            waiting = f"{question} AND wait_event_type = 'Lock'"
+            assert eventually(lambda: observer.execute(waiting, [name]).fetchone() is not None)
+            drop_pool(store)
+            holder.rollback()
+            assert failing.result() is not None
+        assert eventually(lambda: observer.execute(question, [name]).fetchone() is None)
+
+
+@pytest.fixture
+def collector_off() -> Iterator[None]:
+    """What nothing refers to any more but itself stays, so that it closes nothing by being collected."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def drop_pool(store: Any) -> None:
+    if isinstance(store, Blocking):
+        inner: Any = store.store
+        store.loop.wait(inner._engine.dispose())
+    else:
+        store._engine.dispose()
 
 
 def test_sessions_that_the_server_ended_reach_no_caller(store: SqlStore, migrated_postgres_url: str) -> None:

@@ -169,3 +169,18 @@ def test_statements_and_errors_name_the_table(dialect: str, place: str) -> None:
     with pytest.raises(StoreUnavailableError) as raised:
         carried_out(Queries(dialect, "cbstore", "ours", None).apply(FAILED), [error("57P01")])
     assert str(raised.value).startswith(f"table {place}: ")
+
+
+@pytest.mark.parametrize(("target", "form"), [(Permit("b", 6), "closed"), ("b", "by_name"), (PROBE, None)])
+def test_the_report_of_a_guarded_call_is_a_shorter_statement(
+    queries: Queries, target: str | Permit, form: str | None
+) -> None:
+    reports = (
+        commands.record_failure(target, POLICY, 1, None, None),
+        commands.record_success(target, POLICY, None, None),
+    )
+    for report in reports:
+        asked, _ = carried_out(queries.apply(report), [[VALUES]])
+        whole = queries._statements.update[report.operation]
+        assert asked[0].statement is queries._statements.short.get((report.operation, form), whole)
+        assert (asked[0].statement is whole) is (form is None)
