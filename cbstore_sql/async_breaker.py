@@ -58,7 +58,8 @@ class AsyncCircuitBreaker:
         on_store_outage: ``"local"``, ``"allow"``, ``"block"`` or ``"raise"``.
         listeners: Called with every event, in the event loop; see `cbstore_sql.events`.
         max_staleness: Seconds for which what was last seen may answer in the store's place.
-        flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write.
+        flush_interval: Seconds a failure that does not come alone waits for others of this process, to be counted with
+            them in one write; see `CircuitBreaker`.
         push: See `CircuitBreaker`. It listens in a thread; an `AsyncSqlStore` must have been made for a URL.
 
     Raises:

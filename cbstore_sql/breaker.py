@@ -65,8 +65,9 @@ class CircuitBreaker:
         max_staleness: Seconds for which what this process last saw of a breaker may answer in the store's place: a
             healthy call then costs no I/O, and a failure elsewhere is noticed this much later at most. 0 asks the
             store at every call. A store in memory is asked every time anyway.
-        flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write;
-            0 writes each on its own. A few thousandths take the load off a breaker that many calls fail on at once.
+        flush_interval: Seconds a failure waits for others of this process, to be counted with them in one write, where
+            it came while another was being written; one that comes alone does not wait. 0 writes each on its own. A
+            few thousandths take the load off a breaker that many calls fail on at once.
         push: Whether processes tell each other of changes of state at once, over PostgreSQL's LISTEN and NOTIFY. It
             takes a second connection and a thread; what it loses is noticed within ``max_staleness`` as without it.
 

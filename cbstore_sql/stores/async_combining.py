@@ -8,14 +8,15 @@ from collections.abc import Hashable
 from cbstore_sql.async_store import AsyncStore
 from cbstore_sql.background import in_background
 from cbstore_sql.commands import Command
+from cbstore_sql.forking import in_each_child
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.policy import check_seconds
-from cbstore_sql.stores.combining import Batch, as_follower, combines, kind_of
+from cbstore_sql.stores.combining import Batch, Company, as_follower, combines, kind_of
 
 
 class _AsyncBatch(Batch):
-    def __init__(self, command: Command) -> None:
-        super().__init__(command)
+    def __init__(self, command: Command, ahead: int) -> None:
+        super().__init__(command, ahead)
         self.full = asyncio.Event()
         self.answer: asyncio.Task[Transition | None] | None = None
 
@@ -37,6 +38,12 @@ class AsyncCombiningStore(AsyncStore):
         self.keeps_deadlines = store.keeps_deadlines
         self._store = store
         self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
+        self._start_anew()
+        in_each_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """See `CombiningStore`."""
+        self._company = Company()
         self._open: dict[Hashable, _AsyncBatch] = {}
 
     async def close(self) -> None:
@@ -52,8 +59,16 @@ class AsyncCombiningStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         if not combines(command):
             return await self._store._apply(command)
+        if not self._company.begin_alone(command):
+            return await self._apply_together(command)
+        try:
+            return await self._store._apply(command)
+        finally:
+            self._company.end_alone(command)
+
+    async def _apply_together(self, command: Command) -> Transition | None:
         kind = (id(asyncio.get_running_loop()), kind_of(command))
-        batch = self._open.get(kind) or _AsyncBatch(command)
+        batch = self._open.get(kind) or _AsyncBatch(command, self._company.ahead_of(command))
         batch.add(command)
         if batch.is_full:
             batch.full.set()
@@ -70,7 +85,7 @@ class AsyncCombiningStore(AsyncStore):
         except asyncio.TimeoutError:
             pass
         finally:
-            del self._open[kind]
+            self._company.waited(self._open.pop(kind))
         return await self._store._apply(batch.command())
 
     async def _delete(self, name: str) -> None:

@@ -1,10 +1,10 @@
 """Many failures of one process within a moment become one write.
 
-While a dependency is down, every call fails, and each failure wants the same row. Failures that arrive within
-``flush_interval`` of the first are counted together: the first caller waits for the others, then adds them all in
-one statement, and each of them gets its answer when that statement has committed. Nothing is kept back that a crash
-could lose, and the circuit opens with the same failure as without: as soon as those waiting would reach the
-threshold from zero, nobody waits any longer.
+While a dependency is down, every call fails, and each failure wants the same row. A failure that comes alone is
+written at once. One that comes while another of its breaker is being written is not alone: it waits ``flush_interval``
+for others, then adds them all in one statement, and each of them gets its answer when that statement has committed. So
+does the next, until one has waited for nobody. Nothing is kept back that a crash could lose, and the circuit opens with
+the same failure as without: as soon as those waiting would reach the threshold from zero, nobody waits any longer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Hashable
 from cbstore_sql.commands import Command
 from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError
+from cbstore_sql.forking import in_each_child
 from cbstore_sql.model import Snapshot, Transition
 from cbstore_sql.policy import check_seconds
 from cbstore_sql.store import Store
@@ -38,25 +39,69 @@ class Batch:
 
     Args:
         command: The first; its random number serves for all.
+        ahead: How many are being written already.
+
+    Attributes:
+        name: The breaker's.
+        callers: How many reports they come from.
     """
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, ahead: int) -> None:
+        self.name = command.name
         self._first = command
-        self.failures = 0
+        self._ahead = ahead
+        self._failures = 0
+        self.callers = 0
 
     def add(self, command: Command) -> None:
-        """Count one more."""
-        self.failures += command.given["failures"]
+        """Count one more report."""
+        self._failures += command.given["failures"]
+        self.callers += 1
 
     @property
     def is_full(self) -> bool:
-        """Whether these alone reach the threshold."""
+        """Whether these reach the threshold, with those that are being written and no others."""
         threshold: int = self._first.given["failure_threshold"]
-        return self.failures >= threshold
+        return self._ahead + self._failures >= threshold
 
     def command(self) -> Command:
         """Return the one command for all."""
-        return self._first._replace(given={**self._first.given, "failures": self.failures})
+        return self._first._replace(given={**self._first.given, "failures": self._failures})
+
+
+class Company:
+    """Which breakers' failures come alone; those of one that do not are together until they come alone again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alone: dict[str, int] = {}
+        self._crowded: set[str] = set()
+
+    def begin_alone(self, command: Command) -> bool:
+        """Return whether a failure is alone and is to be written now; `end_alone` follows."""
+        name = command.name
+        with self._lock:
+            if name in self._alone:
+                self._crowded.add(name)
+            if name in self._crowded:
+                return False
+            self._alone[name] = command.given["failures"]
+            return True
+
+    def end_alone(self, command: Command) -> None:
+        """A failure that was alone is not being written any more."""
+        with self._lock:
+            del self._alone[command.name]
+
+    def ahead_of(self, command: Command) -> int:
+        """Return how many failures of the same breaker are being written alone."""
+        return self._alone.get(command.name, 0)
+
+    def waited(self, batch: Batch) -> None:
+        """Learn from a batch that waits no more whether there was anybody to wait for."""
+        if batch.callers == 1:
+            with self._lock:
+                self._crowded.discard(batch.name)
 
 
 def as_follower(transition: Transition | None) -> Transition | None:
@@ -65,8 +110,8 @@ def as_follower(transition: Transition | None) -> Transition | None:
 
 
 class _SyncBatch(Batch):
-    def __init__(self, command: Command) -> None:
-        super().__init__(command)
+    def __init__(self, command: Command, ahead: int) -> None:
+        super().__init__(command, ahead)
         self.full = threading.Event()
         self._written = threading.Event()
         self._transition: Transition | None = None
@@ -91,7 +136,7 @@ class CombiningStore(Store):
 
     Args:
         store: Where to.
-        flush_interval: Seconds the first failure waits for others; more than 0, a few thousandths.
+        flush_interval: Seconds a failure that is not alone waits for others; more than 0, a few thousandths.
 
     Raises:
         InvalidPolicyError: The interval is no such number.
@@ -103,7 +148,13 @@ class CombiningStore(Store):
         self.keeps_deadlines = store.keeps_deadlines
         self._store = store
         self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
+        self._start_anew()
+        in_each_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """Begin with nobody waiting, as in a process just forked: the parent's threads are not here."""
         self._lock = threading.Lock()
+        self._company = Company()
         self._open: dict[Hashable, _SyncBatch] = {}
 
     def close(self) -> None:
@@ -119,12 +170,20 @@ class CombiningStore(Store):
     def _apply(self, command: Command) -> Transition | None:
         if not combines(command):
             return self._store._apply(command)
+        if not self._company.begin_alone(command):
+            return self._apply_together(command)
+        try:
+            return self._store._apply(command)
+        finally:
+            self._company.end_alone(command)
+
+    def _apply_together(self, command: Command) -> Transition | None:
         kind = kind_of(command)
         with self._lock:
             batch = self._open.get(kind)
             leads = batch is None
             if batch is None:
-                batch = self._open[kind] = _SyncBatch(command)
+                batch = self._open[kind] = _SyncBatch(command, self._company.ahead_of(command))
             batch.add(command)
             if batch.is_full:
                 batch.full.set()
@@ -148,7 +207,8 @@ class CombiningStore(Store):
 
     def _shut(self, kind: Hashable) -> None:
         with self._lock:
-            del self._open[kind]
+            batch = self._open.pop(kind)
+        self._company.waited(batch)
 
     def _delete(self, name: str) -> None:
         self._store._delete(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,92 +22,172 @@ from cbstore_sql import (
     Transition,
 )
 from cbstore_sql.commands import Command
+from cbstore_sql.deadline import within
 from cbstore_sql.events import BreakerEvent, Opened
-from cbstore_sql.stores.async_combining import AsyncCombiningStore
-from cbstore_sql.stores.combining import CombiningStore
-from cbstore_sql.stores.memory import AsyncInMemoryStore
+from cbstore_sql.stores.combining import CombiningStore, combining
+from tests.waiting import PATIENCE, eventually
 
 CALLS = 24
 NEVER = BreakerPolicy(failure_threshold=1000)
 
-# So long that only a full batch or the whole number of calls ends it within a test.
-LONG = 0.5
+ENDLESS = 3600.0
+"""Seconds that no test waits: whatever waits so long is let go by it, or has no need to wait."""
 
 
 class Counting(InMemoryStore):
-    """Counts the writes, and fails them on demand."""
+    """Counts the writes, fails them on demand, and holds the first one until it is released."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, namespace: str = "default") -> None:
+        super().__init__(namespace)
         self.written: list[Command] = []
         self.error: Exception | None = None
+        self.closed = False
+        self.released = threading.Event()
+        self.released.set()
 
     def _apply(self, command: Command) -> Transition | None:
         self.written.append(command)
+        if len(self.written) == 1:
+            assert self.released.wait(PATIENCE)
         if self.error is not None:
             raise self.error
         return super()._apply(command)
 
+    def close(self) -> None:
+        self.closed = True
 
-def fail_at_once(store: CombiningStore, target: Any, policy: BreakerPolicy) -> list[Any]:
-    barrier = threading.Barrier(CALLS)
+
+def gathered(store: CombiningStore) -> int:
+    return sum(batch.callers for batch in store._open.values())
+
+
+def let_go(store: CombiningStore) -> None:
+    """Have nobody wait any longer."""
+    for batch in list(store._open.values()):
+        batch.full.set()
+
+
+def fail_at_once(counting: Counting, store: CombiningStore, target: Any, policy: BreakerPolicy) -> list[Any]:
+    """Fail from many threads: while one of them is written, the others gather."""
+    counting.released.clear()
 
     def fail(_: int) -> Any:
-        barrier.wait()
         try:
             return store.record_failure(target, policy)
         except StoreUnavailableError as error:
             return error
 
     with ThreadPoolExecutor(CALLS) as pool:
-        return list(pool.map(fail, range(CALLS)))
+        answers = pool.map(fail, range(CALLS))
+        assert eventually(lambda: gathered(store) == CALLS - 1 or len(counting.written) > 1)
+        counting.released.set()
+        let_go(store)
+        return list(answers)
 
 
-def test_failures_of_a_moment_are_one_write_and_none_is_lost() -> None:
+def test_failures_of_a_moment_are_one_write_beside_the_first_and_none_is_lost() -> None:
     counting = Counting()
-    answers = fail_at_once(CombiningStore(counting, LONG), "b", NEVER)
-    assert len(counting.written) < CALLS / 2
+    answers = fail_at_once(counting, CombiningStore(counting, ENDLESS), "b", NEVER)
+    assert [command.given["failures"] for command in counting.written] == [1, CALLS - 1]
     assert counting.read("b").failure_count == CALLS
     assert all(answer.snapshot.failure_count <= CALLS for answer in answers)
 
 
+def test_a_failure_that_comes_alone_is_written_at_once() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    for _ in range(CALLS):
+        store.record_failure("b", NEVER)
+    assert len(counting.written) == CALLS
+
+
+def test_after_many_of_a_moment_each_waits_for_others_until_one_has_waited_for_nobody() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    fail_at_once(counting, store, "b", NEVER)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: gathered(store) == 1)
+        store.record_failure("another", NEVER)
+        let_go(store)
+    store.record_failure("b", NEVER)
+    assert [command.given["failures"] for command in counting.written] == [1, CALLS - 1, 1, 1, 1]
+
+
+def test_one_that_fails_to_be_written_alone_is_followed_by_others_that_are_alone() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    counting.error = StoreUnavailableError("gone")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            store.record_failure("b", NEVER)
+
+
+def test_nobody_waits_longer_than_the_interval() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, 0.001)
+    counting.released.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: counting.written)
+        assert store.record_failure("b", NEVER) is not None
+        counting.released.set()
+        assert first.result() is not None
+
+
 def test_as_many_as_the_threshold_wait_for_nobody_and_one_caller_sees_the_circuit_open() -> None:
     counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    counting.released.clear()
+    policy = BreakerPolicy(failure_threshold=CALLS)
     permit = counting.read("b").permit
-    answers = fail_at_once(CombiningStore(counting, 3600.0), permit, BreakerPolicy(failure_threshold=CALLS))
+    with ThreadPoolExecutor(CALLS) as pool:
+        answers = [pool.submit(store.record_failure, permit, policy) for _ in range(CALLS)]
+        assert eventually(lambda: len(counting.written) == 2), "the others do not wait for the one that is held"
+        counting.released.set()
+        changed = [answer.result().changed for answer in answers]  # type: ignore[union-attr]
     assert counting.read("b").state is State.OPEN
     assert counting.read("b").failure_count == CALLS
-    assert [answer.changed for answer in answers].count(True) == 1
+    assert changed.count(True) == 1
 
 
 def test_a_permit_from_before_counts_for_none_of_them() -> None:
     counting = Counting()
     permit = counting.read("b").permit
     counting.reset("b")
-    assert fail_at_once(CombiningStore(counting, LONG), permit, NEVER) == [None] * CALLS
+    counting.written.clear()
+    assert fail_at_once(counting, CombiningStore(counting, ENDLESS), permit, NEVER) == [None] * CALLS
     assert counting.read("b").failure_count == 0
 
 
 def test_different_policies_names_and_generations_are_not_mixed() -> None:
     counting = Counting()
-    store = CombiningStore(counting, 0.01)
+    store = CombiningStore(counting, ENDLESS)
+    counting.released.clear()
     with ThreadPoolExecutor(4) as pool:
-        pool.submit(store.record_failure, "a", NEVER)
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: counting.written)
         pool.submit(store.record_failure, "b", NEVER)
         pool.submit(store.record_failure, "b", BreakerPolicy(failure_threshold=999))
         pool.submit(store.record_failure, counting.read("b").permit, NEVER)
-    assert len(counting.written) == 4
+        store.record_failure("a", NEVER)
+        assert eventually(lambda: gathered(store) == 3)
+        counting.released.set()
+        let_go(store)
+    assert len(counting.written) == 5
 
 
 def test_a_store_error_reaches_everybody_whose_failure_it_was() -> None:
     counting = Counting()
     counting.error = StoreUnavailableError("gone")
-    assert fail_at_once(CombiningStore(counting, LONG), "b", NEVER) == [counting.error] * CALLS
+    assert fail_at_once(counting, CombiningStore(counting, ENDLESS), "b", NEVER) == [counting.error] * CALLS
 
 
 def test_everything_but_failures_of_a_closed_circuit_goes_straight_through() -> None:
     counting = Counting()
-    store = CombiningStore(counting, 3600.0)
+    store = CombiningStore(counting, ENDLESS)
+    fail_at_once(counting, store, "b", NEVER)
+    counting.written.clear()
     store.force_open("b", 0.0)
     claim = store.claim_probe("b")
     assert claim is not None
@@ -115,31 +196,84 @@ def test_everything_but_failures_of_a_closed_circuit_goes_straight_through() -> 
     assert store.record_failure("b", now=1.0) is not None
     assert store.record_success("b") is not None
     assert len(counting.written) == 6
+    store._delete("b")
+    assert store.read("b").generation == 0
 
 
-def test_tasks_are_combined_too_and_a_cancelled_one_is_counted() -> None:
-    memory = AsyncInMemoryStore()
-    store = AsyncCombiningStore(memory, 0.01)
+def test_it_is_the_store_it_was_made_for_in_all_else() -> None:
+    counting = Counting(namespace="ours")
+    store = CombiningStore(counting, ENDLESS)
+    assert (store.namespace, store.reads_locally, store.keeps_deadlines) == ("ours", True, True)
+    assert combining(counting, 0.0) is counting
+    store.close()
+    assert counting.closed
 
-    async def fail_all() -> None:
-        tasks = [asyncio.ensure_future(store.record_failure("b", NEVER)) for _ in range(CALLS)]
-        await asyncio.sleep(0)
-        tasks[0].cancel()
-        tasks[5].cancel()
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
-        assert sum(isinstance(answer, asyncio.CancelledError) for answer in answers) == 2
-        assert (await memory.read("b")).failure_count == CALLS
-        permit = (await memory.read("b")).permit
-        opening = await asyncio.gather(*[store.record_failure(permit, BreakerPolicy()) for _ in range(5)])
-        assert [answer is not None and answer.changed for answer in opening].count(True) == 1
 
-    asyncio.run(fail_all())
+def test_how_many_and_with_which_chance_makes_no_difference() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    policy = BreakerPolicy(failure_threshold=1000, recovery_jitter=0.5)
+    counting.released.clear()
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(store.record_failure, "b", policy, failures=1, rand=0.0)
+        assert eventually(lambda: counting.written)
+        pool.submit(store.record_failure, "b", policy, failures=2, rand=0.5)
+        pool.submit(store.record_failure, "b", policy, failures=3, rand=1.0)
+        assert eventually(lambda: gathered(store) == 2)
+        counting.released.set()
+        let_go(store)
+    assert [command.given["failures"] for command in counting.written] == [1, 5]
+
+
+def test_who_has_no_time_left_does_not_wait_for_the_others() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    counting.released.clear()
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: counting.written)
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: gathered(store) == 1)
+        with within(0.001), pytest.raises(StoreUnavailableError) as late:
+            store.record_failure("b", NEVER)
+        assert late.value.applied is None
+        counting.released.set()
+        let_go(store)
+    assert counting.read("b").failure_count == 3, "it is counted with them"
+
+
+def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    counting.released.clear()
+
+    def interrupt() -> Any:
+        assert eventually(lambda: gathered(store) == 1)
+        follower = pool.submit(store.record_failure, "b", NEVER)
+        main = threading.main_thread().ident or 0
+        assert eventually(lambda: gathered(store) == 2 and sys._current_frames()[main].f_code.co_name == "wait")
+        signal.pthread_kill(main, signal.SIGINT)
+        return follower.exception(PATIENCE)
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: counting.written)
+        interrupted = pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.record_failure("b", NEVER)
+        error = interrupted.result()
+        assert isinstance(error, StoreUnavailableError)
+        assert error.applied is False
+        assert gathered(store) == 0
+        counting.released.set()
+    assert len(counting.written) == 1
 
 
 def test_a_breaker_combines_where_it_is_told_to() -> None:
     counting, opened = Counting(), list[BreakerEvent]()
+    counting.released.clear()
     policy = BreakerPolicy(failure_threshold=CALLS)
-    breaker = CircuitBreaker(counting, policy, flush_interval=3600.0, listeners=[opened.append])
+    breaker = CircuitBreaker(counting, policy, flush_interval=ENDLESS, listeners=[opened.append])
     barrier = threading.Barrier(CALLS)
 
     def fail() -> None:
@@ -151,10 +285,13 @@ def test_a_breaker_combines_where_it_is_told_to() -> None:
             breaker.call("b", fail)
 
     with ThreadPoolExecutor(CALLS) as pool:
-        list(pool.map(call, range(CALLS)))
+        calls = pool.map(call, range(CALLS))
+        assert eventually(lambda: len(counting.written) == 2)
+        counting.released.set()
+        list(calls)
     assert counting.read("b").state is State.OPEN
     assert len([event for event in opened if isinstance(event, Opened)]) == 1
-    assert len(counting.written) == 1
+    assert len(counting.written) == 2
 
 
 @pytest.mark.parametrize("make", [CircuitBreaker, AsyncCircuitBreaker])
