@@ -23,7 +23,13 @@ from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.outage import OutagePolicy
 from cbstore_sql.outcomes import SUCCESS, Outcomes
 from cbstore_sql.pauses import Pauses
-from cbstore_sql.policy import DEFAULT_POLICY, DEFAULT_STORE_TIMEOUT, BreakerPolicy, check_store_timeout
+from cbstore_sql.policy import (
+    DEFAULT_POLICY,
+    DEFAULT_STORE_TIMEOUT,
+    BreakerPolicy,
+    check_flush_interval,
+    check_store_timeout,
+)
 from cbstore_sql.push import PushState, make_push
 from cbstore_sql.steps import carry_out_async
 from cbstore_sql.store import Store
@@ -64,8 +70,8 @@ class AsyncCircuitBreaker:
 
     Raises:
         ConfigurationError: ``on_store_outage`` is none of the four, or the store cannot push.
-        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0, or
-            ``store_timeout`` none above 0.
+        InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is no number of seconds from 0, ``store_timeout``
+            none above 0, or ``flush_interval`` not shorter than it.
     """
 
     def __init__(
@@ -87,8 +93,8 @@ class AsyncCircuitBreaker:
         flush_interval: float = 0.0,
         push: bool = False,
     ) -> None:
-        self.store = async_combining(as_async(store), flush_interval)
         self._timeout = check_store_timeout(store_timeout)
+        self.store = async_combining(as_async(store), check_flush_interval(flush_interval, self._timeout))
         self._abandons = store_timeout is not None and not self.store.keeps_deadlines
         view = make_view(max_staleness, needed=not self.store.reads_locally)
         self._push = make_push(store, view, wanted=push)

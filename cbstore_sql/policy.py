@@ -57,6 +57,22 @@ def check_store_timeout(value: float | None) -> float | None:
     return None if value is None else check_seconds("store_timeout", value, minimum=0.001)
 
 
+def check_flush_interval(value: float, store_timeout: float | None = None) -> float:
+    """Return the time failures wait for one another as a float, or say what is wrong with it.
+
+    Args:
+        value: Seconds; 0 for none.
+        store_timeout: Seconds within which they are to be written; ``None`` for any number.
+
+    Raises:
+        InvalidPolicyError: It is no number of seconds from 0, or as long as they have.
+    """
+    seconds = check_seconds("flush_interval", value)
+    if store_timeout is not None and seconds >= store_timeout:
+        raise InvalidPolicyError(f"flush_interval must be shorter than store_timeout, {store_timeout:g} seconds")
+    return seconds
+
+
 def check_count(label: str, value: int) -> int:
     """Return a threshold, or say what is wrong with it.
 

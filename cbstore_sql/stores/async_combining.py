@@ -93,9 +93,5 @@ class AsyncCombiningStore(AsyncStore):
 
 
 def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
-    """Return the store itself for an interval of 0, or one that combines its failures.
-
-    Raises:
-        InvalidPolicyError: The interval is no number of seconds from 0.
-    """
-    return AsyncCombiningStore(store, flush_interval) if check_seconds("flush_interval", flush_interval) > 0 else store
+    """Return the store itself for an interval of 0, or one that combines its failures."""
+    return AsyncCombiningStore(store, flush_interval) if flush_interval > 0 else store

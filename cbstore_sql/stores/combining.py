@@ -215,9 +215,5 @@ class CombiningStore(Store):
 
 
 def combining(store: Store, flush_interval: float) -> Store:
-    """Return the store itself for an interval of 0, or one that combines its failures.
-
-    Raises:
-        InvalidPolicyError: The interval is no number of seconds from 0.
-    """
-    return CombiningStore(store, flush_interval) if check_seconds("flush_interval", flush_interval) > 0 else store
+    """Return the store itself for an interval of 0, or one that combines its failures."""
+    return CombiningStore(store, flush_interval) if flush_interval > 0 else store

@@ -273,7 +273,7 @@ def test_a_breaker_combines_where_it_is_told_to() -> None:
     counting, opened = Counting(), list[BreakerEvent]()
     counting.released.clear()
     policy = BreakerPolicy(failure_threshold=CALLS)
-    breaker = CircuitBreaker(counting, policy, flush_interval=ENDLESS, listeners=[opened.append])
+    breaker = CircuitBreaker(counting, policy, flush_interval=ENDLESS, store_timeout=None, listeners=[opened.append])
     barrier = threading.Barrier(CALLS)
 
     def fail() -> None:
@@ -295,6 +295,8 @@ def test_a_breaker_combines_where_it_is_told_to() -> None:
 
 
 @pytest.mark.parametrize("make", [CircuitBreaker, AsyncCircuitBreaker])
-def test_an_interval_that_is_none_is_refused(make: Any) -> None:
-    with pytest.raises(InvalidPolicyError):
-        make(InMemoryStore(), flush_interval=-1.0)
+@pytest.mark.parametrize("interval", [-1.0, 0.25])
+def test_an_interval_that_is_none_or_leaves_no_time_to_write_is_refused(make: Any, interval: float) -> None:
+    with pytest.raises(InvalidPolicyError, match="flush_interval"):
+        make(InMemoryStore(), flush_interval=interval, store_timeout=0.25)
+    make(InMemoryStore(), flush_interval=0.24, store_timeout=0.25)
