@@ -91,7 +91,7 @@ class Company:
     def end_alone(self, command: Command) -> None:
         """A failure that was alone is not being written any more."""
         with self._lock:
-            del self._alone[command.name]
+            self._alone.pop(command.name, None)
 
     def ahead_of(self, command: Command) -> int:
         """Return how many failures of the same breaker are being written alone."""
