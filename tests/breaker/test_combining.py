@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -242,9 +243,17 @@ def test_who_has_no_time_left_does_not_wait_for_the_others() -> None:
     assert counting.read("b").failure_count == 3, "it is counted with them"
 
 
-def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A program started in the background may have been told to ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptible: None) -> None:
     counting = Counting()
-    store = CombiningStore(counting, ENDLESS)
+    store = CombiningStore(counting, PATIENCE)
     counting.released.clear()
 
     def interrupt() -> Any:
