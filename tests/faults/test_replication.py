@@ -107,7 +107,9 @@ def test_a_synchronous_failover_loses_nothing_and_keeps_the_owner(pair: Pair, ob
 def test_a_pool_of_connections_to_a_standby_is_dropped(pair: Pair, observed: Observed) -> None:
     with FaultProxy(pair.standby.url) as address, SqlStore(address.url(pair.standby.url)) as store:
         assert store.read("b").state is State.CLOSED
-        with pytest.raises(StoreUnavailableError) as raised, within(1.0):
+        # Without a deadline, which might pass while one of the repetitions is on its way: whether that one was applied
+        # nobody could say.
+        with pytest.raises(StoreUnavailableError) as raised:
             store.record_failure("b", NEVER_OPENS)
         assert raised.value.applied is False
         address.server = ("127.0.0.1", pair.primary.port)
