@@ -57,7 +57,7 @@ def check_store_timeout(value: float | None) -> float | None:
     return None if value is None else check_seconds("store_timeout", value, minimum=0.001)
 
 
-def check_flush_interval(value: float, store_timeout: float | None = None) -> float:
+def check_flush_interval(value: float, store_timeout: float | None) -> float:
     """Return the time failures wait for one another as a float, or say what is wrong with it.
 
     Args:

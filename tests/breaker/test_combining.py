@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ from tests.waiting import PATIENCE, eventually
 CALLS = 24
 NEVER = BreakerPolicy(failure_threshold=1000)
 
-ENDLESS = 3600.0
+ENDLESS = 2 * PATIENCE
 """Seconds that no test waits: whatever waits so long is let go by it, or has no need to wait."""
 
 
@@ -66,6 +66,20 @@ def let_go(store: CombiningStore) -> None:
     """Have nobody wait any longer."""
     for batch in list(store._open.values()):
         batch.full.set()
+
+
+@contextmanager
+def one_being_written(counting: Counting, store: CombiningStore) -> Iterator[ThreadPoolExecutor]:
+    """Threads to fail in while a failure of ``b`` is being written; at the end nobody waits any longer."""
+    counting.released.clear()
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            pool.submit(store.record_failure, "b", NEVER)
+            assert eventually(lambda: counting.written)
+            yield pool
+        finally:
+            counting.released.set()
+            let_go(store)
 
 
 def fail_at_once(counting: Counting, store: CombiningStore, target: Any, policy: BreakerPolicy) -> list[Any]:
@@ -127,13 +141,9 @@ def test_one_that_fails_to_be_written_alone_is_followed_by_others_that_are_alone
 def test_nobody_waits_longer_than_the_interval() -> None:
     counting = Counting()
     store = CombiningStore(counting, 0.001)
-    counting.released.clear()
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(store.record_failure, "b", NEVER)
-        assert eventually(lambda: counting.written)
+    with one_being_written(counting, store):
         assert store.record_failure("b", NEVER) is not None
-        counting.released.set()
-        assert first.result() is not None
+    assert counting.read("b").failure_count == 2
 
 
 def test_as_many_as_the_threshold_wait_for_nobody_and_one_caller_sees_the_circuit_open() -> None:
@@ -164,17 +174,12 @@ def test_a_permit_from_before_counts_for_none_of_them() -> None:
 def test_different_policies_names_and_generations_are_not_mixed() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
-    counting.released.clear()
-    with ThreadPoolExecutor(4) as pool:
-        pool.submit(store.record_failure, "b", NEVER)
-        assert eventually(lambda: counting.written)
+    with one_being_written(counting, store) as pool:
         pool.submit(store.record_failure, "b", NEVER)
         pool.submit(store.record_failure, "b", BreakerPolicy(failure_threshold=999))
         pool.submit(store.record_failure, counting.read("b").permit, NEVER)
         store.record_failure("a", NEVER)
         assert eventually(lambda: gathered(store) == 3)
-        counting.released.set()
-        let_go(store)
     assert len(counting.written) == 5
 
 
@@ -214,32 +219,22 @@ def test_how_many_and_with_which_chance_makes_no_difference() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     policy = BreakerPolicy(failure_threshold=1000, recovery_jitter=0.5)
-    counting.released.clear()
-    with ThreadPoolExecutor(3) as pool:
-        pool.submit(store.record_failure, "b", policy, failures=1, rand=0.0)
-        assert eventually(lambda: counting.written)
+    with one_being_written(counting, store) as pool:
         pool.submit(store.record_failure, "b", policy, failures=2, rand=0.5)
         pool.submit(store.record_failure, "b", policy, failures=3, rand=1.0)
         assert eventually(lambda: gathered(store) == 2)
-        counting.released.set()
-        let_go(store)
     assert [command.given["failures"] for command in counting.written] == [1, 5]
 
 
 def test_who_has_no_time_left_does_not_wait_for_the_others() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
-    counting.released.clear()
-    with ThreadPoolExecutor(2) as pool:
-        pool.submit(store.record_failure, "b", NEVER)
-        assert eventually(lambda: counting.written)
+    with one_being_written(counting, store) as pool:
         pool.submit(store.record_failure, "b", NEVER)
         assert eventually(lambda: gathered(store) == 1)
         with within(0.001), pytest.raises(StoreUnavailableError) as late:
             store.record_failure("b", NEVER)
         assert late.value.applied is None
-        counting.released.set()
-        let_go(store)
     assert counting.read("b").failure_count == 3, "it is counted with them"
 
 
@@ -253,8 +248,7 @@ def interruptible() -> Iterator[None]:
 
 def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptible: None) -> None:
     counting = Counting()
-    store = CombiningStore(counting, PATIENCE)
-    counting.released.clear()
+    store = CombiningStore(counting, ENDLESS)
 
     def interrupt() -> Any:
         assert eventually(lambda: gathered(store) == 1)
@@ -264,9 +258,7 @@ def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptib
         signal.pthread_kill(main, signal.SIGINT)
         return follower.exception(PATIENCE)
 
-    with ThreadPoolExecutor(3) as pool:
-        pool.submit(store.record_failure, "b", NEVER)
-        assert eventually(lambda: counting.written)
+    with one_being_written(counting, store) as pool:
         interrupted = pool.submit(interrupt)
         with pytest.raises(KeyboardInterrupt):
             store.record_failure("b", NEVER)
@@ -274,7 +266,6 @@ def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptib
         assert isinstance(error, StoreUnavailableError)
         assert error.applied is False
         assert gathered(store) == 0
-        counting.released.set()
     assert len(counting.written) == 1
 
 
