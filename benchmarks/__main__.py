@@ -15,7 +15,7 @@ from benchmarks.servers import started
 from benchmarks.sizes import FULL, QUICK
 from benchmarks.subjects import SUBJECTS
 from benchmarks.workers import hired
-from tests.compat.published import PublishedCodeMissing
+from tests.system.compat.published import PublishedCodeMissing
 
 
 def main(words: Sequence[str]) -> int:

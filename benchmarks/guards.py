@@ -21,7 +21,7 @@ from benchmarks.servers import Servers
 from benchmarks.stores import NEVER_TRIPS, published_store
 from benchmarks.timing import Turn, awaiting, calling
 from cbstore_sql import AsyncCircuitBreaker, AsyncSqlStore, CircuitBreaker, RedisStore, SqlStore, Store
-from tests.compat import published
+from tests.system.compat import published
 
 NAME = "guarded"
 MAX_STALENESS = 0.25

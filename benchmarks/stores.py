@@ -13,8 +13,8 @@ import redis
 from benchmarks.raw import raw_psycopg, raw_sqlite
 from benchmarks.servers import Servers
 from cbstore_sql import BreakerPolicy, RedisStore, SqlStore, Store
-from cbstore_sql.stores.combining import combining
-from tests.compat import published
+from cbstore_sql.stores.batching import combining
+from tests.system.compat import published
 
 HELD = 3600.0
 """Seconds for which a circuit is opened that stays open for the run."""

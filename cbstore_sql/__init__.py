@@ -8,7 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cbstore_sql.breaker import CircuitBreaker
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.core.model import Permit, Snapshot, State, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.errors import (
     CircuitBreakerError,
     CircuitBreakerOpenError,
@@ -22,16 +24,13 @@ from cbstore_sql.errors import (
     StoreUnavailableError,
     TooManyBreakersError,
 )
-from cbstore_sql.factory import make_store
-from cbstore_sql.model import Permit, Snapshot, State, Transition
-from cbstore_sql.policy import DEFAULT_POLICY, BreakerPolicy
-from cbstore_sql.protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
-from cbstore_sql.store import Store
+from cbstore_sql.stores.base import Store
+from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
+from cbstore_sql.stores.factory import make_store
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
 
 if TYPE_CHECKING:
-    from cbstore_sql.async_breaker import AsyncCircuitBreaker
-    from cbstore_sql.async_store import AsyncStore
+    from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
     from cbstore_sql.llm import (
         CircuitState,
         LLMCircuitBreaker,
@@ -43,16 +42,17 @@ if TYPE_CHECKING:
     )
     from cbstore_sql.metrics import CircuitBreakerMetrics, FleetCollector, OpenTelemetryMetrics, log_events
     from cbstore_sql.migration import migrate
+    from cbstore_sql.stores.base_async import AsyncStore
     from cbstore_sql.stores.redis import AsyncRedisStore, RedisStore
     from cbstore_sql.stores.sql import SqlStore
-    from cbstore_sql.stores.sql.aio import AsyncSqlStore
     from cbstore_sql.stores.sql.prune import prune
+    from cbstore_sql.stores.sql.store_async import AsyncSqlStore
 
 _LAZY = {
-    "AsyncCircuitBreaker": "cbstore_sql.async_breaker",
+    "AsyncCircuitBreaker": "cbstore_sql.breaker.circuit_breaker_async",
     "AsyncRedisStore": "cbstore_sql.stores.redis",
-    "AsyncSqlStore": "cbstore_sql.stores.sql.aio",
-    "AsyncStore": "cbstore_sql.async_store",
+    "AsyncSqlStore": "cbstore_sql.stores.sql.store_async",
+    "AsyncStore": "cbstore_sql.stores.base_async",
     "CircuitBreakerMetrics": "cbstore_sql.metrics",
     "CircuitState": "cbstore_sql.llm",
     "FleetCollector": "cbstore_sql.metrics",

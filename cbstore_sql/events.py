@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cbstore_sql.model import Permit, Snapshot, State, Transition, Verdict
+from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 
 log = logging.getLogger("cbstore_sql")
 

@@ -46,7 +46,7 @@ class Provider:
 
 
 async def ask_the_first_that_is_up(providers: Sequence[Provider], question: str) -> str:
-    """Ask the providers in order; one whose circuit is open costs no request.
+    """StoreCall the providers in order; one whose circuit is open costs no request.
 
     Raises:
         CircuitBreakerOpenError: All circuits are open; it is the last provider's.

@@ -1,4 +1,4 @@
-"""What alembic runs; everything it does is in `cbstore_sql.migration_env`."""
+"""What alembic runs; everything it does is in `cbstore_sql.migration.runner`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from alembic import context
 
-from cbstore_sql.migration_env import Target, run, write_sql
+from cbstore_sql.migration.runner import Target, run, write_sql
 
 if context.config.cmd_opts is not None:
     # Only alembic's own command says what it does: called from code, the application's logging is left alone.

@@ -63,7 +63,7 @@ def _wear(bench: Bench, servers: Servers, name: str, updates: int) -> tuple[Cell
 
 
 def _statistics(servers: Servers, updates: int) -> tuple[int, ...]:
-    """Ask until the sessions of the processes have handed in their counts, which they do as they end."""
+    """StoreCall until the sessions of the processes have handed in their counts, which they do as they end."""
     with psycopg.connect(servers.conninfo, autocommit=True) as connection:
         while True:
             row = connection.execute(_STATISTICS).fetchone()

@@ -13,7 +13,7 @@ from benchmarks import guards, stores
 from benchmarks.bench import Bench
 from benchmarks.results import NAME, Cell, Section, Table
 from benchmarks.servers import Servers
-from tests.faults.proxy import FaultProxy
+from tests.system.faults.proxy import FaultProxy
 
 _BREAKER = "counted"
 _INSERTED = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"

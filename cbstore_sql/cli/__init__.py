@@ -16,8 +16,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from cbstore_sql.environment import DEFAULT_URL, database_url
 from cbstore_sql.errors import CircuitBreakerError
+from cbstore_sql.runtime.environment import DEFAULT_URL, database_url
 
 if TYPE_CHECKING:
     # argparse keeps the class generic for type checkers alone.

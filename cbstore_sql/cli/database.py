@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from cbstore_sql.environment import schema_name
 from cbstore_sql.errors import SchemaError
+from cbstore_sql.runtime.environment import schema_name
 from cbstore_sql.stores.sql import SqlStore
-from cbstore_sql.stores.sql.engine import parse_url
-from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
+from cbstore_sql.stores.sql.connections.engine import parse_url
+from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 
 def open_store(url: str, schema: str | None) -> SqlStore:

@@ -109,8 +109,8 @@ def grants_sql(roles: Roles, schema: str | None = None, *, delete: bool = True) 
     Raises:
         ConfigurationError: The schema or the version table cannot be used.
     """
-    from cbstore_sql.migration_env import Target
-    from cbstore_sql.stores.sql.table import KINDS, TABLE_NAME
+    from cbstore_sql.migration.runner import Target
+    from cbstore_sql.stores.sql.schema.table import KINDS, TABLE_NAME
 
     target = Target.from_environment("postgresql", schema)
     return _SCRIPT.format(
@@ -125,7 +125,7 @@ def grants_sql(roles: Roles, schema: str | None = None, *, delete: bool = True) 
 
 
 def _check_role(label: str, name: str) -> None:
-    from cbstore_sql.stores.sql.table import check_identifier
+    from cbstore_sql.stores.sql.schema.table import check_identifier
 
     check_identifier(label, name)
     if name in _RESERVED or name.startswith("pg_"):

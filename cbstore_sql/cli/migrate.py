@@ -27,7 +27,7 @@ def register(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the subcommand."""
     from cbstore_sql.migration import downgrade, migrate, migration_sql
-    from cbstore_sql.migration_env import Target
+    from cbstore_sql.migration.runner import Target
 
     target = Target.from_environment(arguments.url, arguments.schema)
     down = arguments.downgrade is not None

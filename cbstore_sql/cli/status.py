@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from cbstore_sql.cli import add_schema_argument, add_url_argument, say
+from cbstore_sql.cli.style import moment
+from cbstore_sql.core.model import Snapshot, State
 from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.model import Snapshot, State
 
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 Breakers = Sequence[tuple[str, Snapshot]]
 
 _ORDER = (State.OPEN, State.HALF_OPEN, State.CLOSED)
-
-# The calendar ends with the year 9999, columns may hold more; what is later than this is shown as this.
-_LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -73,13 +70,6 @@ def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
         "probe_until": _iso(snapshot.probe_until),
         "as_of": _iso(snapshot.as_of),
     }
-
-
-def moment(seconds: float) -> datetime | None:
-    """Return a time of the store in UTC; 0.0 means never: ``None``."""
-    if seconds == 0.0:
-        return None
-    return datetime.fromtimestamp(min(seconds, _LATEST.timestamp()), timezone.utc)
 
 
 def _iso(seconds: float) -> str | None:

@@ -8,9 +8,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from cbstore_sql.cli.looks import STATE_STYLES, holder
-from cbstore_sql.cli.status import moment
-from cbstore_sql.model import Snapshot, State
+from cbstore_sql.cli.style import STATE_STYLES, holder, moment
+from cbstore_sql.core.model import Snapshot, State
 
 _COLUMNS = ("namespace", "name", "state", "failures", "retry in", "probe", "last failure", "gen")
 _NUMBERS = ("failures", "retry in", "gen")

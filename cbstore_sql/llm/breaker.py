@@ -7,20 +7,19 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from cbstore_sql.async_breaker import AsyncCircuitBreaker
-from cbstore_sql.breaker import CircuitBreaker
-from cbstore_sql.circuits import Steps
-from cbstore_sql.commands import check_name
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.breaker.flow import StoreCalls
+from cbstore_sql.breaker.outage.detector import OutagePolicy
+from cbstore_sql.core.model import Permit, State
+from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_name, check_threshold
 from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
 from cbstore_sql.events import Listener
-from cbstore_sql.llm.callers import Callers
+from cbstore_sql.llm.ambient_permits import Callers
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
-from cbstore_sql.llm.faces import AnyStore, faces
 from cbstore_sql.llm.observer import Metrics, Observer
 from cbstore_sql.llm.retry import Attempts, Sleep
-from cbstore_sql.model import Permit, State
-from cbstore_sql.outage import OutagePolicy
-from cbstore_sql.policy import DEFAULT_STORE_TIMEOUT, check_count
+from cbstore_sql.llm.store_adapters import AnyStore, faces
 
 T = TypeVar("T")
 
@@ -76,7 +75,7 @@ class LLMCircuitBreaker:
         self._awaited = AsyncCircuitBreaker(
             awaited,
             self.config.policy,
-            is_failure=lambda error: self.config.judge(error).counts,
+            is_failure=lambda error: self.config.classify_failure(error).counts,
             reopen_on_no_verdict=self.config.reopen_on_no_verdict,
             store_timeout=store_timeout,
             on_store_outage=on_store_outage,
@@ -86,12 +85,12 @@ class LLMCircuitBreaker:
         self._blocking: CircuitBreaker | None = None
         if blocking is not None:
             self._blocking = CircuitBreaker(blocking, store_timeout=store_timeout, max_staleness=_ALWAYS_ASK)
-            # One gate, so that an outage of the store is one outage.
-            self._blocking._share(self._awaited.gate)
+            # One controller, so that an outage of the store is one outage.
+            self._blocking._share(self._awaited.controller)
 
     def __repr__(self) -> str:
         try:
-            snapshot = self._by_hand.snapshot(self.backend_name)
+            snapshot = self._sync_breaker.snapshot(self.backend_name)
             seen = f"state={snapshot.state}, failures={snapshot.failure_count}/{self.config.max_failures}"
         except Exception:  # noqa: BLE001 - who prints a breaker does not ask for its store's errors
             seen = "state=unknown"
@@ -105,12 +104,12 @@ class LLMCircuitBreaker:
             StoreError: See `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
-        return self._by_hand.state(self.backend_name)
+        return self._sync_breaker.state(self.backend_name)
 
     @property
     def failure_count(self) -> int:
         """Failures since the last success, as the store has them; it raises what `state` does."""
-        return self._by_hand.snapshot(self.backend_name).failure_count
+        return self._sync_breaker.snapshot(self.backend_name).failure_count
 
     @property
     def permit(self) -> Permit | None:
@@ -130,7 +129,7 @@ class LLMCircuitBreaker:
             return False
         held = self.permit
         try:
-            self._callers.remember(self._by_hand.admit(self.backend_name))
+            self._callers.remember(self._sync_breaker.admit(self.backend_name))
         except CircuitBreakerOpenError:
             # A second question must not cost the caller the probe that the first one gave.
             if held is not None and not held.is_probe:
@@ -150,7 +149,7 @@ class LLMCircuitBreaker:
             ConfigurationError: The store is an `AsyncStore`.
         """
         if self.config.enabled:
-            self._report(self._awaited.gate.success, permit)
+            self._report(self._awaited.controller.success, permit)
 
     def record_failure(
         self, error_type: str | None = None, error_message: str | None = None, *, permit: Permit | None = None
@@ -169,7 +168,7 @@ class LLMCircuitBreaker:
         if self.config.enabled:
             fields = {"cb_name": self.backend_name, "cb_error": error_type}
             log.info("circuit breaker %r: failure (%s)", self.backend_name, error_type, extra=fields)
-            self._report(self._awaited.gate.failure, permit)
+            self._report(self._awaited.controller.failure, permit)
 
     def force_open(self, reason: str = "", open_for_seconds: float = 0) -> None:
         """Open the circuit for at least ``reset_time_seconds``; an open time is never shortened.
@@ -184,7 +183,7 @@ class LLMCircuitBreaker:
         """
         if not self.config.enabled:
             return
-        self._by_hand.force_open(self.backend_name, self.config.open_seconds(open_for_seconds))
+        self._sync_breaker.force_open(self.backend_name, self.config.open_seconds(open_for_seconds))
         fields = {"cb_name": self.backend_name, "cb_reason": reason}
         log.warning("circuit breaker %r is forced open: %s", self.backend_name, reason, extra=fields)
 
@@ -195,7 +194,7 @@ class LLMCircuitBreaker:
             StoreError: See `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
-        self._by_hand.reset(self.backend_name)
+        self._sync_breaker.reset(self.backend_name)
 
     async def call_with_retry(
         self, coro_factory: Callable[[], Awaitable[T]], *, max_retries: int = 3, agent_id: str | None = None
@@ -228,33 +227,33 @@ class LLMCircuitBreaker:
             observer=self._observer,
             sleep=self._sleep or asyncio.sleep,
             agent_id=agent_id,
-            left=check_count("max_retries", max_retries),
+            left=check_threshold("max_retries", max_retries),
         )
         return await attempts.answer()
 
     @property
-    def _by_hand(self) -> CircuitBreaker:
+    def _sync_breaker(self) -> CircuitBreaker:
         if self._blocking is None:
             raise ConfigurationError("over an AsyncStore only call_with_retry can be used: its operations are awaited")
         return self._blocking
 
-    def _report(self, steps: Callable[[Permit], Steps[None]], permit: Permit | None) -> None:
-        given = permit or self.permit or self._strangers_permit()
+    def _report(self, steps: Callable[[Permit], StoreCalls[None]], permit: Permit | None) -> None:
+        given = permit or self.permit or self._anonymous_permit()
         if given is not None:
             self._carry_out(steps(given))
         if permit is None:
             self._callers.forget()
 
-    def _strangers_permit(self) -> Permit | None:
+    def _anonymous_permit(self) -> Permit | None:
         """Who never asked is heard only by a closed circuit, and only as it is now."""
-        snapshot = self._by_hand.snapshot(self.backend_name)
+        snapshot = self._sync_breaker.snapshot(self.backend_name)
         return snapshot.permit if snapshot.state is State.CLOSED else None
 
-    def _carry_out(self, steps: Steps[None]) -> None:
+    def _carry_out(self, steps: StoreCalls[None]) -> None:
         """Do what the steps ask of the store, and raise what it raises."""
         try:
             ask = next(steps)
             while True:
-                ask = steps.send(self._by_hand._ask_in_time(ask))
+                ask = steps.send(self._sync_breaker._ask_in_time(ask))
         except StopIteration:
             return

@@ -32,7 +32,7 @@ class RateLimitAction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class FailureClass:
     """What one failed call says.
 
     Attributes:
@@ -46,7 +46,7 @@ class Judgement:
     counts: bool
 
 
-def judge(error: BaseException, threshold: float, retryable: Container[int]) -> Judgement:
+def classify_failure(error: BaseException, threshold: float, retryable: Container[int]) -> FailureClass:
     """Judge a failed call.
 
     Args:
@@ -56,10 +56,10 @@ def judge(error: BaseException, threshold: float, retryable: Container[int]) -> 
     """
     status = extract_status_code(error)
     if status != TOO_MANY_REQUESTS:
-        return Judgement(None, None, status in retryable)
+        return FailureClass(None, None, status in retryable)
     retry_after = extract_retry_after(error)
     action = classify_429(retry_after, threshold)
-    return Judgement(action, retry_after, action is RateLimitAction.CAP)
+    return FailureClass(action, retry_after, action is RateLimitAction.CAP)
 
 
 def classify_429(retry_after_value: float | None, threshold: float) -> RateLimitAction:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from cbstore_sql.llm.classify import Judgement, judge
-from cbstore_sql.model import State
-from cbstore_sql.policy import MAX_SECONDS, BreakerPolicy, check_count, check_factor, check_seconds
-from cbstore_sql.protocol import DEFAULT_PROBE_LEASE
+from cbstore_sql.core.model import State
+from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.core.validation import MAX_SECONDS, check_factor, check_seconds, check_threshold
+from cbstore_sql.llm.classify import FailureClass, classify_failure
+from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE
 
 CircuitState = State
 """The three states of a circuit, by the name code for LLM breakers has for them."""
@@ -48,7 +49,7 @@ class LLMCircuitBreakerConfig:
     reopen_on_no_verdict: bool = True
 
     def __post_init__(self) -> None:
-        check_count("max_failures", self.max_failures)
+        check_threshold("max_failures", self.max_failures)
         check_seconds("reset_time_seconds", self.reset_time_seconds, minimum=1.0)
         check_factor("backoff_multiplier", self.backoff_multiplier, 1.0, math.inf)
         check_seconds("max_backoff_seconds", self.max_backoff_seconds, minimum=1.0)
@@ -68,6 +69,6 @@ class LLMCircuitBreakerConfig:
         """Return how long a circuit is forced open when ``asked`` seconds are asked for."""
         return min(max(self.reset_time_seconds, asked), MAX_SECONDS)
 
-    def judge(self, error: BaseException) -> Judgement:
+    def classify_failure(self, error: BaseException) -> FailureClass:
         """Judge a failed call by these settings."""
-        return judge(error, self.retry_after_threshold_seconds, self.retryable_status_codes)
+        return classify_failure(error, self.retry_after_threshold_seconds, self.retryable_status_codes)

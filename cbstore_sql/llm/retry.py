@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cbstore_sql.async_breaker import AsyncCircuitBreaker
-from cbstore_sql.chance import chance
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.core.model import Permit, State
 from cbstore_sql.errors import CircuitBreakerOpenError
-from cbstore_sql.llm.classify import Judgement, RateLimitAction
+from cbstore_sql.llm.classify import FailureClass, RateLimitAction
 from cbstore_sql.llm.config import LLMCircuitBreakerConfig
 from cbstore_sql.llm.observer import Observer
-from cbstore_sql.model import Permit, State
+from cbstore_sql.runtime.rng import rng
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Attempts(Generic[T]):
             try:
                 async with AsyncExitStack() as admission:
                     permit = await self._admitted(admission)
-                    return await self._under(permit)
+                    return await self._attempts_with(permit)
             except _ProbeLost:
                 continue
             except Exception as error:
@@ -85,13 +85,13 @@ class Attempts(Generic[T]):
             self.observer.request(f"rejected_{refused.state}", 0.0)
             raise
 
-    async def _under(self, permit: Permit) -> T:
+    async def _attempts_with(self, permit: Permit) -> T:
         """Make one attempt, or with the probe as many as are not answered by a short Retry-After."""
         while True:
             try:
                 return await self._attempt()
             except Exception as error:
-                wait = self._wait_after(self.config.judge(error))
+                wait = self._wait_after(self.config.classify_failure(error))
                 if wait is None or not permit.is_probe:
                     raise
             await self._wait(wait)
@@ -111,18 +111,18 @@ class Attempts(Generic[T]):
 
     async def _pause_after(self, error: Exception) -> float | None:
         """Return the seconds until the next attempt, ``None`` when there is none."""
-        judgement = self.config.judge(error)
+        judgement = self.config.classify_failure(error)
         if judgement.action is RateLimitAction.STOP:
             await self._stop(judgement.retry_after or 0.0)
         if not judgement.counts or self.left == 0:
             return self._wait_after(judgement)
         if judgement.action is None and await self._blocked():
             return None
-        pause = self.backoff * chance.uniform(*_JITTER)
+        pause = self.backoff * rng.uniform(*_JITTER)
         self.backoff = min(self.backoff * self.config.backoff_multiplier, self.config.max_backoff_seconds)
         return pause
 
-    def _wait_after(self, judgement: Judgement) -> float | None:
+    def _wait_after(self, judgement: FailureClass) -> float | None:
         return judgement.retry_after if judgement.action is RateLimitAction.WAIT and self.left > 0 else None
 
     async def _wait(self, seconds: float) -> None:
@@ -134,14 +134,14 @@ class Attempts(Generic[T]):
         try:
             await self.breaker.trip(self.name, self.config.open_seconds(seconds))
         except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
-            self.breaker.gate.report_failed(failed)
+            self.breaker.controller.report_failed(failed)
 
     async def _blocked(self) -> bool:
         """Whether the next attempt would be refused, as far as can be told now."""
         try:
             snapshot = await self.breaker.seen(self.name)
         except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
-            self.breaker.gate.report_failed(failed)
+            self.breaker.controller.report_failed(failed)
             return False
         return snapshot.state is not State.CLOSED and not snapshot.probe_claimable
 

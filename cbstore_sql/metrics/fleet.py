@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from cbstore_sql.commands import check_count
+from cbstore_sql.core.model import STATES, Snapshot, State
+from cbstore_sql.core.validation import check_count
 from cbstore_sql.errors import StoreError
 from cbstore_sql.metrics.recorder import STATE_VALUES
-from cbstore_sql.model import STATES, Snapshot, State
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Protocol
 
+from cbstore_sql.core.model import State, Verdict
 from cbstore_sql.events import (
     BreakerEvent,
     CallFinished,
@@ -19,8 +20,7 @@ from cbstore_sql.events import (
     StoreRecovered,
     ViewRefreshed,
 )
-from cbstore_sql.forking import in_each_child
-from cbstore_sql.model import State, Verdict
+from cbstore_sql.runtime.fork import after_fork_in_child
 
 log = logging.getLogger("cbstore_sql")
 
@@ -64,7 +64,7 @@ class Recorder(ABC):
 
     def __init__(self) -> None:
         self._renew_lock()
-        in_each_child(self._renew_lock)
+        after_fork_in_child(self._renew_lock)
         self._available: bool | None = None
         self._instruments: Instruments | None = None
 

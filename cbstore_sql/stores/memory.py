@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from cbstore_sql.async_store import AsyncStore
-from cbstore_sql.commands import Command
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Row, Snapshot, Transition
+from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS, check_max_breakers
 from cbstore_sql.errors import TooManyBreakersError
-from cbstore_sql.forking import Locked
-from cbstore_sql.machine import step
-from cbstore_sql.model import Row, Snapshot, Transition
-from cbstore_sql.protocol import DEFAULT_PROBE_LEASE, ProtocolStore
-from cbstore_sql.stores.limit import DEFAULT_MAX_BREAKERS, check_max_breakers
+from cbstore_sql.runtime.fork import ForkSafeLock
+from cbstore_sql.stores.base_async import AsyncStore
+from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 
 _UNWRITTEN = Row()
 
 
-class InMemoryStore(Locked, ProtocolStore):
+class InMemoryStore(ForkSafeLock, ProtocolStore):
     """A store whose breakers live and die with the process.
 
     Args:
@@ -57,7 +56,7 @@ class InMemoryStore(Locked, ProtocolStore):
     def _apply(self, command: Command) -> Transition | None:
         with self._lock:
             now = self._clock()
-            row = step(self._rows.get(command.name, _UNWRITTEN), command, now)
+            row = command.apply_to(self._rows.get(command.name, _UNWRITTEN), now)
             if row is None:
                 return None
             if command.name not in self._rows:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from cbstore_sql.async_store import AsyncStore
-from cbstore_sql.background import carried_through
-from cbstore_sql.commands import Command
-from cbstore_sql.model import Snapshot, Transition
-from cbstore_sql.store import Store
-from cbstore_sql.stores.in_flight import InFlight
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.runtime.tasks import InFlight, run_to_completion
+from cbstore_sql.stores.base import Store
+from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
 
 
@@ -27,7 +26,7 @@ class ThreadedStore(AsyncStore):
 
     async def close(self) -> None:
         """Wait for the operations under way, then close the store."""
-        await carried_through(self._close())
+        await run_to_completion(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
         return await self._in_flight.carry(asyncio.to_thread(self._store._read, name, now))

@@ -1,6 +1,6 @@
 """The breaker table.
 
-It is written out in full, since it must stay what it is when the model in `cbstore_sql.stores.sql.table` changes.
+It is written out in full: a revision must stay as it is when `cbstore_sql.stores.sql.schema.table` changes.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def downgrade() -> None:
 def _retype(column: str, type_: str) -> list[str]:
     changes = [f"ALTER COLUMN {column} TYPE {type_}"]
     if column in _DEFAULTS:
-        # Kept, a default would stay one of the type before.
+        # BasePool, a default would stay one of the type before.
         default = f"ALTER COLUMN {column} SET DEFAULT {_DEFAULTS[column]}"
         changes = [f"ALTER COLUMN {column} DROP DEFAULT", *changes, default]
     return changes

@@ -19,7 +19,7 @@ from benchmarks.servers import Servers
 from benchmarks.subjects import SUBJECTS
 from benchmarks.timing import awaiting, calling, latency
 from cbstore_sql import SqlStore, State
-from tests.faults.proxy import FaultProxy
+from tests.system.faults.proxy import FaultProxy
 
 RunSubject = Callable[[str], Section]
 

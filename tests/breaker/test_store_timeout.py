@@ -10,17 +10,17 @@ from contextlib import suppress
 import pytest
 
 from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, InvalidPolicyError, Snapshot, Transition
-from cbstore_sql.bounded import Workers
-from cbstore_sql.circuits import Ask
-from cbstore_sql.commands import Command
+from cbstore_sql.core.commands import Command
 from cbstore_sql.deadline import remaining, within
 from cbstore_sql.errors import StoreUnavailableError
+from cbstore_sql.stores.call import StoreCall
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
+from cbstore_sql.stores.timeout import TimeoutWorkers
 from tests.breaker.conftest import Make
-from tests.breaker.test_guarding import Down, fail
+from tests.breaker.test_circuit_breaker import Down, fail
 
 POLICY = BreakerPolicy(failure_threshold=3)
-READ, WRITE = Ask("read", ("b",)), Ask("record_failure", ("b",))
+READ, WRITE = StoreCall("read", ("b",)), StoreCall("record_failure", ("b",))
 
 
 class Hanging(InMemoryStore):
@@ -93,31 +93,31 @@ def test_a_timeout_that_is_none_is_refused(make: Make, hanging: Hanging, timeout
 
 
 def test_what_was_begun_may_have_had_an_effect_unless_it_reads(hanging: Hanging) -> None:
-    workers = Workers()
+    workers = TimeoutWorkers()
     hanging.goes.clear()
     for ask, applied in ((READ, False), (WRITE, None)):
-        with pytest.raises(StoreUnavailableError) as gave_up, within(0.01):
+        with pytest.raises(StoreUnavailableError) as timeout_error, within(0.01):
             workers.carry_out(ask, hanging.goes.wait)
-        assert gave_up.value.applied is applied
+        assert timeout_error.value.applied is applied
 
 
 def test_what_was_not_begun_has_none_and_never_will(hanging: Hanging) -> None:
-    workers = Workers()
+    workers = TimeoutWorkers()
     hanging.goes.clear()
     for _ in range(8):
         with suppress(StoreUnavailableError), within(0.001):
             workers.carry_out(WRITE, hanging.goes.wait)
     late: list[int] = []
-    with pytest.raises(StoreUnavailableError) as gave_up, within(0.001):
+    with pytest.raises(StoreUnavailableError) as timeout_error, within(0.001):
         workers.carry_out(WRITE, lambda: late.append(1))
-    assert gave_up.value.applied is False
+    assert timeout_error.value.applied is False
     hanging.goes.set()
     assert workers.carry_out(WRITE, lambda: "answer") == "answer"
     assert late == []
 
 
 def test_the_work_sees_its_caller_s_deadline_and_error() -> None:
-    workers = Workers()
+    workers = TimeoutWorkers()
     with within(60.0):
         assert workers.carry_out(READ, remaining) is not None
     with pytest.raises(Down):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cbstore_sql import InMemoryStore, InvalidPolicyError, State
-from cbstore_sql.model import Row, Snapshot
-from cbstore_sql.view import View, make_view
+from cbstore_sql.breaker.view import View, make_view
+from cbstore_sql.core.model import Row, Snapshot
 from tests.breaker.drivers import Clock
 
 BOUND = 0.25
@@ -23,61 +23,61 @@ def view(clock: Clock) -> View:
 
 
 def test_what_was_never_seen_is_not_answered(view: View) -> None:
-    assert view.admitted("b") is None
-    assert view.refused("b") is None
+    assert view.fresh_permit("b") is None
+    assert view.fresh_refusal("b") is None
     assert not view.is_clean(CLOSED.permit)
 
 
 def test_a_closed_circuit_admits_until_the_bound_and_no_longer(view: View, clock: Clock) -> None:
-    view.note(CLOSED, clock())
+    view.record(CLOSED, clock())
     clock.advance(BOUND)
-    assert view.admitted("b") == CLOSED.permit
+    assert view.fresh_permit("b") == CLOSED.permit
     clock.advance(0.001)
-    assert view.admitted("b") is None
+    assert view.fresh_permit("b") is None
 
 
 def test_age_counts_from_before_the_store_was_asked(view: View, clock: Clock) -> None:
     asked_at = clock()
     clock.advance(BOUND + 0.001)
-    view.note(CLOSED, asked_at)
-    assert view.admitted("b") is None
+    view.record(CLOSED, asked_at)
+    assert view.fresh_permit("b") is None
 
 
 @pytest.mark.parametrize("snapshot", [OPEN, PROBING])
 def test_a_circuit_that_is_not_closed_refuses_until_its_deadline(view: View, clock: Clock, snapshot: Snapshot) -> None:
-    view.note(snapshot, clock())
+    view.record(snapshot, clock())
     clock.advance(0.06)
-    assert view.admitted("b") is None
-    refused = view.refused("b")
+    assert view.fresh_permit("b") is None
+    refused = view.fresh_refusal("b")
     assert refused is not None
     assert refused[0] is snapshot.state
     assert refused[1] == pytest.approx(0.04)
     clock.advance(0.05)
-    assert view.refused("b") is None, "the deadline is reached: the store is asked"
+    assert view.fresh_refusal("b") is None, "the deadline is reached: the store is asked"
 
 
 def test_a_refusal_is_bounded_too(view: View, clock: Clock) -> None:
-    view.note(OPEN._replace(open_until=9000.0), clock())
+    view.record(OPEN._replace(open_until=9000.0), clock())
     clock.advance(BOUND)
-    assert view.refused("b") is not None
+    assert view.fresh_refusal("b") is not None
     clock.advance(0.001)
-    assert view.refused("b") is None
+    assert view.fresh_refusal("b") is None
 
 
 def test_at_the_deadline_the_store_is_asked(view: View, clock: Clock) -> None:
-    view.note(OPEN._replace(open_until=5000.125), clock())
+    view.record(OPEN._replace(open_until=5000.125), clock())
     clock.advance(0.125)
-    assert view.refused("b") is None
+    assert view.fresh_refusal("b") is None
 
 
 def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: View, clock: Clock) -> None:
-    view.note(CLOSED, clock())
+    view.record(CLOSED, clock())
     assert view.is_clean(CLOSED.permit)
     assert not view.is_clean(CLOSED.permit._replace(generation=3))
     assert not view.is_clean(CLOSED.permit._replace(generation=5))
-    view.note(DIRTY, clock())
+    view.record(DIRTY, clock())
     assert not view.is_clean(CLOSED.permit)
-    view.note(CLOSED, clock())
+    view.record(CLOSED, clock())
     clock.advance(BOUND)
     assert view.is_clean(CLOSED.permit)
     clock.advance(0.001)
@@ -88,7 +88,7 @@ def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: 
 def test_a_breaker_that_is_not_closed_or_has_a_probe_left_over_is_not_clean(
     view: View, clock: Clock, snapshot: Snapshot
 ) -> None:
-    view.note(snapshot, clock())
+    view.record(snapshot, clock())
     assert not view.is_clean(snapshot.permit)
 
 
@@ -129,61 +129,61 @@ def test_slow_or_not_the_answer_to_the_next_refresh_comes_within_the_bound(view:
 def test_the_higher_generation_wins_and_then_the_later_question(view: View, clock: Clock) -> None:
     early = clock()
     clock.advance(0.1)
-    view.note(CLOSED, clock())
-    view.note(OPEN, early)
-    assert view.admitted("b") is None, "an earlier question that found a higher generation"
-    view.note(CLOSED, clock())
-    assert view.admitted("b") is None, "a late answer of an earlier generation"
-    view.note(CLOSED._replace(generation=7), clock())
-    view.note(DIRTY._replace(generation=7), early)
+    view.record(CLOSED, clock())
+    view.record(OPEN, early)
+    assert view.fresh_permit("b") is None, "an earlier question that found a higher generation"
+    view.record(CLOSED, clock())
+    assert view.fresh_permit("b") is None, "a late answer of an earlier generation"
+    view.record(CLOSED._replace(generation=7), clock())
+    view.record(DIRTY._replace(generation=7), early)
     assert view.is_clean(CLOSED.permit._replace(generation=7)), "an earlier question of the same generation"
 
 
 def test_a_breaker_that_began_anew_is_taken_in_when_what_was_known_is_stale(view: View, clock: Clock) -> None:
-    view.note(OPEN, clock())
+    view.record(OPEN, clock())
     clock.advance(BOUND)
-    view.note(Snapshot.of("b", Row(), 1.0), clock())
-    assert view.admitted("b") is None
+    view.record(Snapshot.of("b", Row(), 1.0), clock())
+    assert view.fresh_permit("b") is None
     clock.advance(0.001)
-    view.note(Snapshot.of("b", Row(), 1.0), clock())
-    assert view.admitted("b") is not None
+    view.record(Snapshot.of("b", Row(), 1.0), clock())
+    assert view.fresh_permit("b") is not None
 
 
 def test_a_forgotten_breaker_is_asked_for(view: View, clock: Clock) -> None:
-    view.note(CLOSED, clock())
+    view.record(CLOSED, clock())
     view.forget("b")
-    assert view.admitted("b") is None
-    view.note(CLOSED, clock())
+    assert view.fresh_permit("b") is None
+    view.record(CLOSED, clock())
     with view._lock:
-        view.start_anew()
+        view._reset_after_fork()
         assert not view._lock.locked(), "who holds it may not be here any more"
-    assert view.admitted("b") is None
+    assert view.fresh_permit("b") is None
 
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock, answers: bool) -> None:
     other = CLOSED._replace(name="other")
-    view.note(CLOSED, clock())
-    view.note(other, clock())
-    view.admitted("other")
+    view.record(CLOSED, clock())
+    view.record(other, clock())
+    view.fresh_permit("other")
     for refresh in range(100):
-        view.admitted("b")
+        view.fresh_permit("b")
         in_use = view.in_use()
         assert in_use == (["b", "other"] if refresh <= 25 else ["b"])
         for name in in_use if answers else ():
-            view.note(CLOSED._replace(name=name), clock())
+            view.record(CLOSED._replace(name=name), clock())
 
 
 def test_a_breaker_asked_for_in_vain_is_in_use_too(view: View, clock: Clock) -> None:
-    view.note(CLOSED, clock())
+    view.record(CLOSED, clock())
     clock.advance(BOUND + 1.0)
     for _ in range(100):
-        assert view.admitted("b") is None
+        assert view.fresh_permit("b") is None
         assert view.in_use() == ["b"]
 
 
 def test_staleness_can_be_seen(view: View, clock: Clock) -> None:
-    view.note(CLOSED, clock())
+    view.record(CLOSED, clock())
     clock.advance(0.1)
     assert view.staleness() == {"b": pytest.approx(0.1)}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cbstore_sql.cli.demo.board import Board, WorkerLine
-from cbstore_sql.cli.demo.pace import Pace
 from cbstore_sql.cli.demo.records import BREAKER, Attempt, Change, Health, Logbook, Message, Outcome, Tally, Visit
-from cbstore_sql.model import Row, Snapshot
+from cbstore_sql.cli.demo.run_state import Board, WorkerLine
+from cbstore_sql.cli.demo.timing import Pace
+from cbstore_sql.core.model import Row, Snapshot
 
 BEGAN = 1000.0
 _CHANGES = (

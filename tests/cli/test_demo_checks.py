@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from cbstore_sql.cli.demo.board import Board
 from cbstore_sql.cli.demo.checks import judge
 from cbstore_sql.cli.demo.records import Attempt, Change, Health, Logbook, Outcome, Visit
+from cbstore_sql.cli.demo.run_state import Board
 from tests.cli.boards import BEGAN, board
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from cbstore_sql.cli.demo.board import WorkerLine
 from cbstore_sql.cli.demo.live import draw
 from cbstore_sql.cli.demo.plain import PlainView
+from cbstore_sql.cli.demo.run_state import WorkerLine
 from cbstore_sql.cli.demo.timeline import breaker_cells, service_cells
 from tests.cli.boards import BEGAN, board
 

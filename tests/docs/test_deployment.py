@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from cbstore_sql import BreakerPolicy, SqlStore
-from tests.sql.pooler import needs_pgbouncer, transaction_pooler
+from tests.stores.sql.pooler import needs_pgbouncer, transaction_pooler
 
 pytestmark = needs_pgbouncer
 

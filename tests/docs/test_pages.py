@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import DATABASE, PAGES, ROOT, anchors, blocks, links, program, text
 
-# Its examples begin with a breaker of the published package: tests/compat/test_guide.py runs them.
+# Its examples begin with a breaker of the published package: tests/system/compat/test_guide.py runs them.
 WITH_THE_PUBLISHED_PACKAGE = "docs/protocol.md"
 
 PROGRAMS = [page for page in PAGES if blocks(page, "python") and page != WITH_THE_PUBLISHED_PACKAGE]

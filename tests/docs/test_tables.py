@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from cbstore_sql import BreakerPolicy, events
+from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.events import BreakerEvent, StateChanged
-from cbstore_sql.rules import OPERATIONS
 from tests.docs.pages import rows
 
 

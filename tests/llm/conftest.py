@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.compat.published import VARIABLE, Published, load
 from tests.llm.tools import Bench
+from tests.system.compat.published import VARIABLE, Published, load
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbstore_sql.protocol import ProtocolStore
+from cbstore_sql.stores.dict_protocol import ProtocolStore
 
 EIGHT = (
     "get_state",

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cbstore_sql import AsyncInMemoryStore, CircuitBreakerOpenError, ConfigurationError, LLMCircuitBreaker, Store
-from tests.contract.backends import SHARED, Backend, make_backend, open_async_store
 from tests.llm.tools import NAME, RESET, Api, ApiError, Bench, busy, run
+from tests.stores.contract.backends import SHARED, Backend, make_backend, open_async_store
 
 
 @pytest.fixture(params=SHARED)

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from cbstore_sql import LLMCircuitBreaker, LLMCircuitBreakerConfig, Permit, StoreUnavailableError
-from cbstore_sql.llm import faces
-from cbstore_sql.llm.callers import Callers
+from cbstore_sql.llm import store_adapters as faces
+from cbstore_sql.llm.ambient_permits import Callers
 from tests.llm.tools import LEASE, NAME, RESET, Api, Bench, Caller, Clock, run
 
 Report = Callable[[LLMCircuitBreaker], None]

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from cbstore_sql import InMemoryStore, LLMCircuitBreaker, LLMCircuitBreakerConfig, extract_retry_after
-from cbstore_sql.llm import dictionaries
-from tests.compat.published import Published
+from cbstore_sql.llm import dict_store as dictionaries
 from tests.llm.dictionary import Dictionary
 from tests.llm.tools import NAME, RESET, Api, ApiError, Caller, Clock
+from tests.system.compat.published import Published
 
 A_YEAR = 365 * 86_400.0
 

@@ -16,8 +16,8 @@ from cbstore_sql import (
     LLMCircuitBreakerConfig,
     SqlStore,
 )
-from cbstore_sql.commands import Command
-from cbstore_sql.model import Snapshot, Transition
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
 from tests.llm.tools import LEASE, NAME, RESET, Api, ApiError, Bench, busy, run
 
 T = TypeVar("T")

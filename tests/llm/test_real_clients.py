@@ -16,8 +16,8 @@ from cbstore_sql import CircuitBreakerOpenError
 from tests.llm.server import HangUp, Reply, Server, Silence, serving
 from tests.llm.tools import NAME, RESET, Bench, run
 
-Ask = Callable[[], Awaitable[object]]
-Client = Callable[[str, float], AbstractAsyncContextManager[Ask]]
+ClientCall = Callable[[], Awaitable[object]]
+Client = Callable[[str, float], AbstractAsyncContextManager[ClientCall]]
 
 MESSAGES: Any = [{"role": "user", "content": "hello?"}]
 # Seconds that a client waits for an answer, and for one that it knows not to come.
@@ -26,7 +26,7 @@ IMPATIENT = 0.2
 
 
 @asynccontextmanager
-async def of_anthropic(url: str, patience: float) -> AsyncIterator[Ask]:
+async def of_anthropic(url: str, patience: float) -> AsyncIterator[ClientCall]:
     async with anthropic.AsyncAnthropic(base_url=url, api_key="none", max_retries=0, timeout=patience) as client:
 
         async def ask() -> object:
@@ -37,7 +37,7 @@ async def of_anthropic(url: str, patience: float) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def of_openai(url: str, patience: float) -> AsyncIterator[Ask]:
+async def of_openai(url: str, patience: float) -> AsyncIterator[ClientCall]:
     async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, timeout=patience) as client:
 
         async def ask() -> object:
@@ -48,7 +48,7 @@ async def of_openai(url: str, patience: float) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def of_httpx(url: str, patience: float) -> AsyncIterator[Ask]:
+async def of_httpx(url: str, patience: float) -> AsyncIterator[ClientCall]:
     async with httpx.AsyncClient(base_url=url, timeout=patience) as client:
 
         async def ask() -> object:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cbstore_sql import CircuitBreakerOpenError, Store
-from tests.contract.backends import NAMES, SHARED, make_backend
 from tests.llm.tools import NAME, Api, ApiError, Bench, Caller, busy, run
+from tests.stores.contract.backends import NAMES, SHARED, make_backend
 
 
 @pytest.fixture(params=SHARED)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cbstore_sql import CircuitBreakerOpenError, InMemoryStore, StoreConflictError
-from cbstore_sql.llm import dictionaries
-from tests.compat.published import Published
+from cbstore_sql.llm import dict_store as dictionaries
 from tests.llm.dictionary import Dictionary
 from tests.llm.tools import LEASE, NAME, RESET, Api, ApiError, Bench, Caller, Clock, busy
+from tests.system.compat.published import Published
 
 
 def ours(clock: Clock, request: pytest.FixtureRequest) -> object:

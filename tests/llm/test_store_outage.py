@@ -16,8 +16,8 @@ from cbstore_sql import (
     SchemaError,
     StoreUnavailableError,
 )
-from cbstore_sql.commands import Command
-from cbstore_sql.model import Snapshot, Transition
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
 from tests.llm.dictionary import Dictionary
 from tests.llm.tools import NAME, Api, ApiError, Bench, busy
 

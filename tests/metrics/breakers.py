@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cbstore_sql import InMemoryStore, Snapshot, State, StoreUnavailableError
-from cbstore_sql.model import Row
+from cbstore_sql.core.model import Row
 
 NOW = 1000.0
 

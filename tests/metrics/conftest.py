@@ -12,7 +12,7 @@ from cbstore_sql import CircuitBreakerMetrics, OpenTelemetryMetrics
 from cbstore_sql.metrics.recorder import Recorder
 
 
-class Kept:
+class Recorded:
     """A recorder and the registry in which its measurements can be found."""
 
     def __init__(self, recorder: Recorder, registry: CollectorRegistry) -> None:
@@ -38,21 +38,21 @@ class Kept:
         ]
 
 
-def prometheus() -> Iterator[Kept]:
+def prometheus() -> Iterator[Recorded]:
     metrics = CircuitBreakerMetrics()
     registry: Any = metrics.get_registry()
-    yield Kept(metrics, registry)
+    yield Recorded(metrics, registry)
 
 
-def opentelemetry() -> Iterator[Kept]:
+def opentelemetry() -> Iterator[Recorded]:
     """Through OpenTelemetry's own translation for Prometheus."""
     reader = PrometheusMetricReader()
     provider = MeterProvider(metric_readers=[reader])
-    yield Kept(OpenTelemetryMetrics(provider.get_meter("test")), REGISTRY)
+    yield Recorded(OpenTelemetryMetrics(provider.get_meter("test")), REGISTRY)
     provider.shutdown()
 
 
 @pytest.fixture(params=[prometheus, opentelemetry], ids=lambda make: make.__name__)
-def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
+def kept(request: pytest.FixtureRequest) -> Iterator[Recorded]:
     """Either library: what they keep is the same."""
     yield from request.param()

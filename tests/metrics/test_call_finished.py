@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cbstore_sql import AsyncCircuitBreaker, CircuitBreaker, InMemoryStore, Snapshot
-from cbstore_sql.commands import Command
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Transition, Verdict
 from cbstore_sql.events import CallFinished
-from cbstore_sql.model import Transition, Verdict
 from tests.breaker.drivers import AsyncDriver, Clock, SyncDriver
 
 
@@ -33,7 +33,7 @@ class Slow(InMemoryStore):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("cbstore_sql.gate.time.perf_counter", clock)
+    monkeypatch.setattr("cbstore_sql.breaker.controller.time.perf_counter", clock)
     return clock
 
 
@@ -73,6 +73,6 @@ def test_while_nobody_listens_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) 
         return "answer"
 
     store = InMemoryStore()
-    monkeypatch.setattr("cbstore_sql.gate.time.perf_counter", read)
+    monkeypatch.setattr("cbstore_sql.breaker.controller.time.perf_counter", read)
     assert CircuitBreaker(store).call("api", lambda: "answer") == "answer"
     assert asyncio.run(AsyncCircuitBreaker(store).call("api", answer)) == "answer"

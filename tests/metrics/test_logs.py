@@ -11,8 +11,8 @@ import pytest
 
 from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerOpenError, InMemoryStore, Permit, State, log_events
 from cbstore_sql import events as told
+from cbstore_sql.core.model import Verdict
 from cbstore_sql.metrics.logs import EVENT_LEVELS
-from cbstore_sql.model import Verdict
 from tests.breaker.drivers import Clock
 from tests.metrics.breakers import OPEN, PROBED, Switchable
 

@@ -8,13 +8,13 @@ import threading
 import pytest
 
 from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerOpenError, InMemoryStore
+from cbstore_sql.core.model import Verdict
 from cbstore_sql.events import CallFinished, ProbeLost
 from cbstore_sql.metrics.recorder import LATENCY_BUCKETS
-from cbstore_sql.model import Verdict
-from cbstore_sql.steps import carry_out
+from cbstore_sql.runtime import sansio
 from tests.breaker.drivers import Clock
 from tests.metrics.breakers import Switchable
-from tests.metrics.conftest import Kept
+from tests.metrics.conftest import Recorded
 
 POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=30.0, probe_lease=60.0)
 
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(kept: Kept, clock: Clock) -> CircuitBreaker:
+def breaker(kept: Recorded, clock: Clock) -> CircuitBreaker:
     return CircuitBreaker(InMemoryStore(clock=clock), POLICY, listeners=[kept.recorder.listener])
 
 
@@ -42,7 +42,7 @@ def open_circuit(breaker: CircuitBreaker) -> None:
         breaker.call("api", fail)
 
 
-def test_calls_are_counted_by_outcome_and_timed(kept: Kept, breaker: CircuitBreaker) -> None:
+def test_calls_are_counted_by_outcome_and_timed(kept: Recorded, breaker: CircuitBreaker) -> None:
     breaker.call("api", lambda: "answer")
     with pytest.raises(KeyboardInterrupt):
         breaker.call("api", interrupted)
@@ -52,7 +52,7 @@ def test_calls_are_counted_by_outcome_and_timed(kept: Kept, breaker: CircuitBrea
     assert kept.value("cb_request_latency_seconds_count", backend="api") == 3
 
 
-def test_latencies_fall_into_buckets_from_milliseconds_to_minutes(kept: Kept) -> None:
+def test_latencies_fall_into_buckets_from_milliseconds_to_minutes(kept: Recorded) -> None:
     kept.recorder.listener(CallFinished("api", Verdict.SUCCESS, 0.3))
     kept.recorder.listener(CallFinished("api", Verdict.FAILURE, 900.0))
     buckets = {
@@ -65,7 +65,9 @@ def test_latencies_fall_into_buckets_from_milliseconds_to_minutes(kept: Kept) ->
     assert kept.value("cb_request_latency_seconds_sum", backend="api") == 900.3
 
 
-def test_refused_calls_are_counted_by_state_and_not_timed(kept: Kept, breaker: CircuitBreaker, clock: Clock) -> None:
+def test_refused_calls_are_counted_by_state_and_not_timed(
+    kept: Recorded, breaker: CircuitBreaker, clock: Clock
+) -> None:
     open_circuit(breaker)
     with pytest.raises(CircuitBreakerOpenError):
         breaker.call("api", fail)
@@ -79,7 +81,7 @@ def test_refused_calls_are_counted_by_state_and_not_timed(kept: Kept, breaker: C
 
 
 def test_each_change_of_state_is_counted_and_the_last_one_shown(
-    kept: Kept, breaker: CircuitBreaker, clock: Clock
+    kept: Recorded, breaker: CircuitBreaker, clock: Clock
 ) -> None:
     open_circuit(breaker)
     assert kept.value("cb_current_state", backend="api") == 2
@@ -92,14 +94,16 @@ def test_each_change_of_state_is_counted_and_the_last_one_shown(
         assert kept.value("cb_state_transitions_total", backend="api", from_state=before, to_state=after) == 1
 
 
-def test_what_changes_nothing_is_no_transition(kept: Kept, breaker: CircuitBreaker) -> None:
+def test_what_changes_nothing_is_no_transition(kept: Recorded, breaker: CircuitBreaker) -> None:
     breaker.force_open("api", 10.0)
     breaker.force_open("api", 20.0)
     assert kept.value("cb_state_transitions_total", backend="api", from_state="closed", to_state="open") == 1
     assert kept.value("cb_state_transitions_total", backend="api", from_state="open", to_state="open") is None
 
 
-def test_probes_are_counted_when_claimed_lost_and_expired(kept: Kept, breaker: CircuitBreaker, clock: Clock) -> None:
+def test_probes_are_counted_when_claimed_lost_and_expired(
+    kept: Recorded, breaker: CircuitBreaker, clock: Clock
+) -> None:
     open_circuit(breaker)
     clock.advance(31.0)
     late = breaker.admit("api")
@@ -112,7 +116,7 @@ def test_probes_are_counted_when_claimed_lost_and_expired(kept: Kept, breaker: C
     assert kept.value("cb_probe_events_total", backend="api", event="lost") == 1
 
 
-def test_each_breaker_object_without_its_store_counts_once(kept: Kept) -> None:
+def test_each_breaker_object_without_its_store_counts_once(kept: Recorded) -> None:
     store = Switchable()
     breakers = [CircuitBreaker(store, listeners=[kept.recorder.listener]) for _ in range(2)]
 
@@ -129,12 +133,12 @@ def test_each_breaker_object_without_its_store_counts_once(kept: Kept) -> None:
     assert kept.value("cb_store_degraded") == 0
 
 
-def test_how_old_the_view_was_when_it_was_refreshed(kept: Kept) -> None:
+def test_how_old_the_view_was_when_it_was_refreshed(kept: Recorded) -> None:
     store = Switchable()
     store.reads_locally = False
     breaker = CircuitBreaker(store, max_staleness=3600.0, listeners=[kept.recorder.listener])
     breaker.call("api", str)
-    carry_out(breaker.gate.refresh(), breaker._ask)
+    sansio.run(breaker.controller.refresh(), breaker._ask)
     age = kept.value("cb_view_staleness_seconds")
     assert age is not None
     assert 0.0 < age < 3600.0
@@ -142,7 +146,7 @@ def test_how_old_the_view_was_when_it_was_refreshed(kept: Kept) -> None:
     assert kept.value("cb_view_staleness_seconds") == 0.5
 
 
-def test_measurements_can_be_taken_by_hand(kept: Kept) -> None:
+def test_measurements_can_be_taken_by_hand(kept: Recorded) -> None:
     kept.recorder.record_request("api", "cached")
     kept.recorder.record_request("api", "success", 0.0)
     kept.recorder.record_request("api", "rejected_open", 0.0)
@@ -153,12 +157,12 @@ def test_measurements_can_be_taken_by_hand(kept: Kept) -> None:
     assert kept.value("cb_current_state", backend="api") == 1
 
 
-def test_an_unknown_state_is_minus_one(kept: Kept) -> None:
+def test_an_unknown_state_is_minus_one(kept: Recorded) -> None:
     kept.recorder.record_state_transition("api", "open", "melted")
     assert kept.value("cb_current_state", backend="api") == -1
 
 
-def test_no_measurement_is_lost_between_threads(kept: Kept) -> None:
+def test_no_measurement_is_lost_between_threads(kept: Recorded) -> None:
     def measure() -> None:
         for _ in range(200):
             kept.recorder.record_request("api", "success", 0.1)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from cbstore_sql.cli.demo.board import Board
 from cbstore_sql.cli.demo.records import Attempt, Visit
+from cbstore_sql.cli.demo.run_state import Board
 
 
 @dataclass(frozen=True, slots=True)

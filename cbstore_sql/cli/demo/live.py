@@ -9,11 +9,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cbstore_sql.cli.demo.board import Board, WorkerLine
 from cbstore_sql.cli.demo.records import Outcome
+from cbstore_sql.cli.demo.run_state import Board, WorkerLine
 from cbstore_sql.cli.demo.timeline import breaker_cells, service_cells
-from cbstore_sql.cli.demo.words import breaker_words, change_words, count_words
-from cbstore_sql.cli.looks import STATE_STYLES
+from cbstore_sql.cli.demo.wording import breaker_words, change_words, count_words
+from cbstore_sql.cli.style import STATE_STYLES
 
 _OUTCOMES = {
     Outcome.OK: ("●", "green"),

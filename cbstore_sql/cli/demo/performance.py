@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cbstore_sql.cli import say
-from cbstore_sql.cli.demo.board import Board
 from cbstore_sql.cli.demo.checks import judge
-from cbstore_sql.cli.demo.pace import Pace
+from cbstore_sql.cli.demo.database import set_stage
 from cbstore_sql.cli.demo.plain import PlainView
-from cbstore_sql.cli.demo.play import BrokenOff, Play, View
-from cbstore_sql.cli.demo.stage import set_stage
-from cbstore_sql.cli.demo.stopper import Stopper
-from cbstore_sql.cli.demo.words import count_words
-from cbstore_sql.environment import schema_name
-from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA
+from cbstore_sql.cli.demo.run_state import Board
+from cbstore_sql.cli.demo.scenario import BrokenOff, Play, View
+from cbstore_sql.cli.demo.signals import Stopper
+from cbstore_sql.cli.demo.timing import Pace
+from cbstore_sql.cli.demo.wording import count_words
+from cbstore_sql.runtime.environment import schema_name
+from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 if TYPE_CHECKING:
     from rich.console import Console

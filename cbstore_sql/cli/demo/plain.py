@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from cbstore_sql.cli.demo.board import Board
-from cbstore_sql.cli.demo.words import breaker_words, change_words, count_words
+from cbstore_sql.cli.demo.run_state import Board
+from cbstore_sql.cli.demo.wording import breaker_words, change_words, count_words
 
 _PERIOD = 2.0
 

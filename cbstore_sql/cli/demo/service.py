@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler
 from multiprocessing.connection import Connection
 from typing import Any
 
-from cbstore_sql.cli.demo.pace import FAILS_IN, SERVED_IN
 from cbstore_sql.cli.demo.records import Health, Logbook, Message, Ready, Tally, Visit
+from cbstore_sql.cli.demo.timing import FAILS_IN, SERVED_IN
 
 WORKER_HEADER = "X-Worker"
 PROBE_HEADER = "X-Probe"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cbstore_sql.cli.demo.board import Board
+from cbstore_sql.cli.demo.run_state import Board
 
 Spell = tuple[float, str]
 """From when on something was in which state."""

@@ -11,13 +11,13 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.connection import Connection
 
-from cbstore_sql.breaker import CircuitBreaker
-from cbstore_sql.cli.demo.pace import CALL_TIMEOUT, Pace
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.cli.demo.records import BREAKER, Attempt, Change, Failed, Message, Outcome, Ready
 from cbstore_sql.cli.demo.service import ASKED_HEADER, PROBE_HEADER, WORKER_HEADER
+from cbstore_sql.cli.demo.timing import CALL_TIMEOUT, Pace
+from cbstore_sql.core.model import Permit, State
 from cbstore_sql.errors import CircuitBreakerError, CircuitBreakerOpenError
 from cbstore_sql.events import BreakerEvent, ProbeClaimed, StateChanged
-from cbstore_sql.model import Permit, State
 from cbstore_sql.stores.sql import SqlStore
 
 

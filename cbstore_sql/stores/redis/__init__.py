@@ -1,6 +1,6 @@
 """Redis."""
 
-from cbstore_sql.stores.redis.aio import AsyncRedisStore
-from cbstore_sql.stores.redis.sync import RedisStore
+from cbstore_sql.stores.redis.store import RedisStore
+from cbstore_sql.stores.redis.store_async import AsyncRedisStore
 
 __all__ = ["AsyncRedisStore", "RedisStore"]

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cbstore_sql.model import Row
+from cbstore_sql.core.model import Row
 
 T = TypeVar("T")
 
@@ -67,4 +67,4 @@ Result = tuple[Row, float] | Missing | None
 """The breaker after an operation and the clock; ``None`` where the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
-Steps = Generator["Call | Script | Transaction", Any, T]
+RedisSteps = Generator["Call | Script | Transaction", Any, T]

@@ -7,8 +7,8 @@ from typing import Any
 import redis
 import redis.asyncio
 
+from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.rules import OPERATIONS
 from cbstore_sql.stores.redis.scripts import READ, script
 
 _SYNC = (redis.Redis, redis.RedisCluster)

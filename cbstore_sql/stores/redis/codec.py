@@ -21,13 +21,13 @@ from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import unquote
 
-from cbstore_sql.commands import MAX_COUNT
-from cbstore_sql.model import STATES, Row
-from cbstore_sql.rules import CLOSED, HALF_OPEN, OPEN
+from cbstore_sql.core.model import STATES, Row
+from cbstore_sql.core.rules import CLOSED, HALF_OPEN, OPEN
+from cbstore_sql.core.validation import MAX_COUNT
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
-WHOLE = tuple(field.name for field in fields(Row) if type(field.default) is int)
+INTEGER_FIELDS = tuple(field.name for field in fields(Row) if type(field.default) is int)
 
 NO_KNOWN_END = 1e12
 """The end of a foreign client's probe, Unix seconds: it has no lease, only its report or the key's end frees it."""
@@ -126,7 +126,7 @@ def _signature(row: Row, active: bool) -> str:
 def _column(name: str, text: str) -> Any:
     if name not in LARGEST:
         return unquote(text)
-    return int(text) if name in WHOLE else float(text)
+    return int(text) if name in INTEGER_FIELDS else float(text)
 
 
 def _state(text: str) -> str:
@@ -134,12 +134,12 @@ def _state(text: str) -> str:
 
 
 def _number(name: str, text: str) -> Any:
-    kind = int if name in WHOLE else float
+    kind = int if name in INTEGER_FIELDS else float
     try:
         value = float(text) if _PLAIN_DECIMAL.fullmatch(text) else 0.0
     except ValueError:
         return kind(0)
-    if value > LARGEST[name] or (name in WHOLE and not value.is_integer()):
+    if value > LARGEST[name] or (name in INTEGER_FIELDS and not value.is_integer()):
         return kind(0)
     return kind(value)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from cbstore_sql.commands import Command, check_name
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Row, Snapshot, Transition
+from cbstore_sql.core.rules import OPERATIONS
+from cbstore_sql.core.validation import check_name, shown
 from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.model import Row, Snapshot, Transition
-from cbstore_sql.policy import shown
-from cbstore_sql.rules import OPERATIONS
 from cbstore_sql.stores.redis import codec, watch
-from cbstore_sql.stores.redis.calls import Call, Missing, Result, Script, Steps
+from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result, Script
 from cbstore_sql.stores.redis.errors import is_scripting_unavailable, translated
-from cbstore_sql.stores.redis.register import Register
+from cbstore_sql.stores.redis.name_index import NameIndex
 from cbstore_sql.stores.redis.scripts import READ
 
 MAX_TTL = 10**9
@@ -45,16 +45,16 @@ class Operations:
         self._probe_ttl = max(_check_ttl("half_open_probe_ttl", half_open_probe_ttl) or 0, self._ttl or 0)
         check_name("key_prefix", key_prefix)
         self._prefix = key_prefix if namespace == "default" else f"{key_prefix}@{quote(namespace, safe='')}"
-        self._register = Register(self._prefix, namespace, max_breakers)
+        self._register = NameIndex(self._prefix, namespace, max_breakers)
         self._has_scripting = True
 
-    def read(self, name: str, now: float | None) -> Steps[Snapshot]:
+    def read(self, name: str, now: float | None) -> RedisSteps[Snapshot]:
         """Read one breaker."""
         key = self.key(name)
         row, as_of = yield from self._either(self._run_read(key, now), watch.read(key, now))
         return Snapshot.of(name, row, as_of)
 
-    def apply(self, command: Command) -> Steps[Transition | None]:
+    def apply(self, command: Command) -> RedisSteps[Transition | None]:
         """Carry out one command."""
         key = self.key(command.name)
         adds = self._register.is_unbounded or not OPERATIONS[command.operation].creates
@@ -65,7 +65,7 @@ class Operations:
             result = yield from self._attempt(key, command, adds=True)
         return Transition.of(command.name, *result) if isinstance(result, tuple) else None
 
-    def delete(self, name: str) -> Steps[None]:
+    def delete(self, name: str) -> RedisSteps[None]:
         """Forget one breaker."""
         with translated(self._client):
             yield Call("delete", (self.key(name),))
@@ -75,23 +75,23 @@ class Operations:
         """Return the key of one breaker."""
         return f"{self._prefix}:{name}".encode()
 
-    def _run_read(self, key: bytes, now: float | None) -> Steps[tuple[Row, float]]:
+    def _run_read(self, key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
         answer = yield Script(READ, key, [codec.to_argument(now)])
         return codec.from_answer(answer)
 
-    def _attempt(self, key: bytes, command: Command, *, adds: bool) -> Steps[Result]:
+    def _attempt(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
         scripted = self._run(key, command, adds=adds)
         return self._either(scripted, watch.apply(key, command, self._lifetime, adds=adds))
 
-    def _run(self, key: bytes, command: Command, *, adds: bool) -> Steps[Result]:
-        given = (command.given[name] for name in OPERATIONS[command.operation].given)
+    def _run(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
+        given = (command.parameters[name] for name in OPERATIONS[command.operation].parameters)
         others = (self._ttl, self._probe_ttl, codec.ADDS if adds else None)
         answer = yield Script(command.operation, key, [codec.to_argument(value) for value in (*given, *others)])
         if isinstance(answer, (bytes, str)):
             return Missing(float(answer))
         return None if answer is None else codec.from_answer(answer)
 
-    def _either(self, scripted: Steps[T], watched: Steps[T]) -> Steps[T]:
+    def _either(self, scripted: RedisSteps[T], watched: RedisSteps[T]) -> RedisSteps[T]:
         with translated(self._client):
             if self._has_scripting:
                 try:

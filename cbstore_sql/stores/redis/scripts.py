@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from cbstore_sql import rules
-from cbstore_sql.model import STATES
+from cbstore_sql.core import rules
+from cbstore_sql.core.model import STATES
 from cbstore_sql.stores.redis import codec
 
 READ = "read"
@@ -27,7 +27,7 @@ _CONSTANTS = {
     "ADDS": codec.ADDS,
     "COLUMNS": codec.COLUMNS,
     "STATES": dict.fromkeys(STATES, True),
-    "WHOLE": dict.fromkeys(codec.WHOLE, True),
+    "INTEGER_FIELDS": dict.fromkeys(codec.INTEGER_FIELDS, True),
     "LARGEST": codec.LARGEST,
 }
 
@@ -45,7 +45,7 @@ def script(operation: str) -> str:
 
 def source(name: str) -> str:
     """Return one Lua file of this package as it stands."""
-    return files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def _literal(value: object) -> str:

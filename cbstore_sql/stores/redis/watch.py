@@ -8,13 +8,12 @@ from collections.abc import Callable
 from redis.client import NEVER_DECODE
 from redis.exceptions import WatchError
 
-from cbstore_sql.chance import chance
-from cbstore_sql.commands import Command
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Row
 from cbstore_sql.errors import StoreConflictError
-from cbstore_sql.machine import step
-from cbstore_sql.model import Row
+from cbstore_sql.runtime.rng import rng
 from cbstore_sql.stores.redis import codec
-from cbstore_sql.stores.redis.calls import Call, Calls, Missing, Result, Steps, Transaction
+from cbstore_sql.stores.redis.calls import Call, Calls, Missing, RedisSteps, Result, Transaction
 
 RETRIES = 50
 _PAUSE = 0.002
@@ -24,13 +23,13 @@ Lifetime = Callable[[Row, float], "int | None"]
 """From a row and the clock to the seconds its key shall live; ``None`` is for ever."""
 
 
-def read(key: bytes, now: float | None) -> Steps[tuple[Row, float]]:
+def read(key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
     """Return one breaker and the clock, which is read after it: nothing in the row is later."""
     row = codec.from_hash((yield _hash_of(key)))
     return row, (yield from _server_time()) if now is None else now
 
 
-def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Steps[Result]:
+def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> RedisSteps[Result]:
     """Carry out one command; ``adds`` says whether it may make a key.
 
     Raises:
@@ -48,7 +47,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> St
                 raise error.__context__ from None
         else:
             return result
-        pause = _PAUSE * min(attempt, 10) * chance.random()
+        pause = _PAUSE * min(attempt, 10) * rng.random()
     what = "increment failure count" if command.operation == "increment_failure" else command.operation
     raise StoreConflictError(f"Failed to atomically {what} for {command.name!r} after {RETRIES} retries")
 
@@ -57,7 +56,7 @@ def _attempt(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) ->
     yield Call("watch", (key,))
     raw = yield _hash_of(key)
     clock = yield from _server_time()
-    row = step(codec.from_hash(raw), command, clock)
+    row = command.apply_to(codec.from_hash(raw), clock)
     if row is None:
         return None
     if not raw and not adds:

@@ -1,5 +1,5 @@
 """PostgreSQL and SQLite."""
 
-from cbstore_sql.stores.sql.sync import SqlStore
+from cbstore_sql.stores.sql.store import SqlStore
 
 __all__ = ["SqlStore"]

@@ -11,12 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.sql.dml import ReturningDelete
 
-from cbstore_sql.commands import check_name
-from cbstore_sql.policy import check_seconds
-from cbstore_sql.stores.sql.engine import check_engine, importing_driver, parse_url
+from cbstore_sql.core.validation import check_name, check_seconds
+from cbstore_sql.stores.sql.connections.engine import check_engine, importing_driver, parse_url
 from cbstore_sql.stores.sql.errors import translated
-from cbstore_sql.stores.sql.functions import server_clock
-from cbstore_sql.stores.sql.table import DEFAULT_SCHEMA, TABLE_NAME, check_identifier, make_table
+from cbstore_sql.stores.sql.schema.functions import server_clock
+from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, check_identifier, make_table
 
 MIN_IDLE = 3600.0
 """The shortest time, in seconds, after which a breaker counts as idle."""
@@ -30,7 +29,7 @@ _ISOLATION = {"postgresql": "READ COMMITTED", "sqlite": "AUTOCOMMIT"}
 def is_idle(row: Any, now: Any, idle_for: Any) -> Any:
     """Whether everything a breaker remembers is older than ``idle_for``: last failure, open time and probe.
 
-    Like the rules of `cbstore_sql.rules` it reads numbers and columns alike. All three are moments or 0, and any
+    Like the rules of `cbstore_sql.core.rules` it reads numbers and columns alike. All three are moments or 0, and any
     may be the latest: a circuit forced open has a deadline that no failure made. An open circuit that is idle
     has been waiting for a probe all that while, so nobody called; forgetting it closes it.
     """

@@ -1,0 +1,179 @@
+"""What a guarded call asks of one store, and what it makes of the answers: without any I/O.
+
+Each step of a call (admit, settle, renew) is a generator: it yields a `StoreCall`, is sent the answer or thrown the
+store's error, and returns its result. The synchronous and the asynchronous breaker drive the
+same generators, one calling the store, the other awaiting it; while the store is out, the same run over a store in
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from time import monotonic
+from typing import Any, NoReturn, TypeVar
+
+from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict, new_token
+from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.errors import CircuitBreakerOpenError, StoreUnavailableError
+from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of
+from cbstore_sql.stores.call import StoreCall
+
+T = TypeVar("T")
+
+# A claim is lost to somebody, so after a few the circuit has been open or half_open all the while.
+_CLAIM_ATTEMPTS = 3
+
+
+StoreCalls = Generator[StoreCall, Any, T]
+
+
+def nothing(*_: Any) -> None:
+    """Do nothing, where nobody wants to be told."""
+
+
+class CallFlow:
+    """The circuits of one store; each step raises what the store raises.
+
+    Args:
+        policy_for: Returns the policy of one breaker.
+        emit: Tells the listeners.
+        reopen_on_no_verdict: What becomes of a probe that ends without a verdict: ``False`` frees its slot for
+            the next caller, ``True`` opens the circuit again.
+        clock: The steady clock, seconds.
+        note: Called with every snapshot the store gave, and the moment before it was asked.
+        forget: Called with the name of a breaker that is not what was noted.
+        announce: Called with every change of state, before the listeners; it neither waits nor raises.
+        claimed: Called with the name and the token of a claim that failed and may have been won all the same.
+    """
+
+    def __init__(
+        self,
+        policy_for: Callable[[str], BreakerPolicy],
+        emit: Callable[[BreakerEvent], None],
+        *,
+        reopen_on_no_verdict: bool = False,
+        clock: Callable[[], float] = monotonic,
+        note: Callable[[Snapshot, float], object] = nothing,
+        forget: Callable[[str], object] = nothing,
+        announce: Callable[[Transition], object] = nothing,
+        claimed: Callable[[str, str], object] = nothing,
+    ) -> None:
+        self.policy_for = policy_for
+        self.emit = emit
+        self._reopen = reopen_on_no_verdict
+        self._clock = clock
+        self._note = note
+        self._forget = forget
+        self._announce = announce
+        self._claimed = claimed
+
+    def admit(self, name: str) -> StoreCalls[Permit]:
+        """Let a call through, as the probe where one is due, or refuse it.
+
+        Raises:
+            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe.
+        """
+        policy = self.policy_for(name)
+        for _ in range(_CLAIM_ATTEMPTS):
+            snapshot = yield from self.read(name)
+            if snapshot.state is State.CLOSED:
+                return snapshot.permit
+            if not snapshot.probe_claimable:
+                break
+            permit = yield from self._claim(name, policy)
+            if permit is not None:
+                return permit
+        self.refuse(name, snapshot.state, snapshot.retry_after)
+
+    def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
+        asked_at, token = self._clock(), new_token()
+        try:
+            claim: Transition | None = yield StoreCall("claim_probe", (name, policy), {"token": token})
+        except StoreUnavailableError as error:
+            if error.applied is None:
+                self._claimed(name, token)
+            raise
+        if claim is None:
+            self.emit(ProbeLost(name))
+            return None
+        self._note(claim.snapshot, asked_at)
+        self._tell_change(claim)
+        self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
+        return claim.permit
+
+    def release_claim(self, name: str, token: str) -> StoreCalls[None]:
+        """Give a probe back that was claimed without an answer, if the claim was won."""
+        snapshot = yield from self.read(name)
+        if snapshot.state is State.HALF_OPEN and snapshot.probe_token == token:
+            yield from self._report(StoreCall("release_probe", (snapshot.permit,)), snapshot.permit)
+
+    def read(self, name: str) -> StoreCalls[Snapshot]:
+        """Read one breaker."""
+        asked_at = self._clock()
+        snapshot: Snapshot = yield StoreCall("read", (name,))
+        self._note(snapshot, asked_at)
+        return snapshot
+
+    def settle(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
+        """Report a verdict."""
+        if verdict is Verdict.SUCCESS:
+            yield from self._report(StoreCall("record_success", (permit, self.policy_for(permit.name))), permit)
+        elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
+            yield from self.record_failure(permit)
+        elif permit.is_probe:
+            yield from self._report(StoreCall("release_probe", (permit,)), permit)
+
+    def record_failure(self, permit: Permit, failures: int = 1) -> StoreCalls[None]:
+        """Report failures."""
+        counted = StoreCall("record_failure", (permit, self.policy_for(permit.name)), {"failures": failures})
+        yield from self._report(counted, permit)
+
+    def renew(self, permit: Permit) -> StoreCalls[bool]:
+        """Extend the lease of a probe; return whether it is still the caller's."""
+        transition = yield StoreCall("renew_probe", (permit, self.policy_for(permit.name)))
+        if transition is None:
+            self.emit(ProbeExpired(permit.name, permit))
+        return transition is not None
+
+    def force_open(self, name: str, seconds: float) -> StoreCalls[Transition]:
+        """Open a circuit for at least some seconds."""
+        return (yield from self._change(name, StoreCall("force_open", (name, seconds))))
+
+    def reset(self, name: str) -> StoreCalls[Transition]:
+        """Close and clean a circuit."""
+        return (yield from self._change(name, StoreCall("reset", (name,))))
+
+    def refuse(self, name: str, state: State, retry_after: float) -> NoReturn:
+        """Refuse a call.
+
+        Raises:
+            CircuitBreakerOpenError: Always.
+        """
+        self.emit(Rejected(name, state, retry_after))
+        raise CircuitBreakerOpenError(name=name, state=state.value, retry_after=retry_after)
+
+    def _change(self, name: str, ask: StoreCall) -> StoreCalls[Transition]:
+        asked_at = self._clock()
+        transition: Transition = yield ask
+        self._learn(name, transition, asked_at)
+        return transition
+
+    def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[None]:
+        asked_at = self._clock()
+        transition: Transition | None = yield report
+        self._learn(permit.name, transition, asked_at)
+        if transition is None and permit.is_probe:
+            self.emit(ProbeExpired(permit.name, permit))
+
+    def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
+        """Follow a report; one without effect tells that the breaker is not what was noted."""
+        if transition is None:
+            self._forget(name)
+            return
+        self._note(transition.snapshot, asked_at)
+        self._tell_change(transition)
+
+    def _tell_change(self, transition: Transition) -> None:
+        if (event := change_of(transition)) is not None:
+            self._announce(transition)
+            self.emit(event)

@@ -1,0 +1,126 @@
+"""What is known of a run so far: the views draw it, the checks judge it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cbstore_sql.cli.demo.records import Attempt, Change, Health, Logbook, Message, Outcome, Ready, Tally
+from cbstore_sql.cli.demo.timing import Pace
+from cbstore_sql.cli.style import holder
+from cbstore_sql.core.model import Snapshot
+
+
+@dataclass(slots=True)
+class WorkerLine:
+    """One worker, as its line shows it."""
+
+    number: int
+    pid: int = 0
+    last: Attempt | None = None
+    made: int = 0
+    failed: int = 0
+    refused: int = 0
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"worker-{self.number}"
+
+    def count(self, attempt: Attempt) -> None:
+        """Add one attempt."""
+        self.last = attempt
+        self.made += attempt.made
+        self.failed += attempt.outcome in (Outcome.ERROR, Outcome.HUNG_UP)
+        self.refused += not attempt.made
+
+
+@dataclass(slots=True)
+class Board:
+    """Everything the processes have said.
+
+    Attributes:
+        place: Where the breaker is, for people.
+        pace: The times of the run.
+        workers: One line each.
+        attempts: Every attempt, in the order it was told.
+        changes: Every change of the breaker, by generation.
+        health: When the service began to fail, and when it recovered.
+        tally: The service's own count.
+        logbook: All the service saw; there at the end.
+        snapshot: The breaker as last read.
+        port: Where the service listens.
+        began: When the workers began; 0.0 before that.
+    """
+
+    place: str
+    pace: Pace
+    workers: list[WorkerLine]
+    attempts: list[Attempt] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    health: list[Health] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    logbook: Logbook = field(default_factory=Logbook)
+    snapshot: Snapshot | None = None
+    port: int = 0
+    began: float = 0.0
+
+    def take(self, message: Message) -> None:
+        """Note what a process said."""
+        match message:
+            case Attempt():
+                self.attempts.append(message)
+                self.workers[message.worker - 1].count(message)
+                self.changes = sorted([*self.changes, *message.changes], key=lambda change: change.generation)
+            case Health():
+                self.health.append(message)
+            case Tally():
+                self.tally = message
+            case Logbook():
+                self.logbook = message
+            case Ready():
+                self._note_ready(message)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the service answers well."""
+        return not self.health or self.health[-1].healthy
+
+    @property
+    def prober(self) -> WorkerLine | None:
+        """The worker who holds the probe."""
+        owner = holder(self.snapshot.probe_token) if self.snapshot else ""
+        return next((line for line in self.workers if owner.endswith(f"/{line.pid}")), None)
+
+    @property
+    def made(self) -> int:
+        """Calls that were made."""
+        return sum(line.made for line in self.workers)
+
+    @property
+    def failed(self) -> int:
+        """Calls that were made and failed."""
+        return sum(line.failed for line in self.workers)
+
+    @property
+    def refused(self) -> int:
+        """Calls that the breaker refused."""
+        return sum(line.refused for line in self.workers)
+
+    @property
+    def probe_failed(self) -> bool:
+        """Whether a probe has opened the circuit again."""
+        return any((change.before, change.after) == ("half_open", "open") for change in self.changes)
+
+    def served_again(self) -> dict[int, float]:
+        """Tell when each worker was first served after the circuit had closed, for those who were."""
+        closed = [change.until for change in self.changes if change.after == "closed"]
+        if not closed:
+            return {}
+        served = [a for a in self.attempts if a.outcome is Outcome.OK and a.asked > closed[-1]]
+        return {attempt.worker: attempt.ended for attempt in reversed(served)}
+
+    def _note_ready(self, message: Ready) -> None:
+        if message.worker:
+            self.workers[message.worker - 1].pid = message.pid
+        else:
+            self.port = message.port

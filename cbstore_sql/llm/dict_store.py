@@ -1,0 +1,144 @@
+"""Somebody's own store, known only by the eight methods of the dictionary protocol, as a `Store`.
+
+That protocol has no permits: nothing in it tells two owners of a probe apart, and a dead owner's probe is free only
+when that store says so. What can be had is had: a report is made only in the state its permit was given in.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Row, Snapshot, State, Transition
+from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.errors import StoreConflictError, StoreError, StoreUnavailableError
+from cbstore_sql.stores.base import Store
+from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
+from cbstore_sql.stores.threaded import ThreadedStore
+
+T = TypeVar("T")
+
+log = logging.getLogger("cbstore_sql")
+
+_CAS_ATTEMPTS = 5
+
+
+class DictionaryStore(Store):
+    """A `Store` over the eight methods; what they raise goes through unchanged.
+
+    Args:
+        store: The store.
+        policy: Its ``probe_lease`` is what a refused caller is told of somebody else's probe.
+    """
+
+    def __init__(self, store: CircuitBreakerStore, policy: BreakerPolicy) -> None:
+        super().__init__()
+        self._store = store
+        self._policy = policy
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        return self._shown(name, self._store.get_state(name), now)
+
+    def _apply(self, command: Command) -> Transition | None:
+        operations = {
+            "claim_probe": self._claim,
+            "record_failure": self._fail,
+            "record_success": self._succeed,
+            "release_probe": self._release,
+            "renew_probe": self._renew,
+            "force_open": self._force_open,
+            "reset": self._reset,
+        }
+        return operations[command.operation](command)
+
+    def _delete(self, name: str) -> None:
+        self._store.clear(name)
+
+    def _claim(self, command: Command) -> Transition | None:
+        now = command.clock(time.time())
+        won, state, label = self._store.try_transition_and_claim_probe(command.name, now, self._policy.recovery_timeout)
+        previous = State.OPEN if label == "open->half_open" else State.HALF_OPEN
+        return Transition(previous, self._shown(command.name, state, now, command.parameters["token"])) if won else None
+
+    def _fail(self, command: Command) -> Transition | None:
+        if self._store.get_state(command.name)["state"] != _state_of_permit(command):
+            return None
+        given = command.parameters
+        state = self._store.atomic_record_failure(command.name, given["failure_threshold"], given["recovery_timeout"])
+        return self._after(command.name, state)
+
+    def _succeed(self, command: Command) -> Transition | None:
+        expected = _state_of_permit(command)
+        transition = self._after(command.name, self._store.atomic_record_success(command.name, expected_state=expected))
+        return transition if transition.previous_state.value == expected else None
+
+    def _release(self, command: Command) -> Transition | None:
+        freed = self._store.cas_state(command.name, State.HALF_OPEN.value, {"half_open_probe_active": False})
+        return Transition(State.HALF_OPEN, self._read(command.name, None)) if freed else None
+
+    def _renew(self, command: Command) -> Transition | None:
+        """There is no lease to extend; what can be seen is whether the probe is settled."""
+        snapshot = self._read(command.name, None)
+        return Transition(snapshot.state, snapshot) if snapshot.state is State.HALF_OPEN else None
+
+    def _force_open(self, command: Command) -> Transition:
+        now = command.clock(time.time())
+        for _ in range(_CAS_ATTEMPTS):
+            found = self._store.get_state(command.name)
+            updates = {
+                "state": State.OPEN.value,
+                "last_failure_time": max(now, float(found["last_failure_time"])),
+                "open_until": max(now + command.parameters["seconds"], float(found["open_until"])),
+                "half_open_probe_active": False,
+            }
+            if self._store.cas_state(command.name, found["state"], updates):
+                return Transition(State(found["state"]), self._shown(command.name, {**found, **updates}, now))
+        raise StoreConflictError(f"force_open was contended {_CAS_ATTEMPTS} times")
+
+    def _reset(self, command: Command) -> Transition:
+        found = self._store.get_state(command.name)
+        self._store.set_state(command.name, dict(DEFAULT_CIRCUIT_BREAKER_STATE))
+        return Transition(State(found["state"]), self._shown(command.name, DEFAULT_CIRCUIT_BREAKER_STATE, None))
+
+    def _after(self, name: str, state: Mapping[str, Any]) -> Transition:
+        return Transition(State(state["_prev_state"]), self._shown(name, state, None))
+
+    def _shown(self, name: str, state: Mapping[str, Any], now: float | None, token: str = "") -> Snapshot:
+        as_of = time.time() if now is None else now
+        row = Row(
+            state=state["state"],
+            failure_count=int(state["failure_count"]),
+            last_failure_time=float(state["last_failure_time"]),
+            open_until=float(state["open_until"]),
+            probe_token=token,
+            probe_until=as_of + self._policy.probe_lease if state["half_open_probe_active"] else 0.0,
+        )
+        return Snapshot.of(name, row, as_of)
+
+
+class ThreadedDictionaryStore(ThreadedStore):
+    """`DictionaryStore` for callers in an event loop, where whatever it raises is an outage of the store."""
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await _told_apart(super()._read(name, now))
+
+    async def _apply(self, command: Command) -> Transition | None:
+        return await _told_apart(super()._apply(command))
+
+
+async def _told_apart(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except StoreError:
+        raise
+    except Exception as error:
+        # It may be a defect of that store, which nobody would hear of otherwise; its text may hold secrets.
+        log.error("the breaker store raised %s", type(error).__name__)
+        raise StoreUnavailableError("the breaker store failed") from error
+
+
+def _state_of_permit(command: Command) -> str:
+    return State.HALF_OPEN.value if command.parameters["token"] else State.CLOSED.value

@@ -1,0 +1,175 @@
+"""The migrations of the breaker table: from code, for the ``cbstore`` command, and for alembic's own command.
+
+The table has a revision tree, a version table and, on PostgreSQL, a schema of its own, so that it meets none of the
+application's migrations. The revisions themselves stand in ``migrations/``.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DBAPIError
+
+from cbstore_sql.errors import ConfigurationError, StoreConflictError, StoreError
+from cbstore_sql.migration.runner import Target, is_locked
+from cbstore_sql.stores.sql.errors import translated
+from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from alembic.runtime.environment import IncludeNameFn, NameFilterParentNames, NameFilterType
+
+_DENIED = "42501"
+
+# alembic keeps its current environment in module globals.
+_ALEMBIC = threading.Lock()
+
+
+def migrate(
+    url_or_engine: str | URL | Engine,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    version_table: str = VERSION_TABLE,
+    revision: str = "head",
+) -> None:
+    """Create the breaker table, or bring it to a later revision, in one transaction of its own.
+
+    Any number of processes may do this at once: one works, the others wait for it and find nothing left to do.
+    Logging is not configured; alembic reports to the logger ``alembic``.
+
+    Args:
+        url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine.
+        schema: The PostgreSQL schema of the table, made if it is missing. SQLite has none and ignores it.
+        version_table: The table, in the same schema, that says at which revision the breaker table is.
+        revision: Where to go: ``"head"``, a revision, or steps such as ``"+1"``.
+
+    Raises:
+        ConfigurationError: The database, a name or the revision cannot be used.
+        SchemaError: The table is newer than the library.
+        StoreConflictError: Another session kept the table locked through every try.
+        StoreUnavailableError: The database cannot be reached.
+        StoreError: The database refused, for one because the role may not create or change the table.
+    """
+    _carry_out(command.upgrade, Target(url_or_engine, schema, version_table), revision)
+
+
+def downgrade(
+    url_or_engine: str | URL | Engine,
+    revision: str,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    version_table: str = VERSION_TABLE,
+) -> None:
+    """Take the breaker table back to an earlier revision; what only later revisions keep is lost.
+
+    Args:
+        url_or_engine: See `migrate`.
+        revision: Where to go: a revision, steps such as ``"-1"``, or ``"base"``, which drops the table and leaves
+            the schema and an empty version table.
+        schema: See `migrate`.
+        version_table: See `migrate`.
+
+    Raises:
+        ConfigurationError: See `migrate`, as for the other errors.
+        SchemaError: See `migrate`.
+        StoreConflictError: See `migrate`.
+        StoreUnavailableError: See `migrate`.
+        StoreError: See `migrate`.
+    """
+    _carry_out(command.downgrade, Target(url_or_engine, schema, version_table), revision)
+
+
+def migration_sql(
+    url_or_dialect: str | URL | Engine,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    version_table: str = VERSION_TABLE,
+    revision: str = "head",
+    down: bool = False,
+) -> str:
+    """Return a script that does what `migrate` would do to an empty database, without connecting to one.
+
+    Args:
+        url_or_dialect: ``"postgresql"``, ``"sqlite"``, or a URL or engine, of which only the dialect is used.
+        schema: See `migrate`.
+        version_table: See `migrate`.
+        revision: Where to go; ``"from:to"`` starts at a revision other than none (going down: other than the last).
+        down: Go down, as `downgrade` does.
+
+    Raises:
+        ConfigurationError: See `migrate`.
+    """
+    target = Target(url_or_dialect, schema, version_table)
+    script = io.StringIO()
+    if down:
+        revision = revision if ":" in revision else f"head:{revision}"
+        _carry_out(command.downgrade, target, revision, script)
+    else:
+        _carry_out(command.upgrade, target, revision, script)
+    return script.getvalue()
+
+
+def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VERSION_TABLE) -> IncludeNameFn:
+    """Make an ``include_name`` for the application's own ``env.py``: its autogenerate then leaves our tables alone.
+
+    Args:
+        schema: The schema of the table, or ``None`` for the one alembic does not name: on SQLite, and on PostgreSQL
+            where the table stands in the connection's default schema (``public``, most often).
+        version_table: See `migrate`.
+    """
+    ours = {(schema, TABLE_NAME), (schema, version_table)}
+
+    def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilterParentNames) -> bool:
+        return type_ != "table" or (parent_names.get("schema_name"), name) not in ours
+
+    return include_name
+
+
+def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilterParentNames) -> bool:
+    """Leave our tables out of the application's autogenerate where they have their usual names, on both databases.
+
+    Tables called ``breakers`` or ``cbstore_version`` in the connection's default schema are left out too, since
+    that is where they stand on SQLite. An application on PostgreSQL with a ``breakers`` of its own there takes
+    `ignore_breakers`.
+    """
+    return all(ignore_breakers(schema)(name, type_, parent_names) for schema in (DEFAULT_SCHEMA, None))
+
+
+def _carry_out(do: Callable[..., None], target: Target, revision: str, script: io.StringIO | None = None) -> None:
+    if not revision:
+        raise ConfigurationError("revision must not be empty")
+    config = Config(output_buffer=script)
+    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    config.attributes["cbstore"] = target
+    with _ALEMBIC, _typed_errors(target):
+        do(config, revision, sql=script is not None)
+
+
+def _scripts() -> Path:
+    package = Path(__file__).parent.parent
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+@contextmanager
+def _typed_errors(target: Target) -> Iterator[None]:
+    with translated(target.table_name):
+        try:
+            yield
+        except CommandError as error:
+            raise ConfigurationError(f"{target.table_name}: {error}") from error
+        except DBAPIError as error:
+            cause = error.orig or error
+            if is_locked(cause):
+                raise StoreConflictError(f"{target.table_name}: another session kept it locked") from cause
+            if getattr(cause, "sqlstate", None) == _DENIED:
+                raise StoreError(f"{target.table_name}: the database role may not create or change it") from cause
+            raise cause from None

@@ -1,0 +1,134 @@
+"""The contract of a store for asynchronous callers: the operations of `Store`, awaited.
+
+`cbstore_sql.stores.base` says what each operation does, takes, returns and raises. Cancelling an
+await leaks nothing: an operation that has begun goes on in the background, whether its answer is awaited or not.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TypeVar
+
+from cbstore_sql.core import commands, validation
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+
+AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
+
+
+class AsyncStore(ABC):
+    """Shared breaker state, for callers in an event loop.
+
+    Args:
+        namespace: See `Store`.
+
+    Raises:
+        InvalidNameError: See `Store`.
+    """
+
+    reads_locally = False
+    """See `Store`."""
+
+    keeps_deadlines = False
+    """See `Store`."""
+
+    def __init__(self, namespace: str = "default") -> None:
+        self.namespace = validation.check_name("namespace", namespace)
+
+    async def read(self, name: str, *, now: float | None = None) -> Snapshot:
+        """Return one breaker as it is; see `Store.read`."""
+        return await self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
+
+    async def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
+        """Return several breakers as they are, by name; see `Store.read_many`."""
+        checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
+        moment = validation.check_time("now", now)
+        return await self._read_many(checked, moment) if checked else {}
+
+    async def claim_probe(
+        self,
+        name: str,
+        policy: BreakerPolicy = DEFAULT_POLICY,
+        *,
+        token: str | None = None,
+        now: float | None = None,
+    ) -> Transition | None:
+        """Try to become the one caller that may test the dependency; see `Store.claim_probe`."""
+        return await self._apply(commands.claim_probe(name, policy, token, now))
+
+    async def record_failure(
+        self,
+        target: str | Permit,
+        policy: BreakerPolicy = DEFAULT_POLICY,
+        *,
+        failures: int = 1,
+        now: float | None = None,
+        rand: float | None = None,
+    ) -> Transition | None:
+        """Count failures; see `Store.record_failure`."""
+        return await self._apply(commands.record_failure(target, policy, failures, now, rand))
+
+    async def record_success(
+        self,
+        target: str | Permit,
+        policy: BreakerPolicy = DEFAULT_POLICY,
+        *,
+        expected_state: str | None = None,
+        now: float | None = None,
+    ) -> Transition | None:
+        """Clear the count of a closed circuit or close a half-open one; see `Store.record_success`."""
+        return await self._apply(commands.record_success(target, policy, expected_state, now))
+
+    async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
+        """Give the probe back without a verdict; see `Store.release_probe`."""
+        return await self._apply(commands.release_probe(permit, now))
+
+    async def renew_probe(
+        self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
+    ) -> Transition | None:
+        """Extend the owner's lease; see `Store.renew_probe`."""
+        return await self._apply(commands.renew_probe(permit, policy, now))
+
+    async def force_open(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
+        """Open the circuit for at least some seconds; see `Store.force_open`."""
+        return await self._always(commands.force_open(name, seconds, now))
+
+    async def reset(self, name: str, *, now: float | None = None) -> Transition:
+        """Bring the breaker back to closed and clean; see `Store.reset`."""
+        return await self._always(commands.reset(name, now))
+
+    async def close(self) -> None:
+        """Give back what the store opened itself; see `Store.close`."""
+
+    async def __aenter__(self: AsyncStoreT) -> AsyncStoreT:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _always(self, command: Command) -> Transition:
+        transition = await self._apply(command)
+        if transition is None:
+            raise AssertionError(f"{command.operation} has no condition")
+        return transition
+
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        """Return several breakers; a backend that can reads them in one round trip."""
+        return {name: await self._read(name, now) for name in names}
+
+    @abstractmethod
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        """Return one breaker; a missing one as ``Row()``."""
+
+    @abstractmethod
+    async def _apply(self, command: Command) -> Transition | None:
+        """Carry out one command in one atomic step; ``None`` when its condition does not hold."""
+
+    @abstractmethod
+    async def _delete(self, name: str) -> None:
+        """Forget one breaker."""

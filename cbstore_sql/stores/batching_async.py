@@ -1,0 +1,97 @@
+"""The asynchronous twin of ``combining.py``: many failures of one process within a moment become one write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.validation import check_seconds
+from cbstore_sql.runtime.fork import after_fork_in_child
+from cbstore_sql.runtime.tasks import in_background
+from cbstore_sql.stores.base_async import AsyncStore
+from cbstore_sql.stores.batching import Batch, ContentionTracker, combines, kind_of, without_state_change
+
+
+class _AsyncBatch(Batch):
+    def __init__(self, command: Command, ahead: int) -> None:
+        super().__init__(command, ahead)
+        self.full = asyncio.Event()
+        self.answer: asyncio.Task[Transition | None] | None = None
+
+
+class AsyncCombiningStore(AsyncStore):
+    """`CombiningStore`, awaited. A failure once reported is counted even if its await is cancelled.
+
+    Args:
+        store: Where to.
+        flush_interval: See `CombiningStore`, seconds.
+
+    Raises:
+        InvalidPolicyError: The interval is no such number.
+    """
+
+    def __init__(self, store: AsyncStore, flush_interval: float) -> None:
+        super().__init__(store.namespace)
+        self.reads_locally = store.reads_locally
+        self.keeps_deadlines = store.keeps_deadlines
+        self._store = store
+        self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        """See `CombiningStore`."""
+        self._company = ContentionTracker()
+        self._open: dict[Hashable, _AsyncBatch] = {}
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await self._store._read(name, now)
+
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        return await self._store._read_many(names, now)
+
+    async def _apply(self, command: Command) -> Transition | None:
+        if not combines(command):
+            return await self._store._apply(command)
+        if not self._company.begin_alone(command):
+            return await self._apply_together(command)
+        try:
+            return await self._store._apply(command)
+        finally:
+            self._company.end_alone(command)
+
+    async def _apply_together(self, command: Command) -> Transition | None:
+        kind = (id(asyncio.get_running_loop()), kind_of(command))
+        batch = self._open.get(kind) or _AsyncBatch(command, self._company.ahead_of(command))
+        batch.add(command)
+        if batch.is_full:
+            batch.full.set()
+        leads = batch.answer is None
+        if batch.answer is None:
+            self._open[kind] = batch
+            batch.answer = in_background(self._flush(kind, batch))
+        transition = await asyncio.shield(batch.answer)
+        return transition if leads else without_state_change(transition)
+
+    async def _flush(self, kind: Hashable, batch: _AsyncBatch) -> Transition | None:
+        try:
+            await asyncio.wait_for(batch.full.wait(), self._interval)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            self._company.waited(self._open.pop(kind))
+        return await self._store._apply(batch.command())
+
+    async def _delete(self, name: str) -> None:
+        await self._store._delete(name)
+
+
+def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
+    """Return the store itself for an interval of 0, or one that combines its failures."""
+    return AsyncCombiningStore(store, flush_interval) if flush_interval > 0 else store

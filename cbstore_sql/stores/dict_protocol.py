@@ -1,0 +1,197 @@
+"""The dictionary protocol: eight methods over one breaker, as code written for ``CircuitBreakerStore`` calls them.
+
+Written once over the store's own interface and inherited by every store. A report made here carries no permit and
+is therefore unfenced; the snapshot's probe shows as active only while its lease runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from cbstore_sql.core import commands, validation
+from cbstore_sql.core.model import STATES, Snapshot, State, Transition
+from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.core.validation import check_seconds
+from cbstore_sql.stores.base import Store
+
+DEFAULT_CIRCUIT_BREAKER_STATE: dict[str, Any] = {
+    "state": "closed",
+    "failure_count": 0,
+    "last_failure_time": 0.0,
+    "open_until": 0.0,
+    "half_open_probe_active": False,
+}
+"""A breaker that was never written, as the protocol shows it. Times are Unix seconds."""
+
+DEFAULT_PROBE_LEASE = 600.0
+"""Seconds a probe claimed through the protocol is held: the request timeout the common LLM clients ship with."""
+
+
+@runtime_checkable
+class CircuitBreakerStore(Protocol):
+    """What a store must answer to serve code written for the dictionary protocol.
+
+    Every method is atomic. States are dictionaries with the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`; the
+    ``atomic_record_*`` methods add ``_prev_state`` (text) and ``_prev_was_half_open`` (bool), the state the same
+    step found.
+    """
+
+    def get_state(self, backend: str) -> dict[str, Any]:
+        """Return the breaker as it is; a missing one as the default."""
+
+    def set_state(self, backend: str, state: dict[str, Any]) -> None:
+        """Overwrite the whole breaker; keys that are missing get their default."""
+
+    def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
+        """Overwrite the given keys if the breaker is in ``expected_state``; tell whether it was."""
+
+    def increment_failure(self, backend: str) -> int:
+        """Count one failure, change nothing else, and return the new count."""
+
+    def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
+        """Count a failure and open the circuit where the threshold or a failed probe calls for it."""
+
+    def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
+        """Clear the count or close a half-open circuit; an open one, or one in another state, is left alone."""
+
+    def try_transition_and_claim_probe(
+        self, backend: str, now: float, recovery_timeout: float
+    ) -> tuple[bool, dict[str, Any], str | None]:
+        """Claim the probe of an elapsed or half-open circuit.
+
+        Returns:
+            Whether the claim was won, the state, and ``"open->half_open"``, ``"half_open_probe_claimed"`` or ``None``.
+        """
+
+    def clear(self, backend: str) -> None:
+        """Forget the breaker."""
+
+
+class ProtocolStore(Store):
+    """A store that also answers the dictionary protocol.
+
+    Args:
+        namespace: See `Store`.
+        protocol_probe_lease: Seconds a probe claimed through the protocol, which has no way to renew or to release
+            it, is held before another caller may claim it; at least 0.001.
+
+    Raises:
+        InvalidNameError: See `Store`.
+        InvalidPolicyError: The lease is no such number.
+    """
+
+    def __init__(self, namespace: str = "default", *, protocol_probe_lease: float = DEFAULT_PROBE_LEASE) -> None:
+        super().__init__(namespace)
+        self._lease = check_seconds("protocol_probe_lease", protocol_probe_lease, minimum=0.001)
+
+    def get_state(self, backend: str) -> dict[str, Any]:
+        """Return the breaker as it is; a missing one as `DEFAULT_CIRCUIT_BREAKER_STATE`.
+
+        Args:
+            backend: The breaker's name.
+        """
+        return _as_dict(self.read(backend))
+
+    def set_state(self, backend: str, state: dict[str, Any]) -> None:
+        """Overwrite the whole breaker; keys that are missing get their default, unknown ones are ignored.
+
+        Raises:
+            InvalidStateError: A value is no state, count or time; nothing was written.
+        """
+        complete = {**DEFAULT_CIRCUIT_BREAKER_STATE, **state}
+        self._always(commands.replace_state(backend, complete, self._lease, None))
+
+    def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
+        """Overwrite the given keys if the breaker is in ``expected_state``.
+
+        A breaker that was never written is closed. An ``expected_state`` that is no state never matches.
+
+        Returns:
+            Whether the breaker was in that state and the updates were made.
+
+        Raises:
+            InvalidStateError: An updated value is no state, count or time; nothing was written.
+        """
+        known = expected_state in STATES
+        command = commands.replace_state(backend, updates, self._lease, expected_state if known else None)
+        return known and self._apply(command) is not None
+
+    def increment_failure(self, backend: str) -> int:
+        """Count one failure, change nothing else, and return the new count."""
+        return self._always(commands.increment_failure(backend)).snapshot.failure_count
+
+    def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
+        """Count a failure, unfenced; see `Store.record_failure`.
+
+        Args:
+            backend: The breaker's name.
+            failure_threshold: Failures in a row that open a closed circuit; at least 1.
+            recovery_timeout: Seconds the circuit stays open; 0 means a probe may be claimed at once.
+
+        Raises:
+            InvalidPolicyError: One of the two is out of range; nothing was written.
+        """
+        policy = BreakerPolicy(failure_threshold=failure_threshold, recovery_timeout=recovery_timeout)
+        transition = self._always(commands.record_failure(backend, policy, 1, None, 0.0))
+        return _with_previous(transition)
+
+    def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
+        """Record a success, unfenced; see `Store.record_success`.
+
+        A success that changes nothing is followed by a read, to answer with the state.
+
+        Args:
+            backend: The breaker's name.
+            expected_state: Have an effect only in this state; ``None`` means any but open.
+        """
+        known = expected_state is None or expected_state in STATES
+        transition = self.record_success(backend, expected_state=expected_state) if known else None
+        if transition is not None:
+            return _with_previous(transition)
+        snapshot = self.read(backend)
+        return _with_previous(Transition(snapshot.state, snapshot))
+
+    def try_transition_and_claim_probe(
+        self, backend: str, now: float, recovery_timeout: float
+    ) -> tuple[bool, dict[str, Any], str | None]:
+        """Claim the probe, unfenced; see `Store.claim_probe`.
+
+        Args:
+            backend: The breaker's name.
+            now: Unix seconds; the open deadline and the lease are both compared with it.
+            recovery_timeout: Not used; the protocol reserves it.
+
+        Returns:
+            Whether the claim was won, the state, and ``"open->half_open"``, ``"half_open_probe_claimed"`` or ``None``.
+
+        Raises:
+            InvalidStateError: ``now`` is no moment.
+        """
+        transition = self.claim_probe(backend, BreakerPolicy(probe_lease=self._lease), now=now)
+        if transition is None:
+            return False, _as_dict(self.read(backend, now=now)), None
+        label = "open->half_open" if transition.changed else "half_open_probe_claimed"
+        return True, _as_dict(transition.snapshot), label
+
+    def clear(self, backend: str) -> None:
+        """Forget the breaker: it reads as closed and clean."""
+        self._delete(validation.check_name("breaker name", backend))
+
+
+def _as_dict(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "state": snapshot.state.value,
+        "failure_count": snapshot.failure_count,
+        "last_failure_time": snapshot.last_failure_time,
+        "open_until": snapshot.open_until,
+        "half_open_probe_active": snapshot.probe_active,
+    }
+
+
+def _with_previous(transition: Transition) -> dict[str, Any]:
+    previous = transition.previous_state
+    return {
+        **_as_dict(transition.snapshot),
+        "_prev_state": previous.value,
+        "_prev_was_half_open": previous is State.HALF_OPEN,
+    }

@@ -1,0 +1,147 @@
+"""The store on Redis, for callers in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
+from cbstore_sql.errors import StoreUnavailableError
+from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime.tasks import InFlight, OneLoop, run_to_completion
+from cbstore_sql.stores.base_async import AsyncStore
+from cbstore_sql.stores.redis.calls import Call, RedisSteps, Script, T, Transaction
+from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.operations import Operations
+
+
+class AsyncRedisStore(AsyncStore):
+    """The breakers of `RedisStore`, awaited: the same keys, the same scripts.
+
+    An operation once begun is carried through in the background even if its await is cancelled: it leaks no
+    connection, and its effect is not lost. One event loop at a time; a store made by `from_url` may be used in one
+    loop after the other, if it is closed at the end of each.
+
+    Args:
+        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. It stays open.
+        ttl: See `RedisStore`, seconds.
+        key_prefix: See `RedisStore`.
+        half_open_probe_ttl: See `RedisStore`, seconds.
+        namespace: See `Store`.
+        max_breakers: See `RedisStore`.
+
+    Raises:
+        ConfigurationError: There is no client, or a number of seconds or breakers is none. Every operation raises it
+            in a second event loop while the first one still runs.
+        InvalidNameError: See `Store`; the same holds for the prefix.
+    """
+
+    def __init__(
+        self,
+        redis_client: Any,
+        ttl: int | None = 3600,
+        key_prefix: str = "massgen:cb",
+        half_open_probe_ttl: int | None = None,
+        *,
+        namespace: str = "default",
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
+    ) -> None:
+        super().__init__(namespace)
+        check_client(redis_client, type(self).__name__, awaited=True)
+        self._operations = Operations(
+            redis_client, ttl, key_prefix, half_open_probe_ttl, namespace, max_breakers=max_breakers
+        )
+        self._work_with(redis_client)
+        self._key_prefix = key_prefix
+        self._open: Callable[[], Any] | None = None
+        self._in_flight = InFlight()
+        self._loop = OneLoop()
+
+    @classmethod
+    def from_url(cls, url: str, **kwargs: Any) -> AsyncRedisStore:
+        """Open a store with a client of its own, which sends each command once; see `RedisStore.from_url`.
+
+        Args:
+            url: See `RedisStore.from_url`.
+            **kwargs: What the class takes, without the client.
+
+        Raises:
+            ConfigurationError: It is no such URL. The message does not repeat it.
+        """
+
+        def open_one() -> Any:
+            return open_client(Redis, url, Retry(NoBackoff(), 0))
+
+        store = cls(open_one(), **kwargs)
+        store._open = open_one
+        return store
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(key_prefix={self._key_prefix!r}, namespace={self.namespace!r})"
+
+    async def close(self) -> None:
+        """Wait for the operations under way; then close the client if the store opened it."""
+        await run_to_completion(self._close())
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await self._ask(self._operations.read(name, now))
+
+    async def _apply(self, command: Command) -> Transition | None:
+        return await self._ask(self._operations.apply(command))
+
+    async def _delete(self, name: str) -> None:
+        await self._ask(self._operations.delete(name))
+
+    async def _ask(self, steps: RedisSteps[T]) -> T:
+        return await self._in_flight.carry(sansio.run_async(steps, self._do))
+
+    async def _do(self, wish: Call | Script | Transaction) -> Any:
+        self._enter_loop()
+        try:
+            return await self._make(wish)
+        except RuntimeError as error:
+            if "loop" not in str(error):
+                raise
+            # Bytes written to a connection of a loop that has ended still reach the server.
+            raise StoreUnavailableError(
+                "the client was used in another event loop: await client.aclose() at its end"
+            ) from error
+
+    async def _make(self, wish: Call | Script | Transaction) -> Any:
+        if isinstance(wish, Script):
+            return await self._scripts[wish.operation]([wish.key], wish.arguments)
+        if isinstance(wish, Call):
+            return await wish.on(self._client)
+        await asyncio.sleep(wish.pause)
+        async with self._client.pipeline(transaction=True) as pipe:
+            return await sansio.run_async(wish.steps, lambda call: _answer(call.on(pipe)))
+
+    def _enter_loop(self) -> None:
+        """Connections cannot move to another loop: a client of our own is replaced, a caller's has to be closed."""
+        if self._loop.is_new():
+            if self._open is not None:
+                self._work_with(self._open())
+            self._loop.entered()
+
+    def _work_with(self, client: Any) -> None:
+        self._client = client
+        self._scripts = register_scripts(client)
+
+    async def _close(self) -> None:
+        await self._in_flight.landed()
+        self._enter_loop()
+        if self._open is not None:
+            await self._client.connection_pool.disconnect()
+
+
+async def _answer(answer: Any) -> Any:
+    """Await it where it is one to be awaited; what a pipeline only notes down is none."""
+    return await answer if inspect.isawaitable(answer) else answer

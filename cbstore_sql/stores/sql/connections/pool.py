@@ -1,0 +1,215 @@
+"""Driver connections that stay out of the pool between statements: the short way from an operation to the server.
+
+Checking a connection out of the pool and in again for each statement costs as much as a quarter of the statement. A
+store on an engine of its own therefore keeps what it has checked out, and puts it back when the store or the engine
+is closed. The pool still opens and counts every connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from cbstore_sql.deadline import remaining
+from cbstore_sql.runtime.fork import after_fork_in_child
+from cbstore_sql.stores.sql.connections.connection import Lease, PsycopgConnection, SqliteConnection
+from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.operations import Query, Values
+from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, StatementOutcome, classify_error
+
+L = TypeVar("L", bound=Lease)
+
+
+class BasePool(Generic[L]):
+    """The connections of an engine of our own, whatever their colour.
+
+    Args:
+        engine: In driver-level autocommit.
+        preparing: See `Preparing`.
+    """
+
+    def __init__(self, engine: Engine, preparing: Preparing) -> None:
+        self._engine = engine
+        self._preparing = preparing
+        self._free: deque[L] = deque()
+        self._begin()
+        after_fork_in_child(self._reset_after_fork)
+
+    def _reset_after_fork(self) -> None:
+        """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
+        _parents.append(self._free)
+        self._free = deque()
+        self._engine.dispose(close=False)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the turns, with nobody at work."""
+        raise NotImplementedError
+
+    def _limit(self) -> int:
+        pool: Any = self._engine.pool
+        return int(pool.size() + pool._max_overflow)
+
+    def _patience(self) -> float:
+        """Return how long to wait for another one's connection, seconds."""
+        pool: Any = self._engine.pool
+        left = remaining()
+        return float(pool.timeout()) if left is None else min(left, pool.timeout())
+
+    def _none_free(self) -> NotSentError | LateError:
+        """Return what to raise when that was too short."""
+        if remaining() == 0.0:
+            return LateError(sent=False)
+        return NotSentError(sa.exc.TimeoutError("every connection of the pool is at work"))
+
+    def _taken_back(self) -> Iterator[L]:
+        """Give out what is not at work, one by one, to be worked with no more."""
+        with suppress(IndexError):
+            while True:
+                yield self._free.popleft()
+
+    def _is_usable(self, lease: L) -> bool:
+        return lease.pool is self._engine.pool and not lease.is_dead()
+
+    def _is_over(self, lease: L, error: BaseException) -> bool:
+        """Whether nobody should work on a connection any more after an error."""
+        # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
+        return not isinstance(error, Exception) or isinstance(error, LateError) or not lease.is_sound()
+
+
+class StickyPool(BasePool[Any]):
+    """The connections of an engine that commits each statement by itself, one for each thread at work at a time.
+
+    Args:
+        engine: An engine of the store's own, in driver-level autocommit.
+        preparing: See `Preparing`.
+    """
+
+    def __init__(self, engine: Engine, preparing: Preparing) -> None:
+        super().__init__(engine, preparing)
+        self._kind = {"postgresql": PsycopgConnection, "sqlite": SqliteConnection}[engine.dialect.name]
+
+    def execute(self, query: Query) -> list[Values]:
+        """Execute one statement in a transaction of its own and return its rows.
+
+        Raises:
+            NotSentError: It failed before the statement was sent.
+            LateError: The deadline passed.
+        """
+        try:
+            self._slots.get_nowait()
+        except Empty:
+            self._wait_for_turn()
+        try:
+            return self._execute(query)
+        finally:
+            self._slots.put(None)
+
+    def _wait_for_turn(self) -> None:
+        # A thread that waited at the pool would never see a connection that comes back here.
+        try:
+            self._slots.get(timeout=self._patience())
+        except Empty:
+            raise self._none_free() from None
+
+    def _execute(self, query: Query) -> list[Values]:
+        lease = self._take()
+        try:
+            rows: list[Values] = lease.execute(query, prepare=self._preparing.wanted)
+        except BaseException as error:
+            if self._is_over(lease, error):
+                lease.discard()
+            else:
+                self._free.append(lease)
+            self._learn(error)
+            raise
+        self._free.append(lease)
+        return rows
+
+    def close(self) -> None:
+        """Put back what is not at work and close the pool; what is at work follows when it is done."""
+        for lease in self._taken_back():
+            # The pool a lease came from may not be the one there is: nobody would close what goes back there.
+            if lease.pool is self._engine.pool:
+                lease.connection.close()
+            else:
+                lease.discard()
+        self._engine.dispose()
+
+    def _begin(self) -> None:
+        # A third of what a semaphore costs.
+        self._slots: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._limit()):
+            self._slots.put(None)
+        self._openers = threading.Semaphore(self._limit())
+
+    def _learn(self, error: BaseException) -> None:
+        verdict = classify_error(error)
+        if verdict in ON_ALL_CONNECTIONS:
+            self._engine.dispose()
+        elif verdict is StatementOutcome.SHARED_SESSION:
+            self._preparing.give_up()
+
+    def _take(self) -> Lease:
+        while self._free:
+            try:
+                lease: Lease = self._free.pop()
+            except IndexError:
+                break
+            if self._is_usable(lease):
+                return lease
+            lease.discard()
+        left = remaining()
+        return self._open() if left is None else self._open_within(left)
+
+    def _open(self) -> Lease:
+        try:
+            pool = self._engine.pool
+            return self._kind(pool, self._engine.raw_connection())
+        except Exception as error:
+            raise NotSentError(error) from error
+
+    def _open_within(self, seconds: float) -> Lease:
+        """Open a connection in a thread that may take longer: its caller does not wait, and the next one has it."""
+        if not self._openers.acquire(blocking=False):
+            raise LateError(sent=False)
+        opened: Future[Lease] = Future()
+        threading.Thread(target=self._open_for, args=(opened,), name="cbstore-open", daemon=True).start()
+        in_time = False
+        try:
+            in_time = bool(wait_for([opened], timeout=seconds).done)
+        finally:
+            if not in_time:
+                opened.add_done_callback(self._keep)
+        if not in_time:
+            raise LateError(sent=False)
+        return opened.result()
+
+    def _open_for(self, opened: Future[Lease]) -> None:
+        try:
+            opened.set_result(self._open())
+        except BaseException as error:  # noqa: BLE001 - it is for whoever waits
+            opened.set_exception(error)
+        finally:
+            self._openers.release()
+
+    def _keep(self, opened: Future[Lease]) -> None:
+        if opened.exception() is None:
+            lease = opened.result()
+            if lease.pool is self._engine.pool:
+                self._free.append(lease)
+            else:
+                lease.discard()
+
+
+# Collected, they would be closed, and the parent's sessions with them.
+_parents: list[deque[Any]] = []

@@ -1,0 +1,240 @@
+"""The asynchronous twin of ``lease.py``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from cbstore_sql.deadline import remaining
+from cbstore_sql.runtime.tasks import OneLoop, in_background
+from cbstore_sql.stores.sql.connections.connection import BusyTimeout, Lease, PsycopgConnection
+from cbstore_sql.stores.sql.connections.libpq import drive_async, go_on_async
+from cbstore_sql.stores.sql.connections.pool import BasePool
+from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.operations import Query, Values
+from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, StatementOutcome, classify_error
+
+
+class AsyncPsycopgConnection(PsycopgConnection):
+    """A lease of an asynchronous connection to PostgreSQL."""
+
+    __slots__ = ()
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """Execute one statement and fetch its rows."""
+        return drive_async(self.session, self.session.steps(query, prepare=prepare))
+
+    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
+        """Send one statement at once; what is returned is awaited for its rows, ``None`` if it cannot be sent."""
+        steps = self.session.steps(query, prepare=prepare)
+        try:
+            return go_on_async(self.session, steps, next(steps))
+        except Exception:  # noqa: BLE001 - it comes again, where it is judged
+            return None
+
+
+class AiosqliteConnection(Lease):
+    """A lease of an asynchronous connection to SQLite."""
+
+    __slots__ = ("_patience",)
+
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        super().__init__(pool, connection)
+        self._patience: BusyTimeout | None = None
+
+    def begin(self, query: Query, *, prepare: bool) -> None:
+        """Begin nothing: the driver waits for its thread."""
+
+    async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
+        """Execute one statement and fetch its rows."""
+        if self._patience is None:
+            self._patience = BusyTimeout((await self.driver.execute_fetchall(BusyTimeout.QUESTION))[0][0])
+        if setting := self._patience.setting():
+            await self.driver.execute_fetchall(setting)
+        rows: list[Values] = await self.driver.execute_fetchall(query.statement.text, query.parameters)
+        return rows
+
+
+class Begun:
+    """A statement that has been sent before anybody waits for its answer.
+
+    Args:
+        lease: Over which; it is nobody else's meanwhile.
+        answer: Is awaited for the rows.
+        give_back: Is called with the lease if nobody ever does.
+    """
+
+    def __init__(
+        self, lease: Lease, answer: Coroutine[Any, Any, list[Values]], give_back: Callable[[Lease], None]
+    ) -> None:
+        self.lease = lease
+        self._answer = answer
+        self._give_back = give_back
+        self._is_taken = False
+
+    def take(self) -> Coroutine[Any, Any, list[Values]]:
+        """Return what is to be awaited, which is then done."""
+        self._is_taken = True
+        return self._answer
+
+    def end(self) -> None:
+        """Give the connection back where whoever should have waited was cancelled before."""
+        if not self._is_taken:
+            self._answer.close()
+            self.lease.cut()
+            self._give_back(self.lease)
+
+
+class AsyncStickyPool(BasePool[Any]):
+    """The connections of an asynchronous engine of our own, one for each task at work at a time.
+
+    They serve one event loop at a time: those who wait for a connection cannot wait in another. When a new loop
+    comes, they are replaced.
+
+    Args:
+        engine: An engine of the store's own, in driver-level autocommit.
+        preparing: See `Preparing`.
+    """
+
+    def __init__(self, engine: AsyncEngine, preparing: Preparing) -> None:
+        super().__init__(engine.sync_engine, preparing)
+        self._async_engine = engine
+        self._kind = {"postgresql": AsyncPsycopgConnection, "sqlite": AiosqliteConnection}[engine.dialect.name]
+
+    def _begin(self) -> None:
+        self._slots = asyncio.Semaphore(self._limit())
+        self._opening = 0
+        self._loop = OneLoop()
+
+    async def begin(self, query: Query) -> Begun | None:
+        """Send a statement if that needs nobody to be waited for; `execute` then takes it from there.
+
+        It never gives way to another task.
+
+        Raises:
+            ConfigurationError: The connections are another event loop's that still runs.
+        """
+        if self._loop.is_new() or self._slots.locked() or not self._free:
+            return None
+        lease = self._free[-1]
+        if not self._is_usable(lease) or (answer := lease.begin(query, prepare=self._preparing.wanted)) is None:
+            return None
+        await self._slots.acquire()
+        return Begun(self._free.pop(), answer, self._give_back)
+
+    async def execute(self, query: Query) -> list[Values]:
+        """Execute one statement in a transaction of its own and return its rows.
+
+        Raises:
+            ConfigurationError: The connections are another event loop's that still runs.
+            NotSentError: It failed before the statement was sent.
+            LateError: The deadline passed.
+        """
+        if query.begun is None:
+            await self._take_turn()
+        try:
+            return await self._execute(query)
+        finally:
+            self._slots.release()
+
+    async def _take_turn(self) -> None:
+        if self._loop.is_new():
+            await self._enter_loop()
+        if self._slots.locked():
+            await self._wait_for_turn()
+        else:
+            await self._slots.acquire()
+
+    async def _wait_for_turn(self) -> None:
+        try:
+            await asyncio.wait_for(self._slots.acquire(), self._patience())
+        except asyncio.TimeoutError:
+            raise self._none_free() from None
+
+    async def _execute(self, query: Query) -> list[Values]:
+        begun: Begun | None = query.begun
+        lease = await self._take() if begun is None else begun.lease
+        try:
+            rows: list[Values] = await (
+                lease.execute(query, prepare=self._preparing.wanted) if begun is None else begun.take()
+            )
+        except BaseException as error:
+            if self._is_over(lease, error):
+                await greenlet_spawn(lease.discard)
+            else:
+                self._free.append(lease)
+            await self._learn(error)
+            raise
+        self._free.append(lease)
+        return rows
+
+    async def close(self) -> None:
+        """Put back what is not at work and close the pool."""
+        for lease in self._taken_back():
+            # See `StickyPool.close`.
+            await greenlet_spawn(lease.connection.close if lease.pool is self._engine.pool else lease.discard)
+        await self._async_engine.dispose()
+
+    def _give_back(self, lease: Lease) -> None:
+        self._free.append(lease)
+        self._slots.release()
+
+    async def _learn(self, error: BaseException) -> None:
+        verdict = classify_error(error)
+        if verdict in ON_ALL_CONNECTIONS:
+            await self._async_engine.dispose()
+        elif verdict is StatementOutcome.SHARED_SESSION:
+            self._preparing.give_up()
+
+    async def _enter_loop(self) -> None:
+        stale = [*self._taken_back()]
+        self._engine.dispose(close=False)
+        self._slots = asyncio.Semaphore(self._limit())
+        self._loop.entered()
+        for lease in stale:
+            await greenlet_spawn(lease.discard)
+
+    async def _take(self) -> Any:
+        while self._free:
+            lease = self._free.pop()
+            if self._is_usable(lease):
+                return lease
+            await greenlet_spawn(lease.discard)
+        left = remaining()
+        return await (self._open() if left is None else self._open_within(left))
+
+    async def _open(self) -> Any:
+        try:
+            pool = self._engine.pool
+            return self._kind(pool, await self._async_engine.raw_connection())
+        except Exception as error:
+            raise NotSentError(error) from error
+
+    async def _open_within(self, seconds: float) -> Any:
+        """Open a connection in a task that may take longer: its caller does not wait, and the next one has it."""
+        if self._opening >= self._limit():
+            raise LateError(sent=False)
+        self._opening += 1
+        opened = in_background(self._open())
+        opened.add_done_callback(self._no_longer_opening)
+        in_time, _ = await asyncio.wait({opened}, timeout=seconds)
+        if not in_time:
+            opened.add_done_callback(self._keep)
+            raise LateError(sent=False)
+        return opened.result()
+
+    def _no_longer_opening(self, _opened: asyncio.Task[Any]) -> None:
+        self._opening -= 1
+
+    def _keep(self, opened: asyncio.Task[Any]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            lease = opened.result()
+            if lease.pool is self._engine.pool:
+                self._free.append(lease)
+            else:
+                in_background(greenlet_spawn(lease.discard))

@@ -1,0 +1,171 @@
+"""What the store's operations ask of the table, and what they make of the answers: without any I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Row, Snapshot, Transition
+from cbstore_sql.core.rules import ANY_STATE, UNFENCED
+from cbstore_sql.core.validation import check_max_breakers
+from cbstore_sql.errors import TooManyBreakersError
+from cbstore_sql.stores.sql.errors import raise_translated
+from cbstore_sql.stores.sql.retry import Effect, RetryPolicy, StatementOutcome, classify_error
+from cbstore_sql.stores.sql.schema.table import TABLE_NAME, check_identifier
+from cbstore_sql.stores.sql.statements.build import statements_for
+from cbstore_sql.stores.sql.statements.decode import to_snapshot, to_transition
+from cbstore_sql.stores.sql.statements.partial_eval import specialization_for
+from cbstore_sql.stores.sql.statements.statement import Statement
+
+# After a crash of the server these may be lost without harm: a circuit opens a failure later, or closes a probe later.
+_COUNTS = frozenset({"record_failure", "record_success", "increment_failure", "renew_probe"})
+
+_SAFE = frozenset({"claim_probe", "release_probe", "renew_probe", "force_open", "reset"})
+
+T = TypeVar("T")
+
+Values = tuple[Any, ...]
+"""One row as the driver gave it."""
+
+
+@dataclass(slots=True)
+class Query:
+    """One statement to be carried out in a transaction of its own; its answer is the list of its rows.
+
+    Attributes:
+        statement: What to carry out.
+        parameters: By name.
+        durable: Whether its effect must outlive a crash of the server, whatever the store's durability.
+        pause: Seconds to wait before it, without holding a connection.
+        pinned: Whether to carry it out in a READ COMMITTED transaction, whatever the session's default; SQLite has
+            but one level.
+        begun: What whoever carries it out has begun already.
+    """
+
+    statement: Statement
+    parameters: Mapping[str, Any]
+    durable: bool = False
+    pause: float = 0.0
+    pinned: bool = False
+    begun: Any = None
+
+
+QuerySteps = Generator[Query, list[Values], T]
+
+
+class SqlOperations:
+    """The operations of one store as steps.
+
+    Args:
+        dialect: ``"postgresql"`` or ``"sqlite"``.
+        schema: The schema the table stands in; SQLite ignores it.
+        namespace: Whose breakers.
+        max_breakers: How many of them there may be; see `SqlStore`.
+
+    Raises:
+        ConfigurationError: See `check_identifier` and `check_max_breakers`.
+    """
+
+    def __init__(self, dialect: str, schema: str, namespace: str, max_breakers: int | None) -> None:
+        self.schema = check_identifier("schema", schema)
+        self._max_breakers = check_max_breakers(max_breakers)
+        self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
+        self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
+        self._namespace = namespace
+
+    def read(self, name: str, now: float | None) -> QuerySteps[Snapshot]:
+        """Read one breaker."""
+        given = {"namespace": self._namespace, "name": name, "now": now}
+        rows = yield from self._rows(self._statements.read, given, Effect.READ_ONLY)
+        return to_snapshot(name, rows[0])
+
+    def read_many(self, names: list[str], now: float | None) -> QuerySteps[dict[str, Snapshot]]:
+        """Read several breakers in one statement."""
+        given = {"namespace": self._namespace, "names": json.dumps(names), "now": now}
+        rows = yield from self._rows(self._statements.read_many, given, Effect.READ_ONLY)
+        unwritten = (None, rows[0][-1])
+        found = {name: values for name, *values in rows}
+        return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}
+
+    def read_all(self) -> QuerySteps[list[tuple[str, Snapshot]]]:
+        """Read every breaker of every namespace."""
+        rows = yield from self._rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
+        return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
+
+    def apply(self, command: Command) -> QuerySteps[Transition | None]:
+        """Update the breaker; one that was never written is made, if the command would change it."""
+        given = {**command.parameters, "namespace": self._namespace, "name": command.name}
+        effect = repeated(command)
+        durable = command.operation not in _COUNTS
+        rows = yield from self._rows(self._update(command), given, effect, durable=durable)
+        upsert = self._statements.upsert.get(command.operation)
+        if not rows and upsert is not None and command.apply_to(Row(), 0.0) is not None:
+            yield from self._refuse_when_full(command.name, durable=durable)
+            rows = yield from self._rows(upsert, given, effect, durable=durable)
+        return to_transition(command.name, rows[0]) if rows else None
+
+    def _update(self, command: Command) -> Statement:
+        short = self._statements.short.get(
+            (command.operation, specialization_for(command.operation, command.parameters))
+        )
+        return short or self._statements.update[command.operation]
+
+    def delete(self, name: str) -> QuerySteps[None]:
+        """Forget one breaker."""
+        given = {"namespace": self._namespace, "name": name}
+        yield from self._rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
+
+    def _refuse_when_full(self, name: str, *, durable: bool) -> QuerySteps[None]:
+        """Raise if a breaker is missing and there is no room for it; who adds one now too may be one too many."""
+        if self._max_breakers is None:
+            return
+        given = {"namespace": self._namespace, "name": name, "others": self._max_breakers - 1}
+        if (yield from self._rows(self._statements.no_room, given, Effect.READ_ONLY, durable=durable)):
+            raise TooManyBreakersError(self._namespace, self._max_breakers)
+
+    def _rows(
+        self, statement: Statement, parameters: Mapping[str, Any], effect: Effect, *, durable: bool = False
+    ) -> QuerySteps[list[Values]]:
+        """StoreCall, and again for as long as that may help and does not count anything twice; see `RetryPolicy`.
+
+        A concurrent writer makes a statement fail only where the session's default is stricter than READ COMMITTED;
+        under that, a statement waits for the other writer instead, at the price of two more round trips.
+        """
+        query = Query(statement, parameters, durable)
+        patience = None
+        lost = False
+        while True:
+            try:
+                return (yield query)
+            except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
+                patience = patience or RetryPolicy(effect)
+                verdict = classify_error(error)
+                lost = lost or verdict is StatementOutcome.UNKNOWN
+                pause = patience.pause_after(verdict)
+                if pause is None:
+                    raise_translated(error, self._place, effect, lost=lost)
+            query = Query(
+                statement, parameters, durable, pause, pinned=query.pinned or verdict is StatementOutcome.CONFLICT
+            )
+
+
+def repeated(command: Command) -> Effect:
+    """Return what a command does that is carried out once more, where it had been applied and its answer was lost.
+
+    A second claim with the same token changes nothing, and what a permit allowed once it does not allow again: the
+    first report began a new generation. To open, reset or overwrite whatever is there twice is to do it once.
+    """
+    given = command.parameters
+    if command.operation in _SAFE:
+        return Effect.IDEMPOTENT
+    if command.operation == "record_success" and given["generation"] == UNFENCED:
+        # By name, a second one counts a second probe, unless one is enough.
+        return Effect.IDEMPOTENT if given["success_threshold"] == 1 else Effect.NOT_IDEMPOTENT
+    if command.operation == "record_success":
+        return Effect.IDEMPOTENT
+    if command.operation == "replace_state" and given["expected"] == ANY_STATE:
+        return Effect.IDEMPOTENT
+    return Effect.NOT_IDEMPOTENT

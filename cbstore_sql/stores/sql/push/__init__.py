@@ -1,0 +1,1 @@
+"""Changes of state over LISTEN and NOTIFY."""

@@ -1,0 +1,207 @@
+"""What became of a statement that failed, and whether to carry it out again: decided in this one place, without I/O.
+
+An error says what became of a statement by its code (SQLSTATE), and one that has none by when it came: what was
+never sent had no effect, and what was lost on its way may have had one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from enum import Enum, auto
+from time import monotonic
+
+import sqlalchemy.exc
+
+from cbstore_sql.deadline import remaining
+from cbstore_sql.runtime.rng import rng
+
+
+class NotSentError(Exception):
+    """Nothing of the statement was sent.
+
+    Attributes:
+        reason: What happened before.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class LateError(Exception):
+    """The deadline passed.
+
+    Attributes:
+        sent: Whether the statement had been sent by then.
+    """
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__()
+        self.sent = sent
+
+
+class Effect(Enum):
+    """What carrying a statement out once more does, where it had been applied."""
+
+    READ_ONLY = auto()
+    """It only reads."""
+
+    IDEMPOTENT = auto()
+    """The breaker is afterwards as if it had been applied once."""
+
+    NOT_IDEMPOTENT = auto()
+    """It is applied twice."""
+
+
+class StatementOutcome(Enum):
+    """What became of a statement that failed, and what helps."""
+
+    NEVER = auto()
+    """Refused; it will be again."""
+
+    CONFLICT = auto()
+    """Not applied: a concurrent writer won. At once, as a READ COMMITTED transaction."""
+
+    CREATED = auto()
+    """Not applied: a concurrent writer made the row. At once, and once."""
+
+    BUSY = auto()
+    """Not applied: somebody holds the row, or the server had no time."""
+
+    GONE = auto()
+    """Not applied: there is no connection, or no more. On another one."""
+
+    READ_ONLY = auto()
+    """Not applied: the server takes no writes (any more). On another server, to which no connection leads yet."""
+
+    OUTDATED = auto()
+    """Not applied: the table has been changed since the statement was prepared. At once, and once, on a connection
+    that is newer."""
+
+    SHARED_SESSION = auto()
+    """Not applied: what was prepared is on another session; somebody in between hands them round. Unprepared."""
+
+    UNKNOWN = auto()
+    """Sent, and then lost: it may have been applied."""
+
+
+_BY_STATE = {
+    **dict.fromkeys(("40001", "40P01"), StatementOutcome.CONFLICT),
+    **dict.fromkeys(("55P03", "57014"), StatementOutcome.BUSY),
+    "25006": StatementOutcome.READ_ONLY,
+    "0A000": StatementOutcome.OUTDATED,
+    **dict.fromkeys(("57P05", "25P03", "25P04"), StatementOutcome.GONE),
+    **dict.fromkeys(("26000", "42P05"), StatementOutcome.SHARED_SESSION),
+    **dict.fromkeys(("57P01", "57P02", "57P03", "40003"), StatementOutcome.UNKNOWN),
+    "23505": StatementOutcome.CREATED,
+}
+
+# What a pooler says in the place of a server (08P01) when it never gave the statement to one.
+_NEVER_FORWARDED = ("query_wait_timeout", "server login has been failing")
+
+_BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked")
+
+
+def classify(error: BaseException, *, sent: bool) -> StatementOutcome:
+    """Judge a driver's error.
+
+    Args:
+        error: What the driver or the pool raised.
+        sent: Whether the statement had been sent; connecting and preparing come before.
+    """
+    if isinstance(error, sqlite3.Error):
+        return StatementOutcome.CONFLICT if str(error).startswith(_BUSY_TEXTS) else StatementOutcome.NEVER
+    verdict = _by_state(error, sqlstate(error))
+    return StatementOutcome.GONE if verdict is StatementOutcome.UNKNOWN and not sent else verdict
+
+
+def _by_state(error: BaseException, state: str | None) -> StatementOutcome:
+    if state is None:
+        return (
+            StatementOutcome.UNKNOWN
+            if isinstance(error, psycopg_errors("OperationalError", "InterfaceError"))
+            else StatementOutcome.NEVER
+        )
+    if state == "08P01" and any(text in str(error) for text in _NEVER_FORWARDED):
+        return StatementOutcome.GONE
+    return StatementOutcome.UNKNOWN if state.startswith("08") else _BY_STATE.get(state, StatementOutcome.NEVER)
+
+
+def classify_error(error: BaseException) -> StatementOutcome:
+    """Judge whatever carrying out a statement raised."""
+    if isinstance(error, NotSentError):
+        return classify(error.reason, sent=False)
+    return classify(error, sent=True)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the server's code for an error, ``None`` where it is no server's."""
+    return getattr(error, "sqlstate", None)
+
+
+def driver_errors() -> tuple[type[BaseException], ...]:
+    """Return what a driver or the pool raises."""
+    return (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, *psycopg_errors("Error"))
+
+
+def psycopg_errors(*names: str) -> tuple[type[BaseException], ...]:
+    """Return psycopg's exceptions of these names: none where nothing has imported it, so that SQLite does without."""
+    psycopg = sys.modules.get("psycopg")
+    return tuple(getattr(psycopg, name) for name in names) if psycopg else ()
+
+
+_CONFLICT_ATTEMPTS = 20
+_CONFLICT_SECONDS = 5.0
+_CONFLICT_PAUSE = 0.002
+
+# Each session that was open has its own prepared statements to miss.
+_UNPREPARED_ATTEMPTS = 20
+
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+_LOST = frozenset({StatementOutcome.GONE, StatementOutcome.READ_ONLY, StatementOutcome.UNKNOWN})
+_ONCE = frozenset({StatementOutcome.CREATED, StatementOutcome.OUTDATED})
+
+ON_ALL_CONNECTIONS = frozenset({StatementOutcome.READ_ONLY, StatementOutcome.OUTDATED})
+"""What holds for every connection of a pool: they lead to the same server, and prepared on the same table."""
+
+
+class RetryPolicy:
+    """How often one operation that has failed is repeated, and when.
+
+    What was not applied because the database was not there, not writable or busy is repeated until the deadline, after
+    pauses that grow; where none is set, a lost connection is worth one more attempt, and waiting for a lock none.
+
+    Args:
+        effect: What a repetition does, where the statement had been applied.
+    """
+
+    def __init__(self, effect: Effect) -> None:
+        self._effect = effect
+        self._began = monotonic()
+        self._failures = dict.fromkeys(StatementOutcome, 0)
+
+    def pause_after(self, verdict: StatementOutcome) -> float | None:
+        """Return how long to wait before another attempt, seconds; ``None``: there shall be none."""
+        if verdict is StatementOutcome.UNKNOWN and self._effect is Effect.NOT_IDEMPOTENT:
+            return None
+        self._failures[verdict] += 1
+        left = remaining()
+        pause = self._pause(verdict, self._failures[verdict], lasts=left is not None)
+        return None if pause is None or (left is not None and pause >= left) else pause
+
+    def _pause(self, verdict: StatementOutcome, failures: int, *, lasts: bool) -> float | None:
+        if verdict is StatementOutcome.CONFLICT:
+            patient = failures < _CONFLICT_ATTEMPTS and monotonic() - self._began < _CONFLICT_SECONDS
+            return _CONFLICT_PAUSE * failures * rng.random() if patient else None
+        if verdict in _ONCE:
+            return 0.0 if failures == 1 else None
+        if verdict is StatementOutcome.SHARED_SESSION:
+            return 0.0 if failures < _UNPREPARED_ATTEMPTS else None
+        if verdict in _LOST and failures == 1:
+            return _FIRST_PAUSE * rng.random()
+        if lasts and verdict is not StatementOutcome.NEVER:
+            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * rng.uniform(0.5, 1.0)
+        return None

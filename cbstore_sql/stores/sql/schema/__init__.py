@@ -1,0 +1,1 @@
+"""The table, and SQL functions that the dialects spell differently."""

@@ -1,0 +1,1 @@
+"""SQL text built from the rules."""

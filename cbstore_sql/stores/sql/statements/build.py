@@ -1,0 +1,218 @@
+"""The SQL, built from the rules: one statement an operation, compiled once for a dialect and a schema.
+
+An operation is ``UPDATE … SET <the rule's values> WHERE <key> AND <the rule's condition> RETURNING …``. Conditions
+and values speak of the columns of the updated row alone: a state read through a sub-select or a common table
+expression would be as old as the statement, and two callers could win one probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache, partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Dialect
+
+from cbstore_sql.core.model import Row
+from cbstore_sql.core.rules import OPERATIONS, Change, Operation
+from cbstore_sql.stores.sql.schema.functions import is_among, server_clock
+from cbstore_sql.stores.sql.schema.table import make_table
+from cbstore_sql.stores.sql.statements.partial_eval import (
+    GENERAL,
+    SHORTENED,
+    SPECIALIZATIONS,
+    Specialization,
+    Value,
+    choose,
+    plain,
+)
+from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement, WireType
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+_KINDS = {
+    **dict.fromkeys(("token", "expected", "state", "namespace", "name", "names"), TEXT),
+    **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), INTEGER),
+    **dict.fromkeys(("success_threshold", "probe", "others"), INTEGER),
+    **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), FLOAT),
+    **dict.fromkeys(("recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), FLOAT),
+}
+
+_TYPES: dict[WireType, sa.types.TypeEngine[Any]] = {TEXT: sa.Text(), INTEGER: sa.BigInteger(), FLOAT: sa.Double()}
+
+_ANSWER = (*({str: TEXT, int: INTEGER, float: FLOAT}[type(field.default)] for field in fields(Row)), FLOAT)
+
+# SQLAlchemy keeps a column's own name for itself; the prefix is taken off the finished text again.
+_PREFIX = "given_"
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The finished statements for one dialect and schema.
+
+    Attributes:
+        update: By operation: changes the row if the rule's condition holds, returns it.
+        short: By operation and form: the same for commands that have the form; see `SPECIALIZATIONS`.
+        upsert: By operation that can make a row: the same, and makes it from the default where there is none.
+        read: One breaker, one row always; all columns NULL but the clock where there is none.
+        read_many: Those of several names that there are, each with its name; one row at least, as for ``read``.
+        read_all: Every breaker of every namespace, ordered by namespace and name.
+        delete: Forgets one breaker.
+        no_room: One row if a breaker is missing and more than ``others`` of its namespace are there, else none.
+    """
+
+    update: Mapping[str, Statement]
+    short: Mapping[tuple[str, str | None], Statement]
+    upsert: Mapping[str, Statement]
+    read: Statement
+    read_many: Statement
+    read_all: Statement
+    delete: Statement
+    no_room: Statement
+
+
+@lru_cache(maxsize=64)
+def statements_for(dialect_name: str, schema: str | None) -> Statements:
+    """Compile every statement for a dialect.
+
+    Args:
+        dialect_name: ``"postgresql"`` or ``"sqlite"``.
+        schema: The schema the table stands in, or ``None``.
+    """
+    dialect, insert = _DIALECTS[dialect_name]
+    table = make_table(schema)
+
+    def finished(statement: sa.ClauseElement, columns: tuple[WireType, ...] = _ANSWER) -> Statement:
+        return _compile(statement, dialect(), columns)
+
+    return Statements(
+        update={name: finished(_update(table, operation)) for name, operation in OPERATIONS.items()},
+        short={
+            (name, form): finished(_update(table, OPERATIONS[name], SPECIALIZATIONS[form]))
+            for name in SHORTENED
+            for form in SPECIALIZATIONS
+        },
+        upsert={
+            name: finished(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
+        },
+        read=finished(_read(table)),
+        read_many=finished(_read_many(table), (TEXT, *_ANSWER)),
+        read_all=finished(_read_all(table), (TEXT, TEXT, *_ANSWER)),
+        delete=finished(sa.delete(table).where(*_key(table)), ()),
+        no_room=finished(_no_room(table), (TEXT,)),
+    )
+
+
+def _update(table: sa.Table, operation: Operation, form: Specialization = GENERAL) -> sa.ClauseElement:
+    change = _change(operation, dict(table.c), form)
+    where = (*_key(table), *_in_state(table, form), *_where(change))
+    return sa.update(table).where(*where).values(**_changed(table, change)).returning(*_result(table))
+
+
+def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElement:
+    defaults = {field.name: sa.literal(field.default) for field in fields(Row)}
+    made = insert(table).values(
+        namespace=_given("namespace"), name=_given("name"), **_change(operation, defaults).values
+    )
+    change = _change(operation, dict(table.c))
+    where = None if change.where is True else change.where
+    key = [table.c.namespace, table.c.name]
+    written = made.on_conflict_do_update(index_elements=key, set_=dict(change.values), where=where)
+    return cast("sa.ClauseElement", written.returning(*_result(table)))
+
+
+def _read(table: sa.Table) -> sa.ClauseElement:
+    # Joined to one row of its own, a missing breaker still brings the clock back, in the same round trip.
+    return sa.select(*_result(table)).select_from(_one_row().outerjoin(table, sa.and_(*_key(table))))
+
+
+def _read_many(table: sa.Table) -> sa.ClauseElement:
+    among = sa.and_(table.c.namespace == _given("namespace"), is_among(table.c.name, _given("names")))
+    return sa.select(table.c.name, *_result(table)).select_from(_one_row().outerjoin(table, among))
+
+
+def _one_row() -> sa.Subquery:
+    return sa.select(sa.literal(1).label("one")).subquery("key")
+
+
+def _read_all(table: sa.Table) -> sa.ClauseElement:
+    return sa.select(table.c.namespace, table.c.name, *_result(table)).order_by(table.c.namespace, table.c.name)
+
+
+def _no_room(table: sa.Table) -> sa.ClauseElement:
+    itself = table.alias("itself")
+    missing = ~sa.exists().where(itself.c.namespace == _given("namespace"), itself.c.name == _given("name"))
+    others = sa.select(table.c.namespace).where(table.c.namespace == _given("namespace"), missing)
+    return others.limit(1).offset(_given("others"))
+
+
+def _change(operation: Operation, row: Mapping[str, Any], form: Specialization = GENERAL) -> Change:
+    terms = {name: Value(value) for name, value in row.items()}
+    if form.state is not None:
+        terms["state"] = Value(form.state)
+    given = {name: _term(name, form) for name in operation.parameters} | {"now": Value(_now())}
+    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given), choose)
+    return Change({name: plain(value) for name, value in change.values.items()}, plain(change.where))
+
+
+def _term(name: str, form: Specialization) -> Value:
+    return Value(form.fixed[name]) if name in form.fixed else Value(_given(name), form.excluded.get(name))
+
+
+def _changed(table: sa.Table, change: Change) -> Mapping[str, Any]:
+    return {name: value for name, value in change.values.items() if value is not table.c[name]}
+
+
+def _in_state(table: sa.Table, form: Specialization) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if form.state is None else (table.c.state == form.state,)
+
+
+def _where(change: Change) -> tuple[Any, ...]:
+    return () if change.where is True else (change.where,)
+
+
+def _key(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return table.c.namespace == _given("namespace"), table.c.name == _given("name")
+
+
+def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
+    return (*(table.c[name] for name in COLUMNS), _now().label("as_of"))
+
+
+def _given(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(_PREFIX + name, type_=_TYPES[_KINDS[name]])
+
+
+def _now() -> sa.ColumnElement[float]:
+    return sa.func.coalesce(_given("now"), server_clock())
+
+
+def _compile(statement: sa.ClauseElement, dialect: Dialect, columns: tuple[WireType, ...]) -> Statement:
+    dialect.statement_compiler = _inlining(dialect.statement_compiler)
+    compiled: Any = statement.compile(dialect=dialect)
+    names = [name.removeprefix(_PREFIX) for name in compiled.positiontup or ()]
+    return Statement(str(compiled).replace(_PREFIX, ""), [(name, _KINDS[name]) for name in names], columns)
+
+
+def _inlining(compiler: type[Any]) -> type[Any]:
+    """Write the rules' constants into the text and leave only what the caller gives as parameters."""
+
+    class Inlining(compiler):  # type: ignore[misc] # the base is chosen by the dialect
+        def visit_bindparam(self, bindparam: sa.BindParameter[Any], **options: Any) -> str:
+            if not bindparam.key.startswith(_PREFIX):
+                options["literal_binds"] = True
+            return str(super().visit_bindparam(bindparam, **options))
+
+    return Inlining
+
+
+_DIALECTS: Mapping[str, tuple[Any, Any]] = {
+    "postgresql": (partial(PGDialect, paramstyle="numeric_dollar"), postgresql.insert),
+    "sqlite": (lambda: SQLiteDialect_pysqlite(paramstyle="named"), sqlite.insert),
+}

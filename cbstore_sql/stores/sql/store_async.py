@@ -1,0 +1,125 @@
+"""The store on PostgreSQL or SQLite, for callers in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
+from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime.tasks import InFlight, run_to_completion
+from cbstore_sql.stores.base_async import AsyncStore
+from cbstore_sql.stores.sql.connections.checkout_async import AsyncCheckouts, open_async_engine
+from cbstore_sql.stores.sql.connections.engine import (
+    ASYNC_DRIVERS,
+    Durability,
+    check_engine,
+    one_database,
+    wants_relaxed,
+)
+from cbstore_sql.stores.sql.connections.pool_async import AsyncStickyPool
+from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.operations import Query, QuerySteps, SqlOperations, T, Values
+from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
+
+
+class AsyncSqlStore(AsyncStore):
+    """The breakers of `SqlStore`, awaited: the same table, the same statements.
+
+    An operation once begun is carried through in the background even if its await is cancelled: it leaks no
+    connection, and its effect is not lost. One event loop at a time; a store made for a URL may be used in one loop
+    after the other.
+
+    Args:
+        url_or_engine: ``postgresql://…`` (psycopg), ``sqlite:///file`` (aiosqlite, which is an extra), or the
+            application's own ``AsyncEngine``, whose pool is then shared and never disposed of.
+        url: The same by keyword, a URL.
+        engine: The same by keyword, an engine.
+        namespace: See `Store`.
+        schema: See `SqlStore`.
+        durability: See `SqlStore`.
+        max_breakers: See `SqlStore`.
+
+    Raises:
+        ConfigurationError: Not exactly one database was given, or it is none the store can work with, or aiosqlite
+            is not installed. Every operation raises it in a second event loop, if the first one still runs or the
+            engine is the application's own and was not disposed of in between.
+        InvalidNameError: See `Store`.
+    """
+
+    def __init__(
+        self,
+        url_or_engine: str | URL | AsyncEngine | None = None,
+        *,
+        url: str | URL | None = None,
+        engine: AsyncEngine | None = None,
+        namespace: str = "default",
+        schema: str = DEFAULT_SCHEMA,
+        durability: Durability = "full",
+        max_breakers: int | None = DEFAULT_MAX_BREAKERS,
+    ) -> None:
+        super().__init__(namespace)
+        database = one_database(url_or_engine, url, engine)
+        self._owned = owned = not isinstance(database, AsyncEngine)
+        self._engine = database if isinstance(database, AsyncEngine) else open_async_engine(database)
+        check_engine(self._engine.sync_engine, ASYNC_DRIVERS)
+        self._queries = SqlOperations(self._engine.dialect.name, schema, self.namespace, max_breakers)
+        self._in_flight = InFlight()
+        self.keeps_deadlines = owned
+        preparing = Preparing()
+        self._connections = (
+            AsyncStickyPool(self._engine, preparing) if owned else AsyncCheckouts(self._engine, preparing)
+        )
+        self._counting = self._connections
+        if wants_relaxed(durability, self._engine.sync_engine, owned=owned):
+            self._counting = AsyncStickyPool(open_async_engine(self._engine.url, relaxed=True), preparing)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
+
+    async def read_all(self) -> list[tuple[str, Snapshot]]:
+        """Return every breaker of every namespace in one statement, with its namespace, in order."""
+        return await self._ask(self._queries.read_all())
+
+    async def close(self) -> None:
+        """Wait for the operations under way; then close the pool if the store opened it.
+
+        An engine that was handed over is left as it is.
+        """
+        await run_to_completion(self._close())
+
+    async def _read(self, name: str, now: float | None) -> Snapshot:
+        return await self._ask(self._queries.read(name, now))
+
+    async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
+        return await self._ask(self._queries.read_many(names, now))
+
+    async def _apply(self, command: Command) -> Transition | None:
+        return await self._ask(self._queries.apply(command))
+
+    async def _delete(self, name: str) -> None:
+        await self._ask(self._queries.delete(name))
+
+    async def _ask(self, steps: QuerySteps[T]) -> T:
+        # While the server is at the first statement, a task is made that carries all of them through.
+        query = next(steps)
+        begun = query.begun = await self._connections_for(query).begin(query)
+        work = sansio.run_async(sansio.resume(query, steps), self._execute)
+        return await self._in_flight.carry(work, None if begun is None else begun.end)
+
+    async def _execute(self, query: Query) -> list[Values]:
+        if query.pause:
+            await asyncio.sleep(query.pause)
+        return await self._connections_for(query).execute(query)
+
+    def _connections_for(self, query: Query) -> AsyncStickyPool | AsyncCheckouts:
+        return self._connections if query.durable else self._counting
+
+    async def _close(self) -> None:
+        await self._in_flight.landed()
+        await self._counting.close()
+        await self._connections.close()

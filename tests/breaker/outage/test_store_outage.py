@@ -1,0 +1,182 @@
+"""A store that fails: no answer is lost, no exception is replaced, and it is told once."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InMemoryStore, SchemaError, StoreUnavailableError
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from tests.breaker.conftest import Make
+from tests.breaker.drivers import Clock
+from tests.breaker.test_circuit_breaker import POLICY, Down, fail
+
+
+class Failing(InMemoryStore):
+    """Raises what it is told to, from reads, from writes, or from writes that were made."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.on_read: Exception | None = None
+        self.on_write: Exception | None = None
+        self.after_write: Exception | None = None
+        self.reads = 0
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        self.reads += 1
+        if self.on_read:
+            raise self.on_read
+        return super()._read(name, now)
+
+    def _apply(self, command: Command) -> Transition | None:
+        if self.on_write:
+            raise self.on_write
+        transition = super()._apply(command)
+        if self.after_write:
+            raise self.after_write
+        return transition
+
+
+@pytest.fixture
+def failing(clock: Clock) -> Failing:
+    return Failing(clock)
+
+
+UNAVAILABLE = StoreUnavailableError("gone")
+
+
+@pytest.mark.parametrize("error", [UNAVAILABLE, RuntimeError("a bug in somebody's store")], ids=["outage", "bug"])
+def test_an_answer_is_never_lost_and_an_exception_never_replaced(
+    make: Make, failing: Failing, error: Exception
+) -> None:
+    breaker = make(failing, POLICY)
+    failing.record_failure("b")
+    failing.on_write = error
+    assert breaker.call("b", lambda: "answer") == "answer"
+    with breaker.guard("b"):
+        pass
+    with pytest.raises(Down):
+        breaker.call("b", fail)
+
+
+def test_a_store_that_cannot_be_asked_may_let_all_calls_through(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY, on_store_outage="allow")
+    failing.on_read = UNAVAILABLE
+    assert breaker.call("b", lambda: "answer") == "answer"
+    permit = breaker.admit("b")
+    for _ in range(9):
+        with pytest.raises(Down):
+            breaker.call("b", fail)
+    failing.on_read = None
+    assert breaker.do("check_store")
+    for report in ("success", "failure", "release"):
+        breaker.do(report, permit)
+    assert failing.read("b").failure_count == 0
+
+
+def test_or_refuses_them(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY, on_store_outage="block")
+    failing.on_read = UNAVAILABLE
+    with pytest.raises(CircuitBreakerOpenError, match="store"):
+        breaker.call("b", lambda: "answer")
+    assert breaker.told() == ["StoreDegraded", "Rejected"]
+
+
+def test_or_raises_the_store_s_error(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY, on_store_outage="raise")
+    failing.on_read = UNAVAILABLE
+    with pytest.raises(StoreUnavailableError):
+        breaker.call("b", lambda: "answer")
+
+
+def test_a_missing_table_is_one_clear_error_in_the_log_and_calls_go_by_the_policy(
+    make: Make, failing: Failing, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing.on_read = SchemaError("run cbstore migrate")
+    for policy in ("local", "allow"):
+        breaker = make(failing, POLICY, on_store_outage=policy)
+        assert [breaker.call("b", lambda: "answer") for _ in range(3)] == ["answer"] * 3
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
+    assert "run cbstore migrate" in caplog.text
+    raising = make(failing, POLICY, on_store_outage="raise")
+    for _ in range(2):
+        with pytest.raises(SchemaError, match="run cbstore migrate"):
+            raising.call("b", lambda: "answer")
+    with pytest.raises(CircuitBreakerOpenError, match="run cbstore migrate"):
+        make(failing, POLICY, on_store_outage="block").call("b", lambda: "answer")
+
+
+@pytest.mark.parametrize("policy", ["local", "allow", "block", "raise"])
+def test_after_its_first_failure_no_call_asks_the_store(make: Make, failing: Failing, policy: str) -> None:
+    breaker = make(failing, POLICY, on_store_outage=policy)
+    failing.on_read = UNAVAILABLE
+    for _ in range(5):
+        with suppress(CircuitBreakerOpenError, StoreUnavailableError):
+            breaker.call("b", lambda: "answer")
+    assert failing.reads == 1
+    failing.on_read = None
+    assert breaker.do("check_store")
+    breaker.call("b", lambda: "answer")
+    assert failing.reads == 3
+
+
+def test_a_store_that_does_not_answer_yet_is_still_out(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    assert breaker.do("check_store")
+    failing.on_read = UNAVAILABLE
+    breaker.call("b", lambda: "answer")
+    assert not breaker.do("check_store")
+    assert breaker.told() == ["StoreDegraded"]
+
+
+def test_an_outage_and_its_end_are_told_and_logged_once(
+    make: Make, failing: Failing, caplog: pytest.LogCaptureFixture
+) -> None:
+    breaker = make(failing, POLICY)
+    with caplog.at_level(logging.INFO, logger="cbstore_sql"):
+        failing.on_read = StoreUnavailableError("password=s3cr3t")
+        for _ in range(3):
+            breaker.call("b", lambda: None)
+        failing.on_read = None
+        for _ in range(3):
+            assert breaker.do("check_store")
+            breaker.call("b", lambda: None)
+    assert breaker.told() == ["StoreDegraded", "StoreRecovered"]
+    assert len(caplog.records) == 2
+    assert "s3cr3t" not in caplog.text
+
+
+def test_a_renewal_that_cannot_be_made_does_not_give_the_probe_up(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    failing.force_open("b", 0.0)
+    permit = breaker.admit("b")
+    failing.on_write = UNAVAILABLE
+    assert breaker.do("renew", permit) is True
+    failing.on_write = None
+    assert breaker.do("check_store")
+    assert breaker.do("renew", permit) is True
+    failing.reset("b")
+    assert breaker.do("renew", permit) is False
+
+
+def test_forcing_and_resetting_say_when_the_store_is_out(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    failing.on_write = UNAVAILABLE
+    for operation in (("force_open", "b", 1.0), ("reset", "b")):
+        with pytest.raises(StoreUnavailableError):
+            breaker.do(*operation)
+
+
+def test_what_a_store_raises_that_no_store_should_reaches_who_reports_by_hand(make: Make, failing: Failing) -> None:
+    breaker = make(failing, BreakerPolicy(failure_threshold=2))
+    failing.record_failure("b")
+    permit = breaker.admit("b")
+    failing.on_write = RuntimeError("a bug in somebody's store")
+    arguments: dict[str, Any] = {"failure": (permit,), "success": (permit,)}
+    for report, given in arguments.items():
+        with pytest.raises(RuntimeError):
+            breaker.do(report, *given)

@@ -1,0 +1,302 @@
+"""Failures counted together: fewer writes, the same counts, the same trip."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from cbstore_sql import (
+    AsyncCircuitBreaker,
+    BreakerPolicy,
+    CircuitBreaker,
+    InMemoryStore,
+    InvalidPolicyError,
+    State,
+    StoreUnavailableError,
+    Transition,
+)
+from cbstore_sql.core.commands import Command
+from cbstore_sql.deadline import within
+from cbstore_sql.events import BreakerEvent, Opened
+from cbstore_sql.stores.batching import CombiningStore, combining
+from tests.waiting import PATIENCE, eventually
+
+CALLS = 24
+NEVER = BreakerPolicy(failure_threshold=1000)
+
+ENDLESS = 2 * PATIENCE
+"""Seconds that no test waits: whatever waits so long is let go by it, or has no need to wait."""
+
+
+class Counting(InMemoryStore):
+    """Counts the writes, fails them on demand, and holds the first one until it is released."""
+
+    def __init__(self, namespace: str = "default") -> None:
+        super().__init__(namespace)
+        self.written: list[Command] = []
+        self.error: Exception | None = None
+        self.closed = False
+        self.released = threading.Event()
+        self.released.set()
+
+    def _apply(self, command: Command) -> Transition | None:
+        self.written.append(command)
+        if len(self.written) == 1:
+            assert self.released.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+        return super()._apply(command)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def gathered(store: CombiningStore) -> int:
+    return sum(batch.callers for batch in store._open.values())
+
+
+def let_go(store: CombiningStore) -> None:
+    """Have nobody wait any longer."""
+    for batch in list(store._open.values()):
+        batch.full.set()
+
+
+@contextmanager
+def one_being_written(counting: Counting, store: CombiningStore) -> Iterator[ThreadPoolExecutor]:
+    """Threads to fail in while a failure of ``b`` is being written; at the end nobody waits any longer."""
+    counting.released.clear()
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            pool.submit(store.record_failure, "b", NEVER)
+            assert eventually(lambda: counting.written)
+            yield pool
+        finally:
+            counting.released.set()
+            let_go(store)
+
+
+def fail_at_once(counting: Counting, store: CombiningStore, target: Any, policy: BreakerPolicy) -> list[Any]:
+    """Fail from many threads: while one of them is written, the others gather."""
+    counting.released.clear()
+
+    def fail(_: int) -> Any:
+        try:
+            return store.record_failure(target, policy)
+        except StoreUnavailableError as error:
+            return error
+
+    with ThreadPoolExecutor(CALLS) as pool:
+        answers = pool.map(fail, range(CALLS))
+        assert eventually(lambda: gathered(store) == CALLS - 1 or len(counting.written) > 1)
+        counting.released.set()
+        let_go(store)
+        return list(answers)
+
+
+def test_failures_of_a_moment_are_one_write_beside_the_first_and_none_is_lost() -> None:
+    counting = Counting()
+    answers = fail_at_once(counting, CombiningStore(counting, ENDLESS), "b", NEVER)
+    assert [command.parameters["failures"] for command in counting.written] == [1, CALLS - 1]
+    assert counting.read("b").failure_count == CALLS
+    assert all(answer.snapshot.failure_count <= CALLS for answer in answers)
+
+
+def test_a_failure_that_comes_alone_is_written_at_once() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    for _ in range(CALLS):
+        store.record_failure("b", NEVER)
+    assert len(counting.written) == CALLS
+
+
+def test_after_many_of_a_moment_each_waits_for_others_until_one_has_waited_for_nobody() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    fail_at_once(counting, store, "b", NEVER)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: gathered(store) == 1)
+        store.record_failure("another", NEVER)
+        let_go(store)
+    store.record_failure("b", NEVER)
+    assert [command.parameters["failures"] for command in counting.written] == [1, CALLS - 1, 1, 1, 1]
+
+
+def test_one_that_fails_to_be_written_alone_is_followed_by_others_that_are_alone() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    counting.error = StoreUnavailableError("gone")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            store.record_failure("b", NEVER)
+
+
+def test_nobody_waits_longer_than_the_interval() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, 0.001)
+    with one_being_written(counting, store):
+        assert store.record_failure("b", NEVER) is not None
+    assert counting.read("b").failure_count == 2
+
+
+def test_as_many_as_the_threshold_wait_for_nobody_and_one_caller_sees_the_circuit_open() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    counting.released.clear()
+    policy = BreakerPolicy(failure_threshold=CALLS)
+    permit = counting.read("b").permit
+    with ThreadPoolExecutor(CALLS) as pool:
+        answers = [pool.submit(store.record_failure, permit, policy) for _ in range(CALLS)]
+        assert eventually(lambda: len(counting.written) == 2), "the others do not wait for the one that is held"
+        counting.released.set()
+        changed = [answer.result().changed for answer in answers]  # type: ignore[union-attr]
+    assert counting.read("b").state is State.OPEN
+    assert counting.read("b").failure_count == CALLS
+    assert changed.count(True) == 1
+
+
+def test_a_permit_from_before_counts_for_none_of_them() -> None:
+    counting = Counting()
+    permit = counting.read("b").permit
+    counting.reset("b")
+    counting.written.clear()
+    assert fail_at_once(counting, CombiningStore(counting, ENDLESS), permit, NEVER) == [None] * CALLS
+    assert counting.read("b").failure_count == 0
+
+
+def test_different_policies_names_and_generations_are_not_mixed() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    with one_being_written(counting, store) as pool:
+        pool.submit(store.record_failure, "b", NEVER)
+        pool.submit(store.record_failure, "b", BreakerPolicy(failure_threshold=999))
+        pool.submit(store.record_failure, counting.read("b").permit, NEVER)
+        store.record_failure("a", NEVER)
+        assert eventually(lambda: gathered(store) == 3)
+    assert len(counting.written) == 5
+
+
+def test_a_store_error_reaches_everybody_whose_failure_it_was() -> None:
+    counting = Counting()
+    counting.error = StoreUnavailableError("gone")
+    assert fail_at_once(counting, CombiningStore(counting, ENDLESS), "b", NEVER) == [counting.error] * CALLS
+
+
+def test_everything_but_failures_of_a_closed_circuit_goes_straight_through() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    fail_at_once(counting, store, "b", NEVER)
+    counting.written.clear()
+    store.force_open("b", 0.0)
+    claim = store.claim_probe("b")
+    assert claim is not None
+    assert store.record_failure(claim.permit) is not None
+    store.reset("b")
+    assert store.record_failure("b", now=1.0) is not None
+    assert store.record_success("b") is not None
+    assert len(counting.written) == 6
+    store._delete("b")
+    assert store.read("b").generation == 0
+
+
+def test_it_is_the_store_it_was_made_for_in_all_else() -> None:
+    counting = Counting(namespace="ours")
+    store = CombiningStore(counting, ENDLESS)
+    assert (store.namespace, store.reads_locally, store.keeps_deadlines) == ("ours", True, True)
+    assert combining(counting, 0.0) is counting
+    store.close()
+    assert counting.closed
+
+
+def test_how_many_and_with_which_chance_makes_no_difference() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    policy = BreakerPolicy(failure_threshold=1000, recovery_jitter=0.5)
+    with one_being_written(counting, store) as pool:
+        pool.submit(store.record_failure, "b", policy, failures=2, rand=0.5)
+        pool.submit(store.record_failure, "b", policy, failures=3, rand=1.0)
+        assert eventually(lambda: gathered(store) == 2)
+    assert [command.parameters["failures"] for command in counting.written] == [1, 5]
+
+
+def test_who_has_no_time_left_does_not_wait_for_the_others() -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+    with one_being_written(counting, store) as pool:
+        pool.submit(store.record_failure, "b", NEVER)
+        assert eventually(lambda: gathered(store) == 1)
+        with within(0.001), pytest.raises(StoreUnavailableError) as late:
+            store.record_failure("b", NEVER)
+        assert late.value.applied is None
+    assert counting.read("b").failure_count == 3, "it is counted with them"
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A program started in the background may have been told to ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptible: None) -> None:
+    counting = Counting()
+    store = CombiningStore(counting, ENDLESS)
+
+    def interrupt() -> Any:
+        assert eventually(lambda: gathered(store) == 1)
+        follower = pool.submit(store.record_failure, "b", NEVER)
+        main = threading.main_thread().ident or 0
+        assert eventually(lambda: gathered(store) == 2 and sys._current_frames()[main].f_code.co_name == "wait")
+        signal.pthread_kill(main, signal.SIGINT)
+        return follower.exception(PATIENCE)
+
+    with one_being_written(counting, store) as pool:
+        interrupted = pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.record_failure("b", NEVER)
+        error = interrupted.result()
+        assert isinstance(error, StoreUnavailableError)
+        assert error.applied is False
+        assert gathered(store) == 0
+    assert len(counting.written) == 1
+
+
+def test_a_breaker_combines_where_it_is_told_to() -> None:
+    counting, opened = Counting(), list[BreakerEvent]()
+    counting.released.clear()
+    policy = BreakerPolicy(failure_threshold=CALLS)
+    breaker = CircuitBreaker(counting, policy, flush_interval=ENDLESS, store_timeout=None, listeners=[opened.append])
+    barrier = threading.Barrier(CALLS)
+
+    def fail() -> None:
+        barrier.wait()
+        raise ValueError
+
+    def call(_: int) -> None:
+        with suppress(ValueError):
+            breaker.call("b", fail)
+
+    with ThreadPoolExecutor(CALLS) as pool:
+        calls = pool.map(call, range(CALLS))
+        assert eventually(lambda: len(counting.written) == 2)
+        counting.released.set()
+        list(calls)
+    assert counting.read("b").state is State.OPEN
+    assert len([event for event in opened if isinstance(event, Opened)]) == 1
+    assert len(counting.written) == 2
+
+
+@pytest.mark.parametrize("make", [CircuitBreaker, AsyncCircuitBreaker])
+@pytest.mark.parametrize("interval", [-1.0, 0.25])
+def test_an_interval_that_is_none_or_leaves_no_time_to_write_is_refused(make: Any, interval: float) -> None:
+    with pytest.raises(InvalidPolicyError, match="flush_interval"):
+        make(InMemoryStore(), flush_interval=interval, store_timeout=0.25)
+    make(InMemoryStore(), flush_interval=0.24, store_timeout=0.25)

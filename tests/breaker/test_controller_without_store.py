@@ -1,0 +1,180 @@
+"""What becomes of each step while the store does not answer, asking it nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError, SchemaError, StoreUnavailableError
+from cbstore_sql.breaker.controller import BreakerController
+from cbstore_sql.breaker.outage.detector import OutagePolicy
+from cbstore_sql.breaker.view import View
+from cbstore_sql.core.model import Permit, Row, Snapshot, State, Transition, UnreportedPermit, Verdict
+from cbstore_sql.events import BreakerEvent, StoreRecovered
+from tests.breaker.answers import answered
+from tests.breaker.drivers import Clock
+
+GONE = StoreUnavailableError("gone", applied=False)
+CLEAN = Snapshot.of("b", Row(generation=4), 5000.0)
+PROBE = Snapshot.of("b", Row("half_open", generation=6, probe_token="me", probe_until=5030.0), 5000.0).permit
+OPENED = Transition(State.CLOSED, Snapshot.of("b", Row("open", generation=5, open_until=5060.0), 5000.0))
+
+
+class Watched(BreakerController):
+    """A controller that counts how often somebody was sent to see whether the store answers."""
+
+    def __init__(self, clock: Clock, policy: OutagePolicy = "local") -> None:
+        breaker = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0, probe_lease=30.0)
+        super().__init__(breaker, view=View(0.25, clock), on_store_outage=policy)
+        self.watches = 0
+        self.watch = self._count
+
+    def _count(self) -> None:
+        self.watches += 1
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def controller(clock: Clock) -> Watched:
+    return Watched(clock)
+
+
+@pytest.fixture
+def out(controller: Watched) -> Watched:
+    answered(controller.admit("another"), GONE)
+    return controller
+
+
+@pytest.mark.parametrize("step", ["admit", "settle", "renew", "trip", "seen", "refresh"])
+def test_whatever_fails_first_begins_the_outage(controller: Watched, step: str) -> None:
+    answered(controller.admit("b"), CLEAN)
+    steps = {
+        "admit": lambda: controller.admit("c"),
+        "settle": lambda: controller.settle(CLEAN.permit, Verdict.FAILURE),
+        "renew": lambda: controller.renew(PROBE),
+        "trip": lambda: controller.trip("b", 60.0),
+        "seen": lambda: controller.seen("b"),
+        "refresh": controller.refresh,
+    }
+    assert answered(steps[step](), GONE) is not False
+    assert controller.is_out
+    assert controller.watches > 0
+    assert controller.view is not None
+    assert controller.view.fresh_permit("b") is None, "what was seen is of a store that is gone"
+
+
+def test_each_call_sees_to_it_that_somebody_watches(out: Watched) -> None:
+    before = out.watches
+    out.admit_without_io("b")
+    assert out.watches == before + 1
+
+
+def test_a_name_that_is_none_is_refused(clock: Clock) -> None:
+    controller = Watched(clock, "allow")
+    answered(controller.admit("b"), GONE)
+    with pytest.raises(InvalidNameError):
+        controller.admit_without_io("\0")
+
+
+def test_a_shared_probe_is_kept_and_a_call_nobody_reports_has_none_to_lose(controller: Watched) -> None:
+    assert answered(controller.renew(UnreportedPermit("b", 0))) is True
+    answered(controller.admit("another"), GONE)
+    assert answered(controller.renew(PROBE)) is True
+
+
+def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None:
+    permit = out.admit_without_io("b")
+    assert permit is not None
+    assert out.settle_without_io(permit, Verdict.FAILURE)
+    slow = out.admit_without_io("b")
+    assert slow is not None
+    assert answered(out.renew(slow)) is True
+    clock.advance(30.0)
+    assert out.admit_without_io("b") is not None
+    assert answered(out.renew(slow)) is False
+
+
+def test_a_probe_of_this_process_is_no_business_of_the_store(out: Watched) -> None:
+    for verdict in (Verdict.FAILURE, Verdict.SUCCESS):
+        permit = out.admit_without_io("b")
+        assert permit is not None
+        assert out.settle_without_io(permit, verdict)
+    assert answered(out.recover()) is True
+
+
+def test_a_circuit_is_tripped_and_seen_in_this_process(out: Watched) -> None:
+    answered(out.trip("b", 60.0))
+    assert answered(out.seen("b")).state is State.OPEN
+    with pytest.raises(CircuitBreakerOpenError):
+        out.admit_without_io("b")
+
+
+def test_while_the_store_answers_it_is_the_one_that_trips_and_shows(controller: Watched) -> None:
+    answered(controller.trip("b", 60.0), OPENED)
+    assert answered(controller.seen("b"), CLEAN) == CLEAN
+
+
+def test_nothing_is_tripped_here_where_calls_are_let_through(clock: Clock) -> None:
+    controller = Watched(clock, "allow")
+    answered(controller.trip("b", 60.0), GONE)
+    answered(controller.settle(Permit("b", 0), Verdict.FAILURE), GONE)
+    assert isinstance(controller.admit_without_io("b"), UnreportedPermit)
+    assert answered(controller.recover()) is True, "and the store hears of nothing"
+
+
+def test_nothing_is_refreshed(controller: Watched) -> None:
+    answered(controller.admit("b"), CLEAN)
+    answered(controller.seen("c"), GONE)
+    assert controller.view is not None
+    controller.view.record(CLEAN, 1000.0)
+    assert answered(controller.refresh()) is True
+
+
+def test_a_store_that_is_not_out_is_not_asked_whether_it_answers(controller: Watched) -> None:
+    assert answered(controller.answers()) is True
+    assert answered(controller.recover()) is True
+
+
+def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
+    assert answered(out.answers(), GONE) is False
+    assert answered(out.answers(), CLEAN) is True
+    assert out.is_out
+    answered(out.trip("b", 60.0))
+    assert answered(out.recover(), GONE) is False
+    assert out.is_out
+    assert answered(out.recover(), CLEAN, OPENED) is True
+    assert not out.is_out
+
+
+@pytest.mark.parametrize(("answers", "recovered"), [([CLEAN, OPENED], True), ([GONE], False)])
+def test_a_call_that_ends_while_the_store_comes_back_is_brought_too(
+    out: Watched, answers: list[object], recovered: bool
+) -> None:
+    permit = out.admit_without_io("b")
+    assert permit is not None
+
+    def end_the_call(event: BreakerEvent) -> None:
+        if isinstance(event, StoreRecovered):
+            out._settle_without_store(permit, Verdict.FAILURE, uncounted=True)
+
+    out.add_listener(end_the_call)
+    assert answered(out.recover(), *answers) is recovered
+    assert out.is_out is not recovered
+
+
+def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:
+    controller = Watched(clock, "raise")
+    with pytest.raises(StoreUnavailableError):
+        answered(controller.admit("b"), GONE)
+    assert answered(controller.answers(), SchemaError("run migrate")) is False
+    with pytest.raises(SchemaError, match="run migrate"):
+        controller.admit_without_io("b")
+
+
+def test_what_is_read_meanwhile_is_not_seen_until_the_outage_is_over(out: Watched) -> None:
+    assert answered(out.snapshot("b"), CLEAN) == CLEAN
+    assert out.view is not None
+    assert out.view.fresh_permit("b") is None

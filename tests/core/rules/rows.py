@@ -1,0 +1,43 @@
+"""The truth tables of the state machine, written by hand: parity between backends cannot catch a wrong rule.
+
+Each line is one state, one event and one condition, with everything the operation changes; what a line does not
+name must stay as it was, and ``None`` means that nothing may happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Permit, Row
+from cbstore_sql.core.policy import BreakerPolicy
+
+NOW = 1000.0
+POLICY = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, probe_lease=30.0)
+
+CLEAN = Row()
+DIRTY = Row(failure_count=2, last_failure_time=990.0, generation=4)
+OPEN = Row("open", "closed", 5, 3, 0, 950.0, 1010.0, 60.0)
+ELAPSED = replace(OPEN, open_until=1000.0)
+PROBING = Row("half_open", "open", 6, 3, 0, 900.0, 960.0, 60.0, "owner", 1020.0)
+LAPSED = replace(PROBING, probe_until=1000.0)
+FREE = replace(PROBING, probe_token="", probe_until=0.0)
+
+OWNER = Permit("b", 6, "owner")
+EARLIER_OWNER = Permit("b", 5, "owner")
+SAME_GENERATION_OTHER_TOKEN = Permit("b", 6, "other")
+UNOWNED = Permit("b", 6)
+
+Expected = dict[str, Any] | None
+
+
+def check(row: Row, command: Command, expected: Expected) -> None:
+    after = command.apply_to(row, NOW)
+    if expected is None:
+        assert after is None
+    else:
+        assert after is not None
+        before = {**asdict(row), "previous_state": row.state}
+        changed = {column: value for column, value in asdict(after).items() if value != before[column]}
+        assert changed == expected

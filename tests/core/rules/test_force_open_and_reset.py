@@ -1,0 +1,41 @@
+"""What an operator does by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cbstore_sql.core import commands
+from cbstore_sql.core.model import Row
+from tests.core.rules.rows import CLEAN, DIRTY, ELAPSED, FREE, LAPSED, NOW, OPEN, PROBING, Expected, check
+
+FORCED = {"state": "open", "last_failure_time": NOW, "open_until": 1120.0}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param(CLEAN, {**FORCED, "generation": 1}, id="closed and clean"),
+        pytest.param(DIRTY, {**FORCED, "generation": 5}, id="closed with failures: they are kept"),
+        pytest.param(OPEN, {"generation": 6, "last_failure_time": NOW, "open_until": 1120.0}, id="open: prolonged"),
+        pytest.param(
+            replace(OPEN, open_until=5000.0, last_failure_time=1001.0),
+            {"generation": 6},
+            id="open for longer: never less",
+        ),
+        pytest.param(
+            replace(PROBING, success_count=1),
+            {**FORCED, "generation": 7, "success_count": 0, "probe_token": "", "probe_until": 0.0},
+            id="half_open: the probe is fenced off",
+        ),
+    ],
+)
+def test_force_open(row: Row, expected: Expected) -> None:
+    check(row, commands.force_open("b", 120.0, NOW), expected)
+
+
+@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, ELAPSED, PROBING, LAPSED, replace(FREE, success_count=1)])
+def test_reset_leaves_only_a_new_generation(row: Row) -> None:
+    after = commands.reset("b", NOW).apply_to(row, NOW)
+    assert after == Row(previous_state=row.state, generation=row.generation + 1)

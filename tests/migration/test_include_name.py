@@ -1,0 +1,95 @@
+"""Autogenerate in the application's own alembic environment, with our tables in the same database."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from cbstore_sql import migrate
+from cbstore_sql.migration import ignore_breakers, include_name
+from tests.migration.databases import execute
+
+APPLICATION_ENV = """
+import sqlalchemy as sa
+from alembic import context
+
+metadata = sa.MetaData()
+sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True))
+
+attributes = context.config.attributes
+with sa.create_engine(attributes["url"], poolclass=sa.NullPool).connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata, **attributes["options"])
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def proposed(folder: Path, url: str, **options: Any) -> str:
+    """The upgrade that the application's autogenerate writes; the application itself only wants an ``orders`` table."""
+    (folder / "versions").mkdir(parents=True)
+    (folder / "env.py").write_text(APPLICATION_ENV)
+    config = Config()
+    shutil.copy(Path(config.get_template_directory()) / "generic/script.py.mako", folder)
+    config.set_main_option("script_location", str(folder))
+    config.attributes.update(url=url, options=options)
+    script: Any = command.revision(config, autogenerate=True)
+    text, _, _ = Path(script.path).read_text().partition("def downgrade")
+    assert "create_table('orders'" in text, "the application's own table is never hidden"
+    return text
+
+
+def drops(text: str, *, schema: str | None = None) -> set[str]:
+    """Which of our tables the proposal drops."""
+    place = f", schema='{schema}'" if schema else ""
+    return {name for name in ("breakers", "cbstore_version") if f"drop_table('{name}'{place})" in text}
+
+
+OURS = {"breakers", "cbstore_version"}
+
+
+def test_on_sqlite_the_filter_keeps_our_tables(sqlite_url: str, tmp_path: Path) -> None:
+    migrate(sqlite_url)
+    assert drops(proposed(tmp_path / "without", sqlite_url)) == OURS
+    assert drops(proposed(tmp_path / "with", sqlite_url, include_name=include_name)) == set()
+    assert drops(proposed(tmp_path / "own", sqlite_url, include_name=ignore_breakers(None))) == set()
+
+
+def test_on_postgresql_our_schema_is_out_of_sight(postgresql_url: str, tmp_path: Path) -> None:
+    migrate(postgresql_url)
+    assert "drop_table" not in proposed(tmp_path / "without", postgresql_url)
+    assert "drop_table" not in proposed(tmp_path / "with", postgresql_url, include_name=include_name)
+
+
+def test_on_postgresql_with_all_schemas_the_filter_keeps_our_tables(postgresql_url: str, tmp_path: Path) -> None:
+    migrate(postgresql_url)
+    without = proposed(tmp_path / "without", postgresql_url, include_schemas=True)
+    assert drops(without, schema="cbstore") == OURS
+    assert "drop_table" not in proposed(
+        tmp_path / "with", postgresql_url, include_schemas=True, include_name=include_name
+    )
+
+
+@pytest.mark.parametrize(("schema", "seen_as"), [("team_a", "team_a"), ("public", None)])
+def test_other_names_are_kept_by_a_filter_made_for_them(
+    postgresql_url: str, tmp_path: Path, schema: str, seen_as: str | None
+) -> None:
+    migrate(postgresql_url, schema=schema, version_table="our_version")
+    without = proposed(tmp_path / "without", postgresql_url, include_schemas=True)
+    assert "drop_table('breakers'" in without
+    assert "drop_table('our_version'" in without
+    keep = ignore_breakers(seen_as, "our_version")
+    assert "drop_table" not in proposed(tmp_path / "with", postgresql_url, include_schemas=True, include_name=keep)
+
+
+def test_a_table_of_the_application_that_is_called_the_same_stays_in_sight(postgresql_url: str, tmp_path: Path) -> None:
+    migrate(postgresql_url)
+    execute(postgresql_url, "CREATE TABLE breakers (id INTEGER)", "CREATE TABLE cbstore.theirs (id INTEGER)")
+    text = proposed(tmp_path, postgresql_url, include_schemas=True, include_name=ignore_breakers())
+    assert text.count("drop_table(") == 2
+    assert "drop_table('breakers')" in text
+    assert "drop_table('theirs', schema='cbstore')" in text

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import StoreConflictError, migrate
+from cbstore_sql.migration import downgrade
+from cbstore_sql.migration import runner as migration_env
+from tests.migration.databases import table_names
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits of milliseconds; the pauses between tries are noted, not made."""
+    noted: list[float] = []
+    monkeypatch.setattr(migration_env, "_LOCK_TIMEOUT", 0.01)
+    monkeypatch.setattr(migration_env, "_TURN_TIMEOUT", 0.01)
+    monkeypatch.setattr(migration_env, "sleep", noted.append)
+    return noted
+
+
+@contextmanager
+def held(url: str, statement: str) -> Iterator[sa.Connection]:
+    """Another session's transaction that has run a statement."""
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        connection.exec_driver_sql(statement)
+        yield connection
+
+
+READING = {
+    "postgresql": "SELECT * FROM cbstore.breakers",
+    "sqlite": "BEGIN IMMEDIATE",
+}
+
+
+def impatient(url: str) -> sa.Engine:
+    options = {"timeout": 0.01} if url.startswith("sqlite") else {}
+    return sa.create_engine(url, poolclass=sa.NullPool, connect_args=options)
+
+
+def test_a_table_that_stays_locked_is_given_up(empty_url: str, pauses: list[float]) -> None:
+    migrate(empty_url)
+    engine = impatient(empty_url)
+    with held(empty_url, READING[engine.dialect.name]), pytest.raises(StoreConflictError, match="kept it locked"):
+        downgrade(engine, "base")
+    assert pauses == [1.0, 2.0, 3.0, 4.0]
+    assert table_names(empty_url) == {"breakers", "cbstore_version"}
+
+
+def test_a_table_that_becomes_free_is_migrated(
+    empty_url: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(empty_url)
+    engine = impatient(empty_url)
+    with held(empty_url, READING[engine.dialect.name]) as other:
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            other.rollback()
+
+        monkeypatch.setattr(migration_env, "sleep", pause)
+        downgrade(engine, "base")
+    assert pauses == [1.0]
+    assert table_names(empty_url) == {"cbstore_version"}
+
+
+def test_others_that_migrate_too_long_are_given_up(postgresql_url: str, pauses: list[float]) -> None:
+    with sa.create_engine(postgresql_url, poolclass=sa.NullPool).connect() as connection:
+        target = migration_env.Target(postgresql_url)
+        migration_env._take_turn_postgresql(connection, target)
+        with pytest.raises(StoreConflictError):
+            migrate(postgresql_url)
+        migrate(postgresql_url, schema="another")
+    assert len(pauses) == 4
+
+
+def test_each_wait_is_bounded_on_the_server(postgresql_url: str) -> None:
+    engine = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
+    bounds: list[tuple[str, str]] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def note(connection: sa.Connection, _: object, statement: str, *__: object) -> None:
+        if "pg_advisory" in statement or statement.lstrip().startswith("CREATE TABLE"):
+            cursor = connection.connection.cursor()
+            cursor.execute("SHOW lock_timeout")
+            bounds.append((statement.split(maxsplit=1)[0], cursor.fetchall()[0][0]))
+
+    migrate(engine)
+    assert bounds == [("SELECT", "1min"), ("CREATE", "5s"), ("CREATE", "5s")]
+
+
+def test_on_sqlite_nobody_else_may_write_from_before_the_first_look(sqlite_url: str) -> None:
+    engine = sa.create_engine(sqlite_url, poolclass=sa.NullPool)
+    refused: list[str] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def write(_: sa.Connection, __: object, statement: str, *___: object) -> None:
+        if not statement.startswith("BEGIN"):
+            with closing(sqlite3.connect(str(engine.url.database), timeout=0)) as other:
+                with pytest.raises(sqlite3.OperationalError, match="locked"):
+                    other.execute("BEGIN IMMEDIATE")
+                refused.append(statement)
+
+    migrate(engine)
+    assert any("breakers" in statement for statement in refused)

@@ -1,0 +1,19 @@
+"""Redis stores for the contract; apart, so that only what needs redis imports it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from cbstore_sql import RedisStore
+from cbstore_sql.stores.dict_protocol import ProtocolStore
+
+_clients: dict[str, redis.Redis] = {}
+
+
+def open_redis_store(url: str, namespace: str, **options: Any) -> ProtocolStore:
+    """Open a store on this process's one client for a server."""
+    if url not in _clients:
+        _clients[url] = redis.Redis.from_url(url)
+    return RedisStore(_clients[url], namespace=namespace, **options)

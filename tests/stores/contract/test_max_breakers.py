@@ -1,0 +1,120 @@
+"""A namespace holds only so many breakers: one more is refused, and those there go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cbstore_sql import BreakerPolicy, ConfigurationError, Permit, State, TooManyBreakersError
+from cbstore_sql.stores.dict_protocol import ProtocolStore
+from tests.stores.contract.backends import ASYNC, Backend, open_async_store, open_store
+
+POLICY = BreakerPolicy(failure_threshold=2)
+BOUND = 3
+THREADS = 8
+
+ADDING: list[Callable[[ProtocolStore, str], Any]] = [
+    lambda store, name: store.record_failure(name),
+    lambda store, name: store.record_failure(Permit(name, 0)),
+    lambda store, name: store.force_open(name, 1.0),
+    lambda store, name: store.reset(name),
+    lambda store, name: store.set_state(name, {"state": "open"}),
+    lambda store, name: store.cas_state(name, "closed", {"state": "open"}),
+    lambda store, name: store.increment_failure(name),
+    lambda store, name: store.atomic_record_failure(name, 5, 60.0),
+]
+
+
+@pytest.fixture
+def full(backend: Backend) -> Iterator[ProtocolStore]:
+    """A store that holds as many breakers as it may."""
+    with backend.open(max_breakers=BOUND) as store:
+        for number in range(BOUND):
+            store.record_failure(f"b{number}", POLICY, now=1000.0)
+        yield store
+
+
+def test_one_more_breaker_is_refused_and_nothing_is_written(full: ProtocolStore) -> None:
+    for add in ADDING:
+        with pytest.raises(TooManyBreakersError) as raised:
+            add(full, "another")
+        assert (raised.value.namespace, raised.value.max_breakers) == (full.namespace, BOUND)
+        assert full.read("another").generation == 0
+        assert full.read("another").failure_count == 0
+
+
+def test_breakers_that_are_there_go_on(full: ProtocolStore) -> None:
+    opened = full.record_failure("b0", POLICY, now=1000.0)
+    assert opened
+    assert opened.snapshot.state is State.OPEN
+    claim = full.claim_probe("b0", POLICY, now=2000.0)
+    assert claim
+    assert full.record_success(claim.permit, POLICY)
+    full.force_open("b1", 10.0)
+    full.reset("b1")
+    assert full.record_failure(Permit("b1", 0), POLICY) is None
+    assert full.increment_failure("b2") == 2
+
+
+def test_what_adds_no_breaker_is_not_refused(full: ProtocolStore) -> None:
+    assert full.read("another").state is State.CLOSED
+    assert full.claim_probe("another", POLICY) is None
+    assert full.record_success("another", POLICY) is None
+    assert full.record_failure(Permit("another", 7), POLICY) is None
+    assert full.cas_state("another", "open", {}) is False
+    full.clear("another")
+
+
+def test_a_breaker_that_is_forgotten_makes_room(full: ProtocolStore) -> None:
+    full.clear("b1")
+    full.record_failure("another", POLICY)
+    with pytest.raises(TooManyBreakersError):
+        full.record_failure("b1", POLICY)
+
+
+def test_each_namespace_has_its_own_bound(backend: Backend, full: ProtocolStore) -> None:
+    with backend.open(max_breakers=1) as other:
+        other.record_failure("another", POLICY)
+
+
+def test_without_a_bound_any_number_may_be_added(backend: Backend) -> None:
+    with backend.open(max_breakers=None) as store:
+        for number in range(BOUND + 1):
+            store.record_failure(f"b{number}", POLICY)
+
+
+def test_of_many_that_add_at_once_each_is_refused_or_counted(backend: Backend) -> None:
+    with backend.open(max_breakers=THREADS) as store:
+
+        def add(number: int) -> bool:
+            try:
+                return store.record_failure(f"b{number}", POLICY) is not None
+            except TooManyBreakersError:
+                return False
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            added = list(pool.map(add, range(2 * THREADS)))
+        assert added == [store.read(f"b{number}").failure_count == 1 for number in range(2 * THREADS)]
+        # What writes at the same moment may be one too many each, and no more.
+        assert sum(added) < 2 * THREADS
+        with pytest.raises(TooManyBreakersError):
+            store.record_failure("another", POLICY)
+
+
+def test_of_many_that_add_the_same_one_all_are_counted(backend: Backend) -> None:
+    with backend.open(max_breakers=1) as store:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for report in [pool.submit(store.increment_failure, "b") for _ in range(2 * THREADS)]:
+                report.result()
+        assert store.read("b").failure_count == 2 * THREADS
+
+
+@pytest.mark.parametrize("bound", [0, -1, 1.5, True, "10", 10**9 + 1], ids=repr)
+def test_a_bound_that_is_none(backend: Backend, bound: Any) -> None:
+    awaited = backend.name.startswith(ASYNC)
+    open_one = open_async_store if awaited else open_store
+    with pytest.raises(ConfigurationError, match="max_breakers"):
+        open_one(backend.name.removeprefix(ASYNC), backend.url, "n", max_breakers=bound)

@@ -1,0 +1,108 @@
+"""The Lua files are the rules, word for word: each rule's syntax tree is translated and compared with its file."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from cbstore_sql.core import rules
+from cbstore_sql.core.rules import OPERATIONS
+from cbstore_sql.stores.redis.scripts import source
+
+RULES = {
+    node.name: node
+    for node in ast.parse(Path(rules.__file__).read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef)
+}
+HELPERS = [name for name in RULES if name.startswith("_")]
+
+# By operator: how Lua writes it, and how tightly it binds there.
+OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
+    ast.BitOr: ("or", 1),
+    ast.BitAnd: ("and", 2),
+    ast.Eq: ("==", 3),
+    ast.NotEq: ("~=", 3),
+    ast.LtE: ("<=", 3),
+    ast.Lt: ("<", 3),
+    ast.GtE: (">=", 3),
+    ast.Gt: (">", 3),
+    ast.Add: ("+", 4),
+    ast.Mult: ("*", 5),
+}
+
+
+def parts(node: ast.expr) -> tuple[ast.AST, ast.expr, ast.expr] | None:
+    match node:
+        case ast.BinOp(left, operator, right) | ast.Compare(left, [operator], [right]):
+            return operator, left, right
+    return None
+
+
+def operand(node: ast.expr, parent: int) -> str:
+    found = parts(node)
+    looser = found is not None and OPERATORS[type(found[0])][1] < parent
+    return f"({to_lua(node)})" if looser else to_lua(node)
+
+
+def table(fields: list[tuple[str, ast.expr]]) -> str:
+    return "{" + ", ".join(f"{name} = {to_lua(value)}" for name, value in fields) + "}"
+
+
+def to_lua(node: ast.expr) -> str:
+    if found := parts(node):
+        operator, left, right = found
+        sign, binding = OPERATORS[type(operator)]
+        return f"{operand(left, binding)} {sign} {operand(right, binding)}"
+    match node:
+        case ast.Call(ast.Name("Change"), [], keywords):
+            return table([(str(keyword.arg), keyword.value) for keyword in keywords])
+        case ast.Call(ast.Name(function), arguments):
+            return f"{function.lstrip('_')}({', '.join(parameters(arguments))})"
+        case ast.Dict(keys, values):
+            return table([(str(ast.literal_eval(key)), value) for key, value in zip(keys, values, strict=True) if key])
+        case ast.Attribute() | ast.Name():
+            return ast.unparse(node)
+        case ast.Constant(str() | int() | float() as value):
+            return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+    raise AssertionError(f"no Lua for {ast.unparse(node)!r}")
+
+
+def parameters(nodes: list[ast.expr]) -> list[str]:
+    """The rules are handed `when`; in Lua it is a function all of them see."""
+    return [to_lua(node) for node in nodes if ast.unparse(node) != "when"]
+
+
+def function_in_lua(name: str) -> str:
+    rule = RULES[name]
+    names = [ast.Name(argument.arg) for argument in rule.args.args]
+    lines = [f"local function {name.lstrip('_')}({', '.join(parameters([*names]))})"]
+    for statement in rule.body:
+        match statement:
+            case ast.Assign([ast.Name(local)], value):
+                lines.append(f"local {local} = {to_lua(value)}")
+            case ast.Return(ast.expr() as value):
+                lines.append(f"return {to_lua(value)}")
+            case _:
+                assert isinstance(statement, ast.Expr), f"no Lua for {ast.unparse(statement)!r}"
+    return " ".join([*lines, "end"])
+
+
+def flattened(lua: str) -> str:
+    """On one line, without comments and trailing commas."""
+    line = " ".join(re.sub(r"--[^\n]*", "", lua).split())
+    return re.sub(r",? ?\}", "}", line.replace("{ ", "{"))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_its_rule_given_the_same_arguments_in_the_same_order(name: str) -> None:
+    given = ", ".join(f'"{given}"' for given in OPERATIONS[name].parameters)
+    prolongs = ", true" if name == "increment_failure" else ""
+    assert flattened(source(name)) == f"{function_in_lua(name)} return apply({name}, {{{given}}}{prolongs})"
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_a_helper_is_the_rules_helper(name: str) -> None:
+    assert function_in_lua(name) in flattened(source("_rules"))

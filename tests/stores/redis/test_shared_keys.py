@@ -1,0 +1,161 @@
+"""A key shared with clients of MassGen's RedisStore, whose writes are made here by hand, in its own encodings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cbstore_sql import BreakerPolicy, Permit, RedisStore, State
+from tests.stores.redis.conftest import untouched
+
+ONE_FAILURE = BreakerPolicy(failure_threshold=1, recovery_timeout=60.0, probe_lease=30.0)
+STATES = ["closed", "open", "half_open"]
+
+
+def foreign_write(client: Any, key: str, state: str, failures: int, until: float, *, probe: bool) -> None:
+    """Write what that client writes with every operation: all five fields, and the life of the key."""
+    fields = {
+        "state": state,
+        "failure_count": str(failures),
+        "last_failure_time": "1000.5",
+        "open_until": str(until),
+        "half_open_probe_active": str(probe),
+    }
+    client.hset(key, mapping=fields)
+    client.expire(key, 3600)
+
+
+def claimed(store: RedisStore) -> Permit:
+    store.record_failure("b", ONE_FAILURE, now=1000.5)
+    claim = store.claim_probe("b", ONE_FAILURE, now=1060.5)
+    assert claim
+    return claim.permit
+
+
+def test_a_foreign_client_reads_what_we_write(store: RedisStore, client: Any, key: str) -> None:
+    store.record_failure("b", now=1000.1)
+    store.record_failure("b", ONE_FAILURE, now=1000.1)
+    store.claim_probe("b", ONE_FAILURE, now=1060.1)
+    fields: dict[str, str] = client.hgetall(key)
+    assert fields["state"] == "half_open"
+    assert int(fields["failure_count"]) == 2
+    assert float(fields["last_failure_time"]) == 1000.1
+    assert float(fields["open_until"]) == 1060.1
+    assert fields["half_open_probe_active"] == "True"
+    store.record_success("b")
+    assert client.hmget(key, "state", "failure_count", "half_open_probe_active") == ["closed", "0", "False"]
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("probe", [False, True])
+def test_we_read_what_a_foreign_client_writes(
+    store: RedisStore, client: Any, key: str, state: str, probe: bool
+) -> None:
+    foreign_write(client, key, state, 7, 1060.123456789, probe=probe)
+    assert store.get_state("b") == {
+        "state": state,
+        "failure_count": 7,
+        "last_failure_time": 1000.5,
+        "open_until": 1060.123456789,
+        "half_open_probe_active": probe,
+    }
+
+
+@pytest.mark.parametrize("number", ["1.7e+09", "1700000000", "1700000000.0", "1700000000.00"])
+def test_any_text_of_a_number_is_the_number(store: RedisStore, client: Any, key: str, number: str) -> None:
+    client.hset(key, mapping={"state": "open", "open_until": number, "failure_count": "3"})
+    assert store.read("b").open_until == 1.7e9
+
+
+def test_a_field_written_back_in_other_words_is_no_foreign_change(store: RedisStore, client: Any, key: str) -> None:
+    permit = claimed(store)
+    client.hset(key, "open_until", "1060.500")
+    assert store.read("b").permit == permit
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_foreign_change_of_state_makes_older_permits_stale(
+    store: RedisStore, client: Any, key: str, state: str
+) -> None:
+    permit = claimed(store)
+    foreign_write(client, key, state, 2, 2000.0, probe=False)
+    assert store.read("b").generation == permit.generation + 1
+    with untouched(client, key):
+        assert store.record_success(permit) is None
+        assert store.record_failure(permit, now=1061.0) is None
+        assert store.renew_probe(permit, now=1061.0) is None
+        assert store.release_probe(permit, now=1061.0) is None
+
+
+def test_a_permit_given_after_a_foreign_change_counts(store: RedisStore, client: Any, key: str) -> None:
+    claimed(store)
+    foreign_write(client, key, "closed", 2, 2000.0, probe=False)
+    permit = store.read("b").permit
+    report = store.record_failure(permit, now=1061.0)
+    assert report
+    assert report.snapshot.failure_count == 3
+    assert report.permit == permit
+
+
+def test_a_foreign_count_leaves_permits_and_the_probe_alone(store: RedisStore, client: Any, key: str) -> None:
+    permit = claimed(store)
+    client.hincrby(key, "failure_count", 4)
+    client.hset(key, "last_failure_time", "1061.25")
+    snapshot = store.read("b")
+    assert (snapshot.permit, snapshot.failure_count, snapshot.last_failure_time) == (permit, 5, 1061.25)
+    assert store.record_success(permit)
+
+
+def test_a_foreign_probe_is_held_until_its_client_reports(store: RedisStore, client: Any, key: str) -> None:
+    store.record_failure("b", ONE_FAILURE, now=1000.5)
+    foreign_write(client, key, "half_open", 1, 1060.5, probe=True)
+    with untouched(client, key):
+        assert store.claim_probe("b", now=1e11) is None
+    foreign_write(client, key, "closed", 0, 1060.5, probe=False)
+    assert store.read("b").state is State.CLOSED
+    assert store.read("b").probe_token == ""
+
+
+def test_a_foreign_probe_ends_with_its_key(store: RedisStore, client: Any, key: str) -> None:
+    foreign_write(client, key, "half_open", 1, 1060.5, probe=True)
+    store.increment_failure("b")
+    assert 0 < client.pttl(key) <= 3600_000
+    store.record_failure("b", BreakerPolicy(failure_threshold=100), now=1000.0)
+    assert store.read("b").state is State.OPEN
+
+
+def test_a_slot_that_a_foreign_client_left_free_can_be_claimed(store: RedisStore, client: Any, key: str) -> None:
+    foreign_write(client, key, "half_open", 1, 1060.5, probe=False)
+    claim = store.claim_probe("b", now=1061.0)
+    assert claim
+    assert client.hget(key, "half_open_probe_active") == "True"
+
+
+def test_a_foreign_change_begins_the_row_of_successes_anew_and_a_foreign_close_ends_the_backoff(
+    store: RedisStore, client: Any, key: str
+) -> None:
+    policy = BreakerPolicy(failure_threshold=1, recovery_timeout=10.0, success_threshold=2)
+    store.record_failure("b", policy, now=1000.0)
+    claim = store.claim_probe("b", policy, now=1010.0)
+    assert claim
+    store.record_success(claim.permit, policy)
+    assert store.read("b").success_count == 1
+    foreign_write(client, key, "half_open", 1, 1010.0, probe=True)
+    assert (store.read("b").success_count, store.read("b").open_seconds) == (0, 10.0)
+    foreign_write(client, key, "closed", 0, 1010.0, probe=False)
+    assert store.read("b").open_seconds == 0.0
+
+
+def test_a_partial_hash_is_completed_by_defaults(store: RedisStore, client: Any, key: str) -> None:
+    client.hincrby(key, "failure_count", 7)
+    assert store.cas_state("b", "closed", {"state": "open"})
+    assert store.read("b").failure_count == 7
+    assert store.read("b").state is State.OPEN
+
+
+def test_fields_of_others_stay(store: RedisStore, client: Any, key: str) -> None:
+    client.hset(key, "note", "keep me")
+    store.record_failure("b")
+    store.reset("b")
+    assert client.hget(key, "note") == "keep me"

@@ -1,0 +1,137 @@
+"""The session that listens: when it is there, what ends it, what it does after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import (
+    AsyncCircuitBreaker,
+    AsyncSqlStore,
+    CircuitBreaker,
+    SqlStore,
+)
+from cbstore_sql.stores.sql.operations import Query
+from cbstore_sql.stores.sql.push import listener as listen
+from cbstore_sql.stores.sql.push.channel import Channel
+from cbstore_sql.stores.sql.statements.statement import Statement
+from tests.stores.sql.push.tools import LONG, pushing, refuses, sessions
+from tests.waiting import eventually
+
+
+def test_a_listener_whose_session_ended_listens_again_and_catches_up(
+    listening: CircuitBreaker, other: SqlStore, observer: psycopg.Connection, namespace: str
+) -> None:
+    other.force_open("b", LONG)
+    assert not refuses(listening), "nobody told it"
+    for pid in sessions(observer, namespace):
+        observer.execute("SELECT pg_terminate_backend(%s)", [pid])
+    assert eventually(lambda: refuses(listening)), "it read everything again"
+    assert eventually(lambda: listening.push_state == "listening")
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
+        elsewhere.reset("b")
+        assert eventually(lambda: not refuses(listening))
+
+
+def test_what_changed_before_the_listener_listened_is_read_by_it(url: str, namespace: str, other: SqlStore) -> None:
+    with SqlStore(url, namespace=namespace) as store:
+        breaker = CircuitBreaker(store, store_timeout=None, max_staleness=LONG, push=True)
+        breaker.call("b", int)
+        breaker.close()
+        other.force_open("b", LONG)
+        assert not refuses(breaker)
+        with breaker:
+            breaker.call("another", int)
+            assert eventually(lambda: refuses(breaker))
+
+
+def test_a_heartbeat_finds_a_session_that_does_not_listen_any_more(
+    monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
+) -> None:
+    monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
+    with SqlStore(url, namespace=namespace) as store, pushing(store):
+        before = set(listen._drivers)
+        (driver,) = listen._drivers.values()
+        check = Channel.check
+
+        # In the thread whose connection it is: nobody else may speak on it.
+        def forgetting(channel: Channel) -> None:
+            if channel._driver is driver:
+                channel.execute(Query(Statement("UNLISTEN *"), {}))
+            check(channel)
+
+        monkeypatch.setattr(Channel, "check", forgetting)
+        assert eventually(lambda: driver.closed)
+        assert eventually(lambda: set(listen._drivers) - before)
+
+
+def test_closing_ends_thread_and_connection_and_the_breaker_can_be_used_again(
+    listening: CircuitBreaker, other: SqlStore, observer: psycopg.Connection, namespace: str
+) -> None:
+    assert len(sessions(observer, namespace)) == 2
+    listening.close()
+    assert listening.push_state == "off"
+    assert eventually(lambda: len(sessions(observer, namespace)) == 1)
+    assert listening.controller.view is not None
+    listening.controller.view.forget("b")
+    listening.call("b", int)
+    assert eventually(lambda: listening.push_state == "listening")
+
+
+def test_an_asynchronous_breaker_takes_one_connection_more(
+    url: str, namespace: str, observer: psycopg.Connection
+) -> None:
+    async def run() -> None:
+        async with (
+            AsyncSqlStore(url, namespace=namespace) as store,
+            AsyncCircuitBreaker(store, store_timeout=None, max_staleness=LONG, push=True) as breaker,
+        ):
+            await breaker.admit("b")
+            assert await asyncio.to_thread(eventually, lambda: breaker.push_state == "listening")
+            assert eventually(lambda: len(sessions(observer, namespace)) == 2)
+
+    asyncio.run(run())
+
+
+def test_the_thread_ends_when_no_breaker_is_in_use(
+    monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
+) -> None:
+    monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
+    with SqlStore(url, namespace=namespace) as store, pushing(store) as breaker:
+        assert breaker.controller.view is not None
+        breaker.controller.view.forget("b")
+        assert eventually(lambda: breaker.push_state == "off")
+        assert eventually(lambda: len(sessions(observer, namespace)) == 1)
+
+
+def test_the_application_s_engine_opens_the_connection(url: str, namespace: str, other: SqlStore) -> None:
+    engine = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=1)
+    with SqlStore(engine, namespace=namespace) as store, pushing(store) as breaker:
+        with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
+            elsewhere.force_open("b", LONG)
+            assert eventually(lambda: refuses(breaker))
+        assert breaker.state("b") == "open", "the pool has its only connection to give"
+    engine.dispose()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # prefork servers do it
+def test_a_forked_child_listens_for_itself(listening: CircuitBreaker, other: SqlStore) -> None:
+    ready, tell_ready = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            listening.call("b", int)
+            heard = eventually(lambda: listening.push_state == "listening") and not refuses(listening)
+            os.write(tell_ready, b"!")
+            os._exit(0 if heard and eventually(lambda: refuses(listening)) else 1)
+        finally:
+            os._exit(2)
+    os.read(ready, 1)
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
+        elsewhere.force_open("b", LONG)
+        assert eventually(lambda: refuses(listening)), "the parent's session goes on"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,0 +1,33 @@
+"""What is told: it fits, and only what is in use and newer is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from cbstore_sql import (
+    ConfigurationError,
+)
+from cbstore_sql.stores.sql.push.channel import channel_of, digest_of, newer_names
+
+
+@pytest.mark.parametrize(
+    ("payloads", "names"),
+    [
+        ([f"{digest_of('n', 'a')} 4"], ["a"]),
+        ([f"{digest_of('n', 'a')} 3"], []),
+        ([f"{digest_of('n', 'a')} 4", f"{digest_of('n', 'a')} 2"], ["a"]),
+        ([f"{digest_of('m', 'a')} 4", f"{digest_of('n', 'x')} 4"], []),
+        (["", "x", f"{digest_of('n', 'a')} x", f"{digest_of('n', 'a')} ²", "9" * 7000], []),
+        ([f"{digest_of('n', 'a')} 4", f"{digest_of('n', 'b')} 1"], ["a", "b"]),
+    ],
+)
+def test_only_what_is_in_use_and_newer_is_read(payloads: list[str], names: list[str]) -> None:
+    assert newer_names(payloads, "n", {"a": 3, "b": 0, "c": 7}) == names
+
+
+def test_a_notification_fits_whatever_the_names(migrated_postgres_url: str) -> None:
+    assert len(channel_of("s" * 63)) <= 63
+    assert channel_of("cbstore") == "cbstore_cbstore"
+    assert len(digest_of("n" * 512, "ü" * 256)) == 24
+    with pytest.raises(ConfigurationError):
+        channel_of('s"; DROP')

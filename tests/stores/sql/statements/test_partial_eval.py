@@ -1,0 +1,175 @@
+"""Shorter statements: which command has one, and that it says of every row what the whole rule says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cbstore_sql import BreakerPolicy, Permit
+from cbstore_sql.core import commands
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import STATES, Row
+from cbstore_sql.core.rules import OPERATIONS, UNFENCED
+from cbstore_sql.stores.sql.statements.partial_eval import (
+    SHORTENED,
+    SPECIALIZATIONS,
+    Specialization,
+    Value,
+    choose,
+    plain,
+    specialization_for,
+)
+
+POLICY = BreakerPolicy()
+GROWING = BreakerPolicy(backoff_multiplier=2.0)
+CLOSED, PROBE = Permit("b", 3), Permit("b", 3, "token")
+NOW = 1000.0
+
+
+def failure(target: str | Permit, policy: BreakerPolicy = POLICY) -> Command:
+    return commands.record_failure(target, policy, 1, NOW, 0.5)
+
+
+def success(target: str | Permit, expected: str | None = None) -> Command:
+    return commands.record_success(target, POLICY, expected, NOW)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (failure(CLOSED), "closed"),
+        (failure("b"), "by_name"),
+        (failure(PROBE), None),
+        (failure(CLOSED, GROWING), None),
+        (success(CLOSED), "closed"),
+        (success("b"), "by_name"),
+        (success(PROBE), None),
+        (success(CLOSED, "closed"), None),
+        (commands.claim_probe("b", POLICY, None, NOW), None),
+        (commands.release_probe(PROBE, NOW), None),
+        (commands.reset("b", NOW), None),
+    ],
+)
+def test_a_command_has_the_form_that_fits_it(command: Command, name: str | None) -> None:
+    assert specialization_for(command.operation, command.parameters) == name
+
+
+rows = st.builds(
+    Row,
+    state=st.sampled_from(STATES),
+    previous_state=st.sampled_from(STATES),
+    generation=st.integers(2, 4),
+    failure_count=st.integers(0, 3),
+    success_count=st.integers(0, 2),
+    last_failure_time=st.sampled_from([0.0, NOW]),
+    open_until=st.sampled_from([0.0, NOW - 1.0, NOW, NOW + 100.0]),
+    open_seconds=st.sampled_from([0.0, 5.0]),
+    probe_token=st.sampled_from(["", "token", "other"]),
+    probe_until=st.sampled_from([0.0, NOW - 1.0, NOW + 1.0]),
+)
+policies = st.builds(
+    BreakerPolicy,
+    failure_threshold=st.integers(1, 3),
+    recovery_timeout=st.sampled_from([0.0, 60.0]),
+    success_threshold=st.integers(1, 3),
+    recovery_jitter=st.sampled_from([0.0, 0.3]),
+)
+reports = st.one_of(
+    st.builds(
+        commands.record_failure,
+        st.sampled_from(["b", CLOSED]),
+        policies,
+        st.integers(1, 2),
+        st.just(NOW),
+        st.just(0.5),
+    ),
+    st.builds(commands.record_success, st.sampled_from(["b", CLOSED]), policies, st.none(), st.just(NOW)),
+)
+
+
+def by_its_form(row: Row, command: Command) -> Row | None:
+    """What the statement of the command's form makes of a row."""
+    name = specialization_for(command.operation, command.parameters)
+    assert name is not None
+    form = SPECIALIZATIONS[name]
+    terms = {column: Value(value) for column, value in asdict(row).items()}
+    if form.state is not None:
+        terms["state"] = Value(form.state)
+    operation = OPERATIONS[command.operation]
+    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given_by(form, command)), choose)
+    holds = plain(change.where) and form.state in (None, row.state)
+    return replace(row, **{column: plain(value) for column, value in change.values.items()}) if holds else None
+
+
+def given_by(form: Specialization, command: Command) -> dict[str, Value]:
+    known = {name: Value(value, form.excluded.get(name)) for name, value in command.parameters.items()}
+    return known | {name: Value(value) for name, value in form.fixed.items()}
+
+
+@settings(max_examples=500)
+@given(rows, reports)
+def test_a_form_makes_of_every_row_what_the_rule_makes_of_it(row: Row, command: Command) -> None:
+    assert by_its_form(row, command) == command.apply_to(row, NOW)
+
+
+@given(rows, reports)
+def test_a_form_s_state_is_the_only_one_in_which_its_rule_has_an_effect(row: Row, command: Command) -> None:
+    form = SPECIALIZATIONS[str(specialization_for(command.operation, command.parameters))]
+    assume(form.state is not None)
+    if command.apply_to(row, NOW) is not None:
+        assert row.state == form.state
+
+
+def test_what_a_form_excludes_is_given_to_none_that_has_it() -> None:
+    for operation in SHORTENED:
+        command = failure(CLOSED) if operation == "record_failure" else success(CLOSED)
+        assert command.parameters["generation"] != UNFENCED
+        assert specialization_for(operation, {**command.parameters, "generation": UNFENCED}) == "by_name"
+
+
+COLUMN = sa.column("x", sa.Integer)
+UNKNOWN = Value(COLUMN) > 1
+
+
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        (Value(True) & UNKNOWN, "x > 1"),
+        (UNKNOWN & Value(True), "x > 1"),
+        (Value(False) & UNKNOWN, "False"),
+        (UNKNOWN & Value(False), "False"),
+        (Value(False) | UNKNOWN, "x > 1"),
+        (UNKNOWN | Value(False), "x > 1"),
+        (Value(True) | UNKNOWN, "True"),
+        (UNKNOWN | Value(True), "True"),
+        (UNKNOWN & (Value(COLUMN) <= 3), "x > 1 AND x <= 3"),
+        (UNKNOWN | (Value(COLUMN) < 0), "x > 1 OR x < 0"),
+        (Value(COLUMN) == Value(1), "x = 1"),
+        (Value(COLUMN) != 1, "x != 1"),
+        (Value(2) >= 1, "True"),
+        (Value(2) < 1, "False"),
+        (Value(2) <= 2, "True"),
+        (Value(2) + 1, "3"),
+        (Value(COLUMN) + 1, "x + 1"),
+        (Value(COLUMN) * Value(2), "x * 2"),
+        (Value(COLUMN, UNFENCED) == UNFENCED, "False"),
+        (Value(COLUMN, UNFENCED) == 1, "x = 1"),
+        (Value(1) == Value(COLUMN, UNFENCED), "x = 1"),
+        (choose(Value(True), 1, Value(COLUMN)), "1"),
+        (choose(Value(False), 1, Value(COLUMN)), "x"),
+        (choose(UNKNOWN, 1, Value(1)), "1"),
+        (choose(UNKNOWN, Value(COLUMN), 1), "CASE WHEN (x > 1) THEN x ELSE 1 END"),
+        (choose(UNKNOWN, 1, 2), "CASE WHEN (x > 1) THEN 1 ELSE 2 END"),
+    ],
+)
+def test_what_is_known_is_decided_and_the_rest_is_sql(term: Any, text: str) -> None:
+    value = plain(term)
+    if isinstance(value, sa.ClauseElement):
+        value = value.compile(compile_kwargs={"literal_binds": True})
+    assert str(value) == text

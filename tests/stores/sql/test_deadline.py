@@ -1,0 +1,215 @@
+"""A deadline holds whatever the server does, and what it leaves behind ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, StoreUnavailableError
+from cbstore_sql.deadline import within
+from cbstore_sql.stores.dict_protocol import ProtocolStore
+from cbstore_sql.stores.sql.connections.connection import BusyTimeout
+from cbstore_sql.stores.sql.connections.libpq import PgSession, drive, drive_async
+from cbstore_sql.stores.sql.operations import Query
+from cbstore_sql.stores.sql.retry import LateError
+from cbstore_sql.stores.sql.statements.statement import Statement
+from tests.stores.contract.backends import open_store
+from tests.system.faults.proxy import FaultProxy
+from tests.waiting import eventually
+
+MOMENT = 0.05
+NEVER = BreakerPolicy(failure_threshold=1000)
+
+Open = Callable[[str], ProtocolStore]
+
+
+@pytest.fixture(params=["", "async-"])
+def colour(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def namespace() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def proxy(migrated_postgres_url: str) -> Iterator[FaultProxy]:
+    with FaultProxy(migrated_postgres_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def open_postgres(colour: str, migrated_postgres_url: str, namespace: str, proxy: FaultProxy) -> Open:
+    """Opens a store of either colour behind the proxy, with a query added to its URL."""
+
+    def opened(query: str = "") -> ProtocolStore:
+        return open_store(f"{colour}postgresql", proxy.url(migrated_postgres_url) + query, namespace)
+
+    return opened
+
+
+def given_up(ask: Callable[[], Any], seconds: float = MOMENT) -> bool | None:
+    """What a store that does not answer by a deadline says of the operation's effect."""
+    with within(seconds), pytest.raises(StoreUnavailableError) as caught:
+        ask()
+    return caught.value.applied
+
+
+def test_a_store_says_whether_it_keeps_deadlines(migrated_postgres_url: str) -> None:
+    engine = sa.create_engine(migrated_postgres_url)
+    assert not SqlStore(engine).keeps_deadlines
+    assert SqlStore(migrated_postgres_url).keeps_deadlines
+    assert AsyncSqlStore(migrated_postgres_url).keeps_deadlines
+
+
+@pytest.mark.parametrize("colour", ["", "async-"])
+def test_a_session_that_is_late_is_cut_at_once(colour: str, migrated_postgres_url: str, proxy: FaultProxy) -> None:
+    with psycopg.connect(proxy.url(migrated_postgres_url).replace("+psycopg", "")) as connection:
+        session = PgSession(connection, None)
+        proxy.switch("hole")
+        steps = session.steps(Query(Statement("SELECT 1"), {}), prepare=False)
+        with within(MOMENT), pytest.raises(LateError):
+            asyncio.run(drive_async(session, steps)) if colour else drive(session, steps)
+        assert connection.closed
+
+
+def test_a_server_that_acknowledges_and_never_answers(open_postgres: Open, proxy: FaultProxy) -> None:
+    with open_postgres("") as store:
+        store.record_failure("b", NEVER)
+        proxy.switch("hole")
+        assert given_up(lambda: store.record_failure("b", NEVER)) is None
+        proxy.heal()
+        assert store.read("b").failure_count == 1
+
+
+def test_what_was_not_even_prepared_in_time_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
+    with open_postgres("") as store:
+        store.read("b")
+        proxy.switch("hole")
+        assert given_up(lambda: store.record_failure("b", NEVER)) is False
+
+
+def test_a_read_that_is_not_answered_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
+    with open_postgres("") as store:
+        store.read("b")
+        proxy.switch("hole")
+        assert given_up(lambda: store.read("b")) is False
+
+
+def test_a_connection_that_cannot_be_opened_holds_nobody_and_ends(open_postgres: Open, proxy: FaultProxy) -> None:
+    proxy.switch("hole")
+    with open_postgres("?connect_timeout=2") as store:
+        for _ in range(20):  # more than there are turns
+            assert given_up(lambda: store.record_failure("b", NEVER), 0.01) is False
+        assert eventually(lambda: openers(store) == 0), "an opener hangs"
+        proxy.heal()
+        store.record_failure("b", NEVER)
+        assert store.read("b").failure_count == 1
+
+
+def openers(store: Any) -> int:
+    """How many connections are being opened in threads, or in tasks."""
+    threads = [thread for thread in threading.enumerate() if thread.name == "cbstore-open"]
+    return len(threads) + getattr(getattr(store, "store", store)._connections, "_opening", 0)
+
+
+def test_what_was_opened_too_late_serves_the_next_one(open_postgres: Open, proxy: FaultProxy) -> None:
+    proxy.switch("delay", 0.1)
+    with open_postgres("") as store:
+        assert given_up(lambda: store.read("b")) is False
+        proxy.switch("pass")
+        assert eventually(lambda: openers(store) == 0)
+        store.read("b")
+        assert proxy.accepted == 1
+
+
+def test_what_was_opened_too_late_for_a_store_that_is_closed_is_closed(
+    migrated_postgres_url: str, proxy: FaultProxy
+) -> None:
+    proxy.switch("delay", 0.1)
+    with SqlStore(proxy.url(migrated_postgres_url)) as store:
+        assert given_up(lambda: store.read("b")) is False
+    proxy.switch("pass")
+    assert eventually(lambda: openers(store) == 0)
+    assert eventually(lambda: proxy.connections == 0)
+
+
+def test_a_locked_row_takes_no_session_of_the_server(colour: str, migrated_postgres_url: str, namespace: str) -> None:
+    plain = migrated_postgres_url.replace("+psycopg", "")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%breakers%'"
+    with (
+        open_store(f"{colour}postgresql", migrated_postgres_url, namespace) as store,
+        psycopg.connect(plain) as holder,
+        psycopg.connect(plain, autocommit=True) as observer,
+    ):
+        store.reset("b")
+        holder.execute("SELECT 1 FROM cbstore.breakers WHERE namespace = %s FOR UPDATE", [namespace])
+        assert given_up(lambda: store.record_failure("b", NEVER)) is None
+        assert eventually(lambda: observer.execute(waiting).fetchone() == (0,))
+        holder.rollback()
+        assert store.read("b").failure_count == 0
+
+
+def test_a_caller_that_waits_for_its_turn_gives_up(colour: str, migrated_postgres_url: str, namespace: str) -> None:
+    with open_store(f"{colour}postgresql", migrated_postgres_url, namespace) as store:
+        store.read("b")
+        with all_at_work(store):
+            assert given_up(lambda: store.record_failure("b", NEVER)) is False
+
+
+@contextmanager
+def all_at_work(store: Any) -> Iterator[None]:
+    """Take every turn, as operations under way do."""
+    connections = getattr(store, "store", store)._connections
+    turns = connections._slots
+    connections._slots = asyncio.Semaphore(0) if isinstance(turns, asyncio.Semaphore) else SimpleQueue()
+    yield
+    connections._slots = turns
+
+
+def test_an_engine_of_the_application_s_own_gives_up_as_well(migrated_postgres_url: str, proxy: FaultProxy) -> None:
+    engine = sa.create_engine(proxy.url(migrated_postgres_url))
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.read("b")
+    proxy.switch("hole")
+    assert given_up(lambda: store.record_failure("b", NEVER)) is None
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of the pool that is used here
+    engine.dispose()
+
+
+def test_sqlite_waits_for_other_writers_until_the_deadline(
+    colour: str, migrated_sqlite_url: str, namespace: str
+) -> None:
+    with open_store(f"{colour}sqlite", migrated_sqlite_url, namespace) as store:
+        store.reset("b")
+        path = sa.make_url(migrated_sqlite_url).database or ""
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            assert given_up(lambda: store.record_failure("b", NEVER)) is False
+            assert time.monotonic() - began < 4.0, "it waited as long as without a deadline"
+        store.record_failure("b", NEVER)
+        assert store.read("b").failure_count == 1
+
+
+def test_sqlite_s_patience_follows_the_deadline_there_and_back() -> None:
+    patience = BusyTimeout(5000)
+    assert patience.setting() is None
+    with within(0.0):
+        assert patience.setting() == "PRAGMA busy_timeout = 10"
+        assert patience.setting() is None
+    assert patience.setting() == "PRAGMA busy_timeout = 5000"
+    with within(60.0):
+        assert patience.setting() is None, "never longer than it was opened with"

@@ -1,0 +1,91 @@
+"""A pooler in between that hands the server's sessions round."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import BreakerPolicy, SqlStore
+from cbstore_sql.stores.dict_protocol import ProtocolStore
+from tests.stores.contract.backends import open_store
+from tests.stores.sql.pooler import needs_pgbouncer, transaction_pooler
+
+NEVER = BreakerPolicy(failure_threshold=10**6)
+OPERATIONS = 240
+
+
+@pytest.fixture(scope="module")
+def pooled(migrated_postgres_url: str) -> Iterator[str]:
+    with transaction_pooler(migrated_postgres_url) as pooled:
+        yield pooled
+
+
+def work(store: ProtocolStore) -> None:
+    """Operations by four threads at once."""
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(operate, store, number) for number in range(OPERATIONS)]:
+            done.result()
+
+
+def operate(store: ProtocolStore, number: int) -> None:
+    store.record_failure("b", NEVER) if number % 2 else store.read("b")
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("backend", ["postgresql", "async-postgresql"])
+def test_a_store_made_for_a_url_works_behind_a_transaction_pooler(
+    pooled: str, backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "cbstore_sql"), open_store(backend, pooled, uuid.uuid4().hex) as store:
+        work(store)
+        assert store.read("b").failure_count == OPERATIONS // 2
+    said = [record.getMessage() for record in caplog.records if "pooler" in record.getMessage()]
+    assert len(said) <= 1
+
+
+@needs_pgbouncer
+def test_an_application_s_engine_with_its_defaults_works_behind_a_transaction_pooler(pooled: str) -> None:
+    engine = sa.create_engine(pooled, pool_size=4)
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    work(store)
+    assert store.read("b").failure_count == OPERATIONS // 2
+    engine.dispose()
+
+
+def prepared(store: SqlStore) -> int:
+    """How many of our statements the session that the store would use next has prepared."""
+    with store._engine.connect() as connection:
+        question = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'cbstore_%'"
+        return int(connection.exec_driver_sql(question.replace("%", "%%")).scalar_one())
+
+
+def test_statements_are_prepared_as_the_application_s_engine_says(migrated_postgres_url: str) -> None:
+    for threshold, expected in ((None, 0), (0, 1), (3, 1), (100, 0)):
+        connect_args = {"prepare_threshold": threshold}
+        engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args=connect_args)
+        store = SqlStore(engine)
+        for _ in range(5):
+            store.read("b")
+        assert prepared(store) == expected, threshold
+        engine.dispose()
+
+
+def test_a_session_that_has_forgotten_its_statements_is_noticed_and_said_once(
+    migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args={"prepare_threshold": 0})
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    with caplog.at_level(logging.INFO, "cbstore_sql"):
+        for failures in range(1, 4):
+            store.record_failure("b", NEVER)
+            with engine.connect() as connection:
+                connection.exec_driver_sql("DEALLOCATE ALL")
+            assert store.read("b").failure_count == failures
+    assert len(caplog.records) == 1
+    assert prepared(store) == 0
+    engine.dispose()

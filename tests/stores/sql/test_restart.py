@@ -1,0 +1,91 @@
+"""A server that is restarted, and one that has become a standby."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from cbstore_sql import BreakerPolicy, SqlStore, StoreUnavailableError
+from cbstore_sql.deadline import within
+from cbstore_sql.stores.dict_protocol import ProtocolStore
+from tests.servers import wheels
+from tests.stores.contract.backends import open_store
+from tests.system.faults.postgres import Cluster, Postgres
+
+NEVER = BreakerPolicy(failure_threshold=1000)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    directory = wheels._new_directory()
+    try:
+        with Cluster(directory).server() as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["postgresql", "async-postgresql"])
+def store(request: pytest.FixtureRequest, server: Postgres) -> Iterator[ProtocolStore]:
+    with open_store(request.param, server.url, request.param) as store:
+        yield store
+
+
+def test_a_restart_between_two_operations_reaches_no_caller(store: ProtocolStore, server: Postgres) -> None:
+    store.reset("b")
+    for failures in range(1, 4):
+        store.record_failure("b", NEVER)
+        server.stop("fast")
+        server.start()
+        assert store.read("b").failure_count == failures
+
+
+def test_an_operation_waits_for_a_server_that_is_started_within_its_deadline(
+    store: ProtocolStore, server: Postgres
+) -> None:
+    store.reset("b")
+    server.stop("fast")
+    with within(0.1), pytest.raises(StoreUnavailableError) as caught:
+        store.record_failure("b", NEVER)
+    assert caught.value.applied is False
+    server.start()
+    with within(30.0):
+        store.record_failure("b", NEVER)
+    assert store.read("b").failure_count == 1
+
+
+def set_read_only(server: Postgres, value: str) -> None:
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER DATABASE postgres SET default_transaction_read_only = {value}".encode())
+
+
+def test_no_session_with_a_server_that_takes_no_writes_is_kept(store: ProtocolStore, server: Postgres) -> None:
+    store.reset("b")
+    set_read_only(server, "on")
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        # The sessions that there are do not notice, as they would where a server is demoted.
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    with pytest.raises(StoreUnavailableError, match="read-only") as caught:
+        store.record_failure("b", NEVER)
+    assert caught.value.applied is False
+    set_read_only(server, "off")
+    store.record_failure("b", NEVER)
+    assert store.read("b").failure_count == 1
+
+
+def test_an_application_s_pool_is_left_to_it_and_its_sessions_are_replaced(server: Postgres) -> None:
+    engine = sa.create_engine(server.url, pool_size=2)
+    store = SqlStore(engine, namespace="engine")
+    set_read_only(server, "on")
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        store.record_failure("b", NEVER)
+    pool = engine.pool
+    set_read_only(server, "off")
+    store.record_failure("b", NEVER)
+    assert engine.pool is pool
+    engine.dispose()

@@ -1,0 +1,119 @@
+"""Faults of the same list that other suites make, and what one machine cannot make."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Elsewhere(NamedTuple):
+    """A fault that is made by tests of other suites.
+
+    Attributes:
+        number: Of the fault.
+        made: What is done.
+        expected: What the tests hold the library to.
+        tests: Their node ids.
+    """
+
+    number: int
+    made: str
+    expected: str
+    tests: tuple[str, ...]
+
+
+ELSEWHERE = (
+    Elsewhere(
+        11,
+        "PgBouncer in transaction mode hands the sessions round",
+        "statements are not prepared any more, said once; push says that it is not to be had",
+        (
+            "tests/stores/sql/test_pooler.py::test_a_store_made_for_a_url_works_behind_a_transaction_pooler",
+            "tests/stores/sql/push/test_unavailable.py::test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on",
+        ),
+    ),
+    Elsewhere(
+        16,
+        "the owner of a probe is killed after its claim",
+        "the slot is free when the lease runs out",
+        ("tests/system/fleet/test_fleet.py::test_a_killed_owner_s_slot_is_free_after_the_lease",),
+    ),
+    Elsewhere(
+        17,
+        "the owner of a probe is stopped for longer than its lease and goes on",
+        "its late report changes nothing",
+        ("tests/system/fleet/test_fleet.py::test_a_stopped_owner_that_wakes_after_its_lease_changes_nothing",),
+    ),
+    Elsewhere(
+        18,
+        "a stricter default_transaction_isolation",
+        "40001 is absorbed, nothing is lost",
+        (
+            "tests/stores/sql/test_neighbours.py::test_a_stricter_isolation_default_is_absorbed",
+            "tests/stores/aio/test_neighbours.py::test_a_stricter_isolation_default_is_absorbed",
+        ),
+    ),
+    Elsewhere(
+        23,
+        "fork after the first connection",
+        "the child has connections of its own, the parent's live on",
+        (
+            "tests/stores/sql/connections/test_pool.py::test_a_forked_child_has_connections_of_its_own",
+            "tests/stores/sql/push/test_listener.py::test_a_forked_child_listens_for_itself",
+        ),
+    ),
+    Elsewhere(
+        24,
+        "every await is cancelled",
+        "what was begun is carried through, no connection is lost",
+        (
+            "tests/stores/aio/test_cancellation.py::test_a_failure_is_counted",
+            "tests/stores/aio/test_cancellation.py::test_a_probe_is_claimed_and_its_owner_can_ask_again",
+            "tests/stores/aio/test_cancellation.py::test_a_read_leaves_the_store_in_order",
+        ),
+    ),
+    Elsewhere(
+        25,
+        "upgrades at once; an upgrade behind a reader",
+        "all succeed; one that must wait too long gives up",
+        (
+            "tests/migration/test_parallel.py::test_parallel_processes_all_upgrade_postgresql",
+            "tests/migration/test_locks.py::test_a_table_that_stays_locked_is_given_up",
+        ),
+    ),
+    Elsewhere(
+        25,
+        "the table is migrated under stores at work",
+        "what they prepared before is prepared anew, no caller notices",
+        ("tests/migration/test_running_stores.py::test_a_migration_under_a_store_at_work_reaches_no_caller",),
+    ),
+    Elsewhere(
+        26,
+        "alembic's autogenerate in the application, all schemas included",
+        "our table is not dropped",
+        ("tests/migration/test_include_name.py::test_on_postgresql_with_all_schemas_the_filter_keeps_our_tables",),
+    ),
+    Elsewhere(
+        27,
+        "a role with as few rights as will do",
+        "works; one without rights is told so",
+        (
+            "tests/migration/test_roles.py::test_the_running_role_needs_no_right_to_create",
+            "tests/migration/test_roles.py::test_a_role_without_rights_is_told_so",
+        ),
+    ),
+    Elsewhere(
+        28,
+        "names with NUL and surrogates, and far too long ones",
+        "the same error from every store, nothing written",
+        ("tests/stores/contract/test_bad_input.py::test_a_name_that_not_every_store_can_keep",),
+    ),
+    Elsewhere(
+        29,
+        "SQLite under threads and processes",
+        "every failure is counted",
+        (
+            "tests/stores/contract/test_races.py::test_racing_failures_are_all_counted_and_one_caller_sees_the_circuit_open",
+            "tests/stores/contract/test_processes.py::test_processes_share_one_breaker",
+        ),
+    ),
+)

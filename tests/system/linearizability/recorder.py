@@ -1,0 +1,160 @@
+"""Notes what a store is asked, by whomever, and what it answers."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+from cbstore_sql import AsyncSqlStore, SqlStore
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.errors import ConfigurationError, StoreError, StoreUnavailableError
+from cbstore_sql.stores.base import Store
+from cbstore_sql.stores.base_async import AsyncStore
+from tests.system.linearizability.history import READ, Call
+
+Log = Callable[[Call], object]
+
+
+def record(store: Store | AsyncStore, worker: int, log: Log) -> None:
+    """Hand every operation of a store to ``log`` from now on, when it has ended.
+
+    What surely had no effect is left out, and so is a read without an answer.
+    """
+    awaited = inspect.iscoroutinefunction(store._apply)
+    face = _async_face(store, worker, log) if awaited else _sync_face(store, worker, log)
+    vars(store).update(face)
+    if isinstance(store, SqlStore):
+        vars(store).update(_execute=_counting_failures(store._execute))
+    elif isinstance(store, AsyncSqlStore):
+        vars(store).update(_execute=_counting_awaited_failures(store._execute))
+
+
+_under_way: ContextVar[_Noting] = ContextVar("under_way")
+
+
+class _Noting:
+    """One question under way, to one or to several breakers.
+
+    Attributes:
+        answers: What was answered about each of them.
+        failures: How many statements have failed, those that were repeated included.
+    """
+
+    def __init__(self, worker: int, log: Log, *commands: Command) -> None:
+        self._worker = worker
+        self._log = log
+        self._commands = commands
+        self.answers: list[Snapshot | Transition | None] = []
+        self.failures = 0
+
+    def __enter__(self) -> _Noting:
+        self._token = _under_way.set(self)
+        self._earliest = time.time()
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        end = (time.monotonic(), time.time())
+        _under_way.reset(self._token)
+        if error is None:
+            for command, answer in zip(self._commands, self.answers, strict=True):
+                self._note(command, *end, answer)
+        elif not _had_no_effect(error):
+            for command in self._commands:
+                if command.operation != READ:
+                    self._note(command, math.inf, math.inf)
+
+    def _note(self, command: Command, ended: float, latest: float, answer: Snapshot | Transition | None = None) -> None:
+        self._log(Call(self._worker, command, self._began, ended, self._earliest, latest, answer, self.failures))
+
+
+def _had_no_effect(error: BaseException) -> bool:
+    if isinstance(error, StoreUnavailableError):
+        return error.applied is False
+    return isinstance(error, (StoreError, ConfigurationError))
+
+
+def _reading(name: str, now: float | None) -> Command:
+    return Command(READ, name, {"now": now})
+
+
+def _sync_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
+    apply, read, read_many = store._apply, store._read, store._read_many
+
+    def _apply(command: Command) -> Transition | None:
+        with _Noting(worker, log, command) as noting:
+            answer: Transition | None = apply(command)
+            noting.answers = [answer]
+        return answer
+
+    def _read(name: str, now: float | None) -> Snapshot:
+        with _Noting(worker, log, _reading(name, now)) as noting:
+            answer: Snapshot = read(name, now)
+            noting.answers = [answer]
+        return answer
+
+    def _read_many(names: list[str], now: float | None) -> dict[str, Snapshot]:
+        with _Noting(worker, log, *(_reading(name, now) for name in names)) as noting:
+            answers: dict[str, Snapshot] = read_many(names, now)
+            noting.answers = [answers[name] for name in names]
+        return answers
+
+    return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
+
+
+def _async_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
+    apply, read, read_many = store._apply, store._read, store._read_many
+
+    async def _apply(command: Command) -> Transition | None:
+        with _Noting(worker, log, command) as noting:
+            answer: Transition | None = await apply(command)
+            noting.answers = [answer]
+        return answer
+
+    async def _read(name: str, now: float | None) -> Snapshot:
+        with _Noting(worker, log, _reading(name, now)) as noting:
+            answer: Snapshot = await read(name, now)
+            noting.answers = [answer]
+        return answer
+
+    async def _read_many(names: list[str], now: float | None) -> dict[str, Snapshot]:
+        with _Noting(worker, log, *(_reading(name, now) for name in names)) as noting:
+            answers: dict[str, Snapshot] = await read_many(names, now)
+            noting.answers = [answers[name] for name in names]
+        return answers
+
+    return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
+
+
+def _counting_failures(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def counted(query: Any) -> Any:
+        try:
+            return execute(query)
+        except BaseException:
+            _count_failure()
+            raise
+
+    return counted
+
+
+def _counting_awaited_failures(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    async def counted(query: Any) -> Any:
+        try:
+            return await execute(query)
+        except BaseException:
+            _count_failure()
+            raise
+
+    return counted
+
+
+def _count_failure() -> None:
+    noting = _under_way.get(None)
+    if noting is not None:
+        noting.failures += 1

@@ -1,0 +1,75 @@
+"""Stores with the mistakes that stores of this kind are known for, so that the checks can be seen to find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from cbstore_sql import InMemoryStore, SqlStore
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Row, Transition
+from cbstore_sql.core.rules import HALF_OPEN, Change, When, claim_probe
+from cbstore_sql.errors import StoreUnavailableError
+
+
+def claim_ignoring_leases(row: Any, given: Any, when: When) -> Change:
+    """The rule of a claim without ``probe_until <= now``."""
+    change = claim_probe(row, given, when)
+    return Change(change.values, change.where | (row.state == HALF_OPEN))
+
+
+class ClaimingThroughSubselect(SqlStore):
+    """Asks in the claim's condition for the state by a sub-select: READ COMMITTED does not look again."""
+
+    _CLAIM = """
+        UPDATE cbstore.breakers
+        SET state = 'half_open', previous_state = state, generation = generation + 1, success_count = 0,
+            probe_token = %(token)s, probe_until = %(now)s + %(lease)s
+        WHERE namespace = %(namespace)s AND name = %(name)s AND (
+            SELECT state = 'open' AND open_until <= %(now)s OR state = 'half_open' AND probe_until <= %(now)s
+            FROM cbstore.breakers WHERE namespace = %(namespace)s AND name = %(name)s)
+        RETURNING """ + ", ".join(field.name for field in fields(Row))
+
+    def _apply(self, command: Command) -> Transition | None:
+        if command.operation != "claim_probe":
+            return super()._apply(command)
+        url = sa.make_url(self._engine.url).set(drivername="postgresql").render_as_string(hide_password=False)
+        given = {"namespace": self.namespace, "name": command.name, **command.parameters}
+        with psycopg.connect(url, autocommit=True) as session:
+            values = session.execute(self._CLAIM, given).fetchone()
+        return Transition.of(command.name, Row(*values), command.parameters["now"]) if values else None
+
+
+class RepeatingBlindly(SqlStore):
+    """Repeats whatever did not answer, counts included."""
+
+    def _apply(self, command: Command) -> Transition | None:
+        try:
+            return super()._apply(command)
+        except StoreUnavailableError:
+            return super()._apply(command)
+
+
+class ReadingThenWriting(InMemoryStore):
+    """Decides on a row that others may change before the decision is written.
+
+    Args:
+        between: Called after reading and before writing.
+    """
+
+    def __init__(self, between: Callable[[], object]) -> None:
+        super().__init__()
+        self._between = between
+
+    def _apply(self, command: Command) -> Transition | None:
+        now = self._clock()
+        row = command.apply_to(self._rows.get(command.name, Row()), now)
+        self._between()
+        if row is None:
+            return None
+        self._rows[command.name] = row
+        return Transition.of(command.name, row, command.clock(now))

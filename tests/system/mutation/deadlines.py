@@ -1,0 +1,133 @@
+"""Who is waited for, and for how long; what was last seen, and for how long that counts."""
+
+from __future__ import annotations
+
+from tests.system.mutation.selections import BOUNDED, BREAKERS, DEADLINES, FAULTS, GATE, LEASES, PROMISED
+from tests.system.mutation.text import Broken, Text
+
+_WIRE = "stores/sql/connections/libpq.py"
+_LEASE = "stores/sql/connections/pool.py"
+_LEASED = "stores/sql/connections/connection.py"
+
+_DEADLINES: tuple[Broken, ...] = (
+    ("a statement has none", _WIRE, "session.wait(remaining(), ", "session.wait(None, ", (DEADLINES,)),
+    ("an asynchronous statement has none", _WIRE, "wait_async(remaining(), ", "wait_async(None, ", (DEADLINES,)),
+    (
+        "a late session is not cut",
+        _WIRE,
+        "        self.cut()\n        raise LateError",
+        "        raise LateError",
+        (DEADLINES, LEASES),
+    ),
+    ("a late statement was never sent", _WIRE, "LateError(sent=self.sent)", "LateError(sent=False)", (DEADLINES,)),
+    (
+        "a late statement was always sent",
+        _WIRE,
+        "LateError(sent=self.sent)",
+        "LateError(sent=True)",
+        (DEADLINES, FAULTS),
+    ),
+    (
+        "a late statement goes on in the server",
+        _WIRE,
+        "            cancel(self.pgconn)\n",
+        "            pass\n",
+        (DEADLINES, FAULTS),
+    ),
+    (
+        "waiting for another's connection has none",
+        _LEASE,
+        "float(pool.timeout()) if left is None else min(left, pool.timeout())",
+        "float(pool.timeout())",
+        (DEADLINES, LEASES),
+    ),
+    (
+        "opening a connection has none",
+        _LEASE,
+        "self._open() if left is None else self._open_within(left)",
+        "self._open()",
+        (DEADLINES,),
+    ),
+    (
+        "a connection opened too late is lost",
+        _LEASE,
+        "                opened.add_done_callback(self._keep)\n",
+        "                pass\n",
+        (DEADLINES, LEASES, FAULTS),
+    ),
+    (
+        "a connection opened too late belongs to a pool that is gone",
+        _LEASE,
+        "            if lease.pool is self._engine.pool:\n",
+        "            if True:\n",
+        (DEADLINES, LEASES, FAULTS),
+    ),
+    (
+        "SQLite waits for other writers as ever",
+        _LEASED,
+        "self._usual if left is None else min(self._usual, ",
+        "self._usual if True else min(self._usual, ",
+        (DEADLINES,),
+    ),
+    ("SQLite waits no less the next time", _LEASED, "        self._now = wanted\n", "", (DEADLINES, LEASES)),
+    (
+        "a store that keeps none is waited for",
+        "stores/timeout.py",
+        "self._done.wait(remaining())",
+        "self._done.wait(None)",
+        (BOUNDED,),
+    ),
+    (
+        "an asynchronous store that keeps none is waited for",
+        "stores/timeout_async.py",
+        "timeout=remaining()",
+        "timeout=None",
+        (BOUNDED,),
+    ),
+    (
+        "what never began may have been applied",
+        "stores/timeout.py",
+        "unknown = began and not",
+        "unknown = not",
+        (BOUNDED,),
+    ),
+    ("a read may have been applied", "stores/timeout.py", ' and not ask.operation.startswith("read")', "", (BOUNDED,)),
+    (
+        "what nobody waits for is begun",
+        "stores/timeout.py",
+        "        if not self._taken.acquire(blocking=False):\n            return\n",
+        "",
+        (BOUNDED,),
+    ),
+    ("work in a thread has none", "stores/timeout.py", "self._context.run(self._do)", "self._do()", (BOUNDED,)),
+)
+
+_VIEW: tuple[Broken, ...] = (
+    (
+        "four times the bound",
+        "breaker/view.py",
+        "asked_at + max_staleness",
+        "asked_at + 4 * max_staleness",
+        (PROMISED,),
+    ),
+    (
+        "age counts from the answer",
+        "breaker/view.py",
+        "_Seen(snapshot, asked_at, ",
+        "_Seen(snapshot, self.clock(), ",
+        (GATE, BREAKERS),
+    ),
+    (
+        "a refresh counts from its answer",
+        "breaker/controller.py",
+        "        for snapshot in snapshots.values():\n            self._note(snapshot, asked_at)",
+        "        for snapshot in snapshots.values():\n            self._note(snapshot, view.clock())",
+        (GATE, BREAKERS),
+    ),
+)
+
+
+TEXTS = (
+    *(Text(f"deadline: {name}", path, old, new, tests) for name, path, old, new, tests in _DEADLINES),
+    *(Text(f"view: {name}", path, old, new, tests) for name, path, old, new, tests in _VIEW),
+)

@@ -1,0 +1,38 @@
+"""Mutants that are not tried, each with the reason why no test can notice it."""
+
+from __future__ import annotations
+
+_NONE_BELOW = "no permit is of a generation below that of a report without one"
+_SAVES = "it only saves the work of making what is there already"
+_TOLD_NOBODY = "where nobody listens, nobody is told"
+_NO_NAMES = "without a view there are no names either"
+_NOTHING_OWED = "where the store was not out, nothing is owed"
+_NOTHING_SEEN = "while the store is out nothing new is seen"
+_NO_ARGUMENTS = "an exception without positional arguments keeps none"
+_NO_EFFECT = "what makes no breaker has no effect on one never written; the rules' tables hold it to that"
+_SAME_LIFE = "to set the life a key has is to leave it"
+_DECIDED = "equal ones were decided before"
+_EITHER = "the smaller or the larger of two equal numbers is either"
+
+EQUIVALENT: dict[str, str] = {
+    "core/rules.py _next_open_seconds: longer < given.recovery_timeout_cap compared otherwise": _EITHER,
+    "core/rules.py _larger: a > b compared otherwise": _EITHER,
+    "core/rules.py record_failure: given.generation == UNFENCED or newer": _NONE_BELOW,
+    "core/rules.py record_success: given.generation == UNFENCED or newer": _NONE_BELOW,
+    "deadline.py within.__enter__: own < outer compared otherwise": _EITHER,
+    "breaker/view.py _supersedes: snapshot.generation > known.generation compared otherwise": _DECIDED,
+    "breaker/outage/local.py LocalBreakers._begin: "
+    "not self._store.has(name) and (known := self._known.get(name)) is not None"
+    " without not self._store.has(name)": _SAVES,
+    "breaker/controller.py BreakerController.refresh: "
+    "view is None or not names or self._outage.is_out without view is None": _NO_NAMES,
+    "breaker/controller.py BreakerController.refresh: self.listeners and ages without self.listeners": _TOLD_NOBODY,
+    "breaker/controller.py BreakerController.recover: if not self._outage.is_out: never": _NOTHING_OWED,
+    "breaker/controller.py BreakerController._begin_outage: self.view is not None and (not self._outage.is_out)"
+    " without not self._outage.is_out": _NOTHING_SEEN,
+    "stores/sql/retry.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
+    "stores/sql/operations.py SqlOperations.apply: "
+    "not rows and upsert is not None and (command.apply_to(Row(), 0.0) is not None)"
+    " without upsert is not None": _NO_EFFECT,
+    "_hash.lua elseif left ~= ENDLESS and left < seconds * 1000 then: < becomes <=": _SAME_LIFE,
+}

@@ -1,0 +1,82 @@
+"""All the mutants: which code is broken how, and which tests have to notice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tests.system.mutation import lua, named, syntax
+from tests.system.mutation.equivalent import EQUIVALENT
+from tests.system.mutation.mutant import Mutant, Selection
+from tests.system.mutation.selections import (
+    BREAKERS,
+    GATE,
+    GOLDEN,
+    HOOKED,
+    LEASES,
+    MIGRATED,
+    OUT,
+    RETRIES,
+    SQLITE,
+    TABLES,
+)
+
+# By file: each function of it is broken in every way that its syntax tree has.
+_PYTHON: dict[str, tuple[Selection, ...]] = {
+    "core/rules.py": (TABLES, GOLDEN),
+    "core/commands.py": (TABLES, ("tests/core/test_commands.py",), GOLDEN),
+    "deadline.py": (("tests/test_deadline.py",),),
+    "breaker/view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/stores/sql/push",)),
+    "breaker/outage/local.py": (
+        ("tests/breaker/outage/test_local.py",),
+        ("tests/breaker/outage/test_local_outage.py",),
+    ),
+    "breaker/outage/detector.py": (
+        ("tests/breaker/outage/test_detector.py", "tests/breaker/outage/test_store_outage.py"),
+        HOOKED,
+    ),
+    "breaker/flow.py": (("tests/breaker/test_flow.py",), BREAKERS),
+    "breaker/outage/outbox.py": (GATE, OUT),
+    "breaker/outage/resync.py": (("tests/breaker/outage/test_resync.py",), GATE, OUT),
+    "breaker/controller.py": (GATE, OUT, BREAKERS, HOOKED),
+    "stores/batching.py": (("tests/breaker/test_batching.py",), ("tests/runtime/test_fork.py",)),
+    "stores/sql/retry.py": (RETRIES, LEASES, MIGRATED),
+    "stores/sql/statements/partial_eval.py": (("tests/stores/sql/statements/test_partial_eval.py",), GOLDEN),
+    "stores/sql/operations.py": (("tests/stores/sql/test_operations.py",), RETRIES, SQLITE),
+}
+
+
+def all_mutants(root: Path) -> Iterator[Mutant]:
+    """Make every mutant of the repository that stands at ``root``, those excluded by name too."""
+    for path, tests in _PYTHON.items():
+        text = (root / "cbstore_sql" / path).read_text(encoding="utf-8")
+        for name, broken in syntax.mutated(text):
+            yield Mutant(f"{path} {name}", f"cbstore_sql/{path}", broken, tests)
+    yield from named.mutants(root)
+    yield from lua.mutants(root)
+
+
+def tried(root: Path, wanted: str) -> tuple[list[Mutant], int]:
+    """Return the mutants whose name holds ``wanted``, and how many more are excluded.
+
+    Raises:
+        LookupError: One excluded by name is none any more.
+    """
+    found = list(_numbered(all_mutants(root)))
+    if stale := EQUIVALENT.keys() - {mutant.name for mutant in found}:
+        raise LookupError(f"not made any more: {', '.join(sorted(stale))}")
+    mutants = [mutant for mutant in found if wanted in mutant.name]
+    return [mutant for mutant in mutants if mutant.name not in EQUIVALENT], sum(
+        mutant.name in EQUIVALENT for mutant in mutants
+    )
+
+
+def _numbered(mutants: Iterator[Mutant]) -> Iterator[Mutant]:
+    """Tell apart those that do the same in several places of one function."""
+    seen: Counter[str] = Counter()
+    for mutant in mutants:
+        seen[mutant.name] += 1
+        again = seen[mutant.name] > 1
+        yield replace(mutant, name=f"{mutant.name} ({seen[mutant.name]})") if again else mutant

@@ -1,0 +1,117 @@
+"""What the SQL says, and whose time counts."""
+
+from __future__ import annotations
+
+from tests.system.mutation.selections import CLOCK, GOLDEN, HASHES, MEMORY, RACES, REDIS, STORES, UPSERT
+from tests.system.mutation.text import Broken, Text
+
+_STATEMENTS = "stores/sql/statements/build.py"
+_FUNCTIONS = "stores/sql/schema/functions.py"
+_HASH = "stores/redis/lua/_hash.lua"
+_IN_NAMESPACE = 'table.c.namespace == _given("namespace")'
+_CHANGE = "    change = _change(operation, dict(table.c), form)\n"
+_WHERE = "    where = (*_key(table), *_in_state(table, form), *_where(change))\n"
+_AMONG = 'is_among(table.c.name, _given("names"))'
+_GIVEN_OR_SERVERS = 'sa.func.coalesce(_given("now"), server_clock())'
+
+_SQL = (
+    ("the namespace is no part of the key", f"return {_IN_NAMESPACE}", "return sa.true()"),
+    ("the name is no part of the key", ', table.c.name == _given("name")', ", sa.true()"),
+    ("many are read from every namespace", f"sa.and_({_IN_NAMESPACE}, ", "sa.and_("),
+    ("what others have fills a namespace", f".where({_IN_NAMESPACE}, missing)", ".where(missing)"),
+    ("a full namespace refuses its own breakers", f".where({_IN_NAMESPACE}, missing)", f".where({_IN_NAMESPACE})"),
+    ("a breaker of another namespace is there", 'itself.c.namespace == _given("namespace"), ', ""),
+    ("any breaker of the namespace is there", ', itself.c.name == _given("name"))', ")"),
+    ("an update without the rule's condition", _WHERE, "    where = (*_key(table), *_in_state(table, form))\n"),
+    ("an update without the key", _WHERE, "    where = (*_in_state(table, form), *_where(change))\n"),
+    ("a deletion without the key", "sa.delete(table).where(*_key(table))", "sa.delete(table)"),
+    ("an upsert without the rule's condition", "set_=dict(change.values), where=where", "set_=dict(change.values)"),
+    (
+        "an upsert that overwrites with what a new row gets",
+        "set_=dict(change.values)",
+        "set_={name: made.excluded[name] for name in change.values}",
+    ),
+    (
+        "the row is read without the clock",
+        "select_from(_one_row().outerjoin(table, sa.and_(*_key(table))))",
+        "select_from(table).where(*_key(table))",
+    ),
+)
+
+_CONCURRENT = (
+    (
+        "the row is read through a common table expression",
+        _CHANGE + _WHERE,
+        '    seen = sa.select(table).where(*_key(table)).cte("seen")\n'
+        "    change = _change(operation, dict(seen.c), form)\n"
+        "    where = (*_key(table), seen.c.name == table.c.name, *_in_state(seen, form), *_where(change))\n",
+    ),
+    (
+        "the state is read through a sub-select",
+        _CHANGE,
+        '    seen = table.alias("seen")\n'
+        "    state = sa.select(seen.c.state).where(*_key(seen)).scalar_subquery()\n"
+        "    change = _change(operation, {**table.c, 'state': state}, form)\n",
+    ),
+    (
+        "the generation is read through a sub-select",
+        _CHANGE,
+        '    seen = table.alias("seen")\n'
+        "    generation = sa.select(seen.c.generation).where(*_key(seen)).scalar_subquery()\n"
+        "    change = _change(operation, {**table.c, 'generation': generation}, form)\n",
+    ),
+)
+
+_CLOCKS: tuple[Broken, ...] = (
+    ("the time the transaction began", _FUNCTIONS, "clock_timestamp())", "now())", (CLOCK,)),
+    ("the time the statement began", _FUNCTIONS, "clock_timestamp())", "statement_timestamp())", (CLOCK,)),
+    ("SQLite's, a day late", _FUNCTIONS, "2440587.5", "2440588.5", (STORES, CLOCK)),
+    ("SQLite's, local time", _FUNCTIONS, "julianday('now')", "julianday('now', '+1 hour')", (STORES, CLOCK)),
+    ("SQL: a given time does not count", _STATEMENTS, _GIVEN_OR_SERVERS, "server_clock()", (STORES,)),
+    ("SQL: the server's does not count", _STATEMENTS, _GIVEN_OR_SERVERS, '_given("now")', (STORES,)),
+    (
+        "SQL: an answer's is not the operation's",
+        _STATEMENTS,
+        '_now().label("as_of")',
+        'server_clock().label("as_of")',
+        (STORES,),
+    ),
+    ("SQL: a rule's is not the answer's", _STATEMENTS, "Value(_now())", "Value(server_clock())", (STORES,)),
+    (
+        "memory: a given time does not count",
+        "core/commands.py",
+        "given.now = self.clock(now)",
+        "given.now = now",
+        (MEMORY,),
+    ),
+    ("memory: an answer's is not the operation's", "stores/memory.py", "command.clock(now))", "now)", (MEMORY,)),
+    (
+        "memory: a given time of a read does not count",
+        "stores/memory.py",
+        "self._clock() if now is None else now",
+        "self._clock()",
+        (MEMORY,),
+    ),
+    ("Redis: without its microseconds", _HASH, " + tonumber(time[2]) / 1000000", "", (HASHES, REDIS)),
+    ("Redis: microseconds a thousandfold", _HASH, "/ 1000000", "/ 1000", (HASHES, REDIS)),
+    ("Redis: a given time does not count", _HASH, "given.now or clock()", "clock()", (HASHES, REDIS)),
+    (
+        "Redis: an answer's is not the operation's",
+        _HASH,
+        "answer(row, given.now)",
+        "answer(row, clock())",
+        (HASHES, REDIS),
+    ),
+)
+
+
+TEXTS = (
+    *(Text(f"SQL: {name}", _STATEMENTS, old, new, (STORES, UPSERT)) for name, old, new in _SQL),
+    *(Text(f"SQL: {name}", _STATEMENTS, old, new, (RACES,)) for name, old, new in _CONCURRENT),
+    # Of the same generation no row is in another state.
+    Text("SQL: a form without its state", _STATEMENTS, "*_in_state(table, form), ", "", (GOLDEN,)),
+    Text("SQL: what stays is set", _STATEMENTS, " if value is not table.c[name]", "", (GOLDEN,)),
+    # What nobody asked for is thrown away again, so only its text shows it.
+    Text("SQL: many are read whatever their names", _STATEMENTS, _AMONG, "sa.true()", (GOLDEN,)),
+    *(Text(f"clock: {name}", path, old, new, tests) for name, path, old, new, tests in _CLOCKS),
+)

@@ -1,0 +1,49 @@
+"""The command itself bites: it tells a mutant that is noticed from one that is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests.system.mutation.equivalent import EQUIVALENT
+from tests.system.mutation.mutants import tried
+from tests.system.mutation.running import ROOT
+
+# In a process of its own: those that try mutants are forked from it.
+TRY_TWO = """
+import sys
+from tests.system.mutation.__main__ import report
+from tests.system.mutation.mutant import Mutant
+from tests.system.mutation.running import ROOT
+
+path = "cbstore_sql/deadline.py"
+sound = (ROOT / path).read_text(encoding="utf-8")
+tests = (("tests/test_deadline.py", "-k", "there_is_none"), ("tests/test_deadline.py",))
+sys.exit(report([
+    Mutant("no deadline holds", path, lambda: sound.replace("_deadline.get()", "None"), tests),
+    Mutant("nothing is broken", path, lambda: sound, tests),
+], excluded=0))
+"""
+
+
+def test_what_no_test_notices_is_reported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRY_TWO],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "noticed   no deadline holds" in done.stdout
+    assert "SURVIVED  nothing is broken" in done.stdout
+    assert "2 mutants: 1 noticed, 0 excluded, 1 survived" in done.stdout
+
+
+def test_the_lists_follow_the_code() -> None:
+    """Each text to be replaced is there, and each mutant excluded by name is still one."""
+    mutants, excluded = tried(ROOT, "")
+    assert excluded == len(EQUIVALENT)
+    assert len({mutant.name for mutant in mutants}) == len(mutants)

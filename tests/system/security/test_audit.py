@@ -1,0 +1,57 @@
+"""What ``make audit`` makes of pip-audit's answers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from tests.system.security.audit import EXTRAS, audited, conclude, installed
+
+VERSIONS = {"redis": "5.0.0", "rich": "13.7.0"}
+
+
+def report(*packages: dict[str, Any]) -> dict[str, Any]:
+    return {"dependencies": list(packages), "fixes": []}
+
+
+def said(*packages: dict[str, Any]) -> tuple[int, str]:
+    code, lines = conclude(VERSIONS, audited(report(*packages)))
+    return code, "\n".join(lines)
+
+
+CLEAN = {"name": "rich", "version": "13.7.0", "vulns": []}
+VULNERABLE = {"name": "redis", "version": "5.0.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["5.0.1"]}]}
+SKIPPED = {"name": "redis", "skip_reason": "Dependency not found on PyPI and could not be audited: redis (5.0.0)"}
+
+
+def test_a_vulnerability_ends_it_with_an_error() -> None:
+    code, text = said(CLEAN, VULNERABLE)
+    assert code == 1
+    assert "VULNERABLE: redis 5.0.0: PYSEC-1" in text
+
+
+def test_without_one_it_ends_well() -> None:
+    assert said(CLEAN, {**VULNERABLE, "vulns": []}) == (0, "2 of 2 packages audited, 0 vulnerable")
+
+
+def test_what_was_not_found_out_is_said_and_is_no_error() -> None:
+    code, text = said(CLEAN, SKIPPED)
+    assert code == 0
+    assert "not audited, since nothing could be found out: redis" in text
+
+
+def test_where_no_advisories_can_be_had_it_says_so() -> None:
+    for none in (said(SKIPPED, {**SKIPPED, "name": "rich"}), said()):
+        assert none[0] == 0
+        assert "NOT AUDITED" in none[1]
+
+
+def test_everything_that_the_extras_bring_is_asked_about() -> None:
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    section = project.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    assert {*EXTRAS, "bench", "dev"} == set(re.findall(r"^(\w+) = \[", section, re.MULTILINE))
+    found = installed(Requirement("sqlalchemy[asyncio]"))
+    assert {"greenlet", "typing-extensions"} <= set(found)
