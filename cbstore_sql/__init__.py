@@ -1,4 +1,31 @@
-"""Circuit breakers whose state a team's processes share through the PostgreSQL they already have.
+"""Circuit breakers whose state all processes of a team share through the PostgreSQL they already have.
+
+Guard calls
+    `CircuitBreaker`, `AsyncCircuitBreaker`, `BreakerPolicy`, `DEFAULT_POLICY`, `CircuitBreakerOpenError`
+
+Guard calls to language models
+    `LLMCircuitBreaker`, `LLMCircuitBreakerConfig`, `CircuitState`, `RateLimitAction`, `classify_429`,
+    `extract_retry_after`, `extract_status_code`
+
+Keep the state
+    `SqlStore`, `AsyncSqlStore`, `RedisStore`, `AsyncRedisStore`, `InMemoryStore`, `AsyncInMemoryStore`, `make_store`;
+    the interfaces `Store`, `AsyncStore`, `CircuitBreakerStore` and `DEFAULT_CIRCUIT_BREAKER_STATE`
+
+Read what a store or a breaker answers
+    `Snapshot`, `Transition`, `Permit`, `State`, `Verdict`, `PushState`
+
+Set up and look after the table
+    `migrate`, `prune`; more in `cbstore_sql.migration`
+
+Observe
+    `CircuitBreakerMetrics`, `OpenTelemetryMetrics`, `FleetCollector`, `log_events`; the events in `cbstore_sql.events`
+
+Handle errors
+    `CircuitBreakerError`, `ConfigurationError`, `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`,
+    `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`, `StoreUnavailableError`,
+    `TooManyBreakersError`; the tree in `cbstore_sql.errors`
+
+A module that defines ``__all__`` is public, with the names listed there. All other modules are internal.
 
 Importing this package loads neither SQLAlchemy nor redis: a backend is imported when its store is first named.
 """
@@ -6,10 +33,12 @@ Importing this package loads neither SQLAlchemy nor redis: a backend is imported
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
-from cbstore_sql.core.model import Permit, Snapshot, State, Transition
+from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.errors import (
     CircuitBreakerError,
@@ -18,6 +47,7 @@ from cbstore_sql.errors import (
     InvalidNameError,
     InvalidPolicyError,
     InvalidStateError,
+    MissingExtraError,
     SchemaError,
     StoreConflictError,
     StoreError,
@@ -28,6 +58,7 @@ from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
 from cbstore_sql.stores.factory import make_store
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
+from cbstore_sql.stores.push import PushState
 
 if TYPE_CHECKING:
     from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
@@ -48,6 +79,9 @@ if TYPE_CHECKING:
     from cbstore_sql.stores.sql.prune import prune
     from cbstore_sql.stores.sql.store_async import AsyncSqlStore
 
+__version__ = "0.2.0"
+
+# Where each name that is imported on first use lives.
 _LAZY = {
     "AsyncCircuitBreaker": "cbstore_sql.breaker.circuit_breaker_async",
     "AsyncRedisStore": "cbstore_sql.stores.redis",
@@ -68,6 +102,12 @@ _LAZY = {
     "log_events": "cbstore_sql.metrics",
     "migrate": "cbstore_sql.migration",
     "prune": "cbstore_sql.stores.sql.prune",
+}
+
+# The module that a name needs beyond the base install, and the extra that installs it.
+_EXTRAS = {
+    "AsyncRedisStore": ("redis", "redis"),
+    "RedisStore": ("redis", "redis"),
 }
 
 __all__ = [
@@ -93,8 +133,10 @@ __all__ = [
     "InvalidStateError",
     "LLMCircuitBreaker",
     "LLMCircuitBreakerConfig",
+    "MissingExtraError",
     "OpenTelemetryMetrics",
     "Permit",
+    "PushState",
     "RateLimitAction",
     "RedisStore",
     "SchemaError",
@@ -107,6 +149,7 @@ __all__ = [
     "StoreUnavailableError",
     "TooManyBreakersError",
     "Transition",
+    "Verdict",
     "classify_429",
     "extract_retry_after",
     "extract_status_code",
@@ -117,12 +160,34 @@ __all__ = [
 ]
 
 
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _drop_names_without_their_extra(names: list[str]) -> None:
+    """Take out the names that cannot be imported here, so that ``from cbstore_sql import *`` and ``help()`` work."""
+    missing = [name for name, (module, _) in _EXTRAS.items() if not _is_installed(module)]
+    names[:] = [name for name in names if name not in missing]
+
+
+_drop_names_without_their_extra(__all__)
+
+
+def __dir__() -> list[str]:
+    own = (name for name, value in globals().items() if name.startswith("__") or isinstance(value, ModuleType))
+    return sorted({*__all__, *own})
+
+
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(import_module(_LAZY[name]), name)
     except ModuleNotFoundError as missing:
-        if missing.name != "redis":
+        module, extra = _EXTRAS.get(name, ("", ""))
+        if missing.name != module:
             raise
-        raise ImportError(f"{name} needs the extra: pip install 'cbstore_sql[redis]'") from None
+        raise MissingExtraError(name, extra) from None

@@ -11,6 +11,8 @@ from contextvars import ContextVar, Token
 from time import monotonic
 from types import TracebackType
 
+__all__ = ["remaining", "within"]
+
 _deadline: ContextVar[float | None] = ContextVar("cbstore_deadline", default=None)
 
 

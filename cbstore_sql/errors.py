@@ -3,33 +3,62 @@
 ::
 
     CircuitBreakerError
-    ├── CircuitBreakerOpenError      a guarded call was refused
+    ├── CircuitBreakerOpenError      a guarded call was rejected
     ├── ConfigurationError           bad input; also a ValueError; nothing was written
     │   ├── InvalidNameError         breaker name, namespace or probe token
     │   ├── InvalidPolicyError       thresholds and times
-    │   └── InvalidStateError        a state, a time or a permit that cannot be
-    └── StoreError                   the store did not do what was asked
+    │   ├── InvalidStateError        an impossible state, time, count or permit
+    │   └── MissingExtraError        an optional dependency is not installed; also an ImportError
+    └── StoreError                   the store did not carry out an operation
         ├── SchemaError              the table is missing or outdated
-        ├── StoreUnavailableError    the store could not be reached or did not answer
-        ├── StoreConflictError       still contended after every repetition; also a RuntimeError
-        └── TooManyBreakersError     the namespace is full: no breaker can be added, those there go on
+        ├── StoreUnavailableError    the store is unreachable or did not answer in time
+        ├── StoreConflictError       other writers won every retry; also a RuntimeError
+        └── TooManyBreakersError     the namespace is full; existing breakers go on working
 
-Messages never carry a URL, a password or the text of a driver's error: that text stays on ``__cause__``.
+Messages never contain a URL, a password or a driver's text. The driver's error is on ``__cause__``. All errors can be
+pickled and copied.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+__all__ = [
+    "CircuitBreakerError",
+    "CircuitBreakerOpenError",
+    "ConfigurationError",
+    "InvalidNameError",
+    "InvalidPolicyError",
+    "InvalidStateError",
+    "MissingExtraError",
+    "SchemaError",
+    "StoreConflictError",
+    "StoreError",
+    "StoreUnavailableError",
+    "TooManyBreakersError",
+]
+
 
 class CircuitBreakerError(Exception):
-    """Base of everything this library raises on its own account."""
+    """Base class of all errors that this library raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args`, which fits no constructor that composes its message.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[CircuitBreakerError], args: tuple[Any, ...], state: dict[str, Any]) -> CircuitBreakerError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class CircuitBreakerOpenError(CircuitBreakerError):
-    """The circuit is open, or another caller holds the probe.
+    """A call was rejected: the circuit is open, or another caller holds the probe.
 
     Attributes:
         name: The breaker's name.
-        state: Its state when the call was refused: ``"open"`` or ``"half_open"``.
+        state: The breaker's state when the call was rejected: ``"open"`` or ``"half_open"``.
         retry_after: Seconds until a call may be admitted, as far as the store can tell; 0.0 means now.
     """
 
@@ -41,35 +70,47 @@ class CircuitBreakerOpenError(CircuitBreakerError):
 
 
 class ConfigurationError(CircuitBreakerError, ValueError):
-    """The input cannot be used. Raised before anything is written."""
+    """An argument or a setting is unusable. Raised before anything is written."""
 
 
 class InvalidNameError(ConfigurationError):
-    """A breaker name, namespace or probe token that not every store can keep."""
+    """A breaker name, namespace or probe token is not text that every store can keep."""
 
 
 class InvalidPolicyError(ConfigurationError):
-    """A threshold or a time that makes no breaker."""
+    """A threshold or a time of a policy is out of range."""
 
 
 class InvalidStateError(ConfigurationError):
-    """A state, time, count or permit outside what a breaker can be in."""
+    """A state, time, count or permit has a value that no breaker can have."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """An optional dependency is not installed.
+
+    Attributes:
+        extra: The extra that installs it, as in ``pip install 'cbstore_sql[redis]'``.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra: pip install 'cbstore_sql[{extra}]'")
+        self.extra = extra
 
 
 class StoreError(CircuitBreakerError):
-    """The store did not do what was asked of it."""
+    """The store did not carry out an operation."""
 
 
 class SchemaError(StoreError):
-    """The breaker table is missing or older than this library."""
+    """The breaker table is missing, or older or newer than this library."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store could not be reached, refused, or did not answer.
+    """The store is unreachable, refused the operation, or did not answer in time.
 
     Attributes:
-        applied: ``False`` when the operation surely had no effect, ``None`` when that cannot be known
-            (the connection was lost after the statement had been sent).
+        applied: ``False`` if the operation certainly had no effect. ``None`` if the outcome is unknown because
+            the connection was lost after the statement was sent.
     """
 
     def __init__(self, message: str, *, applied: bool | None = None) -> None:
@@ -78,18 +119,18 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreConflictError(StoreError, RuntimeError):
-    """Other writers won every repetition of this operation. It had no effect."""
+    """Other writers won every retry of this operation. It had no effect."""
 
 
 class TooManyBreakersError(StoreError):
-    """The operation would have added a breaker to a namespace that is full. It had no effect.
+    """The operation would have added a breaker to a full namespace. It had no effect.
 
     Attributes:
         namespace: The namespace.
-        max_breakers: How many breakers it may hold.
+        max_breakers: How many breakers the namespace may hold.
     """
 
     def __init__(self, namespace: str, max_breakers: int) -> None:
-        super().__init__(f"namespace {namespace!r} holds {max_breakers} breakers already: see max_breakers")
+        super().__init__(f"namespace {namespace!r} is full ({max_breakers} breakers): raise max_breakers or prune")
         self.namespace = namespace
         self.max_breakers = max_breakers

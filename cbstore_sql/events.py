@@ -13,6 +13,23 @@ from dataclasses import dataclass
 
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 
+__all__ = [
+    "BreakerEvent",
+    "CallFinished",
+    "Closed",
+    "HalfOpened",
+    "Listener",
+    "Opened",
+    "ProbeClaimed",
+    "ProbeExpired",
+    "ProbeLost",
+    "Rejected",
+    "StateChanged",
+    "StoreDegraded",
+    "StoreRecovered",
+    "ViewRefreshed",
+]
+
 log = logging.getLogger("cbstore_sql")
 
 

@@ -1,5 +1,40 @@
-"""Circuit breakers: guarded calls over a store."""
+"""Circuit breakers: guarded calls over a store.
+
+====================================  =========================================================================
+`circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`, and its settings
+`circuit_breaker_async`               `AsyncCircuitBreaker`, the same, awaited
+`controller`                          admission and settling without I/O: view first, then store, then outage policy
+`flow`                                admit, settle and renew as generators that yield store calls
+`view`                                what this process last saw of each breaker, and for how long it may answer
+`guard`, `guard_async`                one guarded block: keeps a probe's lease, measures, reports the outcome
+`outcomes`                            which exceptions and results count as failures
+`callables`                           which functions can be guarded
+`reentrancy`                          nested calls of one breaker inside its own probe
+`push`                                connects a breaker to LISTEN and NOTIFY
+`outage`                              what happens while the store is unavailable
+====================================  =========================================================================
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.breaker.guard import Guard
 
-__all__ = ["CircuitBreaker"]
+if TYPE_CHECKING:
+    from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+    from cbstore_sql.breaker.guard_async import AsyncGuard
+
+__all__ = ["AsyncCircuitBreaker", "AsyncGuard", "CircuitBreaker", "Guard"]
+
+# Imported on first use, because they import asyncio.
+_LAZY = {
+    "AsyncCircuitBreaker": "cbstore_sql.breaker.circuit_breaker_async",
+    "AsyncGuard": "cbstore_sql.breaker.guard_async",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

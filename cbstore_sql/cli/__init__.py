@@ -13,15 +13,17 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from cbstore_sql import __version__
 from cbstore_sql.errors import CircuitBreakerError
 from cbstore_sql.runtime.environment import DEFAULT_URL, database_url
 
 if TYPE_CHECKING:
     # argparse keeps the class generic for type checkers alone.
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["main"]
 
 _COMMANDS = ("demo", "exporter", "grants", "migrate", "prune", "status")
 
@@ -81,15 +83,8 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cbstore", description="Circuit breakers shared through a database.")
-    parser.add_argument("--version", action="version", version=f"cbstore {_version()}")
+    parser.add_argument("--version", action="version", version=f"cbstore {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in _COMMANDS:
         import_module(f"{__name__}.{name}").register(subparsers)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("cbstore_sql")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from cbstore_sql.cli import add_schema_argument, add_url_argument, say
-from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -39,13 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the subcommand; SIGTERM and SIGINT end it.
 
     Raises:
-        ConfigurationError: prometheus_client is missing, or an argument cannot be used.
+        MissingExtraError: prometheus_client is missing.
+        ConfigurationError: An argument cannot be used.
         SchemaError: There is no such SQLite file. A database that cannot be read is no error: ``cb_fleet_up`` says it.
     """
     try:
         from prometheus_client import CollectorRegistry
     except ImportError:
-        raise ConfigurationError("the exporter needs the extra: pip install 'cbstore_sql[prometheus]'") from None
+        raise MissingExtraError("the exporter", "prometheus") from None
     from cbstore_sql.cli.database import open_store
     from cbstore_sql.metrics import FleetCollector
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from cbstore_sql.llm.breaker import LLMCircuitBreaker
-from cbstore_sql.llm.classify import RateLimitAction, classify_429, extract_retry_after, extract_status_code
+from cbstore_sql.llm.classify import (
+    FailureClass,
+    RateLimitAction,
+    classify_429,
+    extract_retry_after,
+    extract_status_code,
+)
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
+from cbstore_sql.llm.observer import Metrics
 
 __all__ = [
     "CircuitState",
+    "FailureClass",
     "LLMCircuitBreaker",
     "LLMCircuitBreakerConfig",
+    "Metrics",
     "RateLimitAction",
     "classify_429",
     "extract_retry_after",

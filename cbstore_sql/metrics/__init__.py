@@ -1,11 +1,27 @@
-"""Metrics and logs, made of what a breaker tells its listeners and of what the table says.
+"""Metrics and logs, from a breaker's events and from the table.
 
-No other package imports prometheus_client or opentelemetry, and this one only once the first measurement is taken.
+=================  ============================================================================
+`recorder`         turns events into measurements, for any metrics library
+`prometheus`       `CircuitBreakerMetrics`: the ``cb_*`` series of this process
+`opentelemetry`    `OpenTelemetryMetrics`: the same as ``cb.*`` instruments
+`fleet`            `FleetCollector`: the ``cb_fleet_*`` series of all breakers, read from the table
+`logs`             `log_events`: one log record for each event
+=================  ============================================================================
+
+No other package imports prometheus_client or opentelemetry. This package imports them when it takes its first
+measurement.
 """
 
-from cbstore_sql.metrics.fleet import FleetCollector
-from cbstore_sql.metrics.logs import log_events
+from cbstore_sql.metrics.fleet import FleetCollector, ReadsAll
+from cbstore_sql.metrics.logs import EVENT_LEVELS, log_events
 from cbstore_sql.metrics.opentelemetry import OpenTelemetryMetrics
 from cbstore_sql.metrics.prometheus import CircuitBreakerMetrics
 
-__all__ = ["CircuitBreakerMetrics", "FleetCollector", "OpenTelemetryMetrics", "log_events"]
+__all__ = [
+    "EVENT_LEVELS",
+    "CircuitBreakerMetrics",
+    "FleetCollector",
+    "OpenTelemetryMetrics",
+    "ReadsAll",
+    "log_events",
+]

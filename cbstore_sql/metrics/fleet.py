@@ -1,6 +1,6 @@
-"""What the table says about every breaker, read when Prometheus asks.
+"""The ``cb_fleet_*`` series: all breakers of a database, read from the table at each scrape.
 
-No process of the fleet has to report anything: the gauges are the rows, by the store's clock, whoever wrote them.
+The processes that use the breakers report nothing: the gauges show the rows as they are, by the store's clock.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ Breakers = Sequence[tuple[str, Snapshot]]
 
 
 class ReadsAll(Protocol):
-    """A store that can tell of every breaker at once, like `SqlStore`."""
+    """A store that can read all its breakers at once, such as `SqlStore`."""
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace, with its namespace."""
+        """Return all breakers of all namespaces, each as (namespace, snapshot)."""
 
 
 class FleetCollector:
-    """A collector for prometheus_client: each scrape is one statement.
+    """Collects the state of all breakers for prometheus_client, with one SQL statement for each scrape.
 
-    ``registry.register(FleetCollector(store))``. While the store cannot be read, ``cb_fleet_up`` is 0 and no other
-    number about breakers is given out: an old one would pass for the present one.
+    Use it as ``registry.register(FleetCollector(store))``. While the store cannot be read, ``cb_fleet_up`` is 0 and
+    the series of breakers are absent, because old values would look current.
 
-    The state is one number for each breaker (0 closed, 1 half_open, 2 open) and no set of three series: ``> 0`` is
-    every breaker that refuses calls, however often it goes to and fro between open and half_open; ``max`` is the
-    worst of many; a state timeline draws it as it is; and it is a third of the series.
+    The state is one number for each breaker (0 closed, 1 half_open, 2 open) instead of three series. ``> 0`` selects
+    all breakers that reject calls, including one that alternates between open and half_open; ``max`` gives the worst
+    of several; and there are a third as many series.
 
     Args:
-        store: Where the breakers are kept.
-        max_breakers: How many breakers get series of their own; the open ones come first, then the half-open ones.
-            The rest is in ``cb_fleet_breakers`` and counted by ``cb_fleet_dropped_breakers``.
+        store: The store to read.
+        max_breakers: How many breakers get their own series, 1 or more. Open breakers come first, then half-open
+            ones. The others are still counted in ``cb_fleet_breakers``, and in ``cb_fleet_dropped_breakers``.
 
     Raises:
-        InvalidStateError: ``max_breakers`` is no whole number above 0.
+        InvalidStateError: ``max_breakers`` is not a whole number of at least 1.
     """
 
     def __init__(self, store: ReadsAll, *, max_breakers: int = 1000) -> None:
@@ -55,16 +55,16 @@ class FleetCollector:
         self._limit = check_count("max_breakers", max_breakers, minimum=1)
 
     def describe(self) -> Iterable[Metric]:
-        """Name the series, so that a registry that asks on registration does not read the store."""
+        """Return the series without values, so that registering the collector does not read the store."""
         return (*_scrape(up=False, seconds=0.0), *_totals((), 0), *_each_breaker(()))
 
     def collect(self) -> Iterator[Metric]:
-        """Read the store and give out what it says."""
+        """Read the store and yield the series with their values."""
         began = time.perf_counter()
         try:
             breakers = self._store.read_all()
         except StoreError as error:
-            log.warning("the breaker store cannot be read for metrics (%s)", type(error).__name__)
+            log.warning("cannot read the breaker store for metrics (%s)", type(error).__name__)
             yield from _scrape(up=False, seconds=time.perf_counter() - began)
             return
         yield from _scrape(up=True, seconds=time.perf_counter() - began)
@@ -73,8 +73,12 @@ class FleetCollector:
         yield from _each_breaker(shown)
 
 
+# "backend" repeats "name" for one release, so that queries written for 0.1 go on working.
+_LABELS = ("namespace", "name", "backend")
+
+
 class _Series(NamedTuple):
-    """A gauge of each breaker; ``None`` leaves a breaker out."""
+    """A gauge with one value for each breaker; ``None`` leaves the breaker out."""
 
     name: str
     help: str
@@ -101,27 +105,27 @@ def _overdue(snapshot: Snapshot) -> float:
 
 _SERIES = (
     _Series("cb_fleet_state", "0 closed, 1 half_open, 2 open.", lambda breaker: STATE_VALUES[breaker.state.value]),
-    _Series("cb_fleet_failures", "Failures since the last success.", lambda breaker: breaker.failure_count),
+    _Series("cb_fleet_failures", "Number of failures since the last success.", lambda breaker: breaker.failure_count),
     _Series(
         "cb_fleet_generation",
         "Grows with every change of state and every claim of a probe.",
         lambda breaker: breaker.generation,
     ),
     _Series("cb_fleet_open_seconds_remaining", "Seconds until a probe is due; 0 unless open.", _remaining),
-    _Series("cb_fleet_probe_active", "1 while somebody holds the probe and its lease.", _probe_active),
+    _Series("cb_fleet_probe_active", "1 while a caller holds the probe and its lease is valid.", _probe_active),
     _Series(
         "cb_fleet_probe_lease_seconds_remaining",
-        "Seconds left of the probe's lease: 0 when its owner let it run out, absent when there is no owner.",
+        "Seconds left of the probe's lease: 0 after it expired, absent without an owner.",
         _lease_remaining,
     ),
     _Series(
         "cb_fleet_probe_overdue_seconds",
-        "Seconds since a probe could have been claimed and nobody did; 0 when none is due.",
+        "Seconds since a probe became due without a claim; 0 when none is due.",
         _overdue,
     ),
     _Series(
         "cb_fleet_last_failure_timestamp_seconds",
-        "When the last failure was, Unix time; absent when there was none.",
+        "Unix time of the last failure; absent before the first.",
         lambda breaker: breaker.last_failure_time or None,
     ),
 )
@@ -130,7 +134,7 @@ _SEVERITY = (State.OPEN, State.HALF_OPEN, State.CLOSED)
 
 
 def _most_severe(breakers: Breakers, limit: int) -> Breakers:
-    # The order within a state stays, so that the same breakers keep their series from scrape to scrape.
+    # The sort is stable, so the same breakers keep their series from scrape to scrape.
     return sorted(breakers, key=lambda pair: _SEVERITY.index(pair[1].state))[:limit]
 
 
@@ -138,27 +142,27 @@ def _scrape(*, up: bool, seconds: float) -> Iterator[Metric]:
     from prometheus_client.metrics_core import GaugeMetricFamily
 
     yield GaugeMetricFamily("cb_fleet_up", "1 when the store could be read.", up)
-    yield GaugeMetricFamily("cb_fleet_scrape_duration_seconds", "Seconds that reading the store took.", seconds)
+    yield GaugeMetricFamily("cb_fleet_scrape_duration_seconds", "How long reading the store took, in seconds.", seconds)
 
 
 def _totals(breakers: Breakers, dropped: int) -> Iterator[Metric]:
     from prometheus_client.metrics_core import GaugeMetricFamily
 
     counts = Counter(snapshot.state.value for _, snapshot in breakers)
-    by_state = GaugeMetricFamily("cb_fleet_breakers", "Breakers by state, all of them.", labels=["state"])
+    by_state = GaugeMetricFamily("cb_fleet_breakers", "Breakers by state, with or without series.", labels=["state"])
     for state in STATES:
         by_state.add_metric([state], counts[state])
     yield by_state
-    yield GaugeMetricFamily("cb_fleet_dropped_breakers", "Breakers over the limit, without series.", dropped)
+    yield GaugeMetricFamily("cb_fleet_dropped_breakers", "Breakers without series, beyond the limit.", dropped)
 
 
 def _each_breaker(breakers: Breakers) -> Iterator[Metric]:
     from prometheus_client.metrics_core import GaugeMetricFamily
 
     for series in _SERIES:
-        family = GaugeMetricFamily(series.name, series.help, labels=["namespace", "backend"])
+        family = GaugeMetricFamily(series.name, series.help, labels=_LABELS)
         for namespace, snapshot in breakers:
             value = series.value(snapshot)
             if value is not None:
-                family.add_metric([namespace, snapshot.name], value)
+                family.add_metric([namespace, snapshot.name, snapshot.name], value)
         yield family

@@ -1,4 +1,4 @@
-"""Events as log records, with their data as fields of the record."""
+"""`log_events`: one log record for each event, with the event's data as attributes of the record."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
     CallFinished: logging.DEBUG,
     ViewRefreshed: logging.DEBUG,
 }
-"""The level of each kind of event: what comes with every call is for debugging."""
+"""The log level of each event class. Events that come with every call have level DEBUG."""
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -47,14 +47,17 @@ def log_events(
 ) -> Listener:
     """Make a listener that writes one log record for each event.
 
-    Each record has the attributes ``cb_name`` and ``cb_event`` and, where they apply, ``cb_state``,
-    ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds), ``cb_took_over``,
-    ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds) and ``cb_error`` (the name of a class). Probe tokens are
-    left out.
+    Each record has the attributes ``cb_name`` (the breaker's name) and ``cb_event``. Depending on the event it also has
+    ``cb_state``, ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds),
+    ``cb_took_over``, ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds) and ``cb_error`` (the name of an
+    exception class). Probe tokens are never written.
 
     Args:
-        logger: Where to; ``None`` means the logger ``cbstore_sql.events``.
-        levels: Other levels than those of `EVENT_LEVELS`, by kind of event.
+        logger: The logger to write to. ``None`` means the logger ``cbstore_sql.events``.
+        levels: Log levels by event class, in place of those in `EVENT_LEVELS`.
+
+    Returns:
+        The listener, for the ``listeners`` argument of a breaker.
     """
     target = logger or logging.getLogger("cbstore_sql.events")
     chosen = {**EVENT_LEVELS, **(levels or {})}

@@ -1,4 +1,6 @@
-"""Metrics for OpenTelemetry, through its API: the application chooses SDK, exporter and views.
+"""The ``cb.*`` instruments of this process, for OpenTelemetry.
+
+This module uses the API only; the application chooses the SDK, the exporter and the views.
 
 ========================  ===============  ================  ========================================
 instrument                kind             unit              attributes
@@ -7,12 +9,13 @@ instrument                kind             unit              attributes
 ``cb.requests``           counter          ``{request}``     ``backend``, ``outcome``
 ``cb.request_latency``    histogram        ``s``             ``backend``
 ``cb.current_state``      observed gauge   ``{state}``       ``backend``
-``cb.probe_events``       counter          ``{event}``       ``backend``, ``event``
+``cb.probe_events``       counter          ``{event}``       ``name``, ``backend``, ``event``
 ``cb.store_degraded``     up-down counter  ``{breaker}``     none
+``cb.view_staleness``     observed gauge   ``s``             none
 ========================  ===============  ================  ========================================
 
-OpenTelemetry has no conventions for circuit breakers. Translated for Prometheus, these names become the series of
-`cbstore_sql.metrics.prometheus`, so the same dashboard shows both.
+``backend`` and ``name`` are the breaker's name. OpenTelemetry has no conventions for circuit breakers. A Prometheus
+exporter turns these names into the series of `cbstore_sql.metrics.prometheus`, so the same dashboard shows both.
 """
 
 from __future__ import annotations
@@ -20,27 +23,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from cbstore_sql.metrics.recorder import LATENCY_BUCKETS, Instruments, Recorder
+from cbstore_sql.metrics.recorder import DEFAULT_MAX_BREAKERS, LATENCY_BUCKETS, Instruments, Recorder
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 
 class OpenTelemetryMetrics(Recorder):
-    """Counts transitions and requests and observes latencies: ``cb.*`` instruments; see `Recorder`.
+    """Counts requests and state changes and observes latencies with OpenTelemetry.
+
+    Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without opentelemetry-api it does
+    nothing. It is safe to use from several threads.
 
     Args:
-        meter: Where to make the instruments; ``None`` asks the global provider, when the first measurement is taken.
-        buckets: Upper bounds that the latency histogram advises, seconds, ascending.
+        meter: The meter that makes the instruments. ``None`` asks the global provider at the first measurement.
+        buckets: Upper bounds in seconds, ascending, that the latency histogram suggests to the SDK.
+        max_breakers: How many breaker names get their own series, 1 or more; see `CircuitBreakerMetrics`.
+
+    Raises:
+        InvalidStateError: ``max_breakers`` is not a whole number of at least 1.
     """
 
-    def __init__(self, meter: Meter | None = None, *, buckets: Sequence[float] = LATENCY_BUCKETS) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        meter: Meter | None = None,
+        *,
+        buckets: Sequence[float] = LATENCY_BUCKETS,
+        max_breakers: int = DEFAULT_MAX_BREAKERS,
+    ) -> None:
+        super().__init__(max_breakers)
         self._meter = meter
         self._buckets = buckets
 
     def _import(self) -> None:
-        import opentelemetry.metrics  # noqa: F401 - only to find out whether it can be
+        import opentelemetry.metrics  # noqa: F401 - only checks that it is installed
 
     def _make(self) -> Instruments:
         from opentelemetry.metrics import get_meter
@@ -53,16 +69,16 @@ class _Instruments:
 
     def __init__(self, meter: Meter, buckets: Sequence[float]) -> None:
         self._transitions = meter.create_counter(
-            "cb.state_transitions", "{transition}", "Changes of state that this process made."
+            "cb.state_transitions", "{transition}", "State changes that this process made."
         )
         self._requests = meter.create_counter("cb.requests", "{request}", "Requests by outcome.")
         self._latency = meter.create_histogram(
             "cb.request_latency",
             "s",
-            "How long guarded calls took.",
+            "Duration of guarded calls.",
             explicit_bucket_boundaries_advisory=buckets,
         )
-        # Asked for with every collection: from a gauge that is set, older SDKs tell a value only once.
+        # Observed at every collection: older SDKs export the value of a gauge that is set only once.
         self._states: dict[str, int] = {}
         meter.create_observable_gauge(
             "cb.current_state",
@@ -73,10 +89,10 @@ class _Instruments:
         self._probes = meter.create_counter(
             "cb.probe_events",
             "{event}",
-            "Probes claimed, lost to another caller, and expired while this process owned them.",
+            "Probes claimed, lost to another caller, or expired in this process.",
         )
         self._degraded = meter.create_up_down_counter(
-            "cb.store_degraded", "{breaker}", "Breaker objects whose store does not answer."
+            "cb.store_degraded", "{breaker}", "Breaker objects whose store is unavailable."
         )
 
         self._refreshed: dict[str, float] = {}
@@ -103,7 +119,7 @@ class _Instruments:
         self._latency.record(seconds, {"backend": backend})
 
     def probe(self, backend: str, event: str) -> None:
-        self._probes.add(1, {"backend": backend, "event": event})
+        self._probes.add(1, {"name": backend, "backend": backend, "event": event})
 
     def degraded(self, change: int) -> None:
         self._degraded.add(change)

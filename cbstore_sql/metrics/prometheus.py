@@ -1,8 +1,7 @@
-"""Metrics for Prometheus, kept by prometheus_client.
+"""The ``cb_*`` series of this process, for Prometheus.
 
-They say what this process did and saw. ``cb_current_state`` is the last change of state that this process made; a
-change that another process made does not reach it. What holds for the whole fleet is read from the table: see
-`cbstore_sql.metrics.fleet`.
+They show what this process did. ``cb_current_state`` is the state after the last change that this process made; it
+does not follow changes made by other processes. For the state of all breakers see `cbstore_sql.metrics.fleet`.
 """
 
 from __future__ import annotations
@@ -10,34 +9,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cbstore_sql.metrics.recorder import LATENCY_BUCKETS, Instruments, Recorder
+from cbstore_sql.metrics.recorder import DEFAULT_MAX_BREAKERS, LATENCY_BUCKETS, Instruments, Recorder
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 
 class CircuitBreakerMetrics(Recorder):
-    """Counts transitions and requests and observes latencies: ``cb_*`` series; see `Recorder`.
+    """Counts requests and state changes and observes latencies with prometheus_client.
+
+    Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without prometheus_client it does
+    nothing. It is safe to use from several threads.
 
     Args:
-        registry: Where to register the series, once: a second object on the same registry keeps nothing and logs
-            an error. ``None`` makes a registry of its own.
-        buckets: Upper bounds of the latency histogram, seconds, ascending.
+        registry: The registry for the series. ``None`` makes a new registry. Use one object for each registry: a
+            second one on the same registry records nothing and logs an error.
+        buckets: Upper bounds of the latency histogram in seconds, ascending.
+        max_breakers: How many breaker names get their own series, 1 or more. Later names share the series of the
+            name ``(other)``, so that names made from URLs or users do not fill the memory.
+
+    Raises:
+        InvalidStateError: ``max_breakers`` is not a whole number of at least 1.
     """
 
     def __init__(
-        self, registry: CollectorRegistry | None = None, *, buckets: Sequence[float] = LATENCY_BUCKETS
+        self,
+        registry: CollectorRegistry | None = None,
+        *,
+        buckets: Sequence[float] = LATENCY_BUCKETS,
+        max_breakers: int = DEFAULT_MAX_BREAKERS,
     ) -> None:
-        super().__init__()
+        super().__init__(max_breakers)
         self._registry = registry
         self._buckets = buckets
 
     def get_registry(self) -> CollectorRegistry | None:
-        """Return the registry of the series, or ``None`` where prometheus_client is not installed."""
+        """Return the registry of the series, or ``None`` if prometheus_client is not installed."""
         return self._registry if self._ready() else None
 
     def _import(self) -> None:
-        import prometheus_client  # noqa: F401 - only to find out whether it can be
+        import prometheus_client  # noqa: F401 - only checks that it is installed
 
     def _make(self) -> Instruments:
         from prometheus_client import CollectorRegistry
@@ -55,20 +66,20 @@ class _Series:
 
         self._transitions = Counter(
             "cb_state_transitions_total",
-            "Changes of state that this process made.",
+            "State changes that this process made.",
             ["backend", "from_state", "to_state"],
             registry=registry,
         )
         self._requests = Counter("cb_requests_total", "Requests by outcome.", ["backend", "outcome"], registry=registry)
         self._latency = Histogram(
             "cb_request_latency_seconds",
-            "Seconds that guarded calls took.",
+            "Duration of guarded calls in seconds.",
             ["backend"],
             buckets=buckets,
             registry=registry,
         )
-        # Of a worker pool's processes, the one that made the last change knows best; that it has died since makes
-        # its word no worse, so not "livemostrecent".
+        # Of a worker pool's processes, the one that made the last change has the best value, even if it has ended
+        # since. Hence "mostrecent", not "livemostrecent".
         self._state = Gauge(
             "cb_current_state",
             "State after the last change this process made: 0 closed, 1 half_open, 2 open, -1 unknown.",
@@ -78,13 +89,13 @@ class _Series:
         )
         self._probes = Counter(
             "cb_probe_events_total",
-            "Probes claimed, lost to another caller, and expired while this process owned them.",
-            ["backend", "event"],
+            "Probes claimed, lost to another caller, or expired in this process.",
+            ["name", "backend", "event"],
             registry=registry,
         )
         self._degraded = Gauge(
             "cb_store_degraded",
-            "Breaker objects whose store does not answer.",
+            "Breaker objects whose store is unavailable.",
             registry=registry,
             multiprocess_mode="livesum",
         )
@@ -107,7 +118,7 @@ class _Series:
         self._latency.labels(backend=backend).observe(seconds)
 
     def probe(self, backend: str, event: str) -> None:
-        self._probes.labels(backend=backend, event=event).inc()
+        self._probes.labels(name=backend, backend=backend, event=event).inc()
 
     def degraded(self, change: int) -> None:
         self._degraded.inc(change)

@@ -1,4 +1,4 @@
-"""From events to measurements, whatever library keeps them."""
+"""Turns a breaker's events into measurements, for any metrics library."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 from cbstore_sql.core.model import State, Verdict
+from cbstore_sql.core.validation import check_count
 from cbstore_sql.events import (
     BreakerEvent,
     CallFinished,
@@ -25,44 +26,59 @@ from cbstore_sql.runtime.fork import after_fork_in_child
 log = logging.getLogger("cbstore_sql")
 
 STATE_VALUES = {State.CLOSED.value: 0, State.HALF_OPEN.value: 1, State.OPEN.value: 2}
-"""The number that stands for a state, the larger the fewer calls it lets through."""
+"""The number exported for each state; the higher, the fewer calls pass."""
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
-"""Upper bounds of the latency histogram, seconds: from a query to a streamed answer of a language model."""
+"""Upper bounds of the latency histogram in seconds, from a database query to a streamed answer of a language model."""
+
+DEFAULT_MAX_BREAKERS = 1000
+"""How many breaker names get their own series unless a recorder is told otherwise."""
+
+OTHER = "(other)"
+"""The name under which breakers beyond the limit are counted together."""
 
 _REJECTED = "rejected_"
 _OUTCOMES = {Verdict.SUCCESS: "success", Verdict.FAILURE: "failure", Verdict.NONE: "no_verdict"}
 
 
 class Instruments(Protocol):
-    """What a metrics library keeps; each method takes the labels, then the measurement."""
+    """The instruments of a metrics library; each method takes the labels, then the measurement."""
 
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
-        """Count a change of state and remember the number of the new one."""
+        """Count a state change and set the gauge of the new state to ``value``."""
 
     def request(self, backend: str, outcome: str) -> None:
         """Count a request."""
 
     def latency(self, backend: str, seconds: float) -> None:
-        """Observe how long a request took."""
+        """Observe the duration of a request in seconds."""
 
     def probe(self, backend: str, event: str) -> None:
-        """Count something that happened to a probe."""
+        """Count an event of a probe."""
 
     def degraded(self, change: int) -> None:
-        """Add to the number of breakers whose store does not answer."""
+        """Add ``change`` to the number of breakers whose store is unavailable."""
 
     def staleness(self, seconds: float) -> None:
-        """Remember how old the oldest entry of a view was."""
+        """Set the age in seconds of a view's oldest entry."""
 
 
 class Recorder(ABC):
-    """Takes measurements, from a breaker's events or by hand; nothing happens where the library is not installed.
+    """Takes measurements from a breaker's events, or by hand. Does nothing if the library is not installed.
 
-    Safe to use from many threads. The instruments are made with the first measurement.
+    It is safe to use from several threads. It makes its instruments at the first measurement.
+
+    Args:
+        max_breakers: How many breaker names get their own series, 1 or more; later ones share the name ``(other)``.
+
+    Raises:
+        InvalidStateError: ``max_breakers`` is not a whole number of at least 1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_breakers: int = DEFAULT_MAX_BREAKERS) -> None:
+        self._max_breakers = check_count("max_breakers", max_breakers, minimum=1)
+        self._names: set[str] = set()
+        self._full = False
         self._renew_lock()
         after_fork_in_child(self._renew_lock)
         self._available: bool | None = None
@@ -72,7 +88,11 @@ class Recorder(ABC):
         self._lock = threading.RLock()
 
     def listener(self, event: BreakerEvent) -> None:
-        """Measure one event: ``CircuitBreaker(store, listeners=[metrics.listener])``."""
+        """Measure one event. Pass this method to a breaker: ``CircuitBreaker(store, listeners=[metrics.listener])``.
+
+        Args:
+            event: Any event of `cbstore_sql.events`; unknown classes are ignored.
+        """
         match event:
             case CallFinished():
                 self.record_request(event.name, _OUTCOMES[event.verdict], event.seconds)
@@ -94,16 +114,15 @@ class Recorder(ABC):
                 self.record_staleness(event.staleness)
 
     def record_state_transition(self, backend: str, from_state: str, to_state: str) -> None:
-        """Count a change of state.
+        """Count a state change.
 
         Args:
-            backend: The breaker's name. Each one is a series of its own: a name made of something that never ends
-                (a URL, a user) fills the memory of whoever keeps the series.
-            from_state: ``"closed"``, ``"half_open"`` or ``"open"``, in any case; others are counted too.
-            to_state: The same; ``cb_current_state`` becomes its number, and -1 for one that is unknown.
+            backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
+            from_state: ``"closed"``, ``"half_open"`` or ``"open"`` in any case; other values are counted too.
+            to_state: As ``from_state``. ``cb_current_state`` is set to its number, or to -1 for an unknown state.
         """
         if instruments := self._ready():
-            instruments.transition(backend, from_state, to_state, self._state_value(to_state))
+            instruments.transition(self._label(backend), from_state, to_state, self._state_value(to_state))
 
     def record_request(self, backend: str, outcome: str, latency_seconds: float | None = None) -> None:
         """Count a request.
@@ -111,29 +130,57 @@ class Recorder(ABC):
         Args:
             backend: See `record_state_transition`.
             outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``,
-                or a word of your own.
-            latency_seconds: How long the call took; ``None`` where none was made. A refused request has no latency
-                whatever is said here: its 0 seconds would pass for a fast call.
+                or another word.
+            latency_seconds: How long the call took; ``None`` if no call was made. It is ignored for a rejected
+                request, which would look like a fast call.
         """
         if instruments := self._ready():
-            instruments.request(backend, outcome)
+            name = self._label(backend)
+            instruments.request(name, outcome)
             if latency_seconds is not None and not outcome.startswith(_REJECTED):
-                instruments.latency(backend, latency_seconds)
+                instruments.latency(name, latency_seconds)
 
     def record_probe(self, backend: str, event: str) -> None:
-        """Count what happened to a probe: ``"claimed"``, ``"lost"`` (another caller won it) or ``"expired"``."""
+        """Count an event of a probe.
+
+        Args:
+            backend: See `record_state_transition`.
+            event: ``"claimed"``, ``"lost"`` (another caller won the claim) or ``"expired"`` (the lease ended before
+                this process reported).
+        """
         if instruments := self._ready():
-            instruments.probe(backend, event)
+            instruments.probe(self._label(backend), event)
 
     def record_store(self, *, degraded: bool) -> None:
-        """Note that a breaker's store stopped answering, or answers again."""
+        """Count a breaker whose store became unavailable, or take it off the count.
+
+        Args:
+            degraded: ``True`` when the store became unavailable, ``False`` when it is back.
+        """
         if instruments := self._ready():
             instruments.degraded(1 if degraded else -1)
 
     def record_staleness(self, seconds: float) -> None:
-        """Note how old the oldest of what a breaker's view knew was, just before it was read again."""
+        """Set the age of the oldest entry of a breaker's view, just before the view is refreshed.
+
+        Args:
+            seconds: The age in seconds.
+        """
         if instruments := self._ready():
             instruments.staleness(seconds)
+
+    def _label(self, name: str) -> str:
+        """Return the name for the series: the breaker's own, or `OTHER` once the limit is reached."""
+        if name in self._names:
+            return name
+        with self._lock:
+            if name in self._names or len(self._names) < self._max_breakers:
+                self._names.add(name)
+                return name
+            if not self._full:
+                self._full = True
+                log.warning("more than %d breaker names: the others are measured as %s", self._max_breakers, OTHER)
+        return OTHER
 
     def _ready(self) -> Instruments | None:
         if self._available is None:
@@ -150,8 +197,8 @@ class Recorder(ABC):
             return None
         try:
             return self._make()
-        except Exception as error:  # noqa: BLE001 - a registry that refuses must not make guarded calls fail
-            log.error("no metrics are kept: making them failed with %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a registry that refuses must not fail guarded calls
+            log.error("metrics are off: making the instruments failed with %s", type(error).__name__)
             return None
 
     @staticmethod
@@ -160,12 +207,12 @@ class Recorder(ABC):
 
     @abstractmethod
     def _import(self) -> None:
-        """Import the library.
+        """Import the metrics library.
 
         Raises:
-            ImportError: It is not installed.
+            ImportError: The library is not installed.
         """
 
     @abstractmethod
     def _make(self) -> Instruments:
-        """Make the instruments."""
+        """Make the instruments of the metrics library."""

@@ -27,6 +27,8 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERS
 if TYPE_CHECKING:
     from alembic.runtime.environment import IncludeNameFn, NameFilterParentNames, NameFilterType
 
+__all__ = ["downgrade", "ignore_breakers", "include_name", "migrate", "migration_sql"]
+
 _DENIED = "42501"
 
 # alembic keeps its current environment in module globals.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.errors import ConfigurationError, MissingExtraError
 from cbstore_sql.stores.dict_protocol import ProtocolStore
 from cbstore_sql.stores.memory import InMemoryStore
 
@@ -60,7 +60,7 @@ def _redis_from_url(url: str, kwargs: dict[str, Any]) -> ProtocolStore:
     try:
         from cbstore_sql.stores.redis import RedisStore
     except ImportError:
-        raise ConfigurationError("a redis URL needs the extra: pip install 'cbstore_sql[redis]'") from None
+        raise MissingExtraError("a redis URL", "redis") from None
     return RedisStore.from_url(url, **kwargs)
 
 

@@ -90,5 +90,5 @@ def test_panels_lie_on_the_grid_and_do_not_overlap() -> None:
 def test_the_columns_that_the_table_renames_and_formats_are_its_own() -> None:
     (table,) = [panel for panel in PANELS if panel["type"] == "table"]
     renamed = table["transformations"][-1]["options"]["renameByName"]
-    assert set(renamed) == {"namespace", "backend", *(f"Value #{target['refId']}" for target in table["targets"])}
+    assert set(renamed) == {"namespace", "name", *(f"Value #{target['refId']}" for target in table["targets"])}
     assert {override["matcher"]["options"] for override in table["fieldConfig"]["overrides"]} <= set(renamed.values())

@@ -36,7 +36,9 @@ def test_the_state_is_a_number_that_grows_with_severity() -> None:
 
 def test_every_series_names_namespace_and_breaker() -> None:
     families = [family for family in FleetCollector(Rows()).collect() if family.name == "cb_fleet_state"]
-    assert {tuple(sample.labels) for family in families for sample in family.samples} == {("namespace", "backend")}
+    assert {tuple(sample.labels) for family in families for sample in family.samples} == {
+        ("namespace", "name", "backend")
+    }
     assert {sample.labels["namespace"] for family in families for sample in family.samples} == {"shop"}
 
 
@@ -105,7 +107,7 @@ def test_an_unreachable_store_is_down_and_no_number_about_breakers_is_given_out(
     assert sample.pop(("cb_fleet_up", "")) == 0
     assert set(sample) == {("cb_fleet_scrape_duration_seconds", "")}
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (logging.WARNING, "the breaker store cannot be read for metrics (StoreUnavailableError)")
+        (logging.WARNING, "cannot read the breaker store for metrics (StoreUnavailableError)")
     ]
 
 

@@ -48,7 +48,7 @@ def test_a_registry_that_refuses_is_logged_once_and_no_call_fails(caplog: pytest
         assert breaker.call("api", lambda: "answer") == "answer"
     assert second.get_registry() is None
     (record,) = caplog.records
-    assert re.fullmatch(r"no metrics are kept: making them failed with \w+", record.getMessage())
+    assert re.fullmatch(r"metrics are off: making the instruments failed with \w+", record.getMessage())
 
 
 class Slow(CollectorRegistry):

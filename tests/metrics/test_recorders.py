@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerOpenError, InMemoryStore
+from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerMetrics, CircuitBreakerOpenError, InMemoryStore
 from cbstore_sql.core.model import Verdict
 from cbstore_sql.events import CallFinished, ProbeLost
 from cbstore_sql.metrics.recorder import LATENCY_BUCKETS
@@ -111,9 +111,9 @@ def test_probes_are_counted_when_claimed_lost_and_expired(
     breaker.admit("api")
     breaker.success(late)
     kept.recorder.listener(ProbeLost("api"))
-    assert kept.value("cb_probe_events_total", backend="api", event="claimed") == 2
-    assert kept.value("cb_probe_events_total", backend="api", event="expired") == 1
-    assert kept.value("cb_probe_events_total", backend="api", event="lost") == 1
+    assert kept.value("cb_probe_events_total", name="api", backend="api", event="claimed") == 2
+    assert kept.value("cb_probe_events_total", name="api", backend="api", event="expired") == 1
+    assert kept.value("cb_probe_events_total", name="api", backend="api", event="lost") == 1
 
 
 def test_each_breaker_object_without_its_store_counts_once(kept: Recorded) -> None:
@@ -174,3 +174,21 @@ def test_no_measurement_is_lost_between_threads(kept: Recorded) -> None:
         thread.join()
     assert kept.value("cb_requests_total", backend="api", outcome="success") == 1600
     assert kept.value("cb_request_latency_seconds_count", backend="api") == 1600
+
+
+def test_names_beyond_the_limit_share_one_series(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = CircuitBreakerMetrics(max_breakers=2)
+    for number in range(1000):
+        metrics.record_request(f"user-{number}", "success", 0.1)
+        metrics.record_state_transition(f"user-{number}", "closed", "open")
+        metrics.record_probe(f"user-{number}", "claimed")
+    registry = metrics.get_registry()
+    assert registry is not None
+    names = {
+        label for family in registry.collect() for sample in family.samples if (label := sample.labels.get("backend"))
+    }
+    assert names == {"user-0", "user-1", "(other)"}
+    assert registry.get_sample_value("cb_requests_total", {"backend": "(other)", "outcome": "success"}) == 998
+    assert [record.getMessage() for record in caplog.records] == [
+        "more than 2 breaker names: the others are measured as (other)"
+    ]

@@ -38,8 +38,10 @@ from cbstore_sql import (
     InvalidStateError,
     LLMCircuitBreaker,
     LLMCircuitBreakerConfig,
+    MissingExtraError,
     OpenTelemetryMetrics,
     Permit,
+    PushState,
     RateLimitAction,
     RedisStore,
     SchemaError,
@@ -52,6 +54,7 @@ from cbstore_sql import (
     StoreUnavailableError,
     TooManyBreakersError,
     Transition,
+    Verdict,
     classify_429,
     extract_retry_after,
     extract_status_code,
@@ -117,6 +120,8 @@ def guarded(order: Order) -> None:
     breaker.failure(permit)
     breaker.failure(permit, ValueError())
     breaker.release(permit)
+    breaker.settle(permit, Verdict.FAILURE)
+    assert_type(breaker.push_state, PushState | None)
 
 
 async def aguarded(order: Order) -> None:
@@ -310,6 +315,9 @@ def errors(error: CircuitBreakerError) -> str:
     match error:
         case InvalidNameError() | InvalidPolicyError() | InvalidStateError():
             return str(ValueError(error))
+        case MissingExtraError(extra=extra):
+            assert_type(extra, str)
+            return extra
         case ConfigurationError():
             return "settings"
         case StoreUnavailableError(applied=applied):
