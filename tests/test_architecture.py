@@ -35,7 +35,7 @@ LAYERS = (
     {"events"},
     {"stores"},
     {"breaker"},
-    {"llm", "metrics", "migration"},
+    {"integrations", "llm", "metrics", "migration", "testing"},
     {"__init__"},
     {"cli"},
 )

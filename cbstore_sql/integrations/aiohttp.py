@@ -1,0 +1,134 @@
+"""A client middleware for aiohttp (3.12 or newer) that asks a circuit breaker before each request.
+
+::
+
+    import aiohttp
+    from cbstore_sql import AsyncCircuitBreaker, AsyncSqlStore
+    from cbstore_sql.integrations.aiohttp import breaker_middleware
+
+    breaker = AsyncCircuitBreaker(AsyncSqlStore("postgresql://…"))
+    session = aiohttp.ClientSession(middlewares=[breaker_middleware(breaker)])
+
+Each scheme, host and port has a breaker of that name. A refused request raises `CircuitOpenClientError`, which is both
+an ``aiohttp.ClientError`` and a `CircuitBreakerOpenError`. It is neither a ``ClientConnectionError`` nor a timeout, so
+retry rules that name those do not retry it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
+
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.integrations._http import (
+    DEFAULT_MAX_RETRY_AFTER,
+    AsyncHttpCall,
+    HttpRules,
+    RefusedRequest,
+    Statuses,
+    origin,
+)
+
+__all__ = ["CircuitOpenClientError", "breaker_middleware"]
+
+_READERS = frozenset({"read", "readany", "readchunk", "readexactly", "readline", "readuntil"})
+
+
+class CircuitOpenClientError(RefusedRequest, aiohttp.ClientError):
+    """The circuit refused a request; nothing was sent."""
+
+
+def breaker_middleware(
+    breaker: AsyncCircuitBreaker,
+    *,
+    name: str | Callable[[aiohttp.ClientRequest], str] | None = None,
+    failed_statuses: Statuses | None = None,
+    max_retry_after: float = DEFAULT_MAX_RETRY_AFTER,
+) -> ClientMiddlewareType:
+    """Return a middleware for ``aiohttp.ClientSession(middlewares=[…])``.
+
+    Args:
+        breaker: The breaker. One object serves any number of hosts.
+        name: The breaker's name: text, or a function from the ``ClientRequest`` to the name. ``None``: scheme, host
+            and port.
+        failed_statuses: Statuses that are failures, or a function that says so. ``None``: 429 and every 5xx.
+        max_retry_after: The longest ``Retry-After`` of a failed response that is honoured, seconds. For that time the
+            circuit refuses every call of every process. 0 ignores the header.
+
+    Raises:
+        ConfigurationError: A setting has the wrong type.
+        InvalidPolicyError: ``max_retry_after`` is not a number of seconds.
+    """
+    rules = HttpRules.of(name, _name_of, failed_statuses, max_retry_after)
+
+    async def middleware(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+        try:
+            call = await AsyncHttpCall.begin(breaker, rules.name(request), rules)
+        except CircuitBreakerOpenError as refused:
+            raise CircuitOpenClientError(refused, request) from None
+        try:
+            response = await handler(request)
+        except BaseException as error:
+            await call.end(error=error)
+            raise
+        if await call.received(response.status, response.headers):
+            response.content.on_eof(call.end_soon)
+            response.content = _WatchedBody(response.content, call)  # type: ignore[assignment] # passes everything on
+        return response
+
+    return middleware
+
+
+class _WatchedBody:
+    """The body's ``StreamReader``, which reports how its call ended; everything else is passed through."""
+
+    def __init__(self, content: aiohttp.StreamReader, call: AsyncHttpCall) -> None:
+        self._content = content
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._content, name)
+        return self._watching(found) if name in _READERS else found
+
+    def _watching(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        async def watched(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await read(*args, **kwargs)
+            except Exception as error:
+                await self._call.end(error=error)
+                raise
+
+        return watched
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._lines("readline")
+
+    def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
+        """Iterate over chunks of at most ``n`` bytes."""
+        return self._lines("read", n)
+
+    def iter_any(self) -> AsyncIterator[bytes]:
+        """Iterate over data as it arrives."""
+        return self._lines("readany")
+
+    async def iter_chunks(self) -> AsyncIterator[tuple[bytes, bool]]:
+        """Iterate over chunks as the server sent them."""
+        while (chunk := await self.__getattr__("readchunk")()) != (b"", False):
+            yield chunk
+
+    async def _lines(self, reader: str, *args: Any) -> AsyncIterator[bytes]:
+        while data := await self.__getattr__(reader)(*args):
+            yield data
+
+    def set_exception(self, *args: Any) -> None:
+        """Hear that the response was closed or released: a reader who leaves early is no failure."""
+        self._content.set_exception(*args)
+        self._call.end_soon()
+
+
+def _name_of(request: aiohttp.ClientRequest) -> str:
+    return origin(request.url.scheme, request.url.host or "", request.url.port)

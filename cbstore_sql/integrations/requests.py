@@ -1,0 +1,148 @@
+"""A transport adapter for requests that asks a circuit breaker before each request.
+
+::
+
+    import requests
+    from cbstore_sql import CircuitBreaker, SqlStore
+    from cbstore_sql.integrations.requests import BreakerAdapter
+
+    session = requests.Session()
+    adapter = BreakerAdapter(CircuitBreaker(SqlStore("postgresql://…")))
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+
+Each scheme, host and port has a breaker of that name. A refused request raises `CircuitOpenRequestError`, which is both
+a ``requests.RequestException`` and a `CircuitBreakerOpenError`. It is neither a ``ConnectionError`` nor a ``Timeout``,
+so retry rules that name those do not retry it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.integrations._http import (
+    DEFAULT_MAX_RETRY_AFTER,
+    HttpCall,
+    HttpRules,
+    RefusedRequest,
+    Statuses,
+    origin,
+)
+
+__all__ = ["BreakerAdapter", "CircuitOpenRequestError"]
+
+
+class CircuitOpenRequestError(RefusedRequest, requests.RequestException):
+    """The circuit refused a request; nothing was sent."""
+
+
+class BreakerAdapter(BaseAdapter):
+    """A ``requests`` adapter that asks a breaker before each request.
+
+    Args:
+        breaker: The breaker. One object serves any number of hosts.
+        adapter: The adapter that sends the request. ``None``: ``HTTPAdapter()``.
+        name: The breaker's name: text, or a function from the ``PreparedRequest`` to the name. ``None``: scheme, host
+            and port.
+        failed_statuses: Statuses that are failures, or a function that says so. ``None``: 429 and every 5xx.
+        max_retry_after: The longest ``Retry-After`` of a failed response that is honoured, seconds. For that time the
+            circuit refuses every call of every process. 0 ignores the header.
+
+    Raises:
+        ConfigurationError: A setting has the wrong type.
+        InvalidPolicyError: ``max_retry_after`` is not a number of seconds.
+    """
+
+    def __init__(
+        self,
+        breaker: CircuitBreaker,
+        adapter: BaseAdapter | None = None,
+        *,
+        name: str | Callable[[requests.PreparedRequest], str] | None = None,
+        failed_statuses: Statuses | None = None,
+        max_retry_after: float = DEFAULT_MAX_RETRY_AFTER,
+    ) -> None:
+        super().__init__()
+        self._breaker = breaker
+        self._adapter = HTTPAdapter() if adapter is None else adapter
+        self._rules = HttpRules.of(name, _name_of, failed_statuses, max_retry_after)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request if the circuit admits it.
+
+        Raises:
+            CircuitOpenRequestError: The circuit refused the request; nothing was sent.
+        """
+        try:
+            call = HttpCall(self._breaker, self._rules.name(request), self._rules)
+        except CircuitBreakerOpenError as refused:
+            raise CircuitOpenRequestError(refused, request) from None
+        try:
+            response = self._adapter.send(request, *args, **kwargs)
+        except BaseException as error:
+            call.end(error=error)
+            raise
+        if call.received(response.status_code, response.headers):
+            response.raw = _WatchedBody(response.raw, call)
+        return response
+
+    def close(self) -> None:
+        """Close the inner adapter; the breaker stays open."""
+        self._adapter.close()
+
+
+class _WatchedBody:
+    """The urllib3 response, which reports how its call ended; everything else is passed through."""
+
+    def __init__(self, raw: Any, call: HttpCall) -> None:
+        self._raw = raw
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        """Read the body chunk by chunk, as ``requests`` does."""
+        try:
+            yield from self._raw.stream(*args, **kwargs)
+        except Exception as error:
+            self._call.end(error=error)
+            raise
+        self._call.end()
+
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        """Read from the raw body, as users of ``response.raw`` do."""
+        try:
+            data: bytes = self._raw.read(*args, **kwargs)
+        except Exception as error:
+            self._call.end(error=error)
+            raise
+        if self._raw.closed or not data:
+            self._call.end()
+        return data
+
+    def close(self) -> None:
+        """Close the body; a reader who leaves early does not make the call a failure."""
+        try:
+            self._raw.close()
+        finally:
+            self._call.end()
+
+    def release_conn(self) -> None:
+        """Give the connection back to its pool."""
+        try:
+            self._raw.release_conn()
+        finally:
+            self._call.end()
+
+
+def _name_of(request: requests.PreparedRequest) -> str:
+    url = urlsplit(request.url or "")
+    return origin(url.scheme, url.hostname or "", url.port)
