@@ -1,54 +1,58 @@
-"""The part of a breaker that both kinds share: view, store and what is done without the store, without any I/O."""
+"""Admission and settlement of guarded calls: view, store and outage policy together, without any I/O.
+
+Both breakers share this part. What needs the store is a generator (see `cbstore_sql.runtime.sansio`); each breaker
+runs it in its own way. The generators have nouns as names (`admission`, `settlement`, `renewal`) and follow the outage
+policy; the verbs of `CallFlow` below them know one store and raise what it raises.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing
+from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutageDetector, OutagePolicy
 from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox
+from cbstore_sql.breaker.outage.recovery import Recovery
 from cbstore_sql.breaker.outage.resync import Resync, was_not_applied
-from cbstore_sql.breaker.outcomes import SUCCESS, OutcomeClassifier
+from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.reentrancy import in_probe
+from cbstore_sql.breaker.refresh import ViewRefresh
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, Transition, UnreportedPermit, Verdict
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
 from cbstore_sql.errors import StoreError, TooManyBreakersError
-from cbstore_sql.events import BreakerEvent, CallFinished, Listener, ViewRefreshed, tell
-from cbstore_sql.stores.call import StoreCall
 
 log = logging.getLogger("cbstore_sql")
-
-HAND_OVER_TIMEOUT = 5.0
-"""Seconds for bringing to a store that answers again what happened without it: no call waits for that."""
-
-RENEWALS_PER_LEASE = 3
-"""How often within one lease its owner renews it: it outlives a renewal or two that fail."""
 
 
 class BreakerController:
     """Admits calls and takes their outcomes.
 
     Args:
-        policy: For every name that ``policies`` does not know.
+        policy: For every name that ``policies`` does not have.
         policies: By breaker name.
         outcomes: What counts.
         reopen_on_no_verdict: See `CallFlow`.
         on_store_outage: See `CircuitBreaker`.
-        listeners: Called with every event.
-        view: What this process last saw; ``None`` asks the store every time.
-        announce: Called with every change of state in the store, before the listeners; it neither waits nor raises.
+        notifier: Hears every event; ``None`` makes one without listeners.
+        view: What this process last saw; ``None`` asks the store at every call.
+        announce: Called with every change of state in the store, before the listeners. It must not wait or raise.
 
     Attributes:
-        admitted: What lets a healthy call through, the view's own method; see `View`. Without a view it never does.
-        is_clean: What takes its success, in the same way.
-        listeners: As given, and those that came since.
-        watch: Called while the store is out: somebody is to see when it answers again.
+        notifier: As given.
+        outcomes: As given.
+        view: As given.
+        policies: A copy of the argument.
+        fresh_permit: The view's own method, which admits a healthy call. Without a view it returns ``None``.
+        is_clean: The view's own method, which takes the success of a healthy call. Without a view it returns ``None``.
+        refresh: Keeps the view fresh.
+        recovery: Ends an outage of the store.
+        watch: Called while the store is out, so that the breaker asks it again in the background.
     """
 
     def __init__(
@@ -59,26 +63,26 @@ class BreakerController:
         outcomes: OutcomeClassifier | None = None,
         reopen_on_no_verdict: bool = False,
         on_store_outage: OutagePolicy = "local",
-        listeners: Iterable[Listener] = (),
+        notifier: Notifier | None = None,
         view: View | None = None,
         announce: Callable[[Transition], object] | None = None,
     ) -> None:
         self.view = view
-        self.admitted: Callable[[str], Permit | None] = nothing if view is None else view.fresh_permit
+        self.fresh_permit: Callable[[str], Permit | None] = nothing if view is None else view.fresh_permit
         self.is_clean: Callable[[Permit], object] = nothing if view is None else view.is_clean
         self.policy = policy
         self.policies = dict(policies or {})
         self.outcomes = outcomes or OutcomeClassifier()
-        self.watch: Callable[[], object] = lambda: None
+        self.notifier = notifier or Notifier()
+        self.watch: Callable[[], object] = nothing
         self._full = False
-        self.listeners = list(listeners)
-        self._outage = OutageDetector(on_store_outage, self.emit)
+        emit, clock = self.notifier.emit, monotonic if view is None else view.clock
+        self._outage = OutageDetector(on_store_outage, emit)
         self._owed = Outbox()
-        clock = monotonic if view is None else view.clock
-        self._local = LocalBreakers(self.policy_for, self.emit, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
+        self._local = LocalBreakers(self.policy_for, emit, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
         self._shared = CallFlow(
             self.policy_for,
-            self.emit,
+            emit,
             reopen_on_no_verdict=reopen_on_no_verdict,
             clock=clock,
             note=self._note,
@@ -86,7 +90,11 @@ class BreakerController:
             announce=announce or nothing,
             claimed=self._owed.claimed,
         )
-        self._hand_over = Resync(self._shared, self._local, self._owed)
+        self._resync = Resync(self._shared, self._local, self._owed)
+        self.recovery = Recovery(self._shared, self._local, self._outage, self._resync, begin_outage=self._begin_outage)
+        self.refresh = ViewRefresh(
+            view, self._outage, self.notifier, record=self._note, begin_outage=self._begin_outage
+        )
 
     @property
     def is_out(self) -> bool:
@@ -97,52 +105,31 @@ class BreakerController:
         """Return the policy of one breaker."""
         return self.policies.get(name, self.policy)
 
-    def add_listener(self, listener: Listener) -> None:
-        """Call ``listener`` with every event from now on."""
-        self.listeners.append(listener)
-
-    def emit(self, event: BreakerEvent) -> None:
-        """Tell the listeners."""
-        tell(self.listeners, event)
-
-    def began(self) -> float | None:
-        """Return the moment a guarded call begins, seconds by a steady clock; ``None`` while nobody listens."""
-        return time.perf_counter() if self.listeners else None
-
-    def finished(self, name: str, verdict: Verdict, began: float | None) -> None:
-        """Tell the listeners how a guarded call that began at a moment ended."""
-        if began is not None:
-            self.emit(CallFinished(name, verdict, time.perf_counter() - began))
-
-    def report_failed(self, error: Exception) -> None:
-        """Note that a store raised what no store should, where the call's own outcome must go on."""
-        log.error("an outcome could not be reported: %s", type(error).__name__)
-
     def admit_without_io(self, name: str) -> Permit | None:
-        """Let a call through or refuse it without asking the store, or return ``None``: ask it.
+        """Admit or refuse a call without asking the store. `fresh_permit` must have been asked before.
+
+        Returns:
+            The permit, or ``None``: ask the store.
 
         Raises:
-            CircuitBreakerOpenError: The circuit was seen open, or another caller's probe; or the store is out and the
-                call is refused.
-            StoreError: The store is out and the policy says so.
+            CircuitBreakerOpenError: The view shows the circuit open or probed, or the store is out and the policy
+                refuses the call.
+            StoreError: The store is out and the policy is ``"raise"``.
         """
-        view = self.view
-        if view is not None:
-            permit = view.fresh_permit(name)
-            if permit is not None:
-                return permit
         if in_probe(self, name):
             return UnreportedPermit(name, 0)
         if self._outage.is_out:
             return self._admit_without_store(name)
-        if view is not None and (refused := view.fresh_refusal(name)) is not None:
+        if self.view is not None and (refused := self.view.fresh_refusal(name)) is not None:
             self._shared.refuse(name, *refused)
         return None
 
     def settle_without_io(self, permit: Permit, verdict: Verdict) -> bool:
-        """Take a verdict that the store need not hear, or cannot; return whether that is so."""
-        if verdict is SUCCESS and (view := self.view) is not None and view.is_clean(permit):
-            return True
+        """Take a verdict that the store does not need, or cannot take now. A success asks `is_clean` before.
+
+        Returns:
+            Whether the verdict is settled. ``False``: report it to the store.
+        """
         if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
             return True
         if self._outage.is_out:
@@ -150,13 +137,13 @@ class BreakerController:
             return True
         return False
 
-    def admit(self, name: str) -> StoreCalls[Permit]:
-        """Let a call through, as the probe where one is due, or refuse it.
+    def admission(self, name: str) -> StoreCalls[Permit]:
+        """Ask the store to admit a call, as the probe if one is due.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe; or the store fails and the
-                call is refused.
-            StoreError: The store fails and the policy says so.
+            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe, or the store fails and the
+                policy refuses the call.
+            StoreError: The store fails and the policy is ``"raise"``.
         """
         check_name("breaker name", name)
         try:
@@ -165,31 +152,30 @@ class BreakerController:
             self._begin_outage(name, error)
         return self._admit_without_store(name)
 
-    def success(self, permit: Permit) -> StoreCalls[None]:
-        """Report that the dependency answered, unless the store need not hear of it."""
-        if not self.settle_without_io(permit, Verdict.SUCCESS):
-            yield from self.settle(permit, Verdict.SUCCESS)
+    def settlement(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
+        """Report a verdict to the store; if the store fails, the outage policy takes it.
 
-    def failure(self, permit: Permit) -> StoreCalls[None]:
-        """Report that the dependency failed, unless the store need not hear of it."""
-        if not self.settle_without_io(permit, Verdict.FAILURE):
-            yield from self.settle(permit, Verdict.FAILURE)
-
-    def settle(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report a verdict; what the store does not take is dealt with by the outage policy."""
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
+            or_raise: Raise what the store raises, in place of the outage policy.
+        """
         try:
             if isinstance(permit, LocalPermit):
-                yield from self._hand_over.late(permit, verdict)
+                yield from self._resync.late(permit, verdict)
             else:
                 yield from self._shared.settle(permit, verdict)
-        except TooManyBreakersError as error:
-            self._tell_full(error)
         except StoreError as error:
-            self._begin_outage(permit.name, error)
-            self._settle_without_store(permit, verdict, uncounted=was_not_applied(error))
+            if or_raise:
+                raise
+            self._settle_after(error, permit, verdict)
 
-    def renew(self, permit: Permit) -> StoreCalls[bool]:
-        """Extend the lease of a probe; return whether it is still the caller's, as far as can be known."""
+    def renewal(self, permit: Permit) -> StoreCalls[bool]:
+        """Extend the lease of a probe.
+
+        Returns:
+            Whether the caller still owns the probe. ``True`` also while the store is out.
+        """
         if isinstance(permit, LocalPermit):
             return self._local.renew(permit)
         if self._outage.is_out or isinstance(permit, UnreportedPermit):
@@ -201,13 +187,13 @@ class BreakerController:
             return True
 
     def trip(self, name: str, seconds: float) -> StoreCalls[None]:
-        """Open a circuit because of what the dependency said; without the store for this process."""
+        """Open a circuit because the dependency asked for it; while the store is out, for this process only."""
         if not self._outage.is_out:
             try:
                 yield from self._shared.force_open(name, seconds)
                 return
             except TooManyBreakersError as error:
-                self._tell_full(error)
+                self._log_full(error)
                 return
             except StoreError as error:
                 self._begin_outage(name, error)
@@ -215,7 +201,7 @@ class BreakerController:
             self._local.force_open(name, seconds)
 
     def seen(self, name: str) -> StoreCalls[Snapshot]:
-        """Read a breaker as the next call would find it; without the store as this process has it."""
+        """Read a breaker as the next call would find it; while the store is out, as this process has it."""
         if not self._outage.is_out:
             try:
                 return (yield from self._shared.read(name))
@@ -228,7 +214,7 @@ class BreakerController:
         return self._shared.force_open(name, seconds)
 
     def reset(self, name: str) -> StoreCalls[Transition]:
-        """Close and clean a circuit."""
+        """Close a circuit and clear its counts."""
         return self._shared.reset(name)
 
     def snapshot(self, name: str) -> StoreCalls[Snapshot]:
@@ -236,55 +222,12 @@ class BreakerController:
         check_name("breaker name", name)
         return self._shared.read(name)
 
-    def refresh(self) -> StoreCalls[bool]:
-        """Read the breakers in use again, all in one; return whether there are any."""
-        view = self.view
-        names = [] if view is None else view.in_use()
-        if view is None or not names or self._outage.is_out:
-            return bool(names)
-        asked_at = view.clock()
-        try:
-            snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
-        except StoreError as error:
-            self._begin_outage(names[0], error)
-            return True
-        view.answered(asked_at)
-        ages = view.staleness()
-        for snapshot in snapshots.values():
-            self._note(snapshot, asked_at)
-        if self.listeners and ages:
-            oldest = max(ages, key=ages.__getitem__)
-            self.emit(ViewRefreshed(oldest, ages[oldest]))
-        return True
+    def log_failed_report(self, error: Exception) -> None:
+        """Log an error that must not replace the outcome of a guarded call."""
+        log.error("an outcome could not be reported: %s", type(error).__name__)
 
-    def answers(self) -> StoreCalls[bool]:
-        """Ask a store that was out whether it answers; return whether it does, or was not out."""
-        if not self._outage.is_out:
-            return True
-        try:
-            yield from self._shared.read(self._outage.name)
-        except StoreError as error:
-            self._begin_outage(self._outage.name, error)
-            return False
-        return True
-
-    def recover(self) -> StoreCalls[bool]:
-        """Bring to a store that answers what happened without it, and use it again; return whether that went well."""
-        if not self._outage.is_out:
-            return True
-        try:
-            yield from self._hand_over.everything()
-            self._outage.mark_up()
-            # A call that was decided without the store may have ended meanwhile.
-            yield from self._hand_over.everything()
-        except StoreError as error:
-            self._begin_outage(self._outage.name, error)
-            return False
-        self._local.clear()
-        return True
-
-    def _tell_full(self, error: TooManyBreakersError) -> None:
-        """Log that a namespace is full: once, since each call of each further breaker finds it so."""
+    def _log_full(self, error: TooManyBreakersError) -> None:
+        """Log that a namespace is full: once, since every failure of a further breaker finds it full."""
         if not self._full:
             self._full = True
             log.error("failures of further breakers are not counted: %s", error)
@@ -294,6 +237,13 @@ class BreakerController:
             self.view.clear()
         self._outage.mark_down(name, error)
         self.watch()
+
+    def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict) -> None:
+        if isinstance(error, TooManyBreakersError):
+            self._log_full(error)
+            return
+        self._begin_outage(permit.name, error)
+        self._settle_without_store(permit, verdict, uncounted=was_not_applied(error))
 
     def _admit_without_store(self, name: str) -> Permit:
         check_name("breaker name", name)

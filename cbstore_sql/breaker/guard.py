@@ -3,99 +3,99 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
 
-from cbstore_sql.breaker.controller import RENEWALS_PER_LEASE, BreakerController
+from cbstore_sql.breaker.controller import BreakerController
+from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.reentrancy import ProbeScope
 from cbstore_sql.core.model import Permit, Verdict
 
+RENEWALS_PER_LEASE = 3
+"""How often a probe's lease is renewed within one lease: the probe survives one or two renewals that fail."""
 
-class Admitting(Protocol):
-    """What a guard needs of a breaker."""
 
-    controller: BreakerController
-
-    def admit(self, name: str) -> Permit:
-        """Admit a call."""
-
-    def settle(self, permit: Permit, verdict: Verdict) -> None:
-        """Report the outcome of a call."""
-
-    def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe; return whether it is still the caller's."""
+Report = Callable[[Permit, Verdict], None]
+Renew = Callable[[Permit], bool]
 
 
 class GuardedCall:
-    """From an admission to the report of its outcome; keeps a probe's lease in between.
+    """An admitted call: renews a probe's lease while the call runs, and reports its outcome at the end.
 
     Args:
-        breaker: What admitted the call.
-        permit: What it gave.
+        permit: The admission.
+        controller: The breaker's controller.
+        report: Called with the permit and the verdict at the end; must not raise.
+        renew: Extends the lease of a probe; returns whether the caller still owns it.
 
     Attributes:
         permit: As given.
-        verdict: What to report of a call that raises nothing.
+        verdict: What to report if the call raises nothing.
     """
 
-    def __init__(self, breaker: Admitting, permit: Permit) -> None:
-        self._breaker = breaker
+    def __init__(self, permit: Permit, controller: BreakerController, report: Report, renew: Renew) -> None:
+        self._controller = controller
+        self._report = report
+        self._renew = renew
         self.permit = permit
-        self.verdict = Verdict.SUCCESS
+        self.verdict = SUCCESS
 
     def __enter__(self) -> GuardedCall:
-        self._probe = self._keeper = None
+        self._probe = self._renewing = None
         if self.permit.is_probe:
-            self._probe = ProbeScope(self._breaker.controller, self.permit.name)
-            self._keeper = renew_until_done(self._breaker, self.permit)
-        self._began = self._breaker.controller.began()
+            self._probe = ProbeScope(self._controller, self.permit.name)
+            self._renewing = renew_until_done(self._controller, self.permit, self._renew)
+        self._began = self._controller.notifier.call_began()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._probe is not None and self._keeper is not None:
+        if self._probe is not None and self._renewing is not None:
             self._probe.ended()
-            self._keeper.set()
-        controller = self._breaker.controller
-        verdict = self.verdict if error is None else controller.outcomes.classify_exception(error)
-        controller.finished(self.permit.name, verdict, self._began)
-        report(self._breaker, self.permit, verdict)
-
-
-def report(breaker: Admitting, permit: Permit, verdict: Verdict) -> None:
-    """Settle a call that has its outcome; nothing is raised, since no report may replace that."""
-    try:
-        if not breaker.controller.settle_without_io(permit, verdict):
-            breaker.settle(permit, verdict)
-    except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
-        breaker.controller.report_failed(failed)
+            self._renewing.set()
+        verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
+        self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
+        if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
+            self._report(self.permit, verdict)
 
 
 class Guard:
-    """One guarded block, made by `CircuitBreaker.guard`; it can be entered again when it has been left."""
+    """One guarded block, made by `CircuitBreaker.guard`. It can be entered again after it was left.
 
-    def __init__(self, breaker: Admitting, name: str) -> None:
-        self._breaker = breaker
+    Args:
+        name: The breaker's name.
+        admit: Admits a call by this name; raises if it is refused.
+        controller: See `GuardedCall`, like the rest.
+        report: Reports the outcome.
+        renew: Extends the lease of a probe.
+    """
+
+    def __init__(
+        self, name: str, admit: Callable[[str], Permit], controller: BreakerController, report: Report, renew: Renew
+    ) -> None:
         self._name = name
+        self._admit = admit
+        self._parts = controller, report, renew
 
     def __enter__(self) -> Permit:
-        self._settling = GuardedCall(self._breaker, self._breaker.admit(self._name)).__enter__()
-        return self._settling.permit
+        permit = self._admit(self._name)
+        self._call = GuardedCall(permit, *self._parts).__enter__()
+        return permit
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._settling.__exit__(kind, error, tb)
+        self._call.__exit__(kind, error, tb)
 
 
-def renew_until_done(breaker: Admitting, permit: Permit) -> threading.Event:
-    """Renew a probe's lease in a thread of its own until the returned event is set or the lease is lost."""
+def renew_until_done(controller: BreakerController, permit: Permit, renew: Callable[[Permit], bool]) -> threading.Event:
+    """Renew a probe's lease in a thread until the returned event is set or the lease is lost."""
     done = threading.Event()
-    period = breaker.controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
+    period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
 
     def keep() -> None:
         try:
-            while not done.wait(period) and breaker.renew(permit):
+            while not done.wait(period) and renew(permit):
                 pass
-        except Exception as failed:  # noqa: BLE001 - a thread of ours has nobody to raise to
-            breaker.controller.report_failed(failed)
+        except Exception as failed:  # noqa: BLE001 - this thread has no caller to raise to
+            controller.log_failed_report(failed)
 
     threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()
     return done

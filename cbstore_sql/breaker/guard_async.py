@@ -1,97 +1,88 @@
-"""The asynchronous twin of ``guard.py``: from an admission to the report of its outcome."""
+"""From an admission to the report of its outcome, for callers in an event loop; see ``guard.py``."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Protocol
 
-from cbstore_sql.breaker.controller import RENEWALS_PER_LEASE, BreakerController
+from cbstore_sql.breaker.controller import BreakerController
+from cbstore_sql.breaker.guard import RENEWALS_PER_LEASE
+from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.reentrancy import ProbeScope
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.runtime.tasks import in_background
 
-
-class AsyncAdmitting(Protocol):
-    """What a guard needs of a breaker."""
-
-    controller: BreakerController
-
-    async def admit(self, name: str) -> Permit:
-        """Admit a call."""
-
-    async def settle(self, permit: Permit, verdict: Verdict) -> None:
-        """Report the outcome of a call."""
-
-    async def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe; return whether it is still the caller's."""
+Report = Callable[[Permit, Verdict, BaseException | None], Awaitable[None]]
+Renew = Callable[[Permit], Awaitable[bool]]
 
 
 class AsyncGuardedCall:
-    """From an admission to the report of its outcome; see `GuardedCall`."""
+    """An admitted call; see `GuardedCall`. ``report`` also receives what the call raised."""
 
-    def __init__(self, breaker: AsyncAdmitting, permit: Permit) -> None:
-        self._breaker = breaker
+    def __init__(self, permit: Permit, controller: BreakerController, report: Report, renew: Renew) -> None:
+        self._controller = controller
+        self._report = report
+        self._renew = renew
         self.permit = permit
-        self.verdict = Verdict.SUCCESS
+        self.verdict = SUCCESS
 
     async def __aenter__(self) -> AsyncGuardedCall:
-        self._probe = self._keeper = None
+        self._probe = self._renewing = None
         if self.permit.is_probe:
-            self._probe = ProbeScope(self._breaker.controller, self.permit.name)
-            self._keeper = in_background(renew_until_done(self._breaker, self.permit))
-        self._began = self._breaker.controller.began()
+            self._probe = ProbeScope(self._controller, self.permit.name)
+            self._renewing = in_background(renew_until_done(self._controller, self.permit, self._renew))
+        self._began = self._controller.notifier.call_began()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._probe is not None and self._keeper is not None:
+        if self._probe is not None and self._renewing is not None:
             self._probe.ended()
-            self._keeper.cancel()
-        controller = self._breaker.controller
-        verdict = self.verdict if error is None else controller.outcomes.classify_exception(error)
-        controller.finished(self.permit.name, verdict, self._began)
-        await report(self._breaker, self.permit, verdict, error)
-
-
-async def report(breaker: AsyncAdmitting, permit: Permit, verdict: Verdict, error: BaseException | None = None) -> None:
-    """Settle a call that has its outcome; nothing is raised, since no report may replace that."""
-    if breaker.controller.settle_without_io(permit, verdict):
-        return
-    if isinstance(error, GeneratorExit):
-        # The coroutine is being closed and cannot await any more; a probe's lease runs out.
-        return
-    try:
-        await breaker.settle(permit, verdict)
-    except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
-        breaker.controller.report_failed(failed)
+            self._renewing.cancel()
+        verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
+        self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
+        if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
+            await self._report(self.permit, verdict, error)
 
 
 class AsyncGuard:
-    """One guarded block, made by `AsyncCircuitBreaker.guard`; it can be entered again when it has been left."""
+    """One guarded block, made by `AsyncCircuitBreaker.guard`. It can be entered again after it was left.
 
-    def __init__(self, breaker: AsyncAdmitting, name: str) -> None:
-        self._breaker = breaker
+    The arguments are those of `Guard`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        admit: Callable[[str], Awaitable[Permit]],
+        controller: BreakerController,
+        report: Report,
+        renew: Renew,
+    ) -> None:
         self._name = name
+        self._admit = admit
+        self._parts = controller, report, renew
 
     async def __aenter__(self) -> Permit:
-        self._settling = await AsyncGuardedCall(self._breaker, await self._breaker.admit(self._name)).__aenter__()
-        return self._settling.permit
+        permit = await self._admit(self._name)
+        self._call = await AsyncGuardedCall(permit, *self._parts).__aenter__()
+        return permit
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._settling.__aexit__(kind, error, tb)
+        await self._call.__aexit__(kind, error, tb)
 
 
-async def renew_until_done(breaker: AsyncAdmitting, permit: Permit) -> None:
-    """Renew a probe's lease until cancelled or until it is lost."""
-    period = breaker.controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
+async def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew) -> None:
+    """Renew a probe's lease until cancelled or until the lease is lost."""
+    period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
     try:
         while True:
             await asyncio.sleep(period)
-            if not await breaker.renew(permit):
+            if not await renew(permit):
                 return
-    except Exception as failed:  # noqa: BLE001 - a task of ours has nobody to raise to
-        breaker.controller.report_failed(failed)
+    except Exception as failed:  # noqa: BLE001 - this task has no caller to raise to
+        controller.log_failed_report(failed)

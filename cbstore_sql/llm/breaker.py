@@ -9,9 +9,8 @@ from typing import TypeVar
 
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
-from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.outage.detector import OutagePolicy
-from cbstore_sql.core.model import Permit, State
+from cbstore_sql.core.model import Permit, State, Verdict
 from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_name, check_threshold
 from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
 from cbstore_sql.events import Listener
@@ -86,7 +85,7 @@ class LLMCircuitBreaker:
         if blocking is not None:
             self._blocking = CircuitBreaker(blocking, store_timeout=store_timeout, max_staleness=_ALWAYS_ASK)
             # One controller, so that an outage of the store is one outage.
-            self._blocking._share(self._awaited.controller)
+            self._blocking._share(self._awaited._controller)
 
     def __repr__(self) -> str:
         try:
@@ -149,7 +148,7 @@ class LLMCircuitBreaker:
             ConfigurationError: The store is an `AsyncStore`.
         """
         if self.config.enabled:
-            self._report(self._awaited.controller.success, permit)
+            self._report(Verdict.SUCCESS, permit)
 
     def record_failure(
         self, error_type: str | None = None, error_message: str | None = None, *, permit: Permit | None = None
@@ -168,7 +167,7 @@ class LLMCircuitBreaker:
         if self.config.enabled:
             fields = {"cb_name": self.backend_name, "cb_error": error_type}
             log.info("circuit breaker %r: failure (%s)", self.backend_name, error_type, extra=fields)
-            self._report(self._awaited.controller.failure, permit)
+            self._report(Verdict.FAILURE, permit)
 
     def force_open(self, reason: str = "", open_for_seconds: float = 0) -> None:
         """Open the circuit for at least ``reset_time_seconds``; an open time is never shortened.
@@ -237,10 +236,10 @@ class LLMCircuitBreaker:
             raise ConfigurationError("over an AsyncStore only call_with_retry can be used: its operations are awaited")
         return self._blocking
 
-    def _report(self, steps: Callable[[Permit], StoreCalls[None]], permit: Permit | None) -> None:
+    def _report(self, verdict: Verdict, permit: Permit | None) -> None:
         given = permit or self.permit or self._anonymous_permit()
         if given is not None:
-            self._carry_out(steps(given))
+            self._sync_breaker._settle(given, verdict, or_raise=True)
         if permit is None:
             self._callers.forget()
 
@@ -248,12 +247,3 @@ class LLMCircuitBreaker:
         """Who never asked is heard only by a closed circuit, and only as it is now."""
         snapshot = self._sync_breaker.snapshot(self.backend_name)
         return snapshot.permit if snapshot.state is State.CLOSED else None
-
-    def _carry_out(self, steps: StoreCalls[None]) -> None:
-        """Do what the steps ask of the store, and raise what it raises."""
-        try:
-            ask = next(steps)
-            while True:
-                ask = steps.send(self._sync_breaker._ask_in_time(ask))
-        except StopIteration:
-            return

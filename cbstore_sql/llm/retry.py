@@ -134,14 +134,14 @@ class Attempts(Generic[T]):
         try:
             await self.breaker.trip(self.name, self.config.open_seconds(seconds))
         except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
-            self.breaker.controller.report_failed(failed)
+            self.breaker._controller.log_failed_report(failed)
 
     async def _blocked(self) -> bool:
         """Whether the next attempt would be refused, as far as can be told now."""
         try:
             snapshot = await self.breaker.seen(self.name)
         except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
-            self.breaker.controller.report_failed(failed)
+            self.breaker._controller.log_failed_report(failed)
             return False
         return snapshot.state is not State.CLOSED and not snapshot.probe_claimable
 

@@ -33,7 +33,7 @@ class SyncDriver:
         self.breaker: Any = self._make(store, *args, **options)
         self.breaker.add_listener(self.events.append)
         # When a store that was out is asked again is each test's to say: by check_store.
-        self.breaker.controller.watch = lambda: None
+        self.breaker._controller.watch = lambda: None
 
     def _make(self, store: Store, *args: Any, **options: Any) -> Any:
         return CircuitBreaker(store, *args, **options)

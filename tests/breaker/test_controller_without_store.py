@@ -44,20 +44,20 @@ def controller(clock: Clock) -> Watched:
 
 @pytest.fixture
 def out(controller: Watched) -> Watched:
-    answered(controller.admit("another"), GONE)
+    answered(controller.admission("another"), GONE)
     return controller
 
 
 @pytest.mark.parametrize("step", ["admit", "settle", "renew", "trip", "seen", "refresh"])
 def test_whatever_fails_first_begins_the_outage(controller: Watched, step: str) -> None:
-    answered(controller.admit("b"), CLEAN)
+    answered(controller.admission("b"), CLEAN)
     steps = {
-        "admit": lambda: controller.admit("c"),
-        "settle": lambda: controller.settle(CLEAN.permit, Verdict.FAILURE),
-        "renew": lambda: controller.renew(PROBE),
+        "admit": lambda: controller.admission("c"),
+        "settle": lambda: controller.settlement(CLEAN.permit, Verdict.FAILURE),
+        "renew": lambda: controller.renewal(PROBE),
         "trip": lambda: controller.trip("b", 60.0),
         "seen": lambda: controller.seen("b"),
-        "refresh": controller.refresh,
+        "refresh": controller.refresh.run,
     }
     assert answered(steps[step](), GONE) is not False
     assert controller.is_out
@@ -74,15 +74,15 @@ def test_each_call_sees_to_it_that_somebody_watches(out: Watched) -> None:
 
 def test_a_name_that_is_none_is_refused(clock: Clock) -> None:
     controller = Watched(clock, "allow")
-    answered(controller.admit("b"), GONE)
+    answered(controller.admission("b"), GONE)
     with pytest.raises(InvalidNameError):
         controller.admit_without_io("\0")
 
 
 def test_a_shared_probe_is_kept_and_a_call_nobody_reports_has_none_to_lose(controller: Watched) -> None:
-    assert answered(controller.renew(UnreportedPermit("b", 0))) is True
-    answered(controller.admit("another"), GONE)
-    assert answered(controller.renew(PROBE)) is True
+    assert answered(controller.renewal(UnreportedPermit("b", 0))) is True
+    answered(controller.admission("another"), GONE)
+    assert answered(controller.renewal(PROBE)) is True
 
 
 def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None:
@@ -91,10 +91,10 @@ def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None
     assert out.settle_without_io(permit, Verdict.FAILURE)
     slow = out.admit_without_io("b")
     assert slow is not None
-    assert answered(out.renew(slow)) is True
+    assert answered(out.renewal(slow)) is True
     clock.advance(30.0)
     assert out.admit_without_io("b") is not None
-    assert answered(out.renew(slow)) is False
+    assert answered(out.renewal(slow)) is False
 
 
 def test_a_probe_of_this_process_is_no_business_of_the_store(out: Watched) -> None:
@@ -102,7 +102,7 @@ def test_a_probe_of_this_process_is_no_business_of_the_store(out: Watched) -> No
         permit = out.admit_without_io("b")
         assert permit is not None
         assert out.settle_without_io(permit, verdict)
-    assert answered(out.recover()) is True
+    assert answered(out.recovery.recover()) is True
 
 
 def test_a_circuit_is_tripped_and_seen_in_this_process(out: Watched) -> None:
@@ -120,32 +120,32 @@ def test_while_the_store_answers_it_is_the_one_that_trips_and_shows(controller: 
 def test_nothing_is_tripped_here_where_calls_are_let_through(clock: Clock) -> None:
     controller = Watched(clock, "allow")
     answered(controller.trip("b", 60.0), GONE)
-    answered(controller.settle(Permit("b", 0), Verdict.FAILURE), GONE)
+    answered(controller.settlement(Permit("b", 0), Verdict.FAILURE), GONE)
     assert isinstance(controller.admit_without_io("b"), UnreportedPermit)
-    assert answered(controller.recover()) is True, "and the store hears of nothing"
+    assert answered(controller.recovery.recover()) is True, "and the store hears of nothing"
 
 
 def test_nothing_is_refreshed(controller: Watched) -> None:
-    answered(controller.admit("b"), CLEAN)
+    answered(controller.admission("b"), CLEAN)
     answered(controller.seen("c"), GONE)
     assert controller.view is not None
     controller.view.record(CLEAN, 1000.0)
-    assert answered(controller.refresh()) is True
+    assert answered(controller.refresh.run()) is True
 
 
 def test_a_store_that_is_not_out_is_not_asked_whether_it_answers(controller: Watched) -> None:
-    assert answered(controller.answers()) is True
-    assert answered(controller.recover()) is True
+    assert answered(controller.recovery.answers()) is True
+    assert answered(controller.recovery.recover()) is True
 
 
 def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
-    assert answered(out.answers(), GONE) is False
-    assert answered(out.answers(), CLEAN) is True
+    assert answered(out.recovery.answers(), GONE) is False
+    assert answered(out.recovery.answers(), CLEAN) is True
     assert out.is_out
     answered(out.trip("b", 60.0))
-    assert answered(out.recover(), GONE) is False
+    assert answered(out.recovery.recover(), GONE) is False
     assert out.is_out
-    assert answered(out.recover(), CLEAN, OPENED) is True
+    assert answered(out.recovery.recover(), CLEAN, OPENED) is True
     assert not out.is_out
 
 
@@ -160,16 +160,16 @@ def test_a_call_that_ends_while_the_store_comes_back_is_brought_too(
         if isinstance(event, StoreRecovered):
             out._settle_without_store(permit, Verdict.FAILURE, uncounted=True)
 
-    out.add_listener(end_the_call)
-    assert answered(out.recover(), *answers) is recovered
+    out.notifier.add(end_the_call)
+    assert answered(out.recovery.recover(), *answers) is recovered
     assert out.is_out is not recovered
 
 
 def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:
     controller = Watched(clock, "raise")
     with pytest.raises(StoreUnavailableError):
-        answered(controller.admit("b"), GONE)
-    assert answered(controller.answers(), SchemaError("run migrate")) is False
+        answered(controller.admission("b"), GONE)
+    assert answered(controller.recovery.answers(), SchemaError("run migrate")) is False
     with pytest.raises(SchemaError, match="run migrate"):
         controller.admit_without_io("b")
 

@@ -132,10 +132,10 @@ def test_an_asynchronous_breaker_has_a_view_too(store: Counting) -> None:
 def test_a_forked_child_starts_with_nothing_seen(store: Counting) -> None:
     with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
-        assert breaker.controller.view is not None
+        assert breaker._controller.view is not None
         child = os.fork()
         if child == 0:
-            os._exit(int(breaker.controller.view.fresh_permit("b") is not None))
+            os._exit(int(breaker._controller.view.fresh_permit("b") is not None))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -33,7 +33,7 @@ class Slow(InMemoryStore):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("cbstore_sql.breaker.controller.time.perf_counter", clock)
+    monkeypatch.setattr("cbstore_sql.breaker.notifier.time.perf_counter", clock)
     return clock
 
 
@@ -73,6 +73,6 @@ def test_while_nobody_listens_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) 
         return "answer"
 
     store = InMemoryStore()
-    monkeypatch.setattr("cbstore_sql.breaker.controller.time.perf_counter", read)
+    monkeypatch.setattr("cbstore_sql.breaker.notifier.time.perf_counter", read)
     assert CircuitBreaker(store).call("api", lambda: "answer") == "answer"
     assert asyncio.run(AsyncCircuitBreaker(store).call("api", answer)) == "answer"

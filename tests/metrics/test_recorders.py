@@ -138,7 +138,7 @@ def test_how_old_the_view_was_when_it_was_refreshed(kept: Recorded) -> None:
     store.reads_locally = False
     breaker = CircuitBreaker(store, max_staleness=3600.0, listeners=[kept.recorder.listener])
     breaker.call("api", str)
-    sansio.run(breaker.controller.refresh(), breaker._ask)
+    sansio.run(breaker._controller.refresh.run(), breaker._call_store)
     age = kept.value("cb_view_staleness_seconds")
     assert age is not None
     assert 0.0 < age < 3600.0

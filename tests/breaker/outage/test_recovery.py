@@ -35,7 +35,7 @@ def test_without_any_call(failing: Failing) -> None:
         breaker.call("b", str)
         failing.on_read = None
         assert recovered.wait(PATIENCE)
-    assert not breaker.controller.is_out
+    assert not breaker._controller.is_out
 
 
 def test_in_an_event_loop_too(failing: Failing) -> None:
@@ -66,9 +66,9 @@ def test_a_forked_process_asks_for_itself(failing: Failing) -> None:
             failing.on_read = None
             breaker.call("b", str)
             ends = monotonic() + PATIENCE
-            while breaker.controller.is_out and monotonic() < ends:
+            while breaker._controller.is_out and monotonic() < ends:
                 threading.Event().wait(0.01)
-            os._exit(int(breaker.controller.is_out))
+            os._exit(int(breaker._controller.is_out))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -76,5 +76,5 @@ def test_an_outage_is_no_outage_of_another_breaker(clock: Clock, failing: Failin
     with CircuitBreaker(failing) as one, CircuitBreaker(InMemoryStore(clock=clock), BreakerPolicy()) as other:
         one.call("b", str)
         other.call("b", str)
-        assert one.controller.is_out
-        assert not other.controller.is_out
+        assert one._controller.is_out
+        assert not other._controller.is_out

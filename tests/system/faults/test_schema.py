@@ -51,7 +51,7 @@ def test_calls_go_by_the_outage_policy_until_the_table_is_there(
             server.ask(mend_it)
         assert outcomes == {OUTCOMES[policy]}
         began = time.monotonic()
-        assert eventually(lambda: not breaker.controller.is_out)
+        assert eventually(lambda: not breaker._controller.is_out)
         recovered = time.monotonic() - began
         assert outcome(lambda: breaker.call("b", int)) == "answered"
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]

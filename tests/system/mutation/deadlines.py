@@ -119,9 +119,9 @@ _VIEW: tuple[Broken, ...] = (
     ),
     (
         "a refresh counts from its answer",
-        "breaker/controller.py",
-        "        for snapshot in snapshots.values():\n            self._note(snapshot, asked_at)",
-        "        for snapshot in snapshots.values():\n            self._note(snapshot, view.clock())",
+        "breaker/refresh.py",
+        "        for snapshot in snapshots.values():\n            self._record(snapshot, asked_at)",
+        "        for snapshot in snapshots.values():\n            self._record(snapshot, view.clock())",
         (GATE, BREAKERS),
     ),
 )

@@ -7,7 +7,12 @@ from tests.system.mutation.mutant import Selection
 TABLES: Selection = ("tests/core/rules",)
 GOLDEN: Selection = ("tests/stores/sql/statements/test_build.py", "tests/stores/redis/test_lua_mirrors_rules.py")
 
-GATE: Selection = ("tests/breaker/test_controller.py", "tests/breaker/test_controller_without_store.py")
+GATE: Selection = (
+    "tests/breaker/test_controller.py",
+    "tests/breaker/test_controller_without_store.py",
+    "tests/breaker/test_refresh.py",
+    "tests/breaker/test_notifier.py",
+)
 OUT: Selection = ("tests/breaker/outage/test_local_outage.py", "tests/breaker/outage/test_store_outage.py")
 BREAKERS: Selection = ("tests/breaker", "-k", "not later_than_the_bound")
 HOOKED: Selection = (

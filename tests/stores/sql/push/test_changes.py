@@ -67,7 +67,7 @@ def test_only_changes_of_state_are_told(
     listening: CircuitBreaker, observer: psycopg.Connection, namespace: str
 ) -> None:
     told = hearing(observer)
-    listening.controller.policies["b"] = BreakerPolicy(failure_threshold=3)
+    listening._controller.policies["b"] = BreakerPolicy(failure_threshold=3)
     for _ in range(2):
         listening.failure(listening.admit("b"))
     listening.success(listening.admit("b"))

@@ -76,8 +76,8 @@ def test_closing_ends_thread_and_connection_and_the_breaker_can_be_used_again(
     listening.close()
     assert listening.push_state == "off"
     assert eventually(lambda: len(sessions(observer, namespace)) == 1)
-    assert listening.controller.view is not None
-    listening.controller.view.forget("b")
+    assert listening._controller.view is not None
+    listening._controller.view.forget("b")
     listening.call("b", int)
     assert eventually(lambda: listening.push_state == "listening")
 
@@ -102,8 +102,8 @@ def test_the_thread_ends_when_no_breaker_is_in_use(
 ) -> None:
     monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
     with SqlStore(url, namespace=namespace) as store, pushing(store) as breaker:
-        assert breaker.controller.view is not None
-        breaker.controller.view.forget("b")
+        assert breaker._controller.view is not None
+        breaker._controller.view.forget("b")
         assert eventually(lambda: breaker.push_state == "off")
         assert eventually(lambda: len(sessions(observer, namespace)) == 1)
 

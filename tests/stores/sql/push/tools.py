@@ -38,7 +38,7 @@ def pushing(store: SqlStore) -> CircuitBreaker:
 def refuses(breaker: CircuitBreaker | AsyncCircuitBreaker) -> bool:
     """Whether it refuses a call by what it knows, without asking the store."""
     try:
-        breaker.controller.admit_without_io("b")
+        breaker._controller.admit_without_io("b")
     except CircuitBreakerOpenError:
         return True
     return False
