@@ -281,11 +281,15 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         self, permit: Permit, function: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> T:
         """Make a call whose lease must be renewed, or that has listeners."""
-        with GuardedCall(permit, self._controller, self._report, self.renew) as call:
+        with self._guarded(permit) as call:
             result = function(*args, **kwargs)
             refuse_awaitable_result(function, result)
             call.verdict = self._controller.outcomes.classify_result(result)
         return result
+
+    def _guarded(self, permit: Permit) -> GuardedCall:
+        """Return an admitted call that reports its own outcome and renews a probe's lease."""
+        return GuardedCall(permit, self._controller, self._report, self.renew)
 
     def _admit(self, name: str) -> Permit:
         """Admit a call that the view could not admit."""

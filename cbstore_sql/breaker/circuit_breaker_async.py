@@ -190,10 +190,14 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         kwargs: Mapping[str, Any],
     ) -> T:
         """Make a call whose lease must be renewed, or that has listeners."""
-        async with AsyncGuardedCall(permit, self._controller, self._report, self.renew) as call:
+        async with self._guarded(permit) as call:
             result = await function(*args, **kwargs)
             call.verdict = self._controller.outcomes.classify_result(result)
         return result
+
+    def _guarded(self, permit: Permit) -> AsyncGuardedCall:
+        """Return an admitted call that reports its own outcome and renews a probe's lease."""
+        return AsyncGuardedCall(permit, self._controller, self._report, self.renew)
 
     async def _admit(self, name: str) -> Permit:
         """Admit a call that the view could not admit."""

@@ -158,7 +158,7 @@ class HttpCall:
         self._breaker = breaker
         self._name = name
         self._rules = rules
-        self._call: GuardedCall | None = GuardedCall(breaker, breaker.admit(name)).__enter__()
+        self._call: GuardedCall | None = breaker._guarded(breaker.admit(name)).__enter__()
 
     def received(self, status: int, headers: Mapping[str, str]) -> bool:
         """Take the head of the response; return whether the body is still to be watched."""
@@ -194,7 +194,7 @@ class AsyncHttpCall:
         Raises:
             CircuitBreakerOpenError: The request is refused.
         """
-        call = await AsyncGuardedCall(breaker, await breaker.admit(name)).__aenter__()
+        call = await breaker._guarded(await breaker.admit(name)).__aenter__()
         return cls(breaker, name, rules, call)
 
     async def received(self, status: int, headers: Mapping[str, str]) -> bool:

@@ -54,7 +54,6 @@ from cbstore_sql import (
     StoreUnavailableError,
     TooManyBreakersError,
     Transition,
-    Verdict,
     classify_429,
     extract_retry_after,
     extract_status_code,
@@ -120,7 +119,6 @@ def guarded(order: Order) -> None:
     breaker.failure(permit)
     breaker.failure(permit, ValueError())
     breaker.release(permit)
-    breaker.settle(permit, Verdict.FAILURE)
     assert_type(breaker.push_state, PushState | None)
 
 
