@@ -2,8 +2,7 @@
 
 It is built on argparse, which comes with Python, so that an install without extras can migrate its database. Each
 subcommand is a module of this package with a function ``register(subparsers)``, which adds its parser and sets
-``run``, a function from the parsed arguments to the exit code. What only one subcommand needs is imported in its
-``run``.
+``run``, a function from the parsed arguments to the exit code. ``run`` imports what only its subcommand needs.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cbstore_sql import __version__
-from cbstore_sql.errors import CircuitBreakerError
-from cbstore_sql.runtime.environment import DEFAULT_URL, database_url
+from cbstore_sql.cli import exit_codes
+from cbstore_sql.errors import CircuitBreakerError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     # argparse keeps the class generic for type checkers alone.
@@ -25,10 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_COMMANDS = ("demo", "exporter", "grants", "migrate", "prune", "status")
+# In the order of the help: look, change, set up, watch, learn.
+_COMMANDS = (
+    *("status", "show", "explain"),
+    *("open", "close", "prune"),
+    *("migrate", "grants", "doctor"),
+    *("exporter",),
+    *("demo",),
+)
 
-# As a shell says of a process that SIGPIPE ended.
-_READER_GONE = 141
+# Python has these words for itself.
+_MODULES = {"open": "force_open", "close": "reset"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the program's name; ``None`` takes them from the process.
 
     Returns:
-        The exit code: 0 for success, 2 for bad usage and for the library's own errors, which become one line on
-        stderr, 141 when whoever read stdout has gone, as in ``cbstore status | head -1``.
+        The exit code; see `cbstore_sql.cli.exit_codes`. The library's own errors become one line on stderr.
     """
     try:
         try:
@@ -47,28 +52,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Python writes what is left once more when it ends.
+        # Python flushes stdout once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _READER_GONE
+        return exit_codes.READER_GONE
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
 
 
 def say(text: str) -> None:
     """Write one line to stdout."""
-    sys.stdout.write(f"{text}\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    # A terminal or pipe without UTF-8 shows an escape for what it cannot write.
+    sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
 
 
-def add_url_argument(parser: argparse.ArgumentParser) -> None:
-    """Give a subcommand ``--url``: the database, else ``CBSTORE_URL``, else a SQLite file."""
-    parser.add_argument(
-        "--url",
-        default=database_url(),
-        help=f"database, postgresql://… or sqlite:///file (default: $CBSTORE_URL, then {DEFAULT_URL})",
+def add_command(
+    subparsers: Subparsers, name: str, summary: str, *, examples: Sequence[str], details: str = ""
+) -> argparse.ArgumentParser:
+    """Add the parser of one subcommand.
+
+    Args:
+        subparsers: Those of ``cbstore``.
+        name: The subcommand.
+        summary: One line, for the list of all subcommands.
+        examples: Command lines that its ``--help`` shows.
+        details: What else its ``--help`` says, below the summary.
+    """
+    shown = "\n".join(f"  {example}" for example in examples)
+    description = f"{summary[:1].upper()}{summary[1:]}."
+    return subparsers.add_parser(
+        name,
+        help=summary,
+        description=f"{description}\n\n{details}" if details else description,
+        epilog=f"examples:\n{shown}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def add_schema_argument(parser: argparse.ArgumentParser) -> None:
-    """Give a subcommand ``--schema``: that of the table, ``None`` where it is not given."""
-    parser.add_argument("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -77,14 +95,27 @@ def _run(argv: Sequence[str] | None) -> int:
         code: int = arguments.run(arguments)
     except CircuitBreakerError as error:
         sys.stderr.write(f"cbstore: {error}\n")
-        return 2
+        return _exit_code(error)
     return code
 
 
+def _exit_code(error: CircuitBreakerError) -> int:
+    if isinstance(error, exit_codes.RefusedError):
+        return exit_codes.REFUSED
+    if isinstance(error, StoreError):
+        return exit_codes.DATABASE
+    return exit_codes.USAGE if isinstance(error, ConfigurationError) else exit_codes.FOUND
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cbstore", description="Circuit breakers shared through a database.")
+    parser = argparse.ArgumentParser(
+        prog="cbstore",
+        description="See and steer circuit breakers that are shared through a database.",
+        epilog=f"The database comes from --url or CBSTORE_URL.\n\n{exit_codes.HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"cbstore {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in _COMMANDS:
-        import_module(f"{__name__}.{name}").register(subparsers)
+        import_module(f"{__name__}.{_MODULES.get(name, name)}").register(subparsers)
     return parser

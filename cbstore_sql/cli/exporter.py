@@ -6,31 +6,41 @@ import argparse
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from cbstore_sql.cli import add_schema_argument, add_url_argument, say
+from cbstore_sql.cli import add_command, exit_codes, say
+from cbstore_sql.cli.arguments import add_database
+from cbstore_sql.cli.arguments import port as port_number
+from cbstore_sql.cli.stores import open_store
 from cbstore_sql.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from cbstore_sql.cli import Subparsers
+    from cbstore_sql.metrics.fleet import ReadsAll
 
-_LARGEST_PORT = 65535
+# A scrape must answer before Prometheus gives up on it, which is after 10 s by default.
+_TIMEOUT = 1.5
 
 
 def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("exporter", help="serve metrics of all breakers, for Prometheus")
-    add_url_argument(parser)
-    add_schema_argument(parser)
+    parser = add_command(
+        subparsers,
+        "exporter",
+        "serve metrics of all breakers, for Prometheus",
+        details="--timeout bounds each scrape: a database that is too slow gives 'cb_fleet_up 0'.",
+        examples=("cbstore exporter --port 9464", "cbstore exporter --host 0.0.0.0 --timeout 3s"),
+    )
+    add_database(parser, timeout=_TIMEOUT)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=9464, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=9464, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--max-breakers",
         type=int,
         default=1000,
-        help="how many breakers get series of their own, open ones first (default: %(default)s)",
+        help="how many breakers get their own series, open ones first (default: %(default)s)",
     )
     parser.set_defaults(run=run)
 
@@ -41,20 +51,22 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         MissingExtraError: prometheus_client is missing.
         ConfigurationError: An argument cannot be used.
-        SchemaError: There is no such SQLite file. A database that cannot be read is no error: ``cb_fleet_up`` says it.
+        SchemaError: There is no such SQLite file. A database that cannot be read shows as ``cb_fleet_up 0``.
     """
     try:
         from prometheus_client import CollectorRegistry
     except ImportError:
         raise MissingExtraError("the exporter", "prometheus") from None
-    from cbstore_sql.cli.database import open_store
     from cbstore_sql.metrics import FleetCollector
 
-    with open_store(arguments.url, arguments.schema) as store:
+    with open_store(arguments) as store:
         registry = CollectorRegistry()
-        registry.register(FleetCollector(store, max_breakers=arguments.max_breakers))
+        collector = FleetCollector(
+            cast("ReadsAll", store), max_breakers=arguments.max_breakers, timeout=arguments.timeout
+        )
+        registry.register(collector)
         _serve(registry, arguments.host, arguments.port)
-    return 0
+    return exit_codes.OK
 
 
 def _serve(registry: CollectorRegistry, host: str, port: int) -> None:
@@ -74,10 +86,3 @@ def _serve(registry: CollectorRegistry, host: str, port: int) -> None:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= _LARGEST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is between 0 and {_LARGEST_PORT}")
-    return port

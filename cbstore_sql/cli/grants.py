@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cbstore_sql.cli import add_schema_argument
+from cbstore_sql.cli import add_command
+from cbstore_sql.cli.arguments import add_schema
 from cbstore_sql.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,8 +80,16 @@ class Roles:
 
 def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("grants", help="print the SQL for a role that migrates and one that runs")
-    add_schema_argument(parser)
+    parser = add_command(
+        subparsers,
+        "grants",
+        "print the SQL for a role that migrates and one that runs",
+        examples=(
+            "cbstore grants | psql -d app",
+            "cbstore grants --migrator deployer --runtime web --no-delete > grants.sql",
+        ),
+    )
+    add_schema(parser)
     parser.add_argument("--migrator", default="cbstore_migrator", help="owns the table (default: %(default)s)")
     parser.add_argument("--runtime", default="cbstore_runtime", help="uses the table (default: %(default)s)")
     parser.add_argument("--no-delete", action="store_true", help="the runtime role neither prunes nor calls clear()")

@@ -4,29 +4,56 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
-from cbstore_sql.cli import add_schema_argument, add_url_argument, say
-from cbstore_sql.cli.style import moment
-from cbstore_sql.core.model import Snapshot, State
-from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.cli import add_command, exit_codes, say
+from cbstore_sql.cli.arguments import add_database, seconds
+from cbstore_sql.cli.describe import describe
+from cbstore_sql.cli.stores import Breakers, read_all
+from cbstore_sql.core.model import STATES, State
 
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
 
-Breakers = Sequence[tuple[str, Snapshot]]
-
 _ORDER = (State.OPEN, State.HALF_OPEN, State.CLOSED)
+NO_BREAKERS = "no breakers (one that never failed is not in the table)"
 
 
 def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("status", help="show the breakers of a database, open ones first")
-    add_url_argument(parser)
-    add_schema_argument(parser)
-    parser.add_argument("--namespace", help="only the breakers of this namespace (default: all)")
-    parser.add_argument("--json", action="store_true", help="a list of objects; times are ISO 8601 in UTC")
+    parser = add_command(
+        subparsers,
+        "status",
+        "show the breakers of a database, open ones first",
+        examples=(
+            "cbstore status --url postgresql://app@db/app",
+            "cbstore status --state open --state half_open",
+            "cbstore status --watch",
+            "cbstore status --json | jq -r '.[] | select(.state == \"open\") | .name'",
+            "cbstore status --fail-if-open > /dev/null || page-someone",
+        ),
+    )
+    add_database(parser)
+    parser.add_argument(
+        "--namespace",
+        default=os.environ.get("CBSTORE_NAMESPACE") or None,
+        help="only the breakers of this namespace (default: $CBSTORE_NAMESPACE, then all)",
+    )
+    parser.add_argument(
+        "--state", action="append", choices=STATES, help="only the breakers in this state; may be given several times"
+    )
+    parser.add_argument("--fail-if-open", action="store_true", help="end with 1 when a breaker shown is not closed")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="a list of objects; times are ISO 8601 in UTC")
+    shape.add_argument(
+        "--watch",
+        type=seconds,
+        nargs="?",
+        const=2.0,
+        metavar="TIME",
+        help="show them again and again, this far apart (default: 2s), until interrupted",
+    )
     parser.set_defaults(run=run)
 
 
@@ -34,52 +61,32 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the subcommand.
 
     Raises:
-        ConfigurationError: The URL cannot be used, or rich is missing for a table.
+        ConfigurationError: The URL cannot be used.
         StoreError: The table is missing, or the database cannot be read.
     """
+    if arguments.watch:
+        from cbstore_sql.cli.watch import watch
+
+        watch(lambda: select(read_all(arguments), arguments), arguments.watch)
+        return exit_codes.OK
+    breakers = select(read_all(arguments), arguments)
     if arguments.json:
-        breakers = _read(arguments)
         say(json.dumps([describe(namespace, snapshot) for namespace, snapshot in breakers], indent=2))
-        return 0
-    try:
+    elif breakers:
         from cbstore_sql.cli.table import show
-    except ImportError:
-        raise ConfigurationError("the table needs rich: pip install 'cbstore_sql[cli]'; --json does not") from None
-    breakers = _read(arguments)
-    if breakers:
+
         show(breakers)
     else:
-        say("no breakers (one that never failed is not in the table)")
-    return 0
+        say(NO_BREAKERS)
+    refusing = any(snapshot.state is not State.CLOSED for _, snapshot in breakers)
+    return exit_codes.FOUND if arguments.fail_if_open and refusing else exit_codes.OK
 
 
-def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
-    """Make the JSON object of one breaker; what does not apply to it is ``None``."""
-    return {
-        "namespace": namespace,
-        "name": snapshot.name,
-        "state": snapshot.state.value,
-        "generation": snapshot.generation,
-        "failure_count": snapshot.failure_count,
-        "success_count": snapshot.success_count,
-        "last_failure_time": _iso(snapshot.last_failure_time),
-        "open_until": _iso(snapshot.open_until),
-        "open_seconds": snapshot.open_seconds,
-        "retry_after": snapshot.retry_after,
-        "probe_token": snapshot.probe_token or None,
-        "probe_until": _iso(snapshot.probe_until),
-        "as_of": _iso(snapshot.as_of),
-    }
-
-
-def _iso(seconds: float) -> str | None:
-    time = moment(seconds)
-    return time.isoformat() if time else None
-
-
-def _read(arguments: argparse.Namespace) -> Breakers:
-    from cbstore_sql.cli.database import open_store
-
-    with open_store(arguments.url, arguments.schema) as store:
-        breakers = [pair for pair in store.read_all() if arguments.namespace in (None, pair[0])]
-    return sorted(breakers, key=lambda pair: (_ORDER.index(pair[1].state), pair[0], pair[1].name))
+def select(breakers: Breakers, arguments: argparse.Namespace) -> Breakers:
+    """Return the breakers that were asked for, those that refuse calls first."""
+    found = [
+        (namespace, snapshot)
+        for namespace, snapshot in breakers
+        if arguments.namespace in (None, namespace) and (not arguments.state or snapshot.state.value in arguments.state)
+    ]
+    return sorted(found, key=lambda pair: (_ORDER.index(pair[1].state), pair[0], pair[1].name))

@@ -1,86 +1,79 @@
-"""Breakers as a table for people, drawn by rich."""
+"""Breakers as a table for people: drawn by rich on a terminal, plain text elsewhere and where rich is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console, JustifyMethod
-from rich.table import Table
-from rich.text import Text
+from cbstore_sql.cli import say
+from cbstore_sql.cli.stores import Breakers
+from cbstore_sql.cli.style import COLUMNS, FOLDED, NUMBERS, Cell, cells
 
-from cbstore_sql.cli.style import STATE_STYLES, holder, moment
-from cbstore_sql.core.model import Snapshot, State
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
-_COLUMNS = ("namespace", "name", "state", "failures", "retry in", "probe", "last failure", "gen")
-_NUMBERS = ("failures", "retry in", "gen")
-_FOLDED = ("namespace", "name", "probe")
-_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
+_GAP = "  "
 
-# Wider than any table: to measure one, and to write it where nothing has a width.
+# Wider than any table, to measure one.
 _ENDLESS = 100_000
 
 
-def show(breakers: Sequence[tuple[str, Snapshot]]) -> None:
+def show(breakers: Breakers) -> None:
     """Write the table to stdout: coloured and fitted on a terminal, else one line a breaker, however long."""
-    console, endless = Console(highlight=False), Console(highlight=False, width=_ENDLESS)
-    table = _table(breakers)
-    if not console.is_terminal:
-        console = endless
-    elif endless.measure(table).maximum > console.width:
-        table = _table(breakers, brief=True)
-    console.print(table)
+    console = terminal()
+    if console is not None:
+        console.print(fitted_table(breakers, console))
+        return
+    for line in plain_lines(breakers):
+        say(line)
 
 
-def printable(text: str) -> str:
-    """Write a name so that it cannot move the cursor, change colours or pass for another name."""
-    escaped = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
-    return "".join(escaped) or "''"
+def terminal() -> Console | None:
+    """Return rich's console, or ``None`` where stdout is not a terminal or rich is not installed."""
+    if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    console = Console(highlight=False)
+    return console if console.is_terminal else None
 
 
-def duration(seconds: float) -> str:
-    """Write a duration in its largest unit."""
-    for unit, size in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.1f} s"
+def plain_lines(breakers: Breakers) -> Iterator[str]:
+    """Yield the header and one line for each breaker, the columns aligned."""
+    rows = [COLUMNS, *([cell.text for cell in cells(*breaker)] for breaker in breakers)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (
+            text.rjust(width) if column in NUMBERS else text.ljust(width)
+            for text, width, column in zip(row, widths, COLUMNS, strict=True)
+        )
+        yield _GAP.join(padded).rstrip()
 
 
-def _table(breakers: Sequence[tuple[str, Snapshot]], *, brief: bool = False) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in _COLUMNS:
-        justify: JustifyMethod = "right" if column in _NUMBERS else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=column not in _FOLDED)
-    for namespace, snapshot in breakers:
-        table.add_row(*_cells(namespace, snapshot, brief))
+def fitted_table(breakers: Breakers, console: Console) -> Table:
+    """Return rich's table, without the details that the terminal has no room for."""
+    from rich.console import Console
+
+    table = _table([cells(*breaker) for breaker in breakers])
+    if Console(width=_ENDLESS).measure(table).maximum > console.width:
+        table = _table([cells(*breaker, brief=True) for breaker in breakers])
     return table
 
 
-def _cells(namespace: str, snapshot: Snapshot, brief: bool) -> tuple[Text, ...]:
-    state = snapshot.state
-    return (
-        Text(printable(namespace)),
-        Text(printable(snapshot.name)),
-        Text(state.value, STATE_STYLES[state.value]),
-        Text(str(snapshot.failure_count)),
-        Text("-" if state is State.CLOSED else duration(snapshot.retry_after)),
-        Text(_probe(snapshot, brief)),
-        Text(_last_failure(snapshot, brief)),
-        Text(str(snapshot.generation)),
-    )
+def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
 
-
-def _probe(snapshot: Snapshot, brief: bool) -> str:
-    if snapshot.state is not State.HALF_OPEN:
-        return "-"
-    if not snapshot.probe_active:
-        return "free"
-    owner = printable(holder(snapshot.probe_token))
-    return owner if brief else f"{owner}, lease {duration(snapshot.retry_after)}"
-
-
-def _last_failure(snapshot: Snapshot, brief: bool) -> str:
-    time = moment(snapshot.last_failure_time)
-    if time is None:
-        return "never"
-    age = f"{duration(max(0.0, snapshot.as_of - snapshot.last_failure_time))} ago"
-    return age if brief else f"{time.astimezone().isoformat(sep=' ', timespec='seconds')}, {age}"
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(
+            column, justify="right" if column in NUMBERS else "left", overflow="fold", no_wrap=column not in FOLDED
+        )
+    for row in rows:
+        table.add_row(*(Text(cell.text, cell.style) for cell in row))
+    return table

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cbstore_sql.core.model import STATES, Snapshot, State
-from cbstore_sql.core.validation import check_count
+from cbstore_sql.core.validation import check_count, check_store_timeout
+from cbstore_sql.deadline import within
 from cbstore_sql.errors import StoreError
 from cbstore_sql.metrics.recorder import STATE_VALUES
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 log = logging.getLogger("cbstore_sql")
+
+DEFAULT_SCRAPE_TIMEOUT = 1.5
+"""Seconds that a scrape gives the store, unless told otherwise: well within the 10 s that Prometheus waits."""
 
 Breakers = Sequence[tuple[str, Snapshot]]
 
@@ -45,13 +49,19 @@ class FleetCollector:
         store: The store to read.
         max_breakers: How many breakers get their own series, 1 or more. Open breakers come first, then half-open
             ones. The others are still counted in ``cb_fleet_breakers``, and in ``cb_fleet_dropped_breakers``.
+        timeout: Seconds that a scrape gives the store; then ``cb_fleet_up`` is 0. ``None`` sets no limit. A store
+            over an engine or client of yours is bounded by the timeouts of that one.
 
     Raises:
+        InvalidPolicyError: ``timeout`` is not a number of seconds of at least 0.001.
         InvalidStateError: ``max_breakers`` is not a whole number of at least 1.
     """
 
-    def __init__(self, store: ReadsAll, *, max_breakers: int = 1000) -> None:
+    def __init__(
+        self, store: ReadsAll, *, max_breakers: int = 1000, timeout: float | None = DEFAULT_SCRAPE_TIMEOUT
+    ) -> None:
         self._store = store
+        self._timeout = check_store_timeout(timeout)
         self._limit = check_count("max_breakers", max_breakers, minimum=1)
 
     def describe(self) -> Iterable[Metric]:
@@ -62,7 +72,8 @@ class FleetCollector:
         """Read the store and yield the series with their values."""
         began = time.perf_counter()
         try:
-            breakers = self._store.read_all()
+            with within(self._timeout):
+                breakers = self._store.read_all()
         except StoreError as error:
             log.warning("cannot read the breaker store for metrics (%s)", type(error).__name__)
             yield from _scrape(up=False, seconds=time.perf_counter() - began)

@@ -149,20 +149,22 @@ def _carry_out(do: Callable[..., None], target: Target, revision: str, script: i
     if not revision:
         raise ConfigurationError("revision must not be empty")
     config = Config(output_buffer=script)
-    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts_location()).replace("%", "%%"))
     config.attributes["cbstore"] = target
-    with _ALEMBIC, _typed_errors(target):
+    with _ALEMBIC, typed_errors(target):
         do(config, revision, sql=script is not None)
 
 
-def _scripts() -> Path:
+def scripts_location() -> Path:
+    """Return the folder of the revisions: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).parent.parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
 @contextmanager
-def _typed_errors(target: Target) -> Iterator[None]:
+def typed_errors(target: Target) -> Iterator[None]:
+    """Turn what alembic and the driver raise into the library's errors."""
     with translated(target.table_name):
         try:
             yield

@@ -38,6 +38,7 @@ def test_a_run_on_sqlite_passes_its_checks_and_leaves_nothing(tmp_path: Path) ->
         output, _ = demo.communicate()
     assert demo.returncode == 0, output
     assert "all 7 checks ok" in output
+    assert "left behind: nothing" in output
     assert "NOT OK" not in output
     assert everybody_ends(demo.pid)
     assert list(tmp_path.iterdir()) == []
@@ -49,6 +50,7 @@ def test_a_run_on_postgresql_makes_the_table_and_clears_its_row(postgres_url: st
         output, _ = demo.communicate()
     assert demo.returncode == 0, output
     assert "one circuit breaker in PostgreSQL" in output
+    assert "left behind: the breaker table, which was not there before" in output
     with SqlStore(postgres_url, schema=schema) as store:
         assert store.read_all() == []
 
@@ -126,7 +128,7 @@ def test_a_worker_that_dies_fails_the_run(tmp_path: Path) -> None:
 
 
 def test_a_database_out_of_reach_is_one_line_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--url", "postgresql://me:hunter2@127.0.0.1:1/db"]) == 2
+    assert main(["demo", "--url", "postgresql://me:hunter2@127.0.0.1:1/db"]) == 3
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 1

@@ -6,6 +6,7 @@ import json
 import secrets
 import sqlite3
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from rich.text import Text
 
 from cbstore_sql import BreakerPolicy, SqlStore, migrate
 from cbstore_sql.cli import main
+from cbstore_sql.cli.stores import Breakers
+from cbstore_sql.cli.watch import watch
+from cbstore_sql.errors import StoreUnavailableError
 
 # Times so long that a slow machine reads the same words.
 POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=3 * 86400, probe_lease=5 * 86400)
@@ -61,18 +65,7 @@ def objects(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[st
 def test_open_breakers_come_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     header, *rows = status(capsys, "--url", url).splitlines()
-    assert header.split() == [
-        "namespace",
-        "name",
-        "state",
-        "failures",
-        "retry",
-        "in",
-        "probe",
-        "last",
-        "failure",
-        "gen",
-    ]
+    assert header.split() == ["namespace", "name", "state", "failures", "next", "last", "failure", "gen"]
     assert [row.split()[:3] for row in rows] == [
         ["web", "billing", "open"],
         ["web", "search", "half_open"],
@@ -85,8 +78,8 @@ def test_a_row_tells_who_probes_how_long_and_what_failed_when(url: str, capsys: 
     fill(url)
     failed = datetime.fromisoformat(objects(capsys, "--url", url)[0]["last_failure_time"]).astimezone()
     billing, search, ledger, _ = status(capsys, "--url", url).splitlines()[1:]
-    assert " 3 d " in billing
-    assert "api-1/77, lease 5 d" in search
+    assert " probe in 3 d " in billing
+    assert "probe: api-1/77, lease 5 d" in search
     assert "never" in ledger
     assert f"{failed.isoformat(sep=' ', timespec='seconds')}, " in billing
     assert " ago " in billing
@@ -195,7 +188,7 @@ def test_a_missing_table_names_the_command_to_run(
 ) -> None:
     file = tmp_path / "empty.db"
     file.touch()
-    error = status(capsys, "--url", f"sqlite:///{file}", *options, code=2)
+    error = status(capsys, "--url", f"sqlite:///{file}", *options, code=3)
     assert "run 'cbstore migrate'" in error
     assert len(error.splitlines()) == 1
 
@@ -203,23 +196,93 @@ def test_a_missing_table_names_the_command_to_run(
 def test_looking_at_a_file_that_is_not_there_does_not_create_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = status(capsys, "--url", f"sqlite:///{tmp_path}/none.db", code=2)
+    error = status(capsys, "--url", f"sqlite:///{tmp_path}/none.db", code=3)
     assert "run 'cbstore migrate'" in error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_database_out_of_reach_is_one_line_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
-    error = status(capsys, "--url", "postgresql://me:hunter2@127.0.0.1:1/db", code=2)
+    error = status(capsys, "--url", "postgresql://me:hunter2@127.0.0.1:1/db", code=3)
     assert len(error.splitlines()) == 1
     assert "hunter2" not in error
 
 
-def test_without_rich_the_table_names_the_extra_and_json_works(
+def test_without_rich_the_table_is_the_same_plain_text(
     url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "cbstore_sql.cli.table", raising=False)
+    fill(url)
+    before = [line.split()[:3] for line in status(capsys, "--url", url).splitlines()]
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    error = status(capsys, "--url", url, code=2)
-    assert "cbstore_sql[cli]" in error
-    assert len(error.splitlines()) == 1
-    assert objects(capsys, "--url", url) == []
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output = status(capsys, "--url", url)
+    assert [line.split()[:3] for line in output.splitlines()] == before
+    assert "\x1b" not in output
+
+
+def test_no_color_leaves_the_table_without_colours(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(url)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    output = status(capsys, "--url", url)
+    assert "billing" in output
+    assert "\x1b[31m" not in output
+    assert "31;" not in output
+    assert ";31m" not in output
+
+
+def test_state_shows_only_the_states_that_were_asked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    rows = objects(capsys, "--url", url, "--state", "open", "--state", "half_open")
+    assert [row["state"] for row in rows] == ["open", "half_open"]
+
+
+def test_fail_if_open_ends_with_1_only_when_a_shown_breaker_refuses_calls(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(url)
+    assert main(["status", "--url", url, "--fail-if-open"]) == 1
+    assert main(["status", "--url", url, "--fail-if-open", "--namespace", "batch"]) == 0
+
+
+def test_the_namespace_comes_from_the_environment(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(url)
+    monkeypatch.setenv("CBSTORE_NAMESPACE", "batch")
+    assert [row["name"] for row in objects(capsys, "--url", url)] == ["ledger"]
+
+
+def test_a_forced_circuit_looks_different_from_a_tripped_one(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    with SqlStore(url, namespace="batch") as store:
+        store.force_open("ledger", 7200)
+    ledger, billing = status(capsys, "--url", url, "--state", "open").splitlines()[1:]
+    assert "open (forced)  " in ledger
+    assert "probe in 2 h" in ledger
+    assert "forced" not in billing
+
+
+def test_watch_shows_the_breakers_again_and_says_what_goes_wrong(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(url)
+    answers: Iterator[Breakers | BaseException] = iter(
+        [read_once(url), StoreUnavailableError("gone"), KeyboardInterrupt()]
+    )
+
+    def read() -> Breakers:
+        answer = next(answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    watch(read, 2.0, sleep=lambda seconds: None)
+    output = capsys.readouterr().out
+    assert "4 breakers, 1 open, 1 half_open" in output
+    assert "billing" in output
+    assert "gone" in output
+
+
+def read_once(url: str) -> Breakers:
+    with SqlStore(url) as store:
+        return store.read_all()

@@ -123,7 +123,7 @@ def test_what_it_cannot_do_is_one_line(migrated_sqlite_url: str, tmp_path: Path)
         port = str(taken.getsockname()[1])
         code, line = refusal(tmp_path, "--url", migrated_sqlite_url, "--port", port)
     assert (code, line) == (2, f"cbstore: cannot listen on 127.0.0.1:{port}: Address already in use")
-    assert refusal(tmp_path, "--url", "sqlite:///none.db")[0] == 2
+    assert refusal(tmp_path, "--url", "sqlite:///none.db")[0] == 3
     assert not (tmp_path / "none.db").exists()
     assert refusal(tmp_path, "--port", "65536") == (
         2,

@@ -29,7 +29,10 @@ def test_migrate_goes_up_and_down(empty_url: str, capsys: pytest.CaptureFixture[
     assert main(["migrate", "--url", empty_url, "0001"]) == 0
     assert table_names(empty_url) == DONE
     said = capsys.readouterr()
-    assert said.out.splitlines() == [f"{table}: migrated to {revision}" for revision in ("head", "base", "0001")]
+    up, down, again = said.out.splitlines()
+    assert up.startswith(f"{table}: migrated from revision base to ")
+    assert down.endswith(" to base")
+    assert again == f"{table}: migrated from revision base to 0001"
     assert said.err == ""
 
 
@@ -38,6 +41,36 @@ def test_sql_is_printed_and_nothing_else(empty_url: str, capsys: pytest.CaptureF
     assert main(["migrate", "--url", empty_url, "--sql", "--downgrade", "base"]) == 0
     assert capsys.readouterr().out == migration_sql(empty_url) + migration_sql(empty_url, revision="base", down=True)
     assert table_names(empty_url) == set()
+
+
+def test_sql_needs_no_url_and_is_postgresqls(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", "--sql"]) == 0
+    assert capsys.readouterr().out == migration_sql("postgresql")
+
+
+def test_a_second_migration_says_that_there_is_nothing_to_do(
+    empty_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["migrate", "--url", empty_url]) == 0
+    assert main(["migrate", "--url", empty_url]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith(" already; nothing to do")
+
+
+def test_check_tells_a_current_table_from_an_old_and_a_missing_one(
+    empty_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if empty_url.startswith("sqlite"):
+        Path(empty_url.removeprefix("sqlite:///")).touch()
+    assert main(["migrate", "--url", empty_url, "--check"]) == 1
+    assert table_names(empty_url) == set()
+    assert main(["migrate", "--url", empty_url, "0001"]) == 0
+    assert main(["migrate", "--url", empty_url, "--check"]) == 1
+    assert main(["migrate", "--url", empty_url]) == 0
+    assert main(["migrate", "--url", empty_url, "--check"]) == 0
+    missing, _, old, _, current = capsys.readouterr().out.splitlines()
+    assert " is missing; the newest revision is " in missing
+    assert " is at revision 0001; the newest revision is " in old
+    assert current.endswith(", the newest")
 
 
 def test_without_a_url_it_is_a_sqlite_file_in_the_current_folder(tmp_path: Path) -> None:
@@ -57,17 +90,20 @@ def test_settings_come_from_the_environment(postgresql_url: str, role: Role, mon
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "code"),
     [
-        ["--url", "mysql://me:secret@host/x"],
-        ["--url", "postgresql://me:secret@127.0.0.1:1/x?connect_timeout=2"],
-        ["--url", "sqlite:////nowhere/secret/x.db"],
-        ["nonsense"],
-        ["--schema", "Not A Schema"],
+        (["--url", "mysql://me:secret@host/x"], 2),
+        (["--url", "postgresql://me:secret@127.0.0.1:1/x?connect_timeout=2"], 3),
+        (["--url", "sqlite:////nowhere/secret/x.db"], 3),
+        (["--url", "redis://me:secret@host/0"], 4),
+        (["nonsense"], 2),
+        (["--schema", "Not A Schema"], 2),
     ],
 )
-def test_an_error_is_one_line_without_a_password(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["migrate", *arguments]) == 2
+def test_an_error_is_one_line_without_a_password(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["migrate", *arguments]) == code
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("cbstore: ")

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from cbstore_sql.cli import add_schema_argument
+from cbstore_sql.cli import add_command
+from cbstore_sql.cli.arguments import add_schema
 
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
@@ -16,12 +17,22 @@ NumberT = TypeVar("NumberT", int, float)
 
 def register(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("demo", help="watch processes share one breaker while a service fails and recovers")
+    parser = add_command(
+        subparsers,
+        "demo",
+        "watch processes share one breaker while a service fails and recovers",
+        details="At its end it says what it leaves behind: nothing, or the breaker table that it had to make.",
+        examples=(
+            "cbstore demo",
+            "cbstore demo --workers 12 --seconds 30",
+            "cbstore demo --url postgresql://app@db/app",
+        ),
+    )
     add = parser.add_argument
     add("--workers", type=_between(int, 1, 50), default=6, help="worker processes, 1 to 50 (default: 6)")
     add("--seconds", type=_between(float, 3, 120), default=12.0, help="about how long, 3 to 120 (default: 12)")
     add("--url", help="postgresql://… or sqlite:///file (default: a SQLite file that is deleted at the end)")
-    add_schema_argument(parser)
+    add_schema(parser)
     add("--plain", action="store_true", help="write lines of text, as without a terminal")
     add(
         "--patience",
@@ -36,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the subcommand.
 
     Returns:
-        0 when every check was passed, 1 when not, 128 + the signal's number when one ended it.
+        0 when every check passed, 1 when one failed, 128 + the signal's number when a signal ended the run.
     """
     from cbstore_sql.cli.demo.performance import perform
 

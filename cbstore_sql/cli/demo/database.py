@@ -1,4 +1,4 @@
-"""The database of one run: made or joined at the start, left as it was found at the end."""
+"""The database of one run: made or joined at the start; at the end the breaker is removed from it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ class Stage:
         url: The database.
         schema: The schema of the table.
         place: What the database is called, for people.
-        store: Our own view of it, in a namespace nobody else uses.
+        store: A store in a namespace that only this run uses.
+        leaves: What the run leaves behind, for people.
     """
 
     url: str = field(repr=False)
     schema: str
     place: str
     store: SqlStore
+    leaves: str = "nothing"
 
 
 @contextmanager
@@ -38,30 +40,35 @@ def set_stage(url: str | None, schema: str, stopper: Stopper) -> Iterator[Stage]
     """Prepare a database.
 
     Args:
-        url: The database, whose table is made if it is missing; ``None`` means a SQLite file that is deleted at
-            the end.
+        url: The database, whose table is made if it is missing; ``None`` means a temporary SQLite file.
         schema: The schema of the table.
-        stopper: Lets a signal break off a connection that does not come about.
+        stopper: Lets a signal break off a connection attempt that hangs.
 
     Raises:
         KeyboardInterrupt: A signal came while the database was prepared.
         CircuitBreakerError: The database cannot be used.
     """
     with ExitStack() as stack:
+        temporary = url is None
         if url is None:
             url = f"sqlite:///{stack.enter_context(TemporaryDirectory(prefix='cbstore-demo-'))}/breakers.db"
         store = stack.enter_context(SqlStore(url, schema=schema, namespace=f"demo-{secrets.token_hex(4)}"))
         with stopper.at_once():
-            _migrate_if_missing(store, url, schema)
+            made = _migrate_if_missing(store, url, schema)
         stack.callback(store.clear, BREAKER)
-        yield Stage(url, schema, _PLACES[parse_url(url).get_backend_name()], store)
+        leaves = "the breaker table, which was not there before; no breaker is in it" if made else "nothing"
+        place = _PLACES[parse_url(url).get_backend_name()]
+        yield Stage(url, schema, place, store, "nothing" if temporary else leaves)
 
 
-def _migrate_if_missing(store: SqlStore, url: str, schema: str) -> None:
+def _migrate_if_missing(store: SqlStore, url: str, schema: str) -> bool:
+    """Make the table where there is none; return whether that was needed."""
     try:
         store.read(BREAKER)
     except SchemaError:
         migrate(url, schema=schema)
+        return True
+    return False
 
 
 _PLACES = {"sqlite": "a SQLite file", "postgresql": "PostgreSQL"}

@@ -28,7 +28,7 @@ def perform(arguments: argparse.Namespace) -> int:
     """Run the demo.
 
     Returns:
-        0 when every check was passed, 1 when not, 128 + the signal's number when one ended it.
+        0 when every check passed, 1 when one failed, 128 + the signal's number when a signal ended the run.
 
     Raises:
         CircuitBreakerError: The database cannot be used.
@@ -86,6 +86,7 @@ def _sum_up(board: Board) -> int:
         _say_now(f"{'ok' if verdict.kept else 'NOT OK':<6} {verdict.promise:<26} {verdict.numbers}")
     broken = sum(not verdict.kept for verdict in verdicts)
     _say_now(f"{broken} of {len(verdicts)} checks NOT OK" if broken else f"all {len(verdicts)} checks ok")
+    _say_now(f"left behind: {board.leaves}")
     return 1 if broken else 0
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from cbstore_sql.cli.demo.records import Attempt, Change, Health, Logbook, Message, Outcome, Ready, Tally
 from cbstore_sql.cli.demo.timing import Pace
-from cbstore_sql.cli.style import holder
 from cbstore_sql.core.model import Snapshot
+from cbstore_sql.core.wording import holder
 
 
 @dataclass(slots=True)
@@ -50,6 +50,7 @@ class Board:
         snapshot: The breaker as last read.
         port: Where the service listens.
         began: When the workers began; 0.0 before that.
+        leaves: What the run leaves behind, for people.
     """
 
     place: str
@@ -63,6 +64,7 @@ class Board:
     snapshot: Snapshot | None = None
     port: int = 0
     began: float = 0.0
+    leaves: str = "nothing"
 
     def take(self, message: Message) -> None:
         """Note what a process said."""

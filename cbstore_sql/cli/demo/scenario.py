@@ -43,7 +43,8 @@ class Play:
     """
 
     def __init__(self, stage: Stage, pace: Pace, workers: int, stopper: Stopper, view: View) -> None:
-        self.board = Board(stage.place, pace, [WorkerLine(number) for number in range(1, workers + 1)])
+        lines = [WorkerLine(number) for number in range(1, workers + 1)]
+        self.board = Board(stage.place, pace, lines, leaves=stage.leaves)
         self._stage = stage
         self._stopper = stopper
         self._view = view

@@ -12,10 +12,11 @@ from redis.retry import Retry
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
-from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.stores.redis.calls import Call, Script, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
 
@@ -99,6 +100,28 @@ class RedisStore(ProtocolStore):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(key_prefix={self._key_prefix!r}, namespace={self.namespace!r})"
+
+    @classmethod
+    def from_env(cls, **kwargs: Any) -> RedisStore:
+        """Open the store that ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE`` name; see `from_url`.
+
+        Args:
+            **kwargs: What the class takes, without the client; they win over the environment.
+
+        Raises:
+            ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
+        """
+        return cls.from_url(
+            environment.required_url(), **{"namespace": environment.namespace_name("default"), **kwargs}
+        )
+
+    def read_all(self) -> list[tuple[str, Snapshot]]:
+        """Return every breaker of every namespace under the key prefix, with its namespace, in order.
+
+        Raises:
+            ConfigurationError: The client is a cluster's.
+        """
+        return sansio.run(read_all(self._client, self._key_prefix), self._do)
 
     def close(self) -> None:
         """Close the client if the store opened it; one that was handed over is left as it is."""

@@ -15,11 +15,12 @@ from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
 from cbstore_sql.errors import StoreUnavailableError
-from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.runtime.tasks import InFlight, OneLoop, run_to_completion
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.redis.calls import Call, RedisSteps, Script, T, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
 
@@ -86,6 +87,24 @@ class AsyncRedisStore(AsyncStore):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(key_prefix={self._key_prefix!r}, namespace={self.namespace!r})"
+
+    @classmethod
+    def from_env(cls, **kwargs: Any) -> AsyncRedisStore:
+        """Open the store that ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE`` name; see `RedisStore.from_env`.
+
+        Args:
+            **kwargs: What the class takes, without the client; they win over the environment.
+
+        Raises:
+            ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
+        """
+        return cls.from_url(
+            environment.required_url(), **{"namespace": environment.namespace_name("default"), **kwargs}
+        )
+
+    async def read_all(self) -> list[tuple[str, Snapshot]]:
+        """Return every breaker of every namespace; see `RedisStore.read_all`."""
+        return await self._ask(read_all(self._client, self._key_prefix))
 
     async def close(self) -> None:
         """Wait for the operations under way; then close the client if the store opened it."""

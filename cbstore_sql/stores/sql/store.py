@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from sqlalchemy.engine import URL, Engine
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
-from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.stores.sql.connections.checkout import Checkouts
 from cbstore_sql.stores.sql.connections.engine import Durability, check_engine, one_database, open_engine, wants_relaxed
@@ -76,6 +77,22 @@ class SqlStore(ProtocolStore):
         if wants_relaxed(durability, self._engine, owned=self._owned):
             self._counting = StickyPool(open_engine(self._engine.url, relaxed=True), preparing)
         self._queries = SqlOperations(self._engine.dialect.name, schema, self.namespace, max_breakers)
+
+    @classmethod
+    def from_env(cls, **kwargs: Any) -> SqlStore:
+        """Open the store that ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA`` name.
+
+        Args:
+            **kwargs: What the class takes, without the database; they win over the environment.
+
+        Raises:
+            ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
+        """
+        names = {
+            "namespace": environment.namespace_name("default"),
+            "schema": environment.schema_name(DEFAULT_SCHEMA),
+        }
+        return cls(environment.required_url(), **{**names, **kwargs})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
-from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.runtime.tasks import InFlight, run_to_completion
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.sql.connections.checkout_async import AsyncCheckouts, open_async_engine
@@ -77,6 +78,22 @@ class AsyncSqlStore(AsyncStore):
         self._counting = self._connections
         if wants_relaxed(durability, self._engine.sync_engine, owned=owned):
             self._counting = AsyncStickyPool(open_async_engine(self._engine.url, relaxed=True), preparing)
+
+    @classmethod
+    def from_env(cls, **kwargs: Any) -> AsyncSqlStore:
+        """Open the store that ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA`` name.
+
+        Args:
+            **kwargs: What the class takes, without the database; they win over the environment.
+
+        Raises:
+            ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
+        """
+        names = {
+            "namespace": environment.namespace_name("default"),
+            "schema": environment.schema_name(DEFAULT_SCHEMA),
+        }
+        return cls(environment.required_url(), **{**names, **kwargs})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"

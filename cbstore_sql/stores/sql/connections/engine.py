@@ -28,6 +28,8 @@ _CONNECTING = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15000,  # milliseconds
     "client_encoding": "utf8",
+    # What pg_stat_activity shows, unless the URL or PGAPPNAME names the application.
+    "fallback_application_name": "cbstore_sql",
 }
 
 # What brings a driver along, psycopg's with libpq.

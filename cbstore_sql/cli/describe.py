@@ -1,0 +1,27 @@
+"""A breaker as a JSON object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbstore_sql.core.model import Snapshot
+from cbstore_sql.core.wording import iso
+
+
+def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
+    """Return the JSON object of one breaker; ``None`` stands for what does not apply."""
+    return {
+        "namespace": namespace,
+        "name": snapshot.name,
+        "state": snapshot.state.value,
+        "generation": snapshot.generation,
+        "failure_count": snapshot.failure_count,
+        "success_count": snapshot.success_count,
+        "last_failure_time": iso(snapshot.last_failure_time),
+        "open_until": iso(snapshot.open_until),
+        "open_seconds": snapshot.open_seconds,
+        "retry_after": snapshot.retry_after,
+        "probe_token": snapshot.probe_token or None,
+        "probe_until": iso(snapshot.probe_until),
+        "as_of": iso(snapshot.as_of),
+    }

@@ -1,0 +1,109 @@
+"""The checks of what goes on in a PostgreSQL server: connections, vacuum, transactions, replication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cbstore_sql.cli.doctor.findings import Finding, note, ok, wrong
+from cbstore_sql.core.wording import duration
+
+ReadRow = Callable[..., tuple[Any, ...]]
+"""Takes a statement and its parameters, returns its one row."""
+
+_FEW_CONNECTIONS = 10
+_ENOUGH_UPDATES = 1000
+_LEAST_HOT_SHARE = 0.9
+_LONG_TRANSACTION = 300.0
+
+
+def connections(row: ReadRow) -> Finding:
+    """Look how many connections are left, for everybody and for this role and database."""
+    most, used, role_limit, role_used, database_limit, database_used = row(
+        """
+        SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+          count(*),
+          (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user),
+          count(*) FILTER (WHERE usename = current_user),
+          (SELECT datconnlimit FROM pg_catalog.pg_database WHERE datname = current_database()),
+          count(*) FILTER (WHERE datname = current_database())
+        FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'
+        """
+    )
+    limits = [("max_connections", most, used)]
+    limits += [("the role's limit", role_limit, role_used)] if role_limit >= 0 else []
+    limits += [("the database's limit", database_limit, database_used)] if database_limit >= 0 else []
+    name, limit, count = min(limits, key=lambda entry: entry[1] - entry[2])
+    text = f"{count} of {limit} in use, by {name}"
+    if limit - count < _FEW_CONNECTIONS:
+        return wrong(
+            "connections", text, "raise the limit, or put a pooler in front; each process takes up to 10 or so"
+        )
+    return ok("connections", text)
+
+
+def autovacuum(row: ReadRow, table: str) -> Finding:
+    """Look whether dead row versions are removed."""
+    setting, options = row(
+        "SELECT current_setting('autovacuum'), reloptions FROM pg_catalog.pg_class WHERE oid = %s::regclass", table
+    )
+    if setting != "on":
+        return wrong("autovacuum", "autovacuum is off: the table grows with every failure", "set autovacuum = on")
+    if "autovacuum_enabled=false" in (options or []):
+        return wrong("autovacuum", f"autovacuum is off for {table}", f"ALTER TABLE {table} RESET (autovacuum_enabled)")
+    return ok("autovacuum", "on")
+
+
+def updates(row: ReadRow, table: str) -> Finding:
+    """Look which share of the updates stays on its page (HOT)."""
+    total, hot, dead, live = row(
+        """
+        SELECT n_tup_upd, n_tup_hot_upd, n_dead_tup, n_live_tup FROM pg_catalog.pg_stat_all_tables
+        WHERE relid = %s::regclass
+        """,
+        table,
+    )
+    text = f"{total} updates, {hot / total:.1%} HOT; {live} live and {dead} dead rows" if total else "no update yet"
+    if total >= _ENOUGH_UPDATES and hot / total < _LEAST_HOT_SHARE:
+        return note("updates", text, f"look for long transactions; then VACUUM {table}")
+    return ok("updates", text)
+
+
+def transactions(row: ReadRow) -> Finding:
+    """Look for transactions that keep dead row versions alive."""
+    idle, oldest, hidden = row(
+        """
+        SELECT coalesce(max(extract(epoch FROM now() - xact_start))
+            FILTER (WHERE state LIKE 'idle in transaction%'), 0)::float8,
+          coalesce(max(extract(epoch FROM now() - xact_start)) FILTER (WHERE backend_xmin IS NOT NULL), 0)::float8,
+          count(*) FILTER (WHERE query = '<insufficient privilege>')
+        FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+        """
+    )
+    text = f"longest idle {duration(idle)}, oldest snapshot {duration(oldest)}"
+    if max(idle, oldest) > _LONG_TRANSACTION:
+        advice = "end it, and set idle_in_transaction_session_timeout: until then dead rows pile up"
+        return wrong("transactions", text, advice)
+    if hidden:
+        advice = "to see them, GRANT pg_read_all_stats to this role"
+        return note("transactions", f"{text}; {hidden} sessions of other roles are hidden", advice)
+    return ok("transactions", text)
+
+
+def replication(row: ReadRow) -> Finding:
+    """Look whether commits wait for standbys, and whether those are there."""
+    names, commit, standbys, synchronous = row(
+        """
+        SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), count(*),
+          count(*) FILTER (WHERE sync_state IN ('sync', 'quorum'))
+        FROM pg_catalog.pg_stat_replication
+        """
+    )
+    if not names or commit in ("off", "local"):
+        text = f"{standbys} standbys connected; commits wait for none"
+        return ok("replication", f"{text} (synchronous_commit = {commit})" if commit != "on" else text)
+    text = f"commits wait for a standby (synchronous_standby_names = '{names}')"
+    if not synchronous:
+        advice = "connect a synchronous standby, or empty synchronous_standby_names: until then writes hang"
+        return wrong("replication", f"{text}, and none is connected", advice)
+    return note("replication", f"{text}; {synchronous} connected", "durability='relaxed' does not wait for counts")

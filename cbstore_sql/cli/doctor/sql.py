@@ -1,0 +1,49 @@
+"""The checks of a PostgreSQL or SQLite database."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from sqlalchemy.engine import URL
+
+from cbstore_sql.cli.doctor.findings import Finding, ok, wrong
+from cbstore_sql.migration.runner import Target
+from cbstore_sql.migration.state import table_state
+from cbstore_sql.runtime.environment import version_table_name
+from cbstore_sql.stores.sql.connections.engine import open_engine
+from cbstore_sql.stores.sql.errors import translated
+from cbstore_sql.stores.sql.schema.table import VERSION_TABLE
+
+
+def examine_sql(url: URL, schema: str) -> list[Finding]:
+    """Make every check.
+
+    Args:
+        url: The database, with the role of the application.
+        schema: The PostgreSQL schema of the table.
+
+    Raises:
+        StoreError: The database cannot be reached.
+    """
+    target = Target(url, schema, version_table_name(VERSION_TABLE))
+    engine = open_engine(url)
+    try:
+        with translated("the database"), closing(engine.raw_connection()) as connection:
+            if engine.dialect.name == "sqlite":
+                from cbstore_sql.cli.doctor.sqlite import examine_sqlite
+
+                return examine_sqlite(connection, target)
+            from cbstore_sql.cli.doctor.postgresql import Examination
+
+            return Examination(engine, connection, target).findings()
+    finally:
+        engine.dispose()
+
+
+def check_revision(target: Target) -> Finding:
+    """Compare the table with the library."""
+    state = table_state(target)
+    if state.is_current:
+        return ok("table", f"{target.table_name} is at revision {state.current}, the newest")
+    where = f"is at revision {state.current}, the newest is {state.newest}" if state.current else "is missing"
+    return wrong("table", f"{target.table_name} {where}", "run 'cbstore migrate' as the role that owns the table")

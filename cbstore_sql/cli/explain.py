@@ -1,0 +1,39 @@
+"""``cbstore explain NAME``: why a breaker is in its state, in plain sentences."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cbstore_sql.cli import add_command, exit_codes, say
+from cbstore_sql.cli.arguments import add_database, add_name
+from cbstore_sql.cli.names import find
+from cbstore_sql.core.explanation import explain
+
+if TYPE_CHECKING:
+    from cbstore_sql.cli import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers,
+        "explain",
+        "say why a breaker is in its state and what happens next",
+        examples=("cbstore explain payments", "cbstore explain payments --namespace web"),
+    )
+    add_name(parser)
+    add_database(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the subcommand.
+
+    Raises:
+        RefusedError: There is no such breaker.
+        StoreError: The database cannot be read.
+    """
+    for sentence in explain(find(arguments)):
+        say(sentence)
+    return exit_codes.OK

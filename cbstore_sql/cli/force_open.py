@@ -1,0 +1,58 @@
+"""``cbstore open NAME``: open a circuit for a while; then a probe decides."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cbstore_sql.cli import add_command, exit_codes, say
+from cbstore_sql.cli.arguments import add_action, add_database, add_name, seconds
+from cbstore_sql.cli.names import find
+from cbstore_sql.cli.stores import in_time, open_store
+from cbstore_sql.core.model import Transition
+from cbstore_sql.core.wording import duration, printable
+
+if TYPE_CHECKING:
+    from cbstore_sql.cli import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers,
+        "open",
+        "open a circuit for a while; then a probe decides",
+        details="To keep a circuit open whatever its probes say, use 'cbstore lock NAME open'.",
+        examples=(
+            "cbstore open payments --for 10m --reason 'provider announced maintenance'",
+            "cbstore open payments --for 1h30m --reason 'cost limit' --create",
+        ),
+    )
+    add_name(parser)
+    parser.add_argument(
+        "--for", dest="seconds", type=seconds, required=True, metavar="TIME", help="at least this long, such as 10m"
+    )
+    add_action(parser)
+    parser.add_argument("--create", action="store_true", help="make the breaker if there is none of this name")
+    add_database(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the subcommand.
+
+    Raises:
+        RefusedError: There is no such breaker, and ``--create`` was not given.
+        StoreError: The database cannot be reached or refuses.
+    """
+    if not arguments.create:
+        find(arguments)
+
+    def force_open() -> Transition:
+        with open_store(arguments, arguments.namespace) as store:
+            return store.force_open(arguments.name, arguments.seconds)
+
+    transition = in_time(arguments.timeout, force_open)
+    left = duration(transition.snapshot.retry_after)
+    say(f"{printable(arguments.name)}: {transition.previous_state.value} -> open; a probe is due in {left}")
+    return exit_codes.OK

@@ -1,0 +1,53 @@
+"""Finding the one breaker that a subcommand names."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+
+from cbstore_sql.cli.exit_codes import RefusedError
+from cbstore_sql.cli.stores import Breakers, read_all
+from cbstore_sql.core.model import Snapshot
+from cbstore_sql.core.validation import check_name
+from cbstore_sql.core.wording import printable
+
+
+def find(arguments: argparse.Namespace) -> Snapshot:
+    """Read the breaker that a subcommand names.
+
+    Args:
+        arguments: With ``name``, ``namespace`` and those of a database.
+
+    Raises:
+        InvalidNameError: No breaker can have this name.
+        RefusedError: There is no such breaker; the message suggests where to look.
+        StoreError: The database cannot be read.
+    """
+    check_name("breaker name", arguments.name)
+    check_name("namespace", arguments.namespace)
+    breakers = read_all(arguments)
+    for namespace, snapshot in breakers:
+        if (namespace, snapshot.name) == (arguments.namespace, arguments.name):
+            return snapshot
+    raise RefusedError(_not_found(breakers, arguments.namespace, arguments.name))
+
+
+def exists(arguments: argparse.Namespace) -> bool:
+    """Whether there is the breaker that a subcommand names; see `find`."""
+    try:
+        find(arguments)
+    except RefusedError:
+        return False
+    return True
+
+
+def _not_found(breakers: Breakers, namespace: str, name: str) -> str:
+    message = f"there is no breaker {printable(name)} in namespace {printable(namespace)}"
+    elsewhere = sorted({other for other, snapshot in breakers if snapshot.name == name})
+    if elsewhere:
+        return f"{message}; there is one in {', '.join(map(printable, elsewhere))}: use --namespace"
+    names = [snapshot.name for other, snapshot in breakers if other == namespace]
+    similar = difflib.get_close_matches(name, names, n=3)
+    if similar:
+        return f"{message}; did you mean {' or '.join(map(printable, similar))}?"
+    return f"{message} (one that never failed is not in the table)"

@@ -1,0 +1,49 @@
+"""``cbstore close NAME``: close a circuit at once."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cbstore_sql.cli import add_command, exit_codes, say
+from cbstore_sql.cli.arguments import add_action, add_database, add_name
+from cbstore_sql.cli.names import find
+from cbstore_sql.cli.stores import in_time, open_store
+from cbstore_sql.core.model import Transition
+from cbstore_sql.core.wording import printable
+
+if TYPE_CHECKING:
+    from cbstore_sql.cli import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers,
+        "close",
+        "close a circuit at once and forget its failures",
+        details="New failures open it again. To keep it closed, use 'cbstore lock NAME closed'.",
+        examples=("cbstore close payments --reason 'provider fixed it'",),
+    )
+    add_name(parser)
+    add_action(parser)
+    add_database(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the subcommand.
+
+    Raises:
+        RefusedError: There is no such breaker.
+        StoreError: The database cannot be reached or refuses.
+    """
+    find(arguments)
+
+    def reset() -> Transition:
+        with open_store(arguments, arguments.namespace) as store:
+            return store.reset(arguments.name)
+
+    transition = in_time(arguments.timeout, reset)
+    say(f"{printable(arguments.name)}: {transition.previous_state.value} -> closed; its failures are forgotten")
+    return exit_codes.OK

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer's shell says about databases out of the tests."""
+    for name in ("CBSTORE_URL", "CBSTORE_SCHEMA", "CBSTORE_NAMESPACE", "CBSTORE_VERSION_TABLE"):
+        monkeypatch.delenv(name, raising=False)
