@@ -38,6 +38,7 @@ LAYERS = (
     {"integrations", "llm", "metrics", "migration", "testing"},
     {"__init__"},
     {"cli"},
+    {"__main__"},
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from cbstore_sql.cli.doctor import activity
 from cbstore_sql.cli.doctor.findings import Check, Finding, each, note, ok, wrong
 from cbstore_sql.cli.doctor.redis import clock_finding
-from cbstore_sql.cli.doctor.sql import check_revision
+from cbstore_sql.cli.doctor.revision import check_revision
 from cbstore_sql.migration.runner import Target
 from cbstore_sql.stores.sql.schema.table import TABLE_NAME
 

@@ -6,9 +6,8 @@ from contextlib import closing
 
 from sqlalchemy.engine import URL
 
-from cbstore_sql.cli.doctor.findings import Finding, ok, wrong
+from cbstore_sql.cli.doctor.findings import Finding
 from cbstore_sql.migration.runner import Target
-from cbstore_sql.migration.state import table_state
 from cbstore_sql.runtime.environment import version_table_name
 from cbstore_sql.stores.sql.connections.engine import open_engine
 from cbstore_sql.stores.sql.errors import translated
@@ -38,12 +37,3 @@ def examine_sql(url: URL, schema: str) -> list[Finding]:
             return Examination(engine, connection, target).findings()
     finally:
         engine.dispose()
-
-
-def check_revision(target: Target) -> Finding:
-    """Compare the table with the library."""
-    state = table_state(target)
-    if state.is_current:
-        return ok("table", f"{target.table_name} is at revision {state.current}, the newest")
-    where = f"is at revision {state.current}, the newest is {state.newest}" if state.current else "is missing"
-    return wrong("table", f"{target.table_name} {where}", "run 'cbstore migrate' as the role that owns the table")

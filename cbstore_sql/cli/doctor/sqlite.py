@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from cbstore_sql.cli.doctor.findings import Finding, each, note, ok, wrong
-from cbstore_sql.cli.doctor.sql import check_revision
+from cbstore_sql.cli.doctor.revision import check_revision
 from cbstore_sql.cli.stores import sqlite_file
 from cbstore_sql.migration.runner import Target
 from cbstore_sql.stores.sql.connections.engine import parse_url
