@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
@@ -15,7 +15,7 @@ from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.llm.classify import FailureClass, RateLimitAction
 from cbstore_sql.llm.config import LLMCircuitBreakerConfig
 from cbstore_sql.llm.observer import Observer
-from cbstore_sql.runtime.rng import rng
+from cbstore_sql.runtime.backoff import ExponentialBackoff
 
 T = TypeVar("T")
 
@@ -46,7 +46,9 @@ class Attempts(Generic[T]):
         sleep: Waits some seconds.
         agent_id: For the log.
         left: How many attempts may be made.
-        backoff: Seconds of the next pause that no server asked for, before jitter.
+
+    Attributes:
+        backoff: The pauses for which no server asked.
     """
 
     breaker: AsyncCircuitBreaker
@@ -57,7 +59,11 @@ class Attempts(Generic[T]):
     sleep: Sleep
     agent_id: str | None
     left: int
-    backoff: float = _FIRST_BACKOFF
+    backoff: ExponentialBackoff = field(init=False)
+
+    def __post_init__(self) -> None:
+        longest, factor = self.config.max_backoff_seconds, self.config.backoff_multiplier
+        self.backoff = ExponentialBackoff(_FIRST_BACKOFF, longest, factor=factor, jitter=_JITTER)
 
     async def answer(self) -> T:
         """Make attempts until one is answered.
@@ -118,9 +124,7 @@ class Attempts(Generic[T]):
             return self._wait_after(judgement)
         if judgement.action is None and await self._blocked():
             return None
-        pause = self.backoff * rng.uniform(*_JITTER)
-        self.backoff = min(self.backoff * self.config.backoff_multiplier, self.config.max_backoff_seconds)
-        return pause
+        return self.backoff.next()
 
     def _wait_after(self, judgement: FailureClass) -> float | None:
         return judgement.retry_after if judgement.action is RateLimitAction.WAIT and self.left > 0 else None

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from cbstore_sql.errors import ConfigurationError, SchemaError
 from cbstore_sql.runtime import environment
+from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.stores.sql.connections.engine import check_engine, importing_driver, parse_url
 from cbstore_sql.stores.sql.errors import is_conflict
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE, check_identifier, make_table
@@ -21,7 +22,7 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERS
 # Seconds: for other migrations to end, for a lock on the table, and between two tries.
 _TURN_TIMEOUT = 60.0
 _LOCK_TIMEOUT = 5.0
-_PAUSE = 1.0
+_BACKOFF = ExponentialBackoff(1.0, 4.0)
 _ATTEMPTS = 5
 
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -116,7 +117,7 @@ def run(target: Target) -> None:
         except sa.exc.DBAPIError as error:
             if not is_locked(error.orig):
                 raise
-        sleep(_PAUSE * attempt)
+        sleep(_BACKOFF.after(attempt - 1))
     return _run_once(engine, target)
 
 

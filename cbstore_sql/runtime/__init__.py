@@ -1,1 +1,1 @@
-"""What any part needs of Python: threads, event loops, forks, and generators that leave the I/O to their caller."""
+"""General helpers for a library with threads, event loops and forks. They know nothing about circuit breakers."""

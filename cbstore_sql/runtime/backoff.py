@@ -1,4 +1,4 @@
-"""How long to wait before a store that was out is asked again."""
+"""Pauses that grow from one attempt to the next."""
 
 from __future__ import annotations
 
@@ -7,36 +7,65 @@ from time import monotonic
 
 from cbstore_sql.runtime.rng import rng
 
-_FIRST = 0.1
-_LONGEST = 5.0
-_FACTOR = 2.0
-
-# An outage that begins this soon after the last question goes on where the one before left off.
-_QUIET = 10.0
-
 
 class ExponentialBackoff:
-    """ExponentialBackoff that double up to 5 seconds, each shortened by up to half at random.
+    """Pauses that grow by a factor up to a limit, each changed at random.
 
-    The randomness keeps the processes of a fleet from asking a store that comes back all at once.
+    The random part keeps the processes of a fleet from trying again all at the same moment.
 
     Args:
-        clock: The steady clock, seconds.
-        rand: Returns a number from 0 to 1.
+        first: The first pause in seconds.
+        longest: The longest pause in seconds.
+        factor: Each pause is this many times the one before; at least 1.
+        jitter: Each pause is multiplied by a random number between these two.
+        quiet: After this many seconds without an attempt, on top of the last pause, `next` starts again with
+            ``first``. ``None``: only `reset` starts again.
+        clock: Returns seconds of a steady clock.
+        rand: Returns a random number from 0 to 1; ``None`` draws one of the library's own.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic, rand: Callable[[], float] = rng.random) -> None:
+    def __init__(
+        self,
+        first: float = 0.1,
+        longest: float = 3.0,
+        *,
+        factor: float = 2.0,
+        jitter: tuple[float, float] = (0.5, 1.0),
+        quiet: float | None = None,
+        clock: Callable[[], float] = monotonic,
+        rand: Callable[[], float] | None = None,
+    ) -> None:
+        self._first = first
+        self._longest = longest
+        self._factor = factor
+        self._low, self._high = jitter
+        self._quiet = quiet
         self._clock = clock
         self._rand = rand
-        self._next = _FIRST
-        self._asked_at = clock()
+        self._attempts = 0
+        self._quiet_until = 0.0
 
     def next(self) -> float:
-        """Return the seconds to wait now."""
+        """Return the seconds to wait now, and count one more attempt."""
         now = self._clock()
-        if now - self._asked_at > _QUIET + self._next:
-            self._next = _FIRST
-        self._asked_at = now
-        pause = self._next * (1.0 - 0.5 * self._rand())
-        self._next = min(_LONGEST, self._next * _FACTOR)
-        return pause
+        if self._quiet is not None:
+            if now > self._quiet_until:
+                self._attempts = 0
+            self._quiet_until = now + self._unchanged(self._attempts) * self._factor + self._quiet
+        self._attempts += 1
+        return self.after(self._attempts - 1)
+
+    def reset(self) -> None:
+        """Start again with the first pause."""
+        self._attempts = 0
+
+    def after(self, attempts: int) -> float:
+        """Return the seconds to wait after some attempts; 0 gives the first pause. Nothing is counted."""
+        roll = rng.random() if self._rand is None else self._rand()
+        return self._unchanged(attempts) * (self._low + (self._high - self._low) * roll)
+
+    def _unchanged(self, attempts: int) -> float:
+        try:
+            return min(self._longest, self._first * self._factor**attempts)
+        except OverflowError:
+            return self._longest

@@ -1,4 +1,4 @@
-"""Work that is done again and again in the background, never in a caller's path."""
+"""Work that a background thread repeats, so that no caller has to wait for it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ log = logging.getLogger("cbstore_sql")
 
 
 class Periodic(ForkSafeLock):
-    """Does its work in a thread, time after time, until it says that it is done; it can begin again then.
+    """Calls a method again and again in a thread, until it returns ``False``. `ensure` starts it again.
 
     Args:
-        name: The thread's.
-        pause: Returns the seconds to wait before the work is done the next time.
-        work: A method that returns whether there is more to do. Its object is not kept alive: nobody else has it any
-            more, the work is done.
+        name: The thread's name.
+        pause: Returns the seconds to wait before the next call.
+        work: A method that returns whether to go on. Its object is not kept alive: once it is gone, the thread ends.
     """
 
     def __init__(self, name: str, pause: Callable[[], float], work: Callable[[], bool]) -> None:
@@ -31,21 +30,28 @@ class Periodic(ForkSafeLock):
         self._stopped = threading.Event()
 
     def ensure(self) -> None:
-        """See to it that the thread runs; in a forked process the parent's does not."""
+        """Start the thread unless it is running. In a forked process it is not.
+
+        Where no thread can start, nothing happens: the caller's own work must not fail for that. The next call tries
+        again.
+        """
         thread = self._thread
         if (thread is not None and thread.is_alive()) or not self._lock.acquire(blocking=False):
             return
         try:
-            self._stopped = threading.Event()
-            thread = threading.Thread(target=self._run, args=(self._stopped,), name=self._name, daemon=True)
+            stopped = threading.Event()
+            thread = threading.Thread(target=self._run, args=(stopped,), name=self._name, daemon=True)
+            self._stopped = stopped
             thread.start()
-            # Not before: a thread that has not started cannot be waited for.
+            # Only now: a thread that has not started cannot be joined.
             self._thread = thread
+        except RuntimeError as error:
+            log.debug("%s did not start: %s", self._name, type(error).__name__)
         finally:
             self._lock.release()
 
     def close(self) -> None:
-        """End the thread and wait for the work it may be at."""
+        """End the thread and wait for the call it is in."""
         self._stopped.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -59,6 +65,6 @@ class Periodic(ForkSafeLock):
         work = self._work()
         try:
             return work is not None and work()
-        except Exception as error:  # noqa: BLE001 - a thread of ours has nobody to raise to; the next time may do
+        except Exception as error:  # noqa: BLE001 - nobody could catch it in this thread; the next call may succeed
             log.error("%s failed with %s", self._name, type(error).__name__)
             return True

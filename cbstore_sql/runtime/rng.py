@@ -1,4 +1,4 @@
-"""Random numbers of the library's own: whoever has seeded Python's finds it undisturbed."""
+"""The library's own random numbers: drawing them does not disturb a sequence that the application has seeded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import random
 
 rng = random.Random()
-"""Draws for pauses and jitter, in each process differently."""
+"""For pauses and jitter. Every process draws different numbers, also after a fork."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=rng.seed)

@@ -27,6 +27,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
+from cbstore_sql.runtime.interrupts import from_signal_handler
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
@@ -37,6 +39,7 @@ def run(steps: Generator[Request, Any, Result], do: Callable[[Request], Any]) ->
     Args:
         steps: The work.
         do: Called with each request. Its result is sent to the work; an `Exception` that it raises is thrown into it.
+            Any other exception, and one that a signal handler raised, closes the work and is raised here.
     """
     answer, failed = None, None
     try:
@@ -45,12 +48,16 @@ def run(steps: Generator[Request, Any, Result], do: Callable[[Request], Any]) ->
             answer, failed = None, None
             try:
                 answer = do(request)
-            except Exception as error:  # noqa: BLE001 - the work decides what it means
+            except Exception as error:
+                if from_signal_handler(error):
+                    raise
                 failed = error
     except StopIteration as done:
         result: Result = done.value
         return result
     finally:
+        # At once: what the work gives back on its way out must not wait for the garbage collector.
+        steps.close()
         # Its traceback refers to this frame: a cycle that only the garbage collector would free.
         del failed
 
@@ -73,6 +80,8 @@ def resume(request: Request, steps: Generator[Request, Any, Result]) -> Generato
     except StopIteration as done:
         result: Result = done.value
         return result
+    finally:
+        steps.close()
 
 
 async def run_async(steps: Generator[Request, Any, Result], do: Callable[[Request], Awaitable[Any]]) -> Result:
@@ -84,11 +93,15 @@ async def run_async(steps: Generator[Request, Any, Result], do: Callable[[Reques
             answer, failed = None, None
             try:
                 answer = await do(request)
-            except Exception as error:  # noqa: BLE001 - the work decides what it means
+            except Exception as error:
+                if from_signal_handler(error):
+                    raise
                 failed = error
     except StopIteration as done:
         result: Result = done.value
         return result
     finally:
+        # At once: what the work gives back on its way out must not wait for the garbage collector.
+        steps.close()
         # Its traceback refers to this frame: a cycle that only the garbage collector would free.
         del failed

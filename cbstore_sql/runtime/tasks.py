@@ -1,4 +1,4 @@
-"""Tasks that outlive the await that started them, and the one event loop that a store may be used in."""
+"""Tasks that go on when the await that started them is cancelled, and the event loop that a store is used in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start work that nobody has to await; what it raises unheard is dropped."""
+    """Start a task that does not have to be awaited. An exception that nobody retrieves is dropped silently."""
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_finished)
@@ -29,8 +29,8 @@ async def run_to_completion(
 
     Args:
         work: What to do.
-        abandoned: When the await was cancelled, called with the work's result once it is there; its own awaitable
-            is carried through as well.
+        abandoned: If the await was cancelled, called with the work's result once there is one. What it returns is
+            awaited and runs to its end too.
 
     Raises:
         CancelledError: The await was cancelled; the work goes on.
@@ -55,7 +55,7 @@ def _finished(task: asyncio.Task[Any]) -> None:
 
 
 async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T]) -> None:
-    """Carry out an operation and say how it went, if anybody still waits for it."""
+    """Run an operation and put its outcome into a future, if that still waits."""
     try:
         result = await operation
         if not answer.done():
@@ -69,7 +69,7 @@ async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T
 
 
 class InFlight:
-    """Carries every operation once begun through to its end, and knows when the last one is there."""
+    """Runs every operation to its end, and knows which are under way."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -79,19 +79,19 @@ class InFlight:
 
         Args:
             operation: What to do.
-            ended: Called at its end, also where it was cancelled before it began.
+            ended: Called at its end, also if it was cancelled before it began.
 
         Raises:
             CancelledError: The await was cancelled, or the event loop is being shut down.
         """
-        # The operation answers by itself: `asyncio.shield` would hear of its end a turn of the loop later.
+        # The operation sets the answer itself: `asyncio.shield` would pass it on one turn of the loop later.
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         task = in_background(_answering(answer, operation))
         self._tasks.add(task)
 
         def end(_: object) -> None:
             self._tasks.discard(task)
-            # Of a loop that is shut down, it may have been cancelled before it began.
+            # While a loop is shut down, the task may be cancelled before the operation began.
             operation.close()
             answer.cancel()
             if ended is not None:
@@ -101,7 +101,7 @@ class InFlight:
         return await answer
 
     async def landed(self) -> None:
-        """Wait for the operations under way in this event loop; a loop that has ended took its own along."""
+        """Wait for the operations under way in this event loop. Those of a loop that has ended are gone."""
         loop = asyncio.get_running_loop()
         running = [task for task in self._tasks if task.get_loop() is loop]
         if running:
@@ -115,19 +115,19 @@ class OneLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def is_new(self) -> bool:
-        """Whether the running loop comes after another one, and is still to be `entered`.
+        """Return whether the running loop comes after another one and has not been `entered` yet.
 
         Raises:
-            ConfigurationError: The other one still runs.
+            ConfigurationError: The other loop is still running.
         """
         if self._loop is None:
             self.entered()
         if self._loop is asyncio.get_running_loop():
             return False
         if self._loop is not None and self._loop.is_running():
-            raise ConfigurationError("the store is in use in another event loop: make one for each")
+            raise ConfigurationError("the store is in use in another event loop: make one store for each loop")
         return True
 
     def entered(self) -> None:
-        """Note that the running loop is the one."""
+        """Note that the store is used in the running loop from now on."""
         self._loop = asyncio.get_running_loop()

@@ -32,11 +32,15 @@ from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 
 StoreT = TypeVar("StoreT", bound="Store")
 
+NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
+"""A permit that the store never gave: releasing it is a write whose condition never holds."""
+
 
 class Store(ABC):
     """Shared breaker state, for synchronous callers; safe to use from many threads.
 
-    A backend implements `_read`, `_apply` and `_delete`; the operations are the same for all.
+    A backend implements `_read`, `_apply` and `_delete`. One whose `_apply` decides before it writes also implements
+    `_check_writable`.
 
     Args:
         namespace: Keeps the breakers of one application apart from another's in the same database.
@@ -204,6 +208,17 @@ class Store(ABC):
         """
         return self._always(commands.reset(name, now))
 
+    def check_writable(self) -> None:
+        """Have the store accept one write that changes nothing, and return if it did.
+
+        A store that can be read may still refuse writes: a standby, a read-only file, a Redis without its replicas.
+        A full disk, a locked row and a standby that a commit waits for show only with a write that changes something.
+
+        Raises:
+            StoreError: The store refuses writes or does not answer.
+        """
+        self._check_writable()
+
     def close(self) -> None:
         """Give back what the store opened itself (connections); what was handed to it stays open."""
 
@@ -222,6 +237,10 @@ class Store(ABC):
     def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
         """Return several breakers; a backend that can reads them in one round trip."""
         return {name: self._read(name, now) for name in names}
+
+    def _check_writable(self) -> None:
+        """See `check_writable`. By default: release a probe that nobody owns, which no breaker's state allows."""
+        self._apply(commands.release_probe(NOBODYS_PROBE, None))
 
     @abstractmethod
     def _read(self, name: str, now: float | None) -> Snapshot:

@@ -15,6 +15,7 @@ from cbstore_sql.core import commands, validation
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.stores.base import NOBODYS_PROBE
 
 AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
 
@@ -100,6 +101,10 @@ class AsyncStore(ABC):
         """Bring the breaker back to closed and clean; see `Store.reset`."""
         return await self._always(commands.reset(name, now))
 
+    async def check_writable(self) -> None:
+        """Have the store accept one write that changes nothing; see `Store.check_writable`."""
+        await self._check_writable()
+
     async def close(self) -> None:
         """Give back what the store opened itself; see `Store.close`."""
 
@@ -120,6 +125,10 @@ class AsyncStore(ABC):
     async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
         """Return several breakers; a backend that can reads them in one round trip."""
         return {name: await self._read(name, now) for name in names}
+
+    async def _check_writable(self) -> None:
+        """See `Store._check_writable`."""
+        await self._apply(commands.release_probe(NOBODYS_PROBE, None))
 
     @abstractmethod
     async def _read(self, name: str, now: float | None) -> Snapshot:

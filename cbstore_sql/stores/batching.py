@@ -1,10 +1,11 @@
-"""Many failures of one process within a moment become one write.
+"""Failures that arrive together in one process become one write.
 
-While a dependency is down, every call fails, and each failure wants the same row. A failure that comes alone is
-written at once. One that comes while another of its breaker is being written is not alone: it waits ``flush_interval``
-for others, then adds them all in one statement, and each of them gets its answer when that statement has committed. So
-does the next, until one has waited for nobody. Nothing is kept back that a crash could lose, and the circuit opens with
-the same failure as without: as soon as those waiting would reach the threshold from zero, nobody waits any longer.
+While a dependency is down every call fails, and each failure updates the same row. An isolated failure is written at
+once. A failure that arrives while another one of its breaker is being written is not isolated: it waits
+``flush_interval`` for more, one statement adds them all, and each caller gets its answer when that statement has
+committed. The next failures do the same, until a batch has only one. No failure is held back where a crash could lose
+it. The circuit opens with the same failure as without batching: as soon as the waiting failures would reach the
+threshold from zero, they are written.
 """
 
 from __future__ import annotations
@@ -18,59 +19,67 @@ from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.runtime.fork import after_fork_in_child
+from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.stores.base import Store
+
+# What a report counts, and its random number: they may differ within one batch.
+_COUNTED = frozenset({"failures", "successes", "stretch"})
 
 
 def combines(command: Command) -> bool:
-    """Whether a command is a failure that may be counted together with others."""
+    """Return whether a command is a failure report that may be combined with others."""
     given = command.parameters
-    # A probe's verdict and a report with a time of its own are single.
+    # A probe's verdict and a report with its own time stay single.
     return command.operation == "record_failure" and given["token"] == "" and given["now"] is None
 
 
 def kind_of(command: Command) -> Hashable:
-    """Return what commands must have in common to be counted together."""
-    given = {key: value for key, value in command.parameters.items() if key not in ("failures", "stretch")}
+    """Return what commands must have in common to be combined."""
+    given = {key: value for key, value in command.parameters.items() if key not in _COUNTED}
     return (command.name, *given.items())
 
 
 class Batch:
-    """Failures that will be one.
+    """Failure reports that become one.
 
     Args:
-        command: The first; its random number serves for all.
-        ahead: How many are being written already.
+        command: The first report. Its random number is used for all.
+        ahead: How many failures are being written already.
 
     Attributes:
-        name: The breaker's.
-        callers: How many reports they come from.
+        name: The breaker's name.
+        callers: How many reports the batch holds.
     """
 
     def __init__(self, command: Command, ahead: int) -> None:
         self.name = command.name
         self._first = command
         self._ahead = ahead
-        self._failures = 0
+        self._counted = {"failures": 0}
         self.callers = 0
 
     def add(self, command: Command) -> None:
-        """Count one more report."""
-        self._failures += command.parameters["failures"]
+        """Add one report. A report applies its successes first, so they clear the failures before it."""
+        failures, successes = command.parameters["failures"], command.parameters.get("successes", 0)
+        if successes:
+            self._counted = {"failures": failures, "successes": self._counted.get("successes", 0) + successes}
+        else:
+            self._counted["failures"] += failures
         self.callers += 1
 
     @property
     def is_full(self) -> bool:
-        """Whether these reach the threshold, with those that are being written and no others."""
+        """Whether these failures reach the threshold, together with those being written and no others."""
         threshold: int = self._first.parameters["failure_threshold"]
-        return self._ahead + self._failures >= threshold
+        return self._ahead + self._counted["failures"] >= threshold
 
     def command(self) -> Command:
         """Return the one command for all."""
-        return self._first._replace(parameters={**self._first.parameters, "failures": self._failures})
+        return self._first._replace(parameters={**self._first.parameters, **self._counted})
 
 
 class ContentionTracker:
-    """Which breakers' failures come alone; those of one that do not are together until they come alone again."""
+    """Knows which breakers have failures that arrive together; of those, failures are combined."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,7 +87,7 @@ class ContentionTracker:
         self._crowded: set[str] = set()
 
     def begin_alone(self, command: Command) -> bool:
-        """Return whether a failure is alone and is to be written now; `end_alone` follows."""
+        """Return whether a failure is isolated and is to be written now. If so, call `end_alone` afterwards."""
         name = command.name
         with self._lock:
             if name in self._alone:
@@ -89,24 +98,35 @@ class ContentionTracker:
             return True
 
     def end_alone(self, command: Command) -> None:
-        """A failure that was alone is not being written any more."""
+        """Note that an isolated failure is no longer being written."""
         with self._lock:
             self._alone.pop(command.name, None)
 
     def ahead_of(self, command: Command) -> int:
-        """Return how many failures of the same breaker are being written alone."""
+        """Return how many isolated failures of the same breaker are being written."""
         return self._alone.get(command.name, 0)
 
     def waited(self, batch: Batch) -> None:
-        """Learn from a batch that waits no more whether there was anybody to wait for."""
+        """Note that a batch waits no longer. If it has one report only, the breaker's failures are isolated again."""
         if batch.callers == 1:
             with self._lock:
                 self._crowded.discard(batch.name)
 
 
 def without_state_change(transition: Transition | None) -> Transition | None:
-    """Return the answer for those whose failure another caller reported: only that one saw the state change."""
+    """Return the answer for callers whose failure another caller reported: only that caller saw the state change."""
     return None if transition is None else transition._replace(previous_state=transition.snapshot.state)
+
+
+def _error_for_others(error: BaseException) -> BaseException:
+    """Return the error for the other callers of a batch when the one that writes it could not.
+
+    An exception that was raised into that caller's thread on purpose (`KeyboardInterrupt`, a signal handler's) is
+    meant for that thread alone.
+    """
+    if isinstance(error, Exception) and not from_signal_handler(error):
+        return error
+    return StoreUnavailableError("the thread that reported the failures was interrupted")
 
 
 class _SyncBatch(Batch):
@@ -118,12 +138,12 @@ class _SyncBatch(Batch):
         self._error: BaseException | None = None
 
     def written(self, transition: Transition | None, error: BaseException | None = None) -> None:
-        """Give those who wait their answer."""
+        """Give the waiting callers their answer."""
         self._transition, self._error = transition, error
         self._written.set()
 
     def answer(self) -> Transition | None:
-        """Wait for the answer, until the deadline."""
+        """Wait for the answer until the deadline."""
         if not self._written.wait(remaining()):
             raise StoreUnavailableError("the failure was not reported in time")
         if self._error is not None:
@@ -132,14 +152,15 @@ class _SyncBatch(Batch):
 
 
 class CombiningStore(Store):
-    """A store that counts failures of a closed circuit together; all else goes straight through.
+    """A store that combines the failures of a closed circuit; everything else goes straight through.
 
     Args:
-        store: Where to.
-        flush_interval: Seconds a failure that is not alone waits for others; more than 0, a few thousandths.
+        store: The store that it calls.
+        flush_interval: Seconds for which a failure that is not isolated waits for others; more than 0, usually a few
+            milliseconds.
 
     Raises:
-        InvalidPolicyError: The interval is no such number.
+        InvalidPolicyError: The interval is not a number of seconds above 0.
     """
 
     def __init__(self, store: Store, flush_interval: float) -> None:
@@ -148,11 +169,11 @@ class CombiningStore(Store):
         self.keeps_deadlines = store.keeps_deadlines
         self._store = store
         self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
-        self._start_anew()
-        after_fork_in_child(self._start_anew)
+        self._reset_after_fork()
+        after_fork_in_child(self._reset_after_fork)
 
-    def _start_anew(self) -> None:
-        """Begin with nobody waiting, as in a process just forked: the parent's threads are not here."""
+    def _reset_after_fork(self) -> None:
+        """Start without waiting callers: the parent's threads do not exist in a forked process."""
         self._lock = threading.Lock()
         self._company = ContentionTracker()
         self._open: dict[Hashable, _SyncBatch] = {}
@@ -166,6 +187,9 @@ class CombiningStore(Store):
 
     def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
         return self._store._read_many(names, now)
+
+    def _check_writable(self) -> None:
+        self._store._check_writable()
 
     def _apply(self, command: Command) -> Transition | None:
         if not combines(command):
@@ -200,7 +224,7 @@ class CombiningStore(Store):
         try:
             transition = self._store._apply(batch.command())
         except BaseException as error:
-            batch.written(None, error)
+            batch.written(None, _error_for_others(error))
             raise
         batch.written(transition)
         return transition
@@ -215,5 +239,5 @@ class CombiningStore(Store):
 
 
 def combining(store: Store, flush_interval: float) -> Store:
-    """Return the store itself for an interval of 0, or one that combines its failures."""
+    """Return the store itself for an interval of 0, or a store that combines its failures."""
     return CombiningStore(store, flush_interval) if flush_interval > 0 else store

@@ -1,4 +1,4 @@
-"""The asynchronous twin of ``combining.py``: many failures of one process within a moment become one write."""
+"""The asynchronous form of `cbstore_sql.stores.batching`: failures that arrive together become one write."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from cbstore_sql.stores.batching import Batch, ContentionTracker, combines, kind
 
 
 class _AsyncBatch(Batch):
-    def __init__(self, command: Command, ahead: int) -> None:
+    def __init__(self, command: Command, ahead: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(command, ahead)
+        self.loop = loop
         self.full = asyncio.Event()
         self.answer: asyncio.Task[Transition | None] | None = None
 
 
 class AsyncCombiningStore(AsyncStore):
-    """`CombiningStore`, awaited. A failure once reported is counted even if its await is cancelled.
+    """The asynchronous `CombiningStore`. A failure that was reported counts even if its await is cancelled.
 
     Args:
-        store: Where to.
+        store: The store that it calls.
         flush_interval: See `CombiningStore`, seconds.
 
     Raises:
-        InvalidPolicyError: The interval is no such number.
+        InvalidPolicyError: The interval is not a number of seconds above 0.
     """
 
     def __init__(self, store: AsyncStore, flush_interval: float) -> None:
@@ -38,10 +39,10 @@ class AsyncCombiningStore(AsyncStore):
         self.keeps_deadlines = store.keeps_deadlines
         self._store = store
         self._interval = check_seconds("flush_interval", flush_interval, minimum=0.0001)
-        self._start_anew()
-        after_fork_in_child(self._start_anew)
+        self._reset_after_fork()
+        after_fork_in_child(self._reset_after_fork)
 
-    def _start_anew(self) -> None:
+    def _reset_after_fork(self) -> None:
         """See `CombiningStore`."""
         self._company = ContentionTracker()
         self._open: dict[Hashable, _AsyncBatch] = {}
@@ -56,6 +57,9 @@ class AsyncCombiningStore(AsyncStore):
     async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
         return await self._store._read_many(names, now)
 
+    async def _check_writable(self) -> None:
+        await self._store._check_writable()
+
     async def _apply(self, command: Command) -> Transition | None:
         if not combines(command):
             return await self._store._apply(command)
@@ -67,8 +71,12 @@ class AsyncCombiningStore(AsyncStore):
             self._company.end_alone(command)
 
     async def _apply_together(self, command: Command) -> Transition | None:
-        kind = (id(asyncio.get_running_loop()), kind_of(command))
-        batch = self._open.get(kind) or _AsyncBatch(command, self._company.ahead_of(command))
+        loop = asyncio.get_running_loop()
+        kind = (id(loop), kind_of(command))
+        batch = self._open.get(kind)
+        # A loop that ended may have left a batch behind, and a later loop may have its id.
+        if batch is None or batch.loop is not loop:
+            batch = _AsyncBatch(command, self._company.ahead_of(command), loop)
         batch.add(command)
         if batch.is_full:
             batch.full.set()
@@ -85,7 +93,9 @@ class AsyncCombiningStore(AsyncStore):
         except asyncio.TimeoutError:
             pass
         finally:
-            self._company.waited(self._open.pop(kind))
+            if self._open.get(kind) is batch:
+                del self._open[kind]
+            self._company.waited(batch)
         return await self._store._apply(batch.command())
 
     async def _delete(self, name: str) -> None:
@@ -93,5 +103,5 @@ class AsyncCombiningStore(AsyncStore):
 
 
 def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
-    """Return the store itself for an interval of 0, or one that combines its failures."""
+    """Return the store itself for an interval of 0, or a store that combines its failures."""
     return AsyncCombiningStore(store, flush_interval) if flush_interval > 0 else store

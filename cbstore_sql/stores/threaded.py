@@ -2,52 +2,70 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.runtime.tasks import InFlight, run_to_completion
+from cbstore_sql.runtime.workers import DaemonWorkers
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
 
+T = TypeVar("T")
+
+_MAX_THREADS = 16
+"""How many operations of one store run at the same time; more wait in a queue."""
+
 
 class ThreadedStore(AsyncStore):
-    """Lends a synchronous store to an event loop, which its I/O then never blocks: its operations run in threads.
+    """Runs the operations of a synchronous store in threads, so that its I/O never blocks the event loop.
+
+    The threads are the store's own. The event loop's default executor may be busy with the application's work, or
+    shut down, which must not look like a store that does not answer.
 
     Args:
-        store: The store; closing this one closes it.
+        store: The store. Closing this object closes it.
     """
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.namespace)
         self._store = store
         self._in_flight = InFlight()
+        self._workers = DaemonWorkers("cbstore-async", _MAX_THREADS)
 
     async def close(self) -> None:
         """Wait for the operations under way, then close the store."""
         await run_to_completion(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
-        return await self._in_flight.carry(asyncio.to_thread(self._store._read, name, now))
+        return await self._run(partial(self._store._read, name, now))
 
     async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
-        return await self._in_flight.carry(asyncio.to_thread(self._store._read_many, names, now))
+        return await self._run(partial(self._store._read_many, names, now))
 
     async def _apply(self, command: Command) -> Transition | None:
-        return await self._in_flight.carry(asyncio.to_thread(self._store._apply, command))
+        return await self._run(partial(self._store._apply, command))
 
     async def _delete(self, name: str) -> None:
-        await self._in_flight.carry(asyncio.to_thread(self._store._delete, name))
+        await self._run(partial(self._store._delete, name))
+
+    async def _check_writable(self) -> None:
+        await self._run(self._store._check_writable)
+
+    async def _run(self, operation: Callable[[], T]) -> T:
+        return await self._in_flight.carry(self._workers.run(operation))
 
     async def _close(self) -> None:
         await self._in_flight.landed()
-        await asyncio.to_thread(self._store.close)
+        await self._workers.run(self._store.close)
 
 
 def as_async(store: AsyncStore | Store) -> AsyncStore:
-    """Return an asynchronous store as it is, one in memory without threads, any other synchronous one in threads."""
+    """Return an asynchronous store unchanged, one in memory without threads, any other synchronous one in threads."""
     if isinstance(store, AsyncStore):
         return store
-    # A class derived from it may do what blocks.
+    # A class derived from `InMemoryStore` may block.
     return AsyncInMemoryStore.sharing(store) if type(store) is InMemoryStore else ThreadedStore(store)

@@ -1,9 +1,9 @@
-"""The asynchronous twin of ``bounded.py``: the caller stops waiting, and what it waited for goes on in a task."""
+"""The asynchronous form of `cbstore_sql.stores.timeout`: the operation goes on in a task."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from cbstore_sql.deadline import remaining
@@ -14,14 +14,31 @@ from cbstore_sql.stores.timeout import timeout_error
 T = TypeVar("T")
 
 
-async def by_deadline(ask: StoreCall, operation: Coroutine[Any, Any, T]) -> T:
+async def by_deadline(
+    call: StoreCall,
+    operation: Coroutine[Any, Any, T],
+    *,
+    abandoned: Callable[[T], Awaitable[object]] | None = None,
+) -> T:
     """Await an operation of a store and return its answer.
 
+    Args:
+        call: What the operation is, for the error.
+        operation: The operation.
+        abandoned: Called with an answer that comes after the deadline, and awaited in the background. ``None`` drops
+            the answer.
+
     Raises:
-        StoreUnavailableError: There was no answer by the deadline; the operation goes on.
+        StoreUnavailableError: There was no answer by the deadline. The operation goes on.
     """
     task = in_background(operation)
     done, _ = await asyncio.wait([task], timeout=remaining())
     if not done:
-        raise timeout_error(ask)
+        if abandoned is not None:
+            in_background(_pass_on(task, abandoned))
+        raise timeout_error(call)
     return task.result()
+
+
+async def _pass_on(task: asyncio.Task[T], abandoned: Callable[[T], Awaitable[object]]) -> None:
+    await abandoned(await task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -15,9 +16,10 @@ from cbstore_sql.deadline import remaining, within
 from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.stores.call import StoreCall
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
-from cbstore_sql.stores.timeout import TimeoutWorkers
+from cbstore_sql.stores.timeout import StoreBudget, TimeoutWorkers
 from tests.breaker.conftest import Make
 from tests.breaker.test_circuit_breaker import Down, fail
+from tests.waiting import PATIENCE
 
 POLICY = BreakerPolicy(failure_threshold=3)
 READ, WRITE = StoreCall("read", ("b",)), StoreCall("record_failure", ("b",))
@@ -104,9 +106,15 @@ def test_what_was_begun_may_have_had_an_effect_unless_it_reads(hanging: Hanging)
 def test_what_was_not_begun_has_none_and_never_will(hanging: Hanging) -> None:
     workers = TimeoutWorkers()
     hanging.goes.clear()
-    for _ in range(8):
-        with suppress(StoreUnavailableError), within(0.001):
-            workers.carry_out(WRITE, hanging.goes.wait)
+    begun: list[int] = []
+
+    def hang() -> None:
+        begun.append(1)
+        hanging.goes.wait()
+
+    while len(begun) < 8:
+        with suppress(StoreUnavailableError), within(0.01):
+            workers.carry_out(WRITE, hang)
     late: list[int] = []
     with pytest.raises(StoreUnavailableError) as timeout_error, within(0.001):
         workers.carry_out(WRITE, lambda: late.append(1))
@@ -122,3 +130,62 @@ def test_the_work_sees_its_caller_s_deadline_and_error() -> None:
         assert workers.carry_out(READ, remaining) is not None
     with pytest.raises(Down):
         workers.carry_out(READ, fail)
+
+
+def test_an_answer_after_the_deadline_is_passed_on(hanging: Hanging) -> None:
+    workers, begun, late = TimeoutWorkers(), threading.Event(), threading.Event()
+    hanging.goes.clear()
+
+    def hang() -> str:
+        begun.set()
+        hanging.goes.wait()
+        return "answer"
+
+    answers: list[str] = []
+
+    def take(answer: str) -> None:
+        answers.append(answer)
+        late.set()
+
+    while not begun.is_set():
+        with suppress(StoreUnavailableError), within(0.01):
+            workers.carry_out(WRITE, hang, abandoned=take)
+    assert answers == []
+    hanging.goes.set()
+    assert late.wait(PATIENCE)
+    assert answers == ["answer"]
+
+
+def test_an_error_after_the_deadline_is_dropped(hanging: Hanging) -> None:
+    workers, begun = TimeoutWorkers(), threading.Event()
+    hanging.goes.clear()
+
+    def hang() -> None:
+        begun.set()
+        hanging.goes.wait()
+        raise Down
+
+    while not begun.is_set():
+        with suppress(StoreUnavailableError), within(0.01):
+            workers.carry_out(WRITE, hang, abandoned=lambda _: pytest.fail("there is no answer"))
+    hanging.goes.set()
+    assert workers.carry_out(WRITE, lambda: "answer") == "answer"
+
+
+def test_only_the_store_s_own_time_is_taken_from_its_budget() -> None:
+    budget = StoreBudget(60.0)
+    with budget.spent():
+        first = remaining()
+    time.sleep(0.05)
+    with budget.spent():
+        second = remaining()
+    assert first is not None
+    assert second is not None
+    assert first - second < 0.05
+    used = StoreBudget(0.01)
+    with used.spent():
+        time.sleep(0.02)
+    with used.spent():
+        assert remaining() == 0.0
+    with StoreBudget(None).spent():
+        assert remaining() is None

@@ -1,4 +1,4 @@
-"""How long a store that was out is left alone."""
+"""Pauses between attempts."""
 
 from __future__ import annotations
 
@@ -10,55 +10,75 @@ import pytest
 from cbstore_sql import InMemoryStore
 from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.runtime.rng import rng
+from tests.breaker.drivers import Clock
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+def unchanged() -> float:
+    """Draw the number that leaves a pause as it is."""
+    return 1.0
 
 
-def test_pauses_double_up_to_five_seconds() -> None:
-    pauses = ExponentialBackoff(Clock(), lambda: 0.0)
+def test_pauses_double_up_to_the_longest() -> None:
+    pauses = ExponentialBackoff(0.1, 5.0, rand=unchanged)
     assert [pauses.next() for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
-@pytest.mark.parametrize(("rand", "pause"), [(0.0, 0.1), (0.5, 0.075), (1.0, 0.05)])
-def test_each_is_shortened_by_up_to_half_at_random(rand: float, pause: float) -> None:
-    assert ExponentialBackoff(Clock(), lambda: rand).next() == pytest.approx(pause)
+def test_reset_starts_with_the_first_pause() -> None:
+    pauses = ExponentialBackoff(0.1, 5.0, factor=3.0, rand=unchanged)
+    assert [pauses.next(), pauses.next()] == [0.1, pytest.approx(0.3)]
+    pauses.reset()
+    assert pauses.next() == 0.1
 
 
-def test_an_outage_soon_after_another_goes_on_where_that_one_left_off() -> None:
+@pytest.mark.parametrize(("rand", "pause"), [(0.0, 0.05), (0.5, 0.075), (1.0, 0.1)])
+def test_a_pause_is_shortened_by_up_to_half_at_random(rand: float, pause: float) -> None:
+    assert ExponentialBackoff(0.1, 5.0, rand=lambda: rand).next() == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(("rand", "pause"), [(0.0, 0.8), (1.0, 1.2)])
+def test_jitter_can_lengthen_a_pause(rand: float, pause: float) -> None:
+    assert ExponentialBackoff(1.0, 5.0, jitter=(0.8, 1.2), rand=lambda: rand).next() == pytest.approx(pause)
+
+
+def test_the_pause_after_some_attempts_counts_nothing() -> None:
+    pauses = ExponentialBackoff(1.0, 30.0, rand=unchanged)
+    assert [pauses.after(3), pauses.after(0), pauses.after(99)] == [8.0, 1.0, 30.0]
+    assert pauses.next() == 1.0
+
+
+@pytest.mark.parametrize("factor", [1e300, float("inf")])
+def test_a_factor_beyond_all_numbers_gives_the_longest_pause(factor: float) -> None:
+    assert ExponentialBackoff(1.0, 30.0, factor=factor, rand=unchanged).after(5) == 30.0
+
+
+def test_an_attempt_soon_after_the_last_one_goes_on_with_longer_pauses() -> None:
     clock = Clock()
-    pauses = ExponentialBackoff(clock, lambda: 0.0)
+    pauses = ExponentialBackoff(0.1, 5.0, quiet=10.0, clock=clock, rand=unchanged)
     pauses.next()
     pauses.next()
-    clock.now += 9.0
+    clock.advance(9.0)
     assert pauses.next() == pytest.approx(0.4)
 
 
-def test_after_a_quiet_time_they_begin_anew() -> None:
+def test_after_a_quiet_time_the_pauses_start_again() -> None:
     clock = Clock()
-    pauses = ExponentialBackoff(clock, lambda: 0.0)
+    pauses = ExponentialBackoff(0.1, 5.0, quiet=10.0, clock=clock, rand=unchanged)
     pauses.next()
     pauses.next()
-    clock.now += 11.0
+    clock.advance(11.0)
     assert pauses.next() == pytest.approx(0.1)
 
 
-def test_nobody_s_own_random_numbers_are_drawn() -> None:
+def test_the_application_s_random_numbers_are_not_drawn() -> None:
     before = random.getstate()
-    ExponentialBackoff().next()
+    ExponentialBackoff(0.1, 5.0).next()
     InMemoryStore().record_failure("b")
     assert random.getstate() == before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_process_draws_others_than_its_parent() -> None:
+def test_a_forked_process_draws_other_numbers_than_its_parent() -> None:
     there, here = os.pipe()
     if os.fork() == 0:
         os.write(here, str(rng.random()).encode())

@@ -27,7 +27,7 @@ from cbstore_sql.runtime.fork import ForkSafeLock, after_fork_in_child
 from cbstore_sql.runtime.periodic import Periodic
 from cbstore_sql.stores.batching import CombiningStore
 from cbstore_sql.stores.call import StoreCall
-from cbstore_sql.stores.timeout import _MOST_THREADS as MOST
+from cbstore_sql.stores.timeout import _MAX_THREADS as MOST
 from cbstore_sql.stores.timeout import TimeoutWorkers
 from tests.waiting import PATIENCE, eventually
 
@@ -147,7 +147,7 @@ def test_work_that_hangs_in_the_parent_takes_no_thread_from_the_child() -> None:
     with ThreadPoolExecutor(MOST) as callers, ExitStack() as stack:
         stack.callback(released.set)
         hanging = [callers.submit(workers.carry_out, asked, released.wait) for _ in range(MOST)]
-        assert eventually(lambda: workers._threads == MOST)
+        assert eventually(lambda: workers._workers._threads == MOST)
         assert in_child(lambda: workers.carry_out(asked, int))
         released.set()
         assert all(each.result() for each in hanging)
@@ -158,11 +158,11 @@ def test_what_is_gone_is_not_begun_and_not_remembered() -> None:
         def begin(self) -> None:
             raise AssertionError
 
-    before = len(forking._beginnings)
+    before = len(forking._in_child._methods)
     counted = Counted()
     after_fork_in_child(counted.begin)
-    assert len(forking._beginnings) == before + 1
+    assert len(forking._in_child._methods) == before + 1
     del counted
     gc.collect()
-    assert len(forking._beginnings) <= before
+    assert len(forking._in_child._methods) <= before
     assert in_child(lambda: None)

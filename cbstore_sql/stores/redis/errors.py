@@ -43,6 +43,11 @@ def is_scripting_unavailable(error: Exception) -> bool:
     return _NO_SCRIPTING.search(str(error).lower()) is not None
 
 
+def says_nothing_of_writes(error: Exception) -> bool:
+    """Return whether a refused command says nothing about other writes: no permission for it, or a wrong type."""
+    return _code(error) in _REASONS
+
+
 @contextmanager
 def translated(client: Any) -> Iterator[None]:
     """Turn what redis-py raises into the library's errors, with redis-py's as their cause.

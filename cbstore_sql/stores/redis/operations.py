@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from redis.exceptions import ResponseError
+
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row, Snapshot, Transition
 from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.core.validation import check_name, shown
 from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.stores.base import NOBODYS_PROBE
 from cbstore_sql.stores.redis import codec, watch
 from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result, Script
-from cbstore_sql.stores.redis.errors import is_scripting_unavailable, translated
+from cbstore_sql.stores.redis.errors import is_scripting_unavailable, says_nothing_of_writes, translated
 from cbstore_sql.stores.redis.name_index import NameIndex
 from cbstore_sql.stores.redis.scripts import READ
 
@@ -64,6 +67,17 @@ class Operations:
                 yield from self._register.enter(key, result.as_of)
             result = yield from self._attempt(key, command, adds=True)
         return Transition.of(command.name, *result) if isinstance(result, tuple) else None
+
+    def check_writable(self) -> RedisSteps[None]:
+        """Have the server accept a write that changes nothing; see `Store.check_writable`."""
+        with translated(self._client):
+            try:
+                # Nothing to write: where there is no key, none is made.
+                yield Call("setrange", (self.key(NOBODYS_PROBE.name), 0, b""))
+            except ResponseError as error:
+                # The user may not use this one command, or the key holds a breaker: nothing is known against writes.
+                if not says_nothing_of_writes(error):
+                    raise
 
     def delete(self, name: str) -> RedisSteps[None]:
         """Forget one breaker."""

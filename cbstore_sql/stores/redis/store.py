@@ -33,9 +33,9 @@ class RedisStore(ProtocolStore):
     command whose reply was lost, and may so count one failure twice; what such a client could not do is hardly ever
     known to have had no effect (``applied`` of `StoreUnavailableError`).
 
-    A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME and DEL; with ``max_breakers`` EXISTS,
-    ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM; and with them EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and
-    EXEC where there is no scripting.
+    A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE; with
+    ``max_breakers`` EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM; and with them EVALSHA and SCRIPT LOAD, or
+    WATCH, UNWATCH, MULTI and EXEC where there is no scripting.
 
     Args:
         redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. It stays open.
@@ -133,6 +133,9 @@ class RedisStore(ProtocolStore):
 
     def _apply(self, command: Command) -> Transition | None:
         return sansio.run(self._operations.apply(command), self._do)
+
+    def _check_writable(self) -> None:
+        sansio.run(self._operations.check_writable(), self._do)
 
     def _delete(self, name: str) -> None:
         sansio.run(self._operations.delete(name), self._do)

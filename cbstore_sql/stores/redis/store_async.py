@@ -116,6 +116,9 @@ class AsyncRedisStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._ask(self._operations.apply(command))
 
+    async def _check_writable(self) -> None:
+        await self._ask(self._operations.check_writable())
+
     async def _delete(self, name: str) -> None:
         await self._ask(self._operations.delete(name))
 

@@ -11,12 +11,12 @@ from redis.exceptions import WatchError
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row
 from cbstore_sql.errors import StoreConflictError
-from cbstore_sql.runtime.rng import rng
+from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.stores.redis import codec
 from cbstore_sql.stores.redis.calls import Call, Calls, Missing, RedisSteps, Result, Transaction
 
 RETRIES = 50
-_PAUSE = 0.002
+_BACKOFF = ExponentialBackoff(0.002, 0.02, jitter=(0.0, 1.0))
 _ENDLESS = -1
 
 Lifetime = Callable[[Row, float], "int | None"]
@@ -47,7 +47,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Re
                 raise error.__context__ from None
         else:
             return result
-        pause = _PAUSE * min(attempt, 10) * rng.random()
+        pause = _BACKOFF.after(attempt - 1)
     what = "increment failure count" if command.operation == "increment_failure" else command.operation
     raise StoreConflictError(f"Failed to atomically {what} for {command.name!r} after {RETRIES} retries")
 

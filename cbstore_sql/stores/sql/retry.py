@@ -14,6 +14,7 @@ from time import monotonic
 import sqlalchemy.exc
 
 from cbstore_sql.deadline import remaining
+from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.runtime.rng import rng
 
 
@@ -153,13 +154,13 @@ def psycopg_errors(*names: str) -> tuple[type[BaseException], ...]:
 
 _CONFLICT_ATTEMPTS = 20
 _CONFLICT_SECONDS = 5.0
-_CONFLICT_PAUSE = 0.002
+_CONFLICT = ExponentialBackoff(0.002, 0.04, jitter=(0.0, 1.0))
 
 # Each session that was open has its own prepared statements to miss.
 _UNPREPARED_ATTEMPTS = 20
 
 _FIRST_PAUSE = 0.02
-_LONGEST_PAUSE = 0.5
+_LATER = ExponentialBackoff(2.0 * _FIRST_PAUSE, 0.5)
 
 _LOST = frozenset({StatementOutcome.GONE, StatementOutcome.READ_ONLY, StatementOutcome.UNKNOWN})
 _ONCE = frozenset({StatementOutcome.CREATED, StatementOutcome.OUTDATED})
@@ -195,7 +196,7 @@ class RetryPolicy:
     def _pause(self, verdict: StatementOutcome, failures: int, *, lasts: bool) -> float | None:
         if verdict is StatementOutcome.CONFLICT:
             patient = failures < _CONFLICT_ATTEMPTS and monotonic() - self._began < _CONFLICT_SECONDS
-            return _CONFLICT_PAUSE * failures * rng.random() if patient else None
+            return _CONFLICT.after(failures - 1) if patient else None
         if verdict in _ONCE:
             return 0.0 if failures == 1 else None
         if verdict is StatementOutcome.SHARED_SESSION:
@@ -203,5 +204,5 @@ class RetryPolicy:
         if verdict in _LOST and failures == 1:
             return _FIRST_PAUSE * rng.random()
         if lasts and verdict is not StatementOutcome.NEVER:
-            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * rng.uniform(0.5, 1.0)
+            return _LATER.after(failures - 1)
         return None

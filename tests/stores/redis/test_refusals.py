@@ -16,7 +16,7 @@ from tests.docs.pages import blocks
 from tests.stores.redis.conftest import Connect
 from tests.system.faults.proxy import FaultProxy
 
-RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem"
+RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem +setrange"
 SCRIPTING_RIGHTS = {True: "+evalsha +script|load", False: "+watch +unwatch +multi +exec"}
 WRITES: list[Callable[[RedisStore], Any]] = [
     lambda store: store.record_failure("b"),
@@ -29,7 +29,7 @@ WRITES: list[Callable[[RedisStore], Any]] = [
 def refused(store: RedisStore, applied: bool | None = False) -> str:
     """Every write is refused with the same message; return it."""
     messages = set()
-    for write in WRITES:
+    for write in [*WRITES, RedisStore.check_writable]:
         with pytest.raises(StoreUnavailableError) as raised:
             write(store)
         assert raised.value.applied is applied
@@ -160,6 +160,10 @@ def test_a_user_who_may_run_no_scripts_gets_an_error_and_no_fallback(limited: Li
             store.read("b")
 
 
+def test_a_user_who_may_not_use_the_check_is_taken_to_be_able_to_write(limited: Limited) -> None:
+    limited(without="setrange").check_writable()
+
+
 def test_the_documented_rights_are_enough(limited: Limited) -> None:
     store = limited()
     forever = RedisStore(store._client, ttl=None)
@@ -171,6 +175,7 @@ def test_the_documented_rights_are_enough(limited: Limited) -> None:
     assert store.increment_failure("b") == 1
     store.clear("b")
     assert store.read("b").generation == 0
+    store.check_writable()
 
 
 def test_a_password_that_is_wrong_reaches_no_server(connect: Connect, private_url: str) -> None:

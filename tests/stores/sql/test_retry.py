@@ -157,12 +157,11 @@ def pauses(verdict: StatementOutcome, number: int) -> list[float | None]:
 
 def test_pauses_grow_to_a_limit_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rng, "random", lambda: 0.5)
-    monkeypatch.setattr(rng, "uniform", lambda shortest, longest: shortest)
-    assert pauses(StatementOutcome.CONFLICT, 3) == pytest.approx([0.001, 0.002, 0.003])
+    assert pauses(StatementOutcome.CONFLICT, 3) == pytest.approx([0.001, 0.002, 0.004])
     with within(60.0):
-        assert pauses(StatementOutcome.GONE, 4) == pytest.approx([0.01, 0.04, 0.08, 0.16])
-        assert pauses(StatementOutcome.BUSY, 2) == pytest.approx([0.02, 0.04])
-        assert pauses(StatementOutcome.UNKNOWN, 2000)[-1] == 0.25
+        assert pauses(StatementOutcome.GONE, 4) == pytest.approx([0.01, 0.06, 0.12, 0.24])
+        assert pauses(StatementOutcome.BUSY, 2) == pytest.approx([0.03, 0.06])
+        assert pauses(StatementOutcome.UNKNOWN, 2000)[-1] == 0.375
 
 
 def test_conflicts_end(monkeypatch: pytest.MonkeyPatch) -> None:

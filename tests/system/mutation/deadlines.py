@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.mutation.selections import BOUNDED, BREAKERS, DEADLINES, FAULTS, GATE, LEASES, PROMISED
+from tests.system.mutation.selections import BOUNDED, BREAKERS, DEADLINES, FAULTS, GATE, LEASES, PROMISED, WORKERS
 from tests.system.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/connections/libpq.py"
@@ -73,8 +73,8 @@ _DEADLINES: tuple[Broken, ...] = (
     (
         "a store that keeps none is waited for",
         "stores/timeout.py",
-        "self._done.wait(remaining())",
-        "self._done.wait(None)",
+        "work.wait(remaining())",
+        "work.wait(None)",
         (BOUNDED,),
     ),
     (
@@ -91,15 +91,42 @@ _DEADLINES: tuple[Broken, ...] = (
         "unknown = not",
         (BOUNDED,),
     ),
-    ("a read may have been applied", "stores/timeout.py", ' and not ask.operation.startswith("read")', "", (BOUNDED,)),
+    ("a read may have been applied", "stores/timeout.py", ' and not call.operation.startswith("read")', "", (BOUNDED,)),
     (
         "what nobody waits for is begun",
-        "stores/timeout.py",
+        "runtime/workers.py",
         "        if not self._taken.acquire(blocking=False):\n            return\n",
         "",
         (BOUNDED,),
     ),
-    ("work in a thread has none", "stores/timeout.py", "self._context.run(self._do)", "self._do()", (BOUNDED,)),
+    (
+        "work in a thread has none",
+        "runtime/workers.py",
+        "self._context.run(self._function)",
+        "self._function()",
+        (BOUNDED,),
+    ),
+    (
+        "a thread that cannot start is an error although others run",
+        "runtime/workers.py",
+        "if self._threads == 0:",
+        "if True:",
+        (WORKERS,),
+    ),
+    (
+        "a late answer is dropped",
+        "stores/timeout.py",
+        "began and not in_time and abandoned is not None",
+        "False",
+        (BOUNDED,),
+    ),
+    (
+        "a listener uses up the store's time",
+        "stores/timeout.py",
+        "self._left - (monotonic() - began)",
+        "self._left - (monotonic() - began) - 0.05",
+        (BOUNDED,),
+    ),
 )
 
 _VIEW: tuple[Broken, ...] = (

@@ -25,6 +25,7 @@ HOOKED: Selection = (
 )
 PROMISED: Selection = ("tests/breaker/test_view_over_a_store.py",)
 BOUNDED: Selection = ("tests/breaker/test_store_timeout.py",)
+WORKERS: Selection = ("tests/runtime/test_workers.py",)
 
 RETRIES: Selection = ("tests/stores/sql/test_retry.py",)
 _ALONE = "not async and not processes and not model and not races"

@@ -18,8 +18,8 @@ from typing import Any
 from cbstore_sql.core.model import Transition
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.runtime.fork import after_fork_in_child
-from cbstore_sql.runtime.rng import rng
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.push import PushState, PushTarget
@@ -34,8 +34,8 @@ HEARTBEAT = 5.0
 """Seconds of silence after which the connection is checked."""
 
 _PROBE_SECONDS = 3.0
-_FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 30.0
+_BACKOFF = ExponentialBackoff(0.5, _LONGEST_PAUSE)
 _IMPOSSIBLE_PAUSE = 300.0
 _CLOSING_SECONDS = 5.0
 _UNSENT = 1000
@@ -190,7 +190,7 @@ class Push:
         if not is_impossible(error):
             log.debug("push lost its connection: %s", type(error).__name__)
             self.state = "connecting"
-            return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * rng.uniform(0.5, 1.0)
+            return _BACKOFF.after(failures - 1)
         self.state = "unavailable"
         self._unsent.clear()
         if not self._warned:

@@ -1,0 +1,41 @@
+"""Exceptions that a signal handler raises into whatever the main thread does at that moment."""
+
+from __future__ import annotations
+
+from types import FrameType
+
+
+def from_signal_handler(error: BaseException) -> bool:
+    """Return whether a signal handler raised an exception, and not the code that it interrupted.
+
+    A task queue stops a task that takes too long with such an exception (Celery's ``SoftTimeLimitExceeded``). It is
+    meant for the task, so code that handles every ``Exception`` of its own work must let it pass. Python calls a
+    handler with the frame that it interrupts, which no ordinary call does; the traceback shows it.
+    """
+    entry = error.__traceback__
+    interrupted: FrameType | None = None
+    while entry is not None:
+        frame = entry.tb_frame
+        if interrupted is not None and _was_called_with(frame, interrupted):
+            return True
+        interrupted = frame
+        entry = entry.tb_next
+    return False
+
+
+def _was_called_with(frame: FrameType, argument: object) -> bool:
+    code = frame.f_code
+    named = code.co_argcount + code.co_kwonlyargcount
+    collects = bool(code.co_flags & _HAS_VARARGS)
+    if named + collects == 0:
+        return False
+    values = frame.f_locals
+    for name in code.co_varnames[:named]:
+        if values.get(name) is argument:
+            return True
+    rest = values.get(code.co_varnames[named]) if collects else None
+    return isinstance(rest, tuple) and any(each is argument for each in rest)
+
+
+# ``inspect.CO_VARARGS``: the function has a parameter such as ``*args``. Importing `inspect` takes milliseconds.
+_HAS_VARARGS = 0x04

@@ -1,0 +1,23 @@
+"""A write that changes nothing is accepted, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from cbstore_sql import BreakerPolicy, Store
+from cbstore_sql.stores.base import NOBODYS_PROBE
+
+
+def test_a_store_that_takes_writes_says_so_and_no_breaker_is_made(store: Store) -> None:
+    store.check_writable()
+    assert store.read(NOBODYS_PROBE.name, now=1000.0).generation == 0
+    store.record_failure("b", now=1000.0)
+    before = store.read("b", now=1001.0)
+    store.check_writable()
+    assert store.read("b", now=1001.0) == before
+
+
+def test_a_breaker_of_the_reserved_name_is_left_alone(store: Store) -> None:
+    store.force_open(NOBODYS_PROBE.name, 0.0, now=1000.0)
+    claim = store.claim_probe(NOBODYS_PROBE.name, BreakerPolicy(), now=1001.0)
+    assert claim is not None
+    store.check_writable()
+    assert store.read(NOBODYS_PROBE.name, now=1001.0) == claim.snapshot
