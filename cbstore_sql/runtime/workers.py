@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
@@ -114,28 +112,6 @@ class DaemonWorkers(ForkSafeLock):
             self._free -= 1
             self._queue.put(work)  # type: ignore[arg-type] # the threads do not look at results
 
-    async def run(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread and await its result. The default executor of the event loop has no part in it.
-
-        Raises:
-            RuntimeError: See `submit`.
-        """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        work = Work(function)
-
-        def pass_on(_: Work[T]) -> None:
-            # The loop may have been closed meanwhile; nobody waits then.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_settle, answer, work)
-
-        work.when_done(pass_on)
-        self.submit(work)
-        try:
-            return await answer
-        finally:
-            work.cancel()
-
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
         thread.start()
@@ -164,12 +140,3 @@ class DaemonWorkers(ForkSafeLock):
                 self._free -= 1
                 self._threads -= 1
             return idle
-
-
-def _settle(answer: asyncio.Future[T], work: Work[T]) -> None:
-    if answer.done():
-        return
-    try:
-        answer.set_result(work.result())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
-        answer.set_exception(error if not isinstance(error, StopIteration) else RuntimeError("StopIteration"))

@@ -10,6 +10,7 @@ from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.runtime.tasks import InFlight, run_to_completion
 from cbstore_sql.runtime.workers import DaemonWorkers
+from cbstore_sql.runtime.workers_async import run_in_thread
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
@@ -56,11 +57,11 @@ class ThreadedStore(AsyncStore):
         await self._run(self._store._check_writable)
 
     async def _run(self, operation: Callable[[], T]) -> T:
-        return await self._in_flight.carry(self._workers.run(operation))
+        return await self._in_flight.carry(run_in_thread(self._workers, operation))
 
     async def _close(self) -> None:
         await self._in_flight.landed()
-        await self._workers.run(self._store.close)
+        await run_in_thread(self._workers, self._store.close)
 
 
 def as_async(store: AsyncStore | Store) -> AsyncStore:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -90,44 +88,3 @@ def test_where_no_further_thread_can_start_those_that_run_do_the_work(
     goes.set()
     assert waiting.wait(PATIENCE)
     assert waiting.result() == 7
-
-
-def test_an_event_loop_is_answered_while_its_default_executor_is_busy_or_shut_down(workers: DaemonWorkers) -> None:
-    async def main() -> list[int]:
-        loop, busy = asyncio.get_running_loop(), threading.Event()
-        loop.set_default_executor(ThreadPoolExecutor(1))
-        hanging = loop.run_in_executor(None, busy.wait)
-        answers = [await workers.run(lambda: 1)]
-        busy.set()
-        await hanging
-        await loop.shutdown_default_executor()
-        return [*answers, await workers.run(lambda: 2)]
-
-    assert asyncio.run(main()) == [1, 2]
-
-
-def test_an_event_loop_hears_of_errors(workers: DaemonWorkers) -> None:
-    def fail(error: type[BaseException]) -> None:
-        raise error
-
-    for error, heard in ((KeyError, KeyError), (StopIteration, RuntimeError), (GeneratorExit, GeneratorExit)):
-        with pytest.raises(heard):
-            asyncio.run(workers.run(lambda error=error: fail(error)))  # type: ignore[misc] # mypy's lambda
-
-
-def test_a_loop_that_ends_before_the_work_is_left_alone(workers: DaemonWorkers, goes: threading.Event) -> None:
-    began = threading.Event()
-
-    def hang() -> None:
-        began.set()
-        goes.wait()
-
-    async def main() -> None:
-        task = asyncio.ensure_future(workers.run(hang))
-        while not began.is_set():
-            await asyncio.sleep(0)
-        task.cancel()
-
-    asyncio.run(main())
-    goes.set()
-    assert done(workers, Work(lambda: 7)) == 7

@@ -1,0 +1,45 @@
+"""Work in daemon threads for callers in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from cbstore_sql.runtime.workers import DaemonWorkers, Work
+
+T = TypeVar("T")
+
+
+async def run_in_thread(workers: DaemonWorkers, function: Callable[[], T]) -> T:
+    """Call a function in a thread and await its result. The default executor of the event loop has no part in it.
+
+    Raises:
+        RuntimeError: See `DaemonWorkers.submit`.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+    work = Work(function)
+
+    def pass_on(_: Work[T]) -> None:
+        # The loop may have been closed meanwhile; nothing waits then.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, answer, work)
+
+    work.when_done(pass_on)
+    workers.submit(work)
+    try:
+        return await answer
+    finally:
+        work.cancel()
+
+
+def _settle(answer: asyncio.Future[T], work: Work[T]) -> None:
+    if answer.done():
+        return
+    try:
+        answer.set_result(work.result())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+        # No future takes a StopIteration.
+        answer.set_exception(error if not isinstance(error, StopIteration) else RuntimeError("StopIteration"))
