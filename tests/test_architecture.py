@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -150,3 +151,16 @@ def test_importing_the_package_loads_no_backend(statement: str) -> None:
 def test_every_public_name_is_importable() -> None:
     for name in cbstore_sql.__all__:
         assert getattr(cbstore_sql, name) is not None
+
+
+PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_package_docstring_lists_its_modules(package: Path) -> None:
+    listed = str(ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))))
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py")} | folders
+    public = {name for name in modules if not name.startswith("_")}
+    missing = sorted(name for name in public if not re.search(rf"[`.]{name}`", listed))
+    assert missing == [], f"say in one line in the docstring of {package.name}/__init__.py what each of these is for"

@@ -34,6 +34,9 @@ PUBLIC_MODULES = {
     "cbstore_sql.stores.sql",
 }
 
+# Each of their modules is public unless its name begins with an underscore.
+OPTIONAL = ("cbstore_sql.integrations", "cbstore_sql.testing", "cbstore_sql.panel")
+
 EXTRAS = ("redis", "aiosqlite", "rich", "prometheus_client", "opentelemetry")
 
 WITHOUT_EXTRAS = f"""
@@ -107,7 +110,8 @@ def test_unknown_names_raise_attribute_error() -> None:
 
 
 def test_public_modules_define_all_and_no_other_module_does() -> None:
-    assert {name for name in NAMES if hasattr(importlib.import_module(name), "__all__")} == PUBLIC_MODULES
+    own = {name for name in NAMES if not name.startswith(OPTIONAL)}
+    assert {name for name in own if "\n__all__ = " in NAMES[name].read_text(encoding="utf-8")} == PUBLIC_MODULES
 
 
 def public_objects() -> dict[str, Any]:

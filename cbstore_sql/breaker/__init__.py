@@ -1,10 +1,13 @@
 """Circuit breakers: guarded calls over a store.
 
 ====================================  =========================================================================
-`circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`, and its settings
+`base`                                the constructor of both breakers and its settings
+`circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`
 `circuit_breaker_async`               `AsyncCircuitBreaker`, the same, awaited
 `controller`                          admission and settling without I/O: view first, then store, then outage policy
 `flow`                                admit, settle and renew as generators that yield store calls
+`notifier`                            the listeners, and how long calls take
+`refresh`                             reads the breakers of the view again, in one statement
 `view`                                what this process last saw of each breaker, and for how long it may answer
 `guard`, `guard_async`                one guarded block: keeps a probe's lease, measures, reports the outcome
 `outcomes`                            which exceptions and results count as failures

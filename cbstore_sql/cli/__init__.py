@@ -1,8 +1,24 @@
 """The ``cbstore`` command.
 
-It is built on argparse, which comes with Python, so that an install without extras can migrate its database. Each
-subcommand is a module of this package with a function ``register(subparsers)``, which adds its parser and sets
-``run``, a function from the parsed arguments to the exit code. ``run`` imports what only its subcommand needs.
+======================  ========================================================================
+`status`, `watch`       ``cbstore status``, and with ``--watch``
+`show`, `explain`       ``cbstore show NAME``, ``cbstore explain NAME``
+`force_open`, `reset`   ``cbstore open NAME``, ``cbstore close NAME``
+`prune`, `migrate`      ``cbstore prune``, ``cbstore migrate``
+`grants`, `doctor`      ``cbstore grants``, ``cbstore doctor``
+`exporter`, `demo`      ``cbstore exporter``, ``cbstore demo``
+`arguments`             the options that several subcommands share
+`exit_codes`            the exit codes, and the error that carries one
+`stores`                opens the store that ``--url`` names, with a deadline
+`names`                 finds the breaker that a subcommand names
+`describe`              a breaker as a JSON object
+`table`, `style`        the table of breakers, and the words and colours in it
+======================  ========================================================================
+
+The command uses argparse, which comes with Python, so that an installation without extras can migrate its database.
+Each subcommand is a module of this package with a function ``register(subparsers)``. It adds the parser of the
+subcommand and sets ``run``, a function from the parsed arguments to the exit code. ``run`` imports what only its
+subcommand needs.
 """
 
 from __future__ import annotations

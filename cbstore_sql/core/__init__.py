@@ -1,1 +1,12 @@
-"""The state machine: pure, without I/O, threads or a clock of its own."""
+"""The state machine: pure functions and data, without I/O, threads or a clock.
+
+=============  =========================================================================================================
+`rules`        the state machine: one function for each operation; all backends derive from it
+`model`        `State`, `Row`, `Snapshot`, `Transition`, `Permit`, `Verdict`
+`policy`       `BreakerPolicy`: thresholds and times
+`commands`     checked arguments of an operation, as one `Command` that any store can carry out
+`validation`   `check_*`: each returns a valid value or raises a typed error
+`explanation`  why a breaker is in its state, in plain sentences
+`wording`      how times, names and owners are written for people; the command line, the panel and explanations share it
+=============  =========================================================================================================
+"""

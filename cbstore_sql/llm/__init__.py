@@ -1,4 +1,16 @@
-"""The circuit breaker for calls to language models: what an HTTP 429 means, retries, and who may report a probe."""
+"""The circuit breaker for calls to language models: HTTP 429, Retry-After and retries.
+
+=================  ===========================================================================
+`breaker`          `LLMCircuitBreaker`: one breaker for one model API
+`config`           `LLMCircuitBreakerConfig`
+`retry`            one call with its retries
+`classify`         what an exception says: status, Retry-After, whether it counts as a failure
+`observer`         what the breaker tells a metrics object
+`ambient_permits`  permits for callers that ask and report in separate calls
+`store_adapters`   one store for blocking and for awaiting callers
+`dict_store`       a store that knows only the dictionary protocol, as a `Store`
+=================  ===========================================================================
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,12 @@
-"""The migrations of the breaker table: from code, for the ``cbstore`` command, and for alembic's own command.
+"""Migrations of the breaker table, from Python, from ``cbstore migrate`` and from alembic.
 
-The table has a revision tree, a version table and, on PostgreSQL, a schema of its own, so that it meets none of the
-application's migrations. The revisions themselves stand in ``migrations/``.
+========  ===========================================================================
+`runner`  what `migrations/env.py` does: which table to migrate, in one transaction
+`state`   at which revision a breaker table is, and which revision the library brings
+========  ===========================================================================
+
+The table has its own revisions, its own version table and, on PostgreSQL, its own schema, so that it does not
+meet the migrations of the application. The revisions are in ``migrations/``.
 """
 
 from __future__ import annotations

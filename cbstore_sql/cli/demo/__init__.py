@@ -1,4 +1,23 @@
-"""``cbstore demo``: processes share one breaker while the service they call fails and recovers."""
+"""``cbstore demo``: processes share one breaker while the service they call fails and recovers.
+
+=============  =====================================================
+`performance`  one run: set up, carried out, checked, summed up
+`scenario`     the story: a service works, fails and recovers
+`timing`       how long each act takes, and how long the checks wait
+`service`      the HTTP server that fails when told to
+`worker`       a process that calls the service behind the breaker
+`processes`    starts, reads and ends the child processes
+`records`      the messages between the processes
+`run_state`    what is known of the run so far
+`checks`       the checks at the end
+`live`         the view for a terminal
+`plain`        the view as lines of text
+`timeline`     the two rows that show the course of the run
+`wording`      texts that both views use
+`database`     sets up the database and cleans up
+`signals`      Ctrl-C and SIGTERM
+=============  =====================================================
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,15 @@
-"""``cbstore doctor``: look at a database and say what is wrong and what to do about it."""
+"""``cbstore doctor``: look at a database and say what is wrong and what to do about it.
+
+============  =================================================================================================
+`activity`    the checks of what goes on in a PostgreSQL server: connections, vacuum, transactions, replication
+`findings`    what a check found
+`postgresql`  the checks of a PostgreSQL database
+`redis`       the checks of a Redis server
+`revision`    the check of the table's revision, the same on every SQL database
+`sql`         the checks of a PostgreSQL or SQLite database
+`sqlite`      the checks of a SQLite file
+============  =================================================================================================
+"""
 
 from __future__ import annotations
 

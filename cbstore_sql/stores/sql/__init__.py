@@ -1,4 +1,17 @@
-"""PostgreSQL and SQLite."""
+"""PostgreSQL and SQLite.
+
+======================  ===============================================================
+`store`, `store_async`  `SqlStore`, `AsyncSqlStore`
+`operations`            each operation as a generator that yields SQL statements
+`schema`                the table and the SQL functions that dialects spell differently
+`statements`            the SQL text, built from `core.rules`
+`connections`           engines, pools and libpq
+`push`                  LISTEN and NOTIFY
+`retry`                 what an error says about a statement, and whether to repeat it
+`errors`                which of our errors a driver error becomes
+`prune`                 deletes breakers that are no longer used
+======================  ===============================================================
+"""
 
 from cbstore_sql.stores.sql.store import SqlStore
 

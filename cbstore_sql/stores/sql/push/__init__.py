@@ -1,1 +1,7 @@
-"""Changes of state over LISTEN and NOTIFY."""
+"""State changes over LISTEN and NOTIFY.
+
+==========  =======================================================================
+`listener`  the thread that sends and receives notifications for one breaker object
+`channel`   its connection, and the format of a notification
+==========  =======================================================================
+"""

@@ -1,1 +1,7 @@
-"""The table, and SQL functions that the dialects spell differently."""
+"""The table, and the SQL functions that dialects spell differently.
+
+===========  ===================================================
+`table`      the columns, their types and their limits
+`functions`  clock, byte length and membership, for each dialect
+===========  ===================================================
+"""

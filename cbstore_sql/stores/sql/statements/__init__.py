@@ -1,1 +1,9 @@
-"""SQL text built from the rules."""
+"""SQL text, built from the rules.
+
+==============  ==========================================================================
+`build`         one statement for each operation, compiled once for a dialect and a schema
+`partial_eval`  shorter statements, for what is known when a statement is written
+`statement`     a finished text with its binary parameters and results
+`decode`        from a result row to `Snapshot` and `Transition`
+==============  ==========================================================================
+"""
