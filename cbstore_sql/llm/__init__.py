@@ -1,10 +1,15 @@
-"""The circuit breaker for calls to language models: HTTP 429, Retry-After and retries.
+"""Circuit breakers for calls to language models: failures of every provider, waits, retries and failover.
 
 =================  ===========================================================================
 `breaker`          `LLMCircuitBreaker`: one breaker for one model API
 `config`           `LLMCircuitBreakerConfig`
-`retry`            one call with its retries
-`classify`         what an exception says: status, Retry-After, whether it counts as a failure
+`classification`   what an exception or a returned value says about the API, for every provider
+`decision`         what follows: whether a failure counts, is tried again, and when
+`attempts`         the decisions between the attempts of one call, without I/O
+`retry_async`      one call with its retries
+`retry_budget`     retries as a share of a process's own calls
+`massgen`          the same names with the rules of MassGen
+`headers`          MassGen's functions for HTTP statuses and ``Retry-After``
 `observer`         what the breaker tells a metrics object
 `ambient_permits`  permits for callers that ask and report in separate calls
 `store_adapters`   one store for blocking and for awaiting callers
@@ -15,24 +20,24 @@
 from __future__ import annotations
 
 from cbstore_sql.llm.breaker import LLMCircuitBreaker
-from cbstore_sql.llm.classify import (
-    FailureClass,
-    RateLimitAction,
-    classify_429,
-    extract_retry_after,
-    extract_status_code,
-)
+from cbstore_sql.llm.classification import ApiFailure, FailureCategory, classify_error, classify_result
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
+from cbstore_sql.llm.decision import Decision, RateLimitAction
+from cbstore_sql.llm.headers import classify_429, extract_retry_after, extract_status_code
 from cbstore_sql.llm.observer import Metrics
 
 __all__ = [
+    "ApiFailure",
     "CircuitState",
-    "FailureClass",
+    "Decision",
+    "FailureCategory",
     "LLMCircuitBreaker",
     "LLMCircuitBreakerConfig",
     "Metrics",
     "RateLimitAction",
     "classify_429",
+    "classify_error",
+    "classify_result",
     "extract_retry_after",
     "extract_status_code",
 ]

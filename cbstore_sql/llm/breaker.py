@@ -15,9 +15,11 @@ from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_name, check
 from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
 from cbstore_sql.events import Listener
 from cbstore_sql.llm.ambient_permits import Callers
+from cbstore_sql.llm.attempts import Attempts, counts
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
 from cbstore_sql.llm.observer import Metrics, Observer
-from cbstore_sql.llm.retry import Attempts, Sleep
+from cbstore_sql.llm.retry_async import AsyncRetries, AsyncSleep
+from cbstore_sql.llm.retry_budget import RetryBudget
 from cbstore_sql.llm.store_adapters import AnyStore, faces
 
 T = TypeVar("T")
@@ -63,18 +65,19 @@ class LLMCircuitBreaker:
         store_timeout: float | None = DEFAULT_STORE_TIMEOUT,
         on_store_outage: OutagePolicy = "local",
         listeners: Iterable[Listener] = (),
-        sleep: Sleep | None = None,
+        sleep: AsyncSleep | None = None,
     ) -> None:
         self.config = config or LLMCircuitBreakerConfig()
         self.backend_name = check_name("backend_name", backend_name)
         self._observer = Observer(backend_name, metrics)
         self._callers = Callers()
+        self._budget = RetryBudget(self.config.retry_share, self.config.retry_burst)
         self._sleep = sleep
         blocking, awaited = faces(store, self.config.policy)
         self._awaited = AsyncCircuitBreaker(
             awaited,
             self.config.policy,
-            is_failure=lambda error: self.config.classify_failure(error).counts,
+            is_failure=counts,
             reopen_on_no_verdict=self.config.reopen_on_no_verdict,
             store_timeout=store_timeout,
             on_store_outage=on_store_outage,
@@ -219,16 +222,15 @@ class LLMCircuitBreaker:
         if not self.config.enabled:
             return await coro_factory()
         attempts = Attempts(
-            breaker=self._awaited,
-            name=self.backend_name,
-            config=self.config,
-            make_call=coro_factory,
-            observer=self._observer,
-            sleep=self._sleep or asyncio.sleep,
-            agent_id=agent_id,
+            self.backend_name,
+            self.config,
+            self._observer,
+            self._budget,
+            agent_id,
             left=check_threshold("max_retries", max_retries),
         )
-        return await attempts.answer()
+        retries = AsyncRetries(self._awaited, attempts, coro_factory, self._sleep or asyncio.sleep)
+        return await retries.answer()
 
     @property
     def _sync_breaker(self) -> CircuitBreaker:

@@ -35,7 +35,7 @@ def test_calls_are_guarded(backend: Backend, blocking: Store) -> None:
             assert RESET - 10 < refused.value.retry_after <= RESET
             await store.reset(NAME)
             await store.force_open(NAME, 0)
-            assert await breaker.call_with_retry(Api(busy(0), "answer")) == "answer"
+            assert await breaker.call_with_retry(Api(busy(0.01), "answer")) == "answer"
 
     run(calls())
     assert blocking.read(NAME).state.value == "closed"

@@ -26,9 +26,10 @@ def test_an_answer_is_returned_and_clears_the_count(bench: Bench) -> None:
 
 
 def test_a_short_retry_after_is_waited_for_and_does_not_count(bench: Bench) -> None:
-    api = Api(busy(7), busy(0), "answer")
+    api = Api(busy(7), busy(1), "answer")
     assert bench.call(api) == "answer"
-    assert (api.calls, bench.naps, bench.told()[:1]) == (3, [7.0, 0.0], ["CallFinished"])
+    assert bench.paused(7, 1)
+    assert (api.calls, bench.breaker.failure_count, bench.told()[:1]) == (3, 0, ["CallFinished"])
     assert bench.metrics.requests == ["failure", "failure", "success"]
 
 
@@ -36,8 +37,8 @@ def test_a_short_retry_after_is_not_waited_for_after_the_last_attempt(bench: Ben
     api = Api(*[busy(7)] * 9)
     with pytest.raises(ApiError):
         bench.call(api, max_retries=3)
-    assert (api.calls, bench.naps, bench.breaker.failure_count) == (3, [7.0, 7.0], 0)
-    assert bench.state == "closed"
+    assert bench.paused(7, 7)
+    assert (api.calls, bench.breaker.failure_count, bench.state) == (3, 0, "closed")
 
 
 def test_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
@@ -49,10 +50,12 @@ def test_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
     assert bench.metrics.transitions == [("closed", "open")]
 
 
-def test_a_retry_after_longer_than_a_store_can_keep_opens_it_for_the_longest(bench: Bench) -> None:
+@pytest.mark.parametrize(("longest", "opened"), [(86_400.0, 86_400.0), (600.0, 600.0), (1e9, 1e9)])
+def test_a_longer_retry_after_than_the_setting_opens_it_for_the_setting(longest: float, opened: float) -> None:
+    bench = Bench(max_retry_after_seconds=longest)
     with pytest.raises(ApiError):
-        bench.call(Api(busy(10**12)))
-    assert bench.store.read(NAME).retry_after == 1e9
+        bench.call(Api(busy(10**14)))
+    assert bench.store.read(NAME).retry_after == opened
 
 
 def test_a_date_is_a_retry_after_too(bench: Bench) -> None:
@@ -60,7 +63,7 @@ def test_a_date_is_a_retry_after_too(bench: Bench) -> None:
     sent = formatdate(clock.now, usegmt=True)
     api = Api(ApiError(429, {"Retry-After": formatdate(clock.now + 9, usegmt=True), "Date": sent}), "answer")
     assert bench.call(api) == "answer"
-    assert bench.naps == [9.0]
+    assert bench.paused(9)
 
 
 def test_a_429_that_does_not_say_how_long_counts_and_is_tried_again(bench: Bench) -> None:
@@ -118,7 +121,34 @@ def test_the_statuses_that_count_are_a_setting() -> None:
     assert (bench.breaker.failure_count, len(bench.naps)) == (1, 1)
 
 
-@pytest.mark.parametrize("error", [ApiError(400), ApiError(404), TimeoutError(), ConnectionError()])
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionError(), ConnectionRefusedError()])
+def test_a_timeout_or_a_connection_error_counts_and_is_tried_again(bench: Bench, error: Exception) -> None:
+    assert bench.call(Api(error, "answer")) == "answer"
+    assert slept(bench, 1)
+    with pytest.raises(type(error)) as raised:
+        bench.call(Api(error, error), max_retries=2)
+    assert (raised.value, bench.breaker.failure_count) == (error, 2)
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionError()])
+def test_connection_errors_can_be_set_not_to_count(error: Exception) -> None:
+    bench = Bench(count_connection_errors=False)
+    api = Api(error)
+    with pytest.raises(type(error)):
+        bench.call(api)
+    assert (api.calls, bench.naps, bench.breaker.failure_count) == (1, [], 0)
+
+
+@pytest.mark.parametrize(("error", "calls"), [(TimeoutError(), 1), (ConnectionRefusedError(), 2)])
+def test_what_may_have_been_billed_can_be_set_not_to_be_tried_again(error: Exception, calls: int) -> None:
+    bench = Bench(retry_unanswered=False)
+    api = Api(error, error)
+    with pytest.raises(type(error)):
+        bench.call(api, max_retries=2)
+    assert (api.calls, bench.breaker.failure_count) == (calls, calls)
+
+
+@pytest.mark.parametrize("error", [ApiError(400), ApiError(404), ValueError(), FileNotFoundError()])
 def test_any_other_error_is_raised_unchanged_and_does_not_count(bench: Bench, error: Exception) -> None:
     api = Api(error)
     with pytest.raises(type(error)) as raised:
@@ -191,11 +221,11 @@ def test_retries_are_logged_with_the_agent_and_without_what_the_server_said(
 ) -> None:
     caplog.set_level(logging.INFO, "cbstore_sql")
     with pytest.raises(ApiError):
-        bench.call(Api(busy(7), busy(600)), agent_id="agent-1")
+        bench.call(Api(ApiError(429), busy(600)), agent_id="agent-1")
     assert [vars(record)["cb_agent_id"] for record in caplog.records] == ["agent-1"] * 2
     assert [record.message for record in caplog.records] == [
-        "circuit breaker 'claude': trying again in 7.0 s",
-        "circuit breaker 'claude': opened by a 429, may be probed in 600.0 s",
+        f"circuit breaker 'claude': trying again in {bench.naps[0]:.1f} s",
+        "circuit breaker 'claude': opened because the API asked for it, may be probed in 600.0 s",
     ]
 
 
@@ -219,4 +249,4 @@ def test_without_a_sleep_of_its_own_it_sleeps_in_the_event_loop(bench: Bench, mo
     monkeypatch.setattr(asyncio, "sleep", sleep)
     bench.breaker._sleep = None
     assert bench.call(Api(busy(7), "answer")) == "answer"
-    assert slept == [7.0]
+    assert [7.0 <= seconds <= 8.4 for seconds in slept] == [True]

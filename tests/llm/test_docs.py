@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from cbstore_sql import LLMCircuitBreakerConfig
-from cbstore_sql.llm import classify
+from cbstore_sql.llm import RateLimitAction
 
 TEXT = (Path(__file__).parents[2] / "docs" / "llm.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -19,5 +19,5 @@ def test_every_setting_is_listed_with_its_default() -> None:
 
 
 def test_every_action_has_its_line() -> None:
-    for action in classify.RateLimitAction:
-        assert f"({action.name})" in SECTIONS["What becomes of a call"]
+    for action in RateLimitAction:
+        assert f"({action.name})" in SECTIONS["What happens to a call"]

@@ -102,16 +102,30 @@ NOW = 1_750_000_000.0
         ({"Retry-After": "7"}, 7.0),
         ({"retry-after-ms": "1500", "Retry-After": "2"}, 1.5),
         ({"Retry-After": formatdate(NOW + 90, usegmt=True), "Date": formatdate(NOW, usegmt=True)}, 90.0),
-        ({"Retry-After": formatdate(NOW - 9, usegmt=True), "Date": formatdate(NOW, usegmt=True)}, 0.0),
     ],
-    ids=["seconds", "milliseconds", "date", "date that has passed"],
+    ids=["seconds", "milliseconds", "date"],
 )
 def test_a_short_wait_is_waited_for(
     bench: Bench, client: str, server: Server, headers: dict[str, str], waited: float
 ) -> None:
     server.will(Reply(429, headers))
     assert call(bench, client, server) == "hello"
-    assert (bench.naps, bench.breaker.failure_count, server.requests) == ([waited], 0, 2)
+    assert bench.paused(waited)
+    assert (bench.breaker.failure_count, server.requests) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "0"},
+        {"Retry-After": formatdate(NOW - 9, usegmt=True), "Date": formatdate(NOW, usegmt=True)},
+    ],
+    ids=["zero", "date that has passed"],
+)
+def test_a_wait_of_nothing_backs_off(bench: Bench, client: str, server: Server, headers: dict[str, str]) -> None:
+    server.will(Reply(429, headers))
+    assert call(bench, client, server) == "hello"
+    assert [0.8 <= nap <= 1.2 for nap in bench.naps] == [True]
 
 
 @pytest.mark.parametrize(
@@ -161,23 +175,23 @@ def test_another_status_is_raised_and_does_not_count(bench: Bench, client: str, 
     assert (bench.naps, bench.breaker.failure_count, server.requests) == ([], 0, 1)
 
 
-def test_a_connection_that_is_cut_is_raised_and_does_not_count(bench: Bench, client: str, server: Server) -> None:
+def test_a_connection_that_is_cut_counts(bench: Bench, client: str, server: Server) -> None:
     server.will(HangUp(), HangUp())
     with pytest.raises(NO_CONNECTION[client]):
-        call(bench, client, server)
-    assert (bench.naps, bench.breaker.failure_count, bench.metrics.requests) == ([], 0, ["failure"])
+        call(bench, client, server, max_retries=1)
+    assert (bench.naps, bench.breaker.failure_count, bench.metrics.requests) == ([], 1, ["failure"])
 
 
-def test_a_timeout_is_raised_and_does_not_count(bench: Bench, client: str, server: Server) -> None:
+def test_a_timeout_counts(bench: Bench, client: str, server: Server) -> None:
     server.will(Silence(), Silence())
     with pytest.raises(TOO_SLOW[client]):
-        call(bench, client, server, IMPATIENT)
-    assert (bench.naps, bench.breaker.failure_count, bench.metrics.requests) == ([], 0, ["failure"])
+        call(bench, client, server, IMPATIENT, max_retries=1)
+    assert (bench.naps, bench.breaker.failure_count, bench.metrics.requests) == ([], 1, ["failure"])
 
 
 def test_a_probe_that_gets_no_response_opens_it_again(bench: Bench, client: str, server: Server) -> None:
     bench.due()
     server.will(HangUp())
     with pytest.raises(NO_CONNECTION[client]):
-        call(bench, client, server)
+        call(bench, client, server, max_retries=1)
     assert bench.store.read(NAME).retry_after == RESET

@@ -121,6 +121,11 @@ class Bench:
         self.naps.append(seconds)
         self.on_nap()
 
+    def paused(self, *waits: float) -> bool:
+        """Whether the pauses were the waits that the API asked for, each longer by at most a fifth."""
+        pairs = zip(self.naps, waits, strict=True)
+        return all(wait <= nap <= 1.2 * wait for nap, wait in pairs)
+
     @property
     def state(self) -> str:
         """The circuit's state."""

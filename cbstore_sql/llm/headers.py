@@ -1,73 +1,28 @@
-"""What a failed call says: its HTTP status, how long the server asks to wait, and what follows from it.
+"""The three functions of MassGen's LLM circuit breaker that read an HTTP status and ``Retry-After``.
 
-Reads the exceptions of the ``anthropic`` and ``openai`` clients, of ``httpx``, and any other that carries a status
-and a response with headers in the same places. Whatever a server sends, nothing here raises.
+They read the exceptions of the ``anthropic`` and ``openai`` clients, of ``httpx``, and any other that carries a status
+and a response with headers in the same places. Whatever a server sends, they do not raise. `classify_error` reads far
+more.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from enum import Enum
 from typing import Any
 
-TOO_MANY_REQUESTS = 429
-
-
-class RateLimitAction(Enum):
-    """What to do about a 429."""
-
-    WAIT = "wait"
-    """The server asks for a short wait: wait and try again. No failure."""
-
-    STOP = "stop"
-    """The server asks for a long one (a quota is used up): open the circuit for that time."""
-
-    CAP = "cap"
-    """The server does not say how long (too many calls at once): a failure; back off and try again."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailureClass:
-    """What one failed call says.
-
-    Attributes:
-        action: For a 429; ``None`` for everything else.
-        retry_after: Seconds the server asks to wait, with a 429 only; ``None`` when it does not say.
-        counts: Whether it is a failure of the dependency.
-    """
-
-    action: RateLimitAction | None
-    retry_after: float | None
-    counts: bool
-
-
-def classify_failure(error: BaseException, threshold: float, retryable: Container[int]) -> FailureClass:
-    """Judge a failed call.
-
-    Args:
-        error: What it raised.
-        threshold: See `classify_429`, seconds.
-        retryable: The statuses, besides 429, that are failures of the dependency.
-    """
-    status = extract_status_code(error)
-    if status != TOO_MANY_REQUESTS:
-        return FailureClass(None, None, status in retryable)
-    retry_after = extract_retry_after(error)
-    action = classify_429(retry_after, threshold)
-    return FailureClass(action, retry_after, action is RateLimitAction.CAP)
+from cbstore_sql.llm.decision import RateLimitAction
 
 
 def classify_429(retry_after_value: float | None, threshold: float) -> RateLimitAction:
-    """Tell what to do about a 429.
+    """Decide what to do about a 429.
 
     Args:
         retry_after_value: Seconds the server asks to wait; ``None`` when it does not say.
-        threshold: The longest wait, in seconds, that is waited for.
+        threshold: The longest wait that a caller waits out, seconds.
     """
     if retry_after_value is None:
         return RateLimitAction.CAP

@@ -1,0 +1,30 @@
+"""What an HTTP status means where the error's body says nothing more exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cbstore_sql.llm.classification.form import FailureCategory
+
+_FIRST_SERVER_ERROR = 500
+
+_OF_STATUS: Mapping[int, FailureCategory | None] = {
+    402: FailureCategory.QUOTA_EXHAUSTED,  # payment required
+    429: FailureCategory.RATE_LIMITED,
+    529: FailureCategory.OVERLOADED,  # Anthropic's
+    **dict.fromkeys((401, 403, 407, 498), FailureCategory.AUTH),  # 498: Cohere's invalid token
+    # 522, 524: Cloudflare's; 598, 599: some proxies'
+    **dict.fromkeys((408, 504, 522, 524, 598, 599), FailureCategory.TIMEOUT),
+    # 409: a lock that timed out, which the SDKs of OpenAI and Anthropic try again; 424: a model that failed behind
+    # the gateway; 425: too early
+    **dict.fromkeys((409, 424, 425), FailureCategory.TRANSIENT),
+    # The request asks for what the server will never do.
+    **dict.fromkeys((501, 505, 510, 511), FailureCategory.INVALID_REQUEST),
+    499: None,  # the client left: nothing is known about the API
+}
+
+
+def category_of_status(status: int) -> FailureCategory | None:
+    """Return the category of an HTTP error status; ``None`` where the failure says nothing about the API."""
+    other = FailureCategory.TRANSIENT if status >= _FIRST_SERVER_ERROR else FailureCategory.INVALID_REQUEST
+    return _OF_STATUS.get(status, other)
