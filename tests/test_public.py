@@ -27,6 +27,7 @@ PUBLIC_MODULES = {
     "cbstore_sql.errors",
     "cbstore_sql.events",
     "cbstore_sql.llm",
+    "cbstore_sql.llm.massgen",
     "cbstore_sql.metrics",
     "cbstore_sql.migration",
     "cbstore_sql.stores",

@@ -20,7 +20,8 @@
 from __future__ import annotations
 
 from cbstore_sql.llm.breaker import LLMCircuitBreaker
-from cbstore_sql.llm.classification import ApiFailure, FailureCategory, classify_error, classify_result
+from cbstore_sql.llm.classification import classify_error, classify_result
+from cbstore_sql.llm.classification.form import ApiFailure, FailureCategory
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
 from cbstore_sql.llm.decision import Decision, RateLimitAction
 from cbstore_sql.llm.headers import classify_429, extract_retry_after, extract_status_code

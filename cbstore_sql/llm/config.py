@@ -11,8 +11,9 @@ from cbstore_sql.core.model import State
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.core.validation import MAX_SECONDS, check_factor, check_seconds, check_threshold
 from cbstore_sql.errors import InvalidPolicyError
-from cbstore_sql.llm.classification import ApiFailure, FailureCategory, classify_error, classify_result
+from cbstore_sql.llm.classification import classify_error, classify_result
 from cbstore_sql.llm.classification.custom import Classify, asked
+from cbstore_sql.llm.classification.form import ApiFailure, FailureCategory
 from cbstore_sql.llm.decision import NO_VERDICT, Decision, decide
 from cbstore_sql.runtime.rng import rng
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE

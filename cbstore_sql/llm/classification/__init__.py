@@ -13,12 +13,10 @@ from cbstore_sql.errors import CircuitBreakerError
 from cbstore_sql.llm.classification.api_errors import read_api_error
 from cbstore_sql.llm.classification.chain import chain, members
 from cbstore_sql.llm.classification.evidence import evidence_of
-from cbstore_sql.llm.classification.form import SEVERITY, ApiFailure, FailureCategory
+from cbstore_sql.llm.classification.form import SEVERITY, ApiFailure
 from cbstore_sql.llm.classification.owners import is_of_another_dependency, is_of_the_application
 from cbstore_sql.llm.classification.results import read_result
 from cbstore_sql.llm.classification.transport import is_own_mistake, is_wrapper, read_transport_error
-
-__all__ = ["ApiFailure", "FailureCategory", "classify_error", "classify_result"]
 
 log = logging.getLogger("cbstore_sql")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cbstore_sql import extract_retry_after, extract_status_code
 from cbstore_sql.core.model import STATES, Row
 from cbstore_sql.core.rules import CLOSED
-from cbstore_sql.llm.classify import classify_failure
+from cbstore_sql.llm import classify_error, classify_result
 from cbstore_sql.stores.redis import codec
 from cbstore_sql.stores.sql.push.channel import digest_of, newer_names
 from tests.system.fuzz.hostile import anything, mess
@@ -130,4 +130,5 @@ def test_any_answer_of_a_server_has_a_wait_or_none(status: Any, headers: Any, no
     seconds = extract_retry_after(error, now=now)
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
     assert extract_status_code(error) is None or isinstance(extract_status_code(error), int)
-    classify_failure(error, 120.0, (500,))
+    classify_error(error)
+    classify_result(error)
