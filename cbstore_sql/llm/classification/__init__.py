@@ -2,6 +2,26 @@
 
 An error is found by its shape, so no client has to be installed or imported. Whatever a server sends or an exception
 does when it is read, nothing here raises.
+
+============  =======================================================================
+`form`        `ApiFailure`, the neutral form that every error is translated into
+`evidence`    status, headers, error object and codes, wherever a client keeps them
+`api_errors`  the failure that an API's own error says
+`reader`      what the readers of the providers have in common
+`openai`      OpenAI's errors, and those of everyone who uses its form
+`anthropic`   Anthropic's
+`google`      Google's, over HTTP and gRPC
+`aws`         Bedrock's and those of other AWS services
+`statuses`    what an HTTP status means
+`waits`       how long the server asks a caller to wait
+`durations`   one value that says how long: a number, a duration, a date, a Unix time
+`transport`   timeouts and connection errors of every HTTP client
+`chain`       the exceptions behind an exception
+`results`     errors in what a call returned
+`custom`      the application's own classification
+`owners`      whose an exception is
+`safe`        reading attributes of objects that may do anything when they are read
+============  =======================================================================
 """
 
 from __future__ import annotations
