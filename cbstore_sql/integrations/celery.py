@@ -1,0 +1,97 @@
+"""Celery: a task class whose runs are guarded and come back when the circuit may admit them.
+
+::
+
+    from celery import Celery
+    from cbstore_sql import CircuitBreaker, SqlStore
+    from cbstore_sql.integrations.celery import GuardedTask
+
+    breaker = CircuitBreaker(SqlStore("postgresql://…"))
+    app = Celery("shop", task_cls=GuardedTask)
+    app.conf.broker_url = "redis://localhost"
+
+    @app.task(breaker=breaker, breaker_name="payments", autoretry_for=(ConnectionError,), max_retries=10)
+    def charge(order): ...
+
+A refused run does not call the function. It is retried after ``retry_after`` seconds with jitter, and that retry does
+not use up ``max_retries``. With ``autoretry_for``, the exception that caused the retry is what the breaker counts. The
+store may be made before the pool forks: each process opens connections of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Retry, TaskPredicate
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
+from cbstore_sql.runtime.rng import rng
+
+__all__ = ["GuardedTask"]
+
+_LEAST_COUNTDOWN = 1.0
+_JITTER = 0.5
+
+
+class GuardedTask(Task):  # type: ignore[misc] # celery has no types
+    """A task whose runs a breaker guards.
+
+    Attributes:
+        breaker: The breaker. A task without one runs unguarded.
+        breaker_name: The breaker's name; the task's own name if it is ``None``.
+        retry_refused: Whether a refused run is retried when the circuit may admit it. ``False`` lets it fail with
+            `CircuitBreakerOpenError`.
+    """
+
+    abstract = True
+    breaker: CircuitBreaker | None = None
+    breaker_name: str | None = None
+    retry_refused: bool = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task if the circuit admits it.
+
+        Raises:
+            CircuitBreakerOpenError: The run was refused, and ``retry_refused`` is off or the task does not run in a
+                worker (called directly, or eagerly).
+            ConfigurationError: ``breaker`` is not a `CircuitBreaker`.
+        """
+        if self.breaker is None:
+            return super().__call__(*args, **kwargs)
+        if not isinstance(self.breaker, CircuitBreaker):
+            raise ConfigurationError("breaker must be a CircuitBreaker: Celery runs tasks in threads or processes")
+        guard = self.breaker.guard(self.breaker_name or self.name)
+        try:
+            guard.__enter__()
+        except CircuitBreakerOpenError as refused:
+            return self._come_back(refused)
+        return self._run(guard, args, kwargs)
+
+    def _run(self, guard: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            result = super().__call__(*args, **kwargs)
+        except BaseException as error:
+            cause = _cause(error)
+            guard.__exit__(None if cause is None else type(cause), cause, None)
+            raise
+        guard.__exit__(None, None, None)
+        return result
+
+    def _come_back(self, refused: CircuitBreakerOpenError) -> Any:
+        """Send the same task again, later. Its count of retries stays, so that refusals do not use up the limit."""
+        request = self.request
+        if not self.retry_refused or request.called_directly or request.is_eager:
+            raise refused
+        countdown = max(_LEAST_COUNTDOWN, refused.retry_after) * (1.0 + _JITTER * rng.random())
+        again = self.signature_from_request(request, countdown=countdown, retries=request.retries)
+        again.apply_async()
+        raise Retry(exc=refused, when=countdown, sig=again)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """Return what happened to the service: a retry says its cause; ``Ignore`` and ``Reject`` are decisions."""
+    if isinstance(error, Retry):
+        return error.exc if isinstance(error.exc, BaseException) else None
+    return None if isinstance(error, TaskPredicate) else error

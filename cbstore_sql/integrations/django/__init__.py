@@ -1,0 +1,43 @@
+"""Django: the breakers live in the project's own database, and ``manage.py migrate`` makes their table.
+
+::
+
+    INSTALLED_APPS = [..., "cbstore_sql.integrations.django"]
+    MIDDLEWARE = [..., "cbstore_sql.integrations.django.middleware.RefusedCallMiddleware"]
+    CBSTORE = {"policies": {"billing": {"failure_threshold": 3}}}  # optional
+
+    from cbstore_sql.integrations.django import get_breaker
+
+    @get_breaker()("billing")
+    def charge(order): ...
+
+| setting in ``CBSTORE`` | meaning | default |
+|---|---|---|
+| ``database`` | alias in ``DATABASES`` | ``"default"`` |
+| ``url`` | SQLAlchemy URL in place of the alias | none |
+| ``namespace`` | the breakers' namespace | ``"default"`` |
+| ``schema`` | the PostgreSQL schema of the table | ``"cbstore"`` |
+| ``policy``, ``policies`` | arguments of `BreakerPolicy`: one for all names, and by name | the library's |
+| ``options`` | further arguments of `CircuitBreaker` | none |
+| ``migrate`` | whether ``manage.py migrate`` brings the table up to date | ``True`` |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+
+__all__ = ["get_breaker"]
+
+
+def get_breaker() -> CircuitBreaker:
+    """Return this process's breaker, made from the settings at the first call.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+    """
+    from cbstore_sql.integrations.django import breakers
+
+    return breakers.current()

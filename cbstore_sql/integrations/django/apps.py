@@ -1,0 +1,66 @@
+"""The Django application: migrations with ``manage.py migrate``, a system check, and fresh settings in tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.signals import setting_changed
+from django.db.models.signals import post_migrate
+
+from cbstore_sql.errors import CircuitBreakerError, SchemaError, StoreError
+from cbstore_sql.integrations.django import breakers
+from cbstore_sql.integrations.django.config import BreakersSettings
+from cbstore_sql.migration import migrate
+
+
+class BreakersConfig(AppConfig):  # type: ignore[misc] # Django has no types
+    """The application ``cbstore_sql.integrations.django``."""
+
+    name = "cbstore_sql.integrations.django"
+    label = "cbstore"
+    verbose_name = "Circuit breakers"
+
+    def ready(self) -> None:
+        """Connect the signals and register the checks."""
+        post_migrate.connect(_migrate, sender=self)
+        setting_changed.connect(_forget_settings)
+        register(check_settings)
+        register(check_table, Tags.database)
+
+
+def _migrate(using: str, verbosity: int = 1, stdout: Any = None, **_: Any) -> None:
+    """Bring the breaker table up to date after the application's own migrations of the same database."""
+    found = BreakersSettings.read()
+    if found.migrate and found.url is None and found.database == using:
+        migrate(found.database_url(), schema=found.schema)
+        if verbosity > 0 and stdout is not None:
+            stdout.write("Brought the circuit breakers' table up to date.\n")
+
+
+def _forget_settings(setting: str, **_: Any) -> None:
+    if setting in {"CBSTORE", "DATABASES"}:
+        breakers.close()
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Check ``CBSTORE``: ``manage.py check`` reports ``cbstore.E001`` if it cannot be used."""
+    try:
+        BreakersSettings.read().database_url()
+    except CircuitBreakerError as error:
+        return [Error(str(error), id="cbstore.E001")]
+    return []
+
+
+def check_table(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check the table: ``manage.py check --database default`` reports ``cbstore.W001`` or ``cbstore.W002``."""
+    if not databases or check_settings() or BreakersSettings.read().database not in databases:
+        return []
+    try:
+        breakers.current().store.read("cbstore.check")
+    except SchemaError:
+        return [Warning("the circuit breakers' table is missing or old", "run: manage.py migrate", id="cbstore.W001")]
+    except StoreError as error:
+        return [Warning(f"the circuit breakers' database does not answer: {error}", id="cbstore.W002")]
+    return []

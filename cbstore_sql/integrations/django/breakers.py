@@ -1,0 +1,37 @@
+"""This process's store and breaker, made from the settings when they are first used."""
+
+from __future__ import annotations
+
+import threading
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.integrations.django.config import BreakersSettings
+from cbstore_sql.stores.sql.store import SqlStore
+
+_lock = threading.Lock()
+_breaker: CircuitBreaker | None = None
+
+
+def current() -> CircuitBreaker:
+    """Return the breaker; see `cbstore_sql.integrations.django.get_breaker`.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+    """
+    global _breaker  # noqa: PLW0603 - one for each process, as Django keeps its connections
+    with _lock:
+        if _breaker is None:
+            found = BreakersSettings.read()
+            store = SqlStore(found.database_url(), namespace=found.namespace, schema=found.schema)
+            _breaker = CircuitBreaker(store, found.policy, policies=found.policies, **found.options)
+        return _breaker
+
+
+def close() -> None:
+    """Close the breaker and its store; the next `current` makes them again from the settings of that moment."""
+    global _breaker
+    with _lock:
+        breaker, _breaker = _breaker, None
+    if breaker is not None:
+        breaker.close()
+        breaker.store.close()

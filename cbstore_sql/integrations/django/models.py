@@ -1,0 +1,1 @@
+"""No models: Django emits ``post_migrate`` only for applications that have this module."""

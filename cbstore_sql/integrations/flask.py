@@ -1,0 +1,56 @@
+"""Flask: an answer for refused requests and a readiness page.
+
+::
+
+    from flask import Flask
+    from cbstore_sql import CircuitBreaker, SqlStore
+    from cbstore_sql.integrations.flask import install
+
+    breaker = CircuitBreaker(SqlStore("postgresql://…"))
+    app = Flask(__name__)
+    install(app, breaker, readiness="/ready")
+
+    @app.get("/rates")
+    @breaker("rates")
+    def rates(): ...
+
+A refused request is answered 503 with ``Retry-After``. The store opens its connections in the process that uses them,
+so it may be made before the server forks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, jsonify
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.integrations import _web
+
+__all__ = ["install"]
+
+
+def install(app: Flask, breaker: CircuitBreaker, *, readiness: str | None = None, require_store: bool = False) -> None:
+    """Add the answer for refused requests and the readiness page to an application.
+
+    Args:
+        app: The application.
+        breaker: The breaker that guards its calls.
+        readiness: The path of the readiness page, such as ``"/ready"``. ``None`` adds no page. An open circuit does
+            not change its answer.
+        require_store: ``True`` answers 503 while the store does not answer. ``False`` answers 200 in any case, because
+            the breakers go on without their store.
+    """
+
+    def refused(error: CircuitBreakerOpenError) -> Any:
+        headers = {"Retry-After": _web.retry_after(error)}
+        return jsonify(_web.refused_body(error)), _web.REFUSED_STATUS, headers
+
+    def ready() -> Any:
+        answers = breaker.check_store()
+        return jsonify(_web.readiness_body(answers)), 200 if answers or not require_store else _web.REFUSED_STATUS
+
+    app.register_error_handler(CircuitBreakerOpenError, refused)
+    if readiness is not None:
+        app.add_url_rule(readiness, "cbstore_ready", ready)

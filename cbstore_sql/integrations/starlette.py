@@ -1,0 +1,138 @@
+"""Starlette and FastAPI: a dependency that guards an endpoint, an answer for refused requests, lifespan, readiness.
+
+::
+
+    from fastapi import Depends, FastAPI
+    from cbstore_sql import AsyncCircuitBreaker, AsyncSqlStore
+    from cbstore_sql.integrations.starlette import Guarded, install
+
+    breaker = AsyncCircuitBreaker(AsyncSqlStore("postgresql://…"))
+    app = FastAPI()
+    install(app, breaker, readiness="/ready")
+
+    @app.get("/rates", dependencies=[Depends(Guarded(breaker, "rates"))])
+    async def rates(): ...
+
+A refused request is answered 503 with ``Retry-After``. `install` closes the breaker and its store when the application
+shuts down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.integrations import _web
+
+__all__ = ["Guarded", "install", "readiness", "refused"]
+
+_SERVER_ERRORS = 500
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer a refused request: 503 with ``Retry-After``. An exception handler for `CircuitBreakerOpenError`."""
+    if not isinstance(error, CircuitBreakerOpenError):
+        raise error
+    headers = {"Retry-After": _web.retry_after(error)}
+    return JSONResponse(_web.refused_body(error), _web.REFUSED_STATUS, headers=headers)
+
+
+def readiness(breaker: AsyncCircuitBreaker, *, require_store: bool = False) -> Callable[[Request], Any]:
+    """Return an endpoint that says whether the store answers.
+
+    An open circuit is no reason to take an instance out of service, so it does not change the answer.
+
+    Args:
+        breaker: The breaker whose store is asked.
+        require_store: ``True`` answers 503 while the store does not answer. ``False`` answers 200 in any case, because
+            the breakers go on without their store.
+    """
+
+    async def ready(request: Request) -> Response:
+        answers = await breaker.check_store()
+        status = 200 if answers or not require_store else _web.REFUSED_STATUS
+        return JSONResponse(_web.readiness_body(answers), status)
+
+    return ready
+
+
+def install(
+    app: Starlette,
+    breaker: AsyncCircuitBreaker,
+    *,
+    readiness: str | None = None,
+    require_store: bool = False,
+    close: bool = True,
+) -> None:
+    """Add the answer for refused requests, the readiness page and the shutdown to an application.
+
+    Args:
+        app: A Starlette or FastAPI application.
+        breaker: The breaker that guards its calls.
+        readiness: The path of the readiness page, such as ``"/ready"``. ``None`` adds no page.
+        require_store: See `readiness`.
+        close: Whether to close the breaker and its store when the application shuts down. The application's own
+            lifespan runs inside.
+    """
+    app.add_exception_handler(CircuitBreakerOpenError, refused)
+    if readiness is not None:
+        app.router.routes.append(Route(readiness, _readiness(breaker, require_store=require_store)))
+    if close:
+        app.router.lifespan_context = _closing(breaker, app.router.lifespan_context)
+
+
+class Guarded:
+    """A FastAPI dependency that guards an endpoint: the request is admitted first and reports how it ended.
+
+    An ``HTTPException`` with a status below 500 is the client's mistake and a success of the service behind. Any other
+    exception is classified as the breaker classifies exceptions.
+
+    Args:
+        breaker: The breaker.
+        name: The breaker's name: text, or a function from the request to the name.
+    """
+
+    def __init__(self, breaker: AsyncCircuitBreaker, name: str | Callable[[Request], str]) -> None:
+        self._breaker = breaker
+        self._name = name
+
+    async def __call__(self, request: Request) -> AsyncIterator[None]:
+        """Guard one request.
+
+        Raises:
+            CircuitBreakerOpenError: The circuit refused the request.
+        """
+        name = self._name if isinstance(self._name, str) else self._name(request)
+        mistake = None
+        async with self._breaker.guard(name):
+            try:
+                yield
+            except HTTPException as error:
+                if error.status_code >= _SERVER_ERRORS:
+                    raise
+                mistake = error
+        if mistake is not None:
+            raise mistake
+
+
+def _closing(breaker: AsyncCircuitBreaker, inner: Any) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        async with inner(app) as state:
+            yield state
+        await breaker.close()
+        await breaker.store.close()
+
+    return lifespan
+
+
+_readiness = readiness

@@ -1,0 +1,1 @@
+"""A small Django project; the environment says which database it uses."""
