@@ -19,13 +19,28 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What may be imported where; everything else of the package is pure.
 HOMES = {
-    "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/"),
+    "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/", "integrations/django/"),
     "psycopg": (),  # SQLAlchemy imports it, and only for PostgreSQL
     "alembic": ("migration", "migrations/"),
     "redis": ("stores/redis/",),
     "rich": ("cli/",),
     "prometheus_client": ("metrics/", "cli/exporter"),
     "opentelemetry": ("metrics/",),
+    **dict.fromkeys(
+        (
+            "aiohttp",
+            "celery",
+            "circuitbreaker",
+            "django",
+            "flask",
+            "httpx",
+            "httpx2",
+            "pybreaker",
+            "requests",
+            "starlette",
+        ),
+        ("integrations/",),
+    ),
 }
 
 # A module imports from its own layer and from those below it in this list, never from one above.
