@@ -1,14 +1,18 @@
 """Adapters for libraries that a team already uses; each module needs that library and nothing else.
 
-| module | adapts |
-|---|---|
-| `cbstore_sql.integrations.httpx`, `cbstore_sql.integrations.httpx2` | transports, sync and async |
-| `cbstore_sql.integrations.requests` | a transport adapter |
-| `cbstore_sql.integrations.aiohttp` | a client middleware |
-| `cbstore_sql.integrations.starlette` | Starlette and FastAPI: dependency, exception handler, lifespan, readiness |
-| `cbstore_sql.integrations.flask` | Flask: error handler, readiness |
-| `cbstore_sql.integrations.django` | Django: app, settings, system check, migrations |
-| `cbstore_sql.integrations.celery` | Celery: a task base class for workers |
-| `cbstore_sql.integrations.pybreaker` | a storage for ``pybreaker.CircuitBreaker`` |
-| `cbstore_sql.integrations.circuitbreaker` | a subclass of ``circuitbreaker.CircuitBreaker`` |
+================  ====================================================================================================
+`httpx`           transports for httpx, sync and async
+`httpx2`          the same for httpx2
+`requests`        a transport adapter for requests
+`aiohttp`         a client middleware for aiohttp
+`starlette`       Starlette and FastAPI: a dependency, the answer for refused requests, lifespan, readiness
+`flask`           Flask: the answer for refused requests, readiness
+`django`          Django: settings, migrations, system checks, a middleware
+`celery`          Celery: a task class whose refused runs come back
+`pybreaker`       a storage for ``pybreaker.CircuitBreaker``
+`circuitbreaker`  a subclass of ``circuitbreaker.CircuitBreaker``
+`_http`           what the HTTP clients share: settings, one call's life
+`_httpx_family`   what the transports for httpx and httpx2 share
+`_web`            what the web frameworks share: the answer for a refusal
+================  ====================================================================================================
 """

@@ -20,6 +20,14 @@
 | ``policy``, ``policies`` | arguments of `BreakerPolicy`: one for all names, and by name | the library's |
 | ``options`` | further arguments of `CircuitBreaker` | none |
 | ``migrate`` | whether ``manage.py migrate`` brings the table up to date | ``True`` |
+
+============  =============================================================================================
+`apps`        the Django application: ``manage.py migrate`` and ``manage.py check``
+`breakers`    this process's store and breaker
+`config`      the settings, and the way from ``DATABASES`` to a URL
+`middleware`  the answer for refused requests, and a readiness view
+`models`      no models; Django wants the module
+============  =============================================================================================
 """
 
 from __future__ import annotations
