@@ -20,7 +20,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What may be imported where; everything else of the package is pure.
 HOMES = {
     "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/", "integrations/django/"),
-    "psycopg": (),  # SQLAlchemy imports it, and only for PostgreSQL
+    # For the names of libpq's codes, in modules that are imported only for PostgreSQL.
+    "psycopg": ("stores/sql/connections/libpq", "stores/sql/connections/cancel"),
     "alembic": ("migration", "migrations/"),
     "redis": ("stores/redis/",),
     "rich": ("cli/",),

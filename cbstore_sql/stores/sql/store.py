@@ -16,6 +16,7 @@ from cbstore_sql.stores.sql.connections.checkout import Checkouts
 from cbstore_sql.stores.sql.connections.engine import Durability, check_engine, one_database, open_engine, wants_relaxed
 from cbstore_sql.stores.sql.connections.pool import StickyPool
 from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.connections.session_setup import session_setup
 from cbstore_sql.stores.sql.operations import Query, SqlOperations, Values
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
@@ -72,10 +73,12 @@ class SqlStore(ProtocolStore):
         check_engine(self._engine)
         self.keeps_deadlines = self._owned
         preparing = Preparing()
-        self._connections = StickyPool(self._engine, preparing) if self._owned else Checkouts(self._engine, preparing)
+        setup = session_setup(self._engine, schema, own=self._owned)
+        connections = StickyPool if self._owned else Checkouts
+        self._connections: StickyPool | Checkouts = connections(self._engine, preparing, setup)
         self._counting = self._connections
         if wants_relaxed(durability, self._engine, owned=self._owned):
-            self._counting = StickyPool(open_engine(self._engine.url, relaxed=True), preparing)
+            self._counting = StickyPool(open_engine(self._engine.url, relaxed=True), preparing, setup)
         self._queries = SqlOperations(self._engine.dialect.name, schema, self.namespace, max_breakers)
 
     @classmethod

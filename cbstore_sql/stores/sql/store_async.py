@@ -24,6 +24,7 @@ from cbstore_sql.stores.sql.connections.engine import (
 )
 from cbstore_sql.stores.sql.connections.pool_async import AsyncStickyPool
 from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.connections.session_setup import session_setup
 from cbstore_sql.stores.sql.operations import Query, QuerySteps, SqlOperations, T, Values
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
@@ -72,12 +73,12 @@ class AsyncSqlStore(AsyncStore):
         self._in_flight = InFlight()
         self.keeps_deadlines = owned
         preparing = Preparing()
-        self._connections = (
-            AsyncStickyPool(self._engine, preparing) if owned else AsyncCheckouts(self._engine, preparing)
-        )
+        setup = session_setup(self._engine.sync_engine, schema, own=owned)
+        connections = AsyncStickyPool if owned else AsyncCheckouts
+        self._connections: AsyncStickyPool | AsyncCheckouts = connections(self._engine, preparing, setup)
         self._counting = self._connections
         if wants_relaxed(durability, self._engine.sync_engine, owned=owned):
-            self._counting = AsyncStickyPool(open_async_engine(self._engine.url, relaxed=True), preparing)
+            self._counting = AsyncStickyPool(open_async_engine(self._engine.url, relaxed=True), preparing, setup)
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> AsyncSqlStore:

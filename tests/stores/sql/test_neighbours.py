@@ -6,9 +6,11 @@ import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -101,6 +103,41 @@ def test_a_stricter_isolation_default_is_absorbed(migrated_postgres_url: str, le
     engine.dispose()
 
 
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize(
+    "listener", ["SET app.tenant = '7'", "SELECT set_config('app.tenant', '7', false)", "SET search_path = public"]
+)
+def test_a_stricter_isolation_level_with_a_listener_that_speaks_loses_no_count(
+    migrated_postgres_url: str, level: str, listener: str
+) -> None:
+    engine = sa.create_engine(migrated_postgres_url, pool_size=8, isolation_level=level)
+
+    @sa.event.listens_for(engine, "checkout")
+    def speak(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.execute(listener)
+
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.reset("b")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: store.record_failure("b", NEVER), range(160)))
+    assert store.read("b").failure_count == 160
+    engine.dispose()
+
+
+def test_a_listener_whose_transaction_failed_loses_no_count(migrated_postgres_url: str) -> None:
+    engine = sa.create_engine(migrated_postgres_url)
+
+    @sa.event.listens_for(engine, "checkout")
+    def fail(connection: Any, _record: Any, _proxy: Any) -> None:
+        with suppress(psycopg.Error):
+            connection.execute("SELECT 1 / 0")
+
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    store.record_failure("b", NEVER)
+    assert store.read("b").failure_count == 1
+    engine.dispose()
+
+
 def test_a_listener_that_begins_a_transaction_on_check_out_loses_no_count(migrated_postgres_url: str) -> None:
     engine = sa.create_engine(migrated_postgres_url)
 
@@ -144,6 +181,22 @@ def test_names_arrive_whole_in_whatever_encoding_the_application_s_connections_h
     with SqlStore(migrated_postgres_url, namespace=store.namespace) as other:
         assert other.read_many(["Café"])["Café"].probe_token == "é"
     assert store.read_many(["Café"])["Café"].probe_token == "é"
+    engine.dispose()
+
+
+def test_an_encoding_that_the_application_changes_on_a_pooled_connection_is_followed(
+    migrated_postgres_url: str,
+) -> None:
+    engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0)
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    for number, encoding in enumerate(("utf8", "latin1", "utf8"), start=1):
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"SET client_encoding = {encoding}")
+            connection.commit()
+        store.record_failure("Café", NEVER)
+        assert store.read_many(["Café"])["Café"].failure_count == number
+    with SqlStore(migrated_postgres_url, namespace=store.namespace) as other:
+        assert other.read("Café").failure_count == 3
     engine.dispose()
 
 

@@ -50,7 +50,10 @@ def heard(migrated_postgres_url: str) -> Iterator[Heard]:
 
 @pytest.fixture
 def store(heard: Heard) -> SqlStore:
-    return SqlStore(heard.engine, namespace=uuid.uuid4().hex)
+    store = SqlStore(heard.engine, namespace=uuid.uuid4().hex)
+    # A session is asked about row-level security once, before its first statement.
+    assert heard.during(lambda: store.read("first")) == ["SELECT", "SELECT"]
+    return store
 
 
 def claimed(store: Store) -> Permit:

@@ -75,17 +75,40 @@ def test_statements_are_prepared_as_the_application_s_engine_says(migrated_postg
         engine.dispose()
 
 
-def test_a_session_that_has_forgotten_its_statements_is_noticed_and_said_once(
+def test_statements_that_something_deallocated_are_prepared_again_and_no_pooler_is_suspected(
     migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args={"prepare_threshold": 0})
     store = SqlStore(engine, namespace=uuid.uuid4().hex)
     with caplog.at_level(logging.INFO, "cbstore_sql"):
-        for failures in range(1, 4):
+        for failures in (1, 2):
             store.record_failure("b", NEVER)
             with engine.connect() as connection:
                 connection.exec_driver_sql("DEALLOCATE ALL")
             assert store.read("b").failure_count == failures
-    assert len(caplog.records) == 1
-    assert prepared(store) == 0
+        assert prepared(store) == 1
+        for failures in range(3, 9):
+            store.record_failure("b", NEVER)
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("DISCARD ALL")
+            assert store.read("b").failure_count == failures
+    assert prepared(store) == 0, "a session that is reset again and again prepares nothing"
+    assert not caplog.records
+    engine.dispose()
+
+
+def test_psycopg_s_own_deallocate_all_is_not_taken_for_a_pooler(
+    migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args={"prepare_threshold": 0})
+    store = SqlStore(engine, namespace=uuid.uuid4().hex)
+    with caplog.at_level(logging.INFO, "cbstore_sql"):
+        store.record_failure("b", NEVER)
+        with engine.begin() as connection:
+            for statement in ("SELECT 1", "CREATE TEMPORARY TABLE mine (n int)", "DROP TABLE mine", "SELECT 2"):
+                connection.exec_driver_sql(statement)
+        store.record_failure("b", NEVER)
+    assert store.read("b").failure_count == 2
+    assert prepared(store) == 2
+    assert not caplog.records
     engine.dispose()

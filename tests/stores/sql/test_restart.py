@@ -89,3 +89,30 @@ def test_an_application_s_pool_is_left_to_it_and_its_sessions_are_replaced(serve
     store.record_failure("b", NEVER)
     assert engine.pool is pool
     engine.dispose()
+
+
+def test_a_read_only_server_empties_an_application_s_pool_once(server: Postgres) -> None:
+    engine = sa.create_engine(server.url, pool_size=5)
+    store = SqlStore(engine, namespace="engine")
+    set_read_only(server, "on")
+    held = [engine.connect() for _ in range(5)]
+    for connection in held:
+        connection.close()
+    opened: list[object] = []
+    sa.event.listen(engine, "connect", lambda *_: opened.append(None))
+    for _ in range(4):
+        with pytest.raises(StoreUnavailableError, match="read-only"):
+            store.record_failure("b", NEVER)
+    # Each attempt closes the connection it was made on; the first one made the pool replace the others as well.
+    held = [engine.connect() for _ in range(5)]
+    replaced = len(opened)
+    for connection in held:
+        connection.close()
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        store.record_failure("b", NEVER)
+    held = [engine.connect() for _ in range(5)]
+    assert len(opened) - replaced <= 2, "an operation and its one repetition"
+    for connection in held:
+        connection.close()
+    set_read_only(server, "off")
+    engine.dispose()

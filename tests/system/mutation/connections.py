@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.mutation.selections import DEADLINES, FAULTS, LEASES, LOST, MIGRATED
+from tests.system.mutation.selections import DEADLINES, FAULTS, LEASES, LOST, MIGRATED, NEIGHBOURS, POOLED
 from tests.system.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/connections/libpq.py"
@@ -70,6 +70,27 @@ _CONNECTIONS: tuple[Broken, ...] = (
         "yield from self._simple(ROLLBACK)",
         "yield from ()",
         (LEASES, FAULTS),
+    ),
+    (
+        "a pinned statement joins the application's transaction",
+        _WIRE,
+        "            yield from _unsent(self._simple(COMMIT))\n",
+        "            pass\n",
+        (NEIGHBOURS,),
+    ),
+    (
+        "what psycopg deallocated is taken for a pooler's doing",
+        _WIRE,
+        "        if not was_prepared:\n",
+        "        if True:\n",
+        (POOLED,),
+    ),
+    (
+        "the client encoding is asked for once",
+        "stores/sql/connections/checkout.py",
+        "            session.look_at_encoding()\n",
+        "            pass\n",
+        (NEIGHBOURS,),
     ),
     (
         "a transaction begun by the application is not ended",

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.system.mutation.selections import BOUNDED, BREAKERS, DEADLINES, FAULTS, GATE, LEASES, PROMISED, WORKERS
+from tests.system.mutation.selections import (
+    BOUNDED,
+    BREAKERS,
+    CANCELLED,
+    DEADLINES,
+    FAULTS,
+    GATE,
+    LEASES,
+    PROMISED,
+    WORKERS,
+)
 from tests.system.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/connections/libpq.py"
@@ -13,11 +23,11 @@ _DEADLINES: tuple[Broken, ...] = (
     ("a statement has none", _WIRE, "session.wait(remaining(), ", "session.wait(None, ", (DEADLINES,)),
     ("an asynchronous statement has none", _WIRE, "wait_async(remaining(), ", "wait_async(None, ", (DEADLINES,)),
     (
-        "a late session is not cut",
-        _WIRE,
-        "        self.cut()\n        raise LateError",
-        "        raise LateError",
-        (DEADLINES, LEASES),
+        "an abandoned session gives its slot back at once",
+        _LEASE,
+        "            slot.clear()\n",
+        "            pass\n",
+        (CANCELLED,),
     ),
     ("a late statement was never sent", _WIRE, "LateError(sent=self.sent)", "LateError(sent=False)", (DEADLINES,)),
     (
@@ -29,10 +39,10 @@ _DEADLINES: tuple[Broken, ...] = (
     ),
     (
         "a late statement goes on in the server",
-        _WIRE,
-        "            cancel(self.pgconn)\n",
-        "            pass\n",
-        (DEADLINES, FAULTS),
+        "stores/sql/connections/cancel.py",
+        "        if _request_cancel(pgconn, end):\n",
+        "        if False:\n",
+        (CANCELLED,),
     ),
     (
         "waiting for another's connection has none",

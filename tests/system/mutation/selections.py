@@ -47,6 +47,9 @@ LEASES: Selection = (
     "tests/stores/sql/test_restart.py",
     "tests/stores/sql/test_configuration.py",
 )
+CANCELLED: Selection = ("tests/stores/sql/connections/test_cancel.py",)
+NEIGHBOURS: Selection = ("tests/stores/sql/test_neighbours.py",)
+POOLED: Selection = ("tests/stores/sql/test_pooler.py",)
 MIGRATED: Selection = ("tests/migration/test_running_stores.py",)
 FAULTS: Selection = ("tests/system/faults", "tests/stores/sql", "-k", "not proxy and not table")
 

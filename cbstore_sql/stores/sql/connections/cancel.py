@@ -1,49 +1,134 @@
-"""Asks a server to stop what nobody waits for any more."""
+"""Ends a server session whose statement was abandoned at its deadline.
+
+A session whose client has gone goes on waiting for its lock. If the client opened another connection meanwhile, one
+locked row would take all connections of the server. So the statement is cancelled and the session watched until it
+has ended; only then may the pool open another one in its place.
+"""
 
 from __future__ import annotations
 
-import select
+import atexit
+import os
+import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-_SECONDS = 1.0
+from psycopg import pq
 
-# What libpq waits for next; otherwise it is done.
-_EVENTS = {1: select.POLLIN, 2: select.POLLOUT}
+from cbstore_sql.runtime.fork import after_fork_in_child
+from cbstore_sql.stores.sql.connections.socket_wait import wait_for_socket
 
-_places = threading.BoundedSemaphore(4)
+SECONDS = 1.0
+"""How long a session is watched. A server that does not answer within this time cannot be told anything."""
+
+_WANTS_WRITE = {pq.PollingStatus.READING: False, pq.PollingStatus.WRITING: True}
 
 
-def cancel(pgconn: Any) -> None:
-    """StoreCall, in a thread that ends by itself, and wait for nothing.
+class Abandoned:
+    """The sessions of this process that are being ended."""
 
-    A session whose client has gone goes on waiting for its lock: without this, one locked row would take connection
-    after connection of the server. It is best effort: libpq can do it without blocking from version 17, and where
-    many were asked already and nobody answers, it is left.
+    def __init__(self) -> None:
+        self._reset_after_fork()
+        after_fork_in_child(self._reset_after_fork)
+
+    def _reset_after_fork(self) -> None:
+        self._threads: set[threading.Thread] = set()
+
+    def end(self, driver: Any, ended: Callable[[], None]) -> None:
+        """End a session in the background.
+
+        Args:
+            driver: A psycopg connection with a statement under way. It is closed.
+            ended: Called once, in any thread, when the session has ended or cannot be reached. It must not raise.
+        """
+        thread = threading.Thread(target=self._run, args=(driver, ended), name="cbstore-cancel", daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started: the server notices that the client has gone
+            self._threads.discard(thread)
+            driver.pgconn.finish()
+            ended()
+
+    def wait(self) -> None:
+        """Wait until all of them have ended: the process is about to."""
+        end = monotonic() + SECONDS
+        for thread in list(self._threads):
+            thread.join(max(0.0, end - monotonic()))
+
+    def _run(self, driver: Any, ended: Callable[[], None]) -> None:
+        try:
+            end_session(driver.pgconn, monotonic() + SECONDS)
+        finally:
+            ended()
+            self._threads.discard(threading.current_thread())
+
+
+def end_session(pgconn: Any, end: float) -> None:
+    """Cancel the statement of a session and close it; return when the server has ended it.
 
     Args:
-        pgconn: A libpq connection with a statement under way; it may be closed as soon as this returns.
+        pgconn: The libpq connection.
+        end: When to stop waiting, by the monotonic clock.
     """
-    if not _places.acquire(blocking=False):
-        return
     with suppress(Exception):
+        if _request_cancel(pgconn, end):
+            _drain(pgconn, end)
+    number = None
+    with suppress(Exception):
+        number = os.dup(pgconn.socket)
+    pgconn.finish()
+    if number is not None:
+        with socket.socket(fileno=number) as remains, suppress(OSError):
+            remains.settimeout(max(0.001, end - monotonic()))
+            # The server's process closes its end as the last thing it does.
+            while remains.recv(4096):
+                pass
+
+
+def _request_cancel(pgconn: Any, end: float) -> bool:
+    """Ask the server to cancel the statement; return whether it was asked."""
+    if pq.version() >= 170000:  # noqa: PLR2004 - libpq 17 has PQcancelStart
         request = pgconn.cancel_conn()
-        threading.Thread(target=_ask, args=(request,), name="cbstore-cancel", daemon=True).start()
-        return
-    _places.release()
+        request.start()
+        try:
+            while (write := _WANTS_WRITE.get(request.poll())) is not None:
+                left = end - monotonic()
+                if left <= 0.0 or wait_for_socket(request.socket).wait(left, write=write) is None:
+                    return False
+        finally:
+            request.finish()
+        return True
+    if pq.__impl__ != "python":
+        # psycopg's C code keeps the interpreter's lock during PQcancel: a frozen server would freeze the program.
+        # The session's client_connection_check_interval ends it instead.
+        return False
+    asking = threading.Thread(target=_cancel, args=(pgconn.get_cancel(),), name="cbstore-cancel-request", daemon=True)
+    asking.start()
+    asking.join(max(0.0, end - monotonic()))
+    return not asking.is_alive()
 
 
-def _ask(request: Any) -> None:
-    end = monotonic() + _SECONDS
-    try:
-        with suppress(Exception):
-            request.start()
-            while (events := _EVENTS.get(request.poll())) and (left := end - monotonic()) > 0.0:
-                ready = select.poll()
-                ready.register(request.socket, events)
-                ready.poll(left * 1000.0)
-        request.finish()
-    finally:
-        _places.release()
+def _cancel(request: Any) -> None:
+    with suppress(Exception):
+        request.cancel()
+
+
+def _drain(pgconn: Any, end: float) -> None:
+    """Read until the statement has ended."""
+    ready = wait_for_socket(pgconn.socket)
+    while True:
+        while pgconn.is_busy():
+            left = end - monotonic()
+            if left <= 0.0 or ready.wait(left, write=False) is None:
+                return
+            pgconn.consume_input()
+        if pgconn.get_result() is None:
+            return
+
+
+abandoned = Abandoned()
+atexit.register(abandoned.wait)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +14,8 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.runtime.tasks import OneLoop
-from cbstore_sql.stores.sql.connections.checkout import is_over, learn, session_of
+from cbstore_sql.runtime.tasks import OneLoop, in_background
+from cbstore_sql.stores.sql.connections.checkout import CheckoutHealth, busy_session, close_broken, is_over
 from cbstore_sql.stores.sql.connections.engine import (
     ASYNC_DRIVERS,
     engine_settings,
@@ -21,8 +24,8 @@ from cbstore_sql.stores.sql.connections.engine import (
     sqlite_mode,
     without_questions,
 )
-from cbstore_sql.stores.sql.connections.libpq import drive_async
 from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
 from cbstore_sql.stores.sql.retry import NotSentError
 
@@ -53,11 +56,12 @@ class AsyncCheckouts:
     Args:
         engine: The application's.
         preparing: See `Preparing`.
+        setup: What a session is asked first on PostgreSQL.
     """
 
-    def __init__(self, engine: AsyncEngine, preparing: Preparing) -> None:
+    def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         self._engine = engine
-        self._preparing = preparing
+        self._health = CheckoutHealth(preparing, setup)
         self._pool = engine.pool
         self._loop = OneLoop()
 
@@ -79,22 +83,35 @@ class AsyncCheckouts:
         except Exception as error:
             raise NotSentError(error) from error
         try:
-            return await self._execute(fairy, query)
+            rows = await self._execute(fairy, query)
         except BaseException as error:
-            if is_over(fairy, error):
-                await greenlet_spawn(fairy.invalidate, error)
-            await greenlet_spawn(learn, fairy, error, self._preparing)
+            await self._give_back(fairy, error)
             raise
-        finally:
-            await greenlet_spawn(fairy.close)
+        await greenlet_spawn(fairy.close)
+        return rows
 
     async def close(self) -> None:
         """Leave the engine as it is: it is the application's."""
 
+    async def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
+        over, session = is_over(fairy, error), busy_session(fairy)
+        await greenlet_spawn(self._health.learn, fairy, error)
+        if not over:
+            await greenlet_spawn(fairy.close)
+        elif session is not None:
+            from cbstore_sql.stores.sql.connections.cancel import abandoned
+
+            # Checked out until the server has ended it: the pool must not open another one meanwhile.
+            abandoned.end(session.driver, _in_loop(greenlet_spawn(close_broken, fairy)))
+        else:
+            await greenlet_spawn(close_broken, fairy)
+
     async def _execute(self, fairy: PoolProxiedConnection, query: Query) -> list[Values]:
         if self._engine.dialect.name == "postgresql":
-            session = session_of(fairy)
-            return await drive_async(session, session.steps(query, prepare=self._preparing.wanted))
+            from cbstore_sql.stores.sql.connections.libpq import drive_async
+
+            session = self._health.session_of(fairy)
+            return await drive_async(session, session.steps(query, prepare=self._health.preparing.wanted))
         driver: Any = fairy.driver_connection
         with sqlite_mode(driver):
             rows: list[Values] = await driver.execute_fetchall(query.statement.text, query.parameters)
@@ -105,3 +122,18 @@ class AsyncCheckouts:
             raise ConfigurationError("the engine was used in another event loop: await engine.dispose() at its end")
         self._pool = self._engine.pool
         self._loop.entered()
+
+
+def _in_loop(work: Coroutine[Any, Any, None]) -> Callable[[], None]:
+    """Return what starts some work in the running event loop, from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def start() -> None:
+        try:
+            loop.call_soon_threadsafe(in_background, work)
+        except RuntimeError:
+            # The loop has ended. The connection is closed already, so the work needs no loop.
+            with suppress(StopIteration):
+                work.send(None)
+
+    return start

@@ -1,17 +1,14 @@
-"""One driver connection that stays checked out between statements, of each kind."""
+"""One driver connection that stays checked out between statements."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 from cbstore_sql.deadline import remaining
-from cbstore_sql.stores.sql.connections.libpq import PgSession, drive
 from cbstore_sql.stores.sql.operations import Query, Values
-
-PREPARED_AT_ONCE = 0
-"""After how many uses: each of the few statements comes again and again."""
 
 
 class Lease:
@@ -30,66 +27,51 @@ class Lease:
         self.driver: Any = connection.driver_connection
 
     def is_dead(self) -> bool:
-        """Whether the server has ended the connection; costs no round trip."""
+        """Whether the connection leads nowhere any more; costs no round trip."""
         return False
 
     def is_sound(self) -> bool:
         """Whether the connection can be used again after an error."""
         return True
 
-    def cut(self) -> None:
-        """End the connection without waiting for anything."""
+    def is_shared(self) -> bool:
+        """Whether a transaction pooler moves the connection between server sessions."""
+        return False
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Execute one statement and return its rows, or what is awaited for them."""
+        """Run one statement and return its rows, or an awaitable of them."""
         raise NotImplementedError
 
     def discard(self) -> None:
-        """Throw the connection away; the pool opens another one in its place."""
-        self.cut()
+        """Close the connection; the pool opens another one in its place."""
         self.connection.invalidate()
         self.connection.close()
 
+    def end_in_background(self, ended: Callable[[], None]) -> bool:
+        """Close a connection whose statement was abandoned, where the server has to be told so.
 
-class PsycopgConnection(Lease):
-    """A lease of either colour on PostgreSQL."""
+        Args:
+            ended: Called once, in any thread, when the server's session has ended or cannot be reached.
 
-    __slots__ = ("session",)
-
-    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
-        super().__init__(pool, connection)
-        self.session = PgSession(self.driver, PREPARED_AT_ONCE)
-
-    def is_dead(self) -> bool:
-        """See `Lease`."""
-        return self.session.is_dead()
-
-    def is_sound(self) -> bool:
-        """See `Lease`."""
-        return self.session.is_sound()
-
-    def cut(self) -> None:
-        """See `Lease`."""
-        self.session.cut()
-
-    def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Execute one statement and fetch its rows."""
-        return drive(self.session, self.session.steps(query, prepare=prepare))
+        Returns:
+            ``False``: there is nothing to tell; the connection is still open and ``ended`` is never called.
+        """
+        return False
 
 
 class SqliteConnection(Lease):
-    """A lease of a synchronous connection to SQLite."""
+    """A synchronous connection to SQLite."""
 
-    __slots__ = ("_cursor", "_patience")
+    __slots__ = ("_busy_timeout", "_cursor")
 
     def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
         super().__init__(pool, connection)
         self._cursor = self.driver.cursor()
-        self._patience = BusyTimeout(self._cursor.execute(BusyTimeout.QUESTION).fetchone()[0])
+        self._busy_timeout = BusyTimeout(self._cursor.execute(BusyTimeout.QUESTION).fetchone()[0])
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Execute one statement and fetch its rows."""
-        if setting := self._patience.setting():
+        """Run one statement and fetch its rows."""
+        if setting := self._busy_timeout.setting():
             self._cursor.execute(setting).fetchall()
         # Unfetched rows of a RETURNING keep SQLite's write lock.
         rows: list[Values] = self._cursor.execute(query.statement.text, query.parameters).fetchall()
@@ -97,10 +79,10 @@ class SqliteConnection(Lease):
 
 
 class BusyTimeout:
-    """How long SQLite waits for other writers: as the connection was opened, or until the deadline where it is nearer.
+    """How long SQLite waits for other writers: as the connection was opened, or until a nearer deadline.
 
     Args:
-        milliseconds: As it was opened.
+        milliseconds: As the connection was opened.
     """
 
     QUESTION = "PRAGMA busy_timeout"
@@ -109,9 +91,9 @@ class BusyTimeout:
         self._usual = self._now = milliseconds
 
     def setting(self) -> str | None:
-        """Return the statement that sets what has to hold now, ``None`` where it holds already."""
+        """Return the statement that sets the time for the present deadline, ``None`` if it is set already."""
         left = remaining()
-        # In steps, so that the operations of one deadline share one setting.
+        # In steps of 10 ms, so that the operations of one deadline share one setting.
         wanted = self._usual if left is None else min(self._usual, 10 * int(left * 100.0 + 1.0))
         if wanted == self._now:
             return None

@@ -1,24 +1,28 @@
-"""One statement over a psycopg connection's libpq connection, stated without any waiting.
+"""Runs one statement over a psycopg connection's libpq connection.
 
-psycopg's cursors adapt types, look up plans and describe results anew each time; the few statements here have all of
-that decided when they are compiled. A step yields whether it wants to write besides reading and is sent what the
-socket is ready for; whoever drives it keeps the deadline. See `drive` and `drive_async`.
+psycopg's cursors adapt types, look up plans and describe results for each statement; the few statements here have all
+of that decided when they are compiled. The steps are a generator without any waiting: it yields whether it wants to
+write besides reading, and is sent whether there is something to read. `drive` and `drive_async` wait, and keep the
+deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
-import select
 import sys
 from collections.abc import Generator
 from contextlib import suppress
-from math import ceil
+from time import monotonic
 from typing import Any, NoReturn
 
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+
 from cbstore_sql.deadline import remaining
-from cbstore_sql.stores.sql.connections.cancel import cancel
+from cbstore_sql.stores.sql import sqlstates
+from cbstore_sql.stores.sql.connections.session_setup import INTERVAL, SessionSetup
+from cbstore_sql.stores.sql.connections.socket_wait import LONGEST_WAIT, wait_for_socket
 from cbstore_sql.stores.sql.operations import Query, Values
-from cbstore_sql.stores.sql.retry import LateError, NotSentError
+from cbstore_sql.stores.sql.retry import LateError, NotSentError, sqlstate
 from cbstore_sql.stores.sql.statements.statement import BINARY, Statement
 
 Wire = Generator[bool, bool, Any]
@@ -29,72 +33,96 @@ COMMIT = Statement("COMMIT")
 ROLLBACK = Statement("ROLLBACK")
 """Around a statement that the session's default isolation level would make fail."""
 
-# libpq's codes: of a connection, of its transaction, of a result (a command's, and one with rows).
-_OK = 0
-_IDLE = 0
-_ACTIVE = 1
-_UNSETTLED = frozenset({_ACTIVE, 4})
-_GOOD = frozenset({1, 2})
+_UNSETTLED = frozenset({TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN})
+_GOOD = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 
-_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _UTF8 = "utf-8"
+
+# After so many lost statements something resets the session again and again: preparing costs more than it saves.
+_MOST_LOST = 3
 
 
 class PgSession:
-    """A psycopg connection, of either colour, that nobody else speaks on.
+    """A psycopg connection, sync or async, that one caller uses at a time.
 
     Args:
         driver: The connection.
-        after: After how many uses a statement is prepared; ``None`` for never.
+        after: After how many uses a statement is prepared; ``None``: never.
+        setup: What the session begins with; ``None``: nothing.
 
     Attributes:
         driver: The connection.
         pgconn: Its libpq connection.
-        sent: Whether the statement under way has been sent: from then on it may have an effect.
+        sent: Whether the current statement has been sent: from then on it may have an effect.
+        is_shared: Whether a transaction pooler moves the connection between server sessions.
     """
 
-    __slots__ = ("_after", "_encoding", "_poll", "_prepared", "_uses", "driver", "pgconn", "sent")
+    __slots__ = (
+        "_after",
+        "_encoding",
+        "_lost",
+        "_prepared",
+        "_setup",
+        "_setup_due",
+        "_socket",
+        "_uses",
+        "driver",
+        "is_shared",
+        "pgconn",
+        "sent",
+    )
 
-    def __init__(self, driver: Any, after: int | None) -> None:
+    def __init__(self, driver: Any, after: int | None, setup: SessionSetup | None = None) -> None:
         self.driver = driver
         self.pgconn = driver.pgconn
         self.sent = False
+        self.is_shared = False
         self._after = after
+        self._setup = setup
+        self._setup_due = 0.0
         self._uses: dict[bytes, int] = {}
         self._prepared: set[bytes] = set()
-        self._encoding: str = driver.info.encoding
-        self._poll = select.poll()
-        self._poll.register(self.pgconn.socket, _READABLE)
+        self._lost = 0
+        self._socket = wait_for_socket(self.pgconn.socket)
+        self.look_at_encoding()
+
+    def look_at_encoding(self) -> None:
+        """Ask libpq for the client encoding, which the application may have changed; costs no round trip."""
+        encoding: str = self.driver.info.encoding
+        # psycopg's name for SQL_ASCII: the server keeps bytes as they are, and every other client sends UTF-8.
+        self._encoding = _UTF8 if encoding == "ascii" else encoding
 
     def is_dead(self) -> bool:
-        """Whether the server has ended the connection; costs no round trip."""
-        # Between two statements a server has nothing to say but that it is going.
-        return bool(self._poll.poll(0))
+        """Whether the connection is closed or the server has ended it; costs no round trip."""
+        # Between two statements, a server sends only the notice that it ends the session.
+        return self.pgconn.status != ConnStatus.OK or self._socket.wait(0.0, write=False) is not None
 
     def is_sound(self) -> bool:
-        """Whether somebody can go on working here."""
-        return bool(self.pgconn.status == _OK and self.pgconn.transaction_status not in _UNSETTLED)
+        """Whether the session can run another statement."""
+        return bool(self.pgconn.status == ConnStatus.OK and self.pgconn.transaction_status not in _UNSETTLED)
+
+    def is_busy(self) -> bool:
+        """Whether the server is still at a statement that nobody waits for any more."""
+        return bool(self.pgconn.transaction_status == TransactionStatus.ACTIVE)
 
     def cut(self) -> None:
-        """End the connection at once: whatever is on its way belongs to nobody."""
-        if self.pgconn.transaction_status == _ACTIVE:
-            cancel(self.pgconn)
+        """Close the connection without waiting for anything."""
         self.pgconn.finish()
 
     def wait(self, seconds: float | None, *, write: bool) -> bool:
         """Wait until there is something to read, or room to write; return whether there is something to read.
 
         Raises:
-            LateError: There was not within some seconds; the connection is cut.
+            LateError: The time passed.
         """
-        if write:
-            self._poll.modify(self.pgconn.socket, _READABLE | select.POLLOUT)
-        events = self._poll.poll(None if seconds is None else ceil(seconds * 1000.0))
-        if write:
-            self._poll.modify(self.pgconn.socket, _READABLE)
-        if not events:
-            self._give_up()
-        return bool(events[0][1] & _READABLE)
+        while True:
+            part = seconds if seconds is None or seconds < LONGEST_WAIT else LONGEST_WAIT
+            readable = self._socket.wait(part, write=write)
+            if readable is not None:
+                return readable
+            if seconds is None or part is None or seconds <= part:
+                self._give_up()
+            seconds -= part
 
     async def wait_async(self, seconds: float | None, *, write: bool) -> bool:
         """Do the same in an event loop; see `wait`."""
@@ -116,39 +144,82 @@ class PgSession:
         return self._give_up() if readable is None else readable
 
     def _give_up(self) -> NoReturn:
-        self.cut()
         raise LateError(sent=self.sent)
 
     def steps(self, query: Query, *, prepare: bool) -> Wire:
-        """Carry out a statement in a transaction of its own and return its rows.
+        """Run a statement in its own transaction and return its rows.
 
         Args:
-            query: What to carry out.
+            query: What to run.
             prepare: Whether statements may be prepared at all.
 
         Raises:
             NotSentError: It failed before the statement was sent.
+            StoreError: See `SessionSetup.check`.
         """
         self.sent = False
         if query.pinned:
             return self._pinned(query, prepare)
-        if self.pgconn.transaction_status == _IDLE:
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            if self._setup is not None and monotonic() >= self._setup_due:
+                return self._set_up(self._setup, query, prepare)
             return self._ask(query, prepare)
         return self._joined(query, prepare)
+
+    def _set_up(self, setup: SessionSetup, query: Query, prepare: bool) -> Wire:
+        """Begin the session, then run the statement."""
+        try:
+            rows = yield from self._ask(Query(setup.statement, setup.parameters), False)
+        except Exception as error:
+            # A server on Windows cannot watch its clients.
+            if sqlstate(error) != sqlstates.INVALID_PARAMETER_VALUE:
+                raise NotSentError(error) from error
+        else:
+            setup.check(rows)
+        finally:
+            self.sent = False
+        self._setup_due = monotonic() + INTERVAL
+        return (yield from self._ask(query, prepare))
 
     def _ask(self, query: Query, prepare: bool) -> Wire:
         statement, pgconn = query.statement, self.pgconn
         if self._encoding != _UTF8:
             statement = statement.in_encoding(self._encoding)
-        values = statement.pack(query.parameters)
-        if prepare and (statement.name in self._prepared or (yield from self._prepare(statement))):
+        try:
+            values = statement.pack(query.parameters)
+        except UnicodeEncodeError as error:
+            raise NotSentError(error) from error
+        was_prepared = statement.name in self._prepared
+        if prepare and self._after is not None and (was_prepared or (yield from self._prepare(statement, self._after))):
             pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
         else:
             pgconn.send_query_params(statement.command, values, statement.types, statement.formats, BINARY)
         self.sent = True
-        return statement.unpack((yield from _answer(pgconn)))
+        try:
+            return statement.unpack((yield from _answer(pgconn)))
+        except Exception as error:
+            if sqlstate(error) == sqlstates.INVALID_SQL_STATEMENT_NAME:
+                self._forget_prepared(was_prepared=was_prepared)
+            raise
+
+    def _forget_prepared(self, *, was_prepared: bool) -> None:
+        """Note that the server does not know a statement that was prepared.
+
+        Prepared a moment ago: a pooler gave the connection another session. Prepared earlier: something ran
+        ``DEALLOCATE ALL``, as psycopg does after DDL, or ``DISCARD ALL``.
+        """
+        self._prepared.clear()
+        self._lost += 1
+        if not was_prepared:
+            self.is_shared = True
+        elif self._lost >= _MOST_LOST:
+            self._after = None
 
     def _pinned(self, query: Query, prepare: bool) -> Wire:
+        """Run the statement in a READ COMMITTED transaction."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            # A listener's transaction has its isolation level for good.
+            yield from _unsent(self._simple(COMMIT))
         yield from _unsent(self._simple(BEGIN_PINNED))
         try:
             rows = yield from self._ask(query, prepare)
@@ -160,20 +231,25 @@ class PgSession:
         return rows
 
     def _joined(self, query: Query, prepare: bool) -> Wire:
-        """A listener of the application's engine has begun a transaction on check-out: it ends with the statement."""
+        """Run the statement in the transaction that a listener of the application's engine began, and commit that."""
+        if self.pgconn.transaction_status == TransactionStatus.INERROR:
+            yield from _unsent(self._simple(ROLLBACK))
+            return (yield from self._ask(query, prepare))
         rows = yield from self._ask(query, prepare)
         yield from self._simple(COMMIT)
         return rows
 
-    def _prepare(self, statement: Statement) -> Wire:
+    def _prepare(self, statement: Statement, after: int) -> Wire:
         """Prepare a statement that was used often enough; return whether it was."""
-        if self._after is None:
-            return False
         uses = self._uses[statement.name] = self._uses.get(statement.name, 0) + 1
-        if uses <= self._after:
+        if uses <= after:
             return False
         self.pgconn.send_prepare(statement.name, statement.command, statement.types)
-        yield from _unsent(_answer(self.pgconn))
+        try:
+            yield from _unsent(_answer(self.pgconn))
+        except NotSentError as error:
+            self.is_shared |= sqlstate(error.reason) == sqlstates.DUPLICATE_PREPARED_STATEMENT
+            raise
         self._prepared.add(statement.name)
         return True
 
@@ -192,7 +268,7 @@ def _unsent(steps: Wire) -> Wire:
 def _answer(pgconn: Any) -> Wire:
     """Send what is to be sent and return its result.
 
-    A result is no answer yet: it comes before the commit, which may still fail or never be.
+    A result alone is not the answer: it arrives before the commit, which may still fail.
     """
     while pgconn.flush():
         if (yield True):
@@ -231,10 +307,10 @@ def _pass_on_notifications(pgconn: Any) -> None:
 
 
 def drive(session: PgSession, steps: Wire) -> list[Values]:
-    """Carry out the steps of a synchronous session, by the deadline.
+    """Run the steps of a synchronous session, by the deadline.
 
     Raises:
-        LateError: It passed; the session cannot be used any more.
+        LateError: The deadline passed; the session cannot be used any more.
     """
     try:
         wants_write = next(steps)
@@ -246,16 +322,16 @@ def drive(session: PgSession, steps: Wire) -> list[Values]:
 
 
 async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
-    """Carry out the steps of an asynchronous session; see `drive`."""
+    """Run the steps of an asynchronous session; see `drive`."""
     return await go_on_async(session, steps, next(steps))
 
 
 async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:
-    """Carry out steps that have been begun; see `drive`.
+    """Run steps that have yielded once; see `drive`.
 
     Args:
-        session: Whose they are.
-        steps: They have yielded once.
+        session: Whose steps they are.
+        steps: The steps.
         wants_write: What they yielded.
     """
     try:

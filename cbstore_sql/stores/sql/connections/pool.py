@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -21,10 +22,11 @@ from sqlalchemy.engine import Engine
 
 from cbstore_sql.deadline import remaining
 from cbstore_sql.runtime.fork import after_fork_in_child
-from cbstore_sql.stores.sql.connections.connection import Lease, PsycopgConnection, SqliteConnection
+from cbstore_sql.stores.sql.connections.connection import Lease, SqliteConnection
 from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
-from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, StatementOutcome, classify_error
+from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, classify_error
 
 L = TypeVar("L", bound=Lease)
 
@@ -92,11 +94,12 @@ class StickyPool(BasePool[Any]):
     Args:
         engine: An engine of the store's own, in driver-level autocommit.
         preparing: See `Preparing`.
+        setup: What sessions begin with on PostgreSQL.
     """
 
-    def __init__(self, engine: Engine, preparing: Preparing) -> None:
+    def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         super().__init__(engine, preparing)
-        self._kind = {"postgresql": PsycopgConnection, "sqlite": SqliteConnection}[engine.dialect.name]
+        self._kind = _kind(engine, setup)
 
     def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
@@ -109,10 +112,13 @@ class StickyPool(BasePool[Any]):
             self._slots.get_nowait()
         except Empty:
             self._wait_for_turn()
+        # Empty once something else has to give the slot back.
+        slot = [self._slots]
         try:
-            return self._execute(query)
+            return self._execute(query, slot)
         finally:
-            self._slots.put(None)
+            for slots in slot:
+                slots.put(None)
 
     def _wait_for_turn(self) -> None:
         # A thread that waited at the pool would never see a connection that comes back here.
@@ -121,19 +127,25 @@ class StickyPool(BasePool[Any]):
         except Empty:
             raise self._none_free() from None
 
-    def _execute(self, query: Query) -> list[Values]:
+    def _execute(self, query: Query, slot: list[SimpleQueue[None]]) -> list[Values]:
         lease = self._take()
         try:
             rows: list[Values] = lease.execute(query, prepare=self._preparing.wanted)
         except BaseException as error:
-            if self._is_over(lease, error):
-                lease.discard()
-            else:
-                self._free.append(lease)
-            self._learn(error)
+            self._after_error(lease, error, slot)
             raise
         self._free.append(lease)
         return rows
+
+    def _after_error(self, lease: Lease, error: BaseException, slot: list[SimpleQueue[None]]) -> None:
+        if not self._is_over(lease, error):
+            self._free.append(lease)
+        elif lease.end_in_background(partial(slot[0].put, None)):
+            # The server may still be at the statement: the slot comes back when its session has ended.
+            slot.clear()
+        else:
+            lease.discard()
+        self._learn(lease, error)
 
     def close(self) -> None:
         """Put back what is not at work and close the pool; what is at work follows when it is done."""
@@ -152,11 +164,10 @@ class StickyPool(BasePool[Any]):
             self._slots.put(None)
         self._openers = threading.Semaphore(self._limit())
 
-    def _learn(self, error: BaseException) -> None:
-        verdict = classify_error(error)
-        if verdict in ON_ALL_CONNECTIONS:
+    def _learn(self, lease: Lease, error: BaseException) -> None:
+        if classify_error(error) in ON_ALL_CONNECTIONS:
             self._engine.dispose()
-        elif verdict is StatementOutcome.SHARED_SESSION:
+        elif lease.is_shared():
             self._preparing.give_up()
 
     def _take(self) -> Lease:
@@ -183,7 +194,11 @@ class StickyPool(BasePool[Any]):
         if not self._openers.acquire(blocking=False):
             raise LateError(sent=False)
         opened: Future[Lease] = Future()
-        threading.Thread(target=self._open_for, args=(opened,), name="cbstore-open", daemon=True).start()
+        try:
+            threading.Thread(target=self._open_for, args=(opened,), name="cbstore-open", daemon=True).start()
+        except RuntimeError as error:  # no thread can be started
+            self._openers.release()
+            raise NotSentError(error) from error
         in_time = False
         try:
             in_time = bool(wait_for([opened], timeout=seconds).done)
@@ -209,6 +224,14 @@ class StickyPool(BasePool[Any]):
                 self._free.append(lease)
             else:
                 lease.discard()
+
+
+def _kind(engine: Engine, setup: SessionSetup | None) -> Callable[..., Lease]:
+    if engine.dialect.name == "sqlite":
+        return SqliteConnection
+    from cbstore_sql.stores.sql.connections.connection_pg import PsycopgConnection
+
+    return partial(PsycopgConnection, setup=setup)
 
 
 # Collected, they would be closed, and the parent's sessions with them.

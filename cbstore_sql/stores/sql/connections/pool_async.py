@@ -1,9 +1,11 @@
-"""The asynchronous twin of ``lease.py``."""
+"""The asynchronous twin of ``pool.py``."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -12,49 +14,31 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.deadline import remaining
 from cbstore_sql.runtime.tasks import OneLoop, in_background
-from cbstore_sql.stores.sql.connections.connection import BusyTimeout, Lease, PsycopgConnection
-from cbstore_sql.stores.sql.connections.libpq import drive_async, go_on_async
+from cbstore_sql.stores.sql.connections.connection import BusyTimeout, Lease
 from cbstore_sql.stores.sql.connections.pool import BasePool
 from cbstore_sql.stores.sql.connections.prepare import Preparing
+from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
-from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, StatementOutcome, classify_error
-
-
-class AsyncPsycopgConnection(PsycopgConnection):
-    """A lease of an asynchronous connection to PostgreSQL."""
-
-    __slots__ = ()
-
-    def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Execute one statement and fetch its rows."""
-        return drive_async(self.session, self.session.steps(query, prepare=prepare))
-
-    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
-        """Send one statement at once; what is returned is awaited for its rows, ``None`` if it cannot be sent."""
-        steps = self.session.steps(query, prepare=prepare)
-        try:
-            return go_on_async(self.session, steps, next(steps))
-        except Exception:  # noqa: BLE001 - it comes again, where it is judged
-            return None
+from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, classify_error
 
 
 class AiosqliteConnection(Lease):
     """A lease of an asynchronous connection to SQLite."""
 
-    __slots__ = ("_patience",)
+    __slots__ = ("_busy_timeout",)
 
     def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
         super().__init__(pool, connection)
-        self._patience: BusyTimeout | None = None
+        self._busy_timeout: BusyTimeout | None = None
 
     def begin(self, query: Query, *, prepare: bool) -> None:
         """Begin nothing: the driver waits for its thread."""
 
     async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
         """Execute one statement and fetch its rows."""
-        if self._patience is None:
-            self._patience = BusyTimeout((await self.driver.execute_fetchall(BusyTimeout.QUESTION))[0][0])
-        if setting := self._patience.setting():
+        if self._busy_timeout is None:
+            self._busy_timeout = BusyTimeout((await self.driver.execute_fetchall(BusyTimeout.QUESTION))[0][0])
+        if setting := self._busy_timeout.setting():
             await self.driver.execute_fetchall(setting)
         rows: list[Values] = await self.driver.execute_fetchall(query.statement.text, query.parameters)
         return rows
@@ -86,7 +70,6 @@ class Begun:
         """Give the connection back where whoever should have waited was cancelled before."""
         if not self._is_taken:
             self._answer.close()
-            self.lease.cut()
             self._give_back(self.lease)
 
 
@@ -99,12 +82,13 @@ class AsyncStickyPool(BasePool[Any]):
     Args:
         engine: An engine of the store's own, in driver-level autocommit.
         preparing: See `Preparing`.
+        setup: What sessions begin with on PostgreSQL.
     """
 
-    def __init__(self, engine: AsyncEngine, preparing: Preparing) -> None:
+    def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         super().__init__(engine.sync_engine, preparing)
         self._async_engine = engine
-        self._kind = {"postgresql": AsyncPsycopgConnection, "sqlite": AiosqliteConnection}[engine.dialect.name]
+        self._kind = _kind(engine, setup)
 
     def _begin(self) -> None:
         self._slots = asyncio.Semaphore(self._limit())
@@ -125,7 +109,7 @@ class AsyncStickyPool(BasePool[Any]):
         if not self._is_usable(lease) or (answer := lease.begin(query, prepare=self._preparing.wanted)) is None:
             return None
         await self._slots.acquire()
-        return Begun(self._free.pop(), answer, self._give_back)
+        return Begun(self._free.pop(), answer, self._drop)
 
     async def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
@@ -137,10 +121,13 @@ class AsyncStickyPool(BasePool[Any]):
         """
         if query.begun is None:
             await self._take_turn()
+        # Empty once something else has to give the slot back.
+        slot = [self._slots]
         try:
-            return await self._execute(query)
+            return await self._execute(query, slot)
         finally:
-            self._slots.release()
+            for slots in slot:
+                slots.release()
 
     async def _take_turn(self) -> None:
         if self._loop.is_new():
@@ -156,7 +143,7 @@ class AsyncStickyPool(BasePool[Any]):
         except asyncio.TimeoutError:
             raise self._none_free() from None
 
-    async def _execute(self, query: Query) -> list[Values]:
+    async def _execute(self, query: Query, slot: list[asyncio.Semaphore]) -> list[Values]:
         begun: Begun | None = query.begun
         lease = await self._take() if begun is None else begun.lease
         try:
@@ -164,14 +151,23 @@ class AsyncStickyPool(BasePool[Any]):
                 lease.execute(query, prepare=self._preparing.wanted) if begun is None else begun.take()
             )
         except BaseException as error:
-            if self._is_over(lease, error):
-                await greenlet_spawn(lease.discard)
-            else:
-                self._free.append(lease)
-            await self._learn(error)
+            await self._after_error(lease, error, slot)
             raise
         self._free.append(lease)
         return rows
+
+    async def _after_error(self, lease: Lease, error: BaseException, slot: list[asyncio.Semaphore]) -> None:
+        if not self._is_over(lease, error):
+            self._free.append(lease)
+        elif lease.end_in_background(_releasing(slot[0])):
+            # The server may still be at the statement: the slot comes back when its session has ended.
+            slot.clear()
+        else:
+            await greenlet_spawn(lease.discard)
+        if classify_error(error) in ON_ALL_CONNECTIONS:
+            await self._async_engine.dispose()
+        elif lease.is_shared():
+            self._preparing.give_up()
 
     async def close(self) -> None:
         """Put back what is not at work and close the pool."""
@@ -180,16 +176,11 @@ class AsyncStickyPool(BasePool[Any]):
             await greenlet_spawn(lease.connection.close if lease.pool is self._engine.pool else lease.discard)
         await self._async_engine.dispose()
 
-    def _give_back(self, lease: Lease) -> None:
-        self._free.append(lease)
-        self._slots.release()
-
-    async def _learn(self, error: BaseException) -> None:
-        verdict = classify_error(error)
-        if verdict in ON_ALL_CONNECTIONS:
-            await self._async_engine.dispose()
-        elif verdict is StatementOutcome.SHARED_SESSION:
-            self._preparing.give_up()
+    def _drop(self, lease: Lease) -> None:
+        """Close a connection whose answer is not awaited."""
+        if not lease.end_in_background(_releasing(self._slots)):
+            lease.discard()
+            self._slots.release()
 
     async def _enter_loop(self) -> None:
         stale = [*self._taken_back()]
@@ -238,3 +229,23 @@ class AsyncStickyPool(BasePool[Any]):
                 self._free.append(lease)
             else:
                 in_background(greenlet_spawn(lease.discard))
+
+
+def _kind(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[..., Any]:
+    if engine.dialect.name == "sqlite":
+        return AiosqliteConnection
+    from cbstore_sql.stores.sql.connections.connection_pg import AsyncPsycopgConnection
+
+    return partial(AsyncPsycopgConnection, setup=setup)
+
+
+def _releasing(slots: asyncio.Semaphore) -> Callable[[], None]:
+    """Return what gives a slot back from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def release() -> None:
+        # A loop that has ended has no slots: the next one makes its own.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(slots.release)
+
+    return release

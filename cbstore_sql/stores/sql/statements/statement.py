@@ -57,8 +57,9 @@ class Statement:
         self.columns = tuple(columns)
         self.command = text.encode()
         self.name = b"cbstore_" + blake2b(self.command, digest_size=12).hexdigest().encode()
-        self.types = tuple(kind.oid for _, kind in given)
-        self.formats = (BINARY,) * len(given)
+        # Lists: psycopg before 3.3 takes nothing else.
+        self.types = [kind.oid for _, kind in given]
+        self.formats = [BINARY] * len(given)
         self._packers = tuple((name, kind.pack) for name, kind in given)
         self._readers = tuple((number, kind.unpack) for number, kind in enumerate(columns))
 

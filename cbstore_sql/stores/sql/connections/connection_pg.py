@@ -1,0 +1,80 @@
+"""One psycopg connection that stays checked out between statements; imported only for PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+
+from cbstore_sql.stores.sql.connections.cancel import abandoned
+from cbstore_sql.stores.sql.connections.connection import Lease
+from cbstore_sql.stores.sql.connections.libpq import PgSession, drive, drive_async, go_on_async
+from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
+from cbstore_sql.stores.sql.operations import Query, Values
+
+PREPARED_AT_ONCE = 0
+"""After how many uses a statement is prepared: each of the few statements comes again and again."""
+
+
+class PsycopgConnection(Lease):
+    """A psycopg connection, sync or async.
+
+    Args:
+        pool: See `Lease`.
+        connection: See `Lease`.
+        setup: What its session begins with.
+    """
+
+    __slots__ = ("session",)
+
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection, setup: SessionSetup | None = None) -> None:
+        super().__init__(pool, connection)
+        self.session = PgSession(self.driver, PREPARED_AT_ONCE, setup)
+
+    def is_dead(self) -> bool:
+        """See `Lease`."""
+        return self.session.is_dead()
+
+    def is_sound(self) -> bool:
+        """See `Lease`."""
+        return self.session.is_sound()
+
+    def is_shared(self) -> bool:
+        """See `Lease`."""
+        return self.session.is_shared
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """See `Lease`."""
+        return drive(self.session, self.session.steps(query, prepare=prepare))
+
+    def discard(self) -> None:
+        """See `Lease`; waits for nothing, in an event loop as well."""
+        self.connection.detach()
+        self.session.cut()
+
+    def end_in_background(self, ended: Callable[[], None]) -> bool:
+        """See `Lease`."""
+        if not self.session.is_busy():
+            return False
+        self.connection.detach()
+        abandoned.end(self.driver, ended)
+        return True
+
+
+class AsyncPsycopgConnection(PsycopgConnection):
+    """A psycopg connection in an event loop."""
+
+    __slots__ = ()
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """See `Lease`."""
+        return drive_async(self.session, self.session.steps(query, prepare=prepare))
+
+    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
+        """Send one statement at once; return an awaitable of its rows, ``None`` if it cannot be sent now."""
+        steps = self.session.steps(query, prepare=prepare)
+        try:
+            return go_on_async(self.session, steps, next(steps))
+        except Exception:  # noqa: BLE001 - `execute` meets the same error and judges it
+            return None
