@@ -8,6 +8,7 @@
 `connections`           engines, pools and libpq
 `push`                  LISTEN and NOTIFY
 `retry`                 what an error says about a statement, and whether to repeat it
+`sqlstates`             PostgreSQL's error codes by name
 `errors`                which of our errors a driver error becomes
 `prune`                 deletes breakers that are no longer used
 ======================  ===============================================================

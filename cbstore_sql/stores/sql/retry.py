@@ -16,6 +16,7 @@ import sqlalchemy.exc
 from cbstore_sql.deadline import remaining
 from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.runtime.rng import rng
+from cbstore_sql.stores.sql import sqlstates
 
 
 class NotSentError(Exception):
@@ -87,18 +88,28 @@ class StatementOutcome(Enum):
     """Sent, and then lost: it may have been applied."""
 
 
-_BY_STATE = {
-    **dict.fromkeys(("40001", "40P01"), StatementOutcome.CONFLICT),
-    **dict.fromkeys(("55P03", "57014"), StatementOutcome.BUSY),
-    "25006": StatementOutcome.READ_ONLY,
-    "0A000": StatementOutcome.OUTDATED,
-    **dict.fromkeys(("57P05", "25P03", "25P04"), StatementOutcome.GONE),
-    **dict.fromkeys(("26000", "42P05"), StatementOutcome.SHARED_SESSION),
-    **dict.fromkeys(("57P01", "57P02", "57P03", "40003"), StatementOutcome.UNKNOWN),
-    "23505": StatementOutcome.CREATED,
+_STATES_OF = {
+    StatementOutcome.CONFLICT: (sqlstates.SERIALIZATION_FAILURE, sqlstates.DEADLOCK_DETECTED),
+    StatementOutcome.BUSY: (sqlstates.LOCK_NOT_AVAILABLE, sqlstates.QUERY_CANCELED),
+    StatementOutcome.READ_ONLY: (sqlstates.READ_ONLY_SQL_TRANSACTION,),
+    StatementOutcome.OUTDATED: (sqlstates.FEATURE_NOT_SUPPORTED,),
+    StatementOutcome.GONE: (
+        sqlstates.IDLE_SESSION_TIMEOUT,
+        sqlstates.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        sqlstates.TRANSACTION_TIMEOUT,
+    ),
+    StatementOutcome.SHARED_SESSION: (sqlstates.INVALID_SQL_STATEMENT_NAME, sqlstates.DUPLICATE_PREPARED_STATEMENT),
+    StatementOutcome.UNKNOWN: (
+        sqlstates.ADMIN_SHUTDOWN,
+        sqlstates.CRASH_SHUTDOWN,
+        sqlstates.CANNOT_CONNECT_NOW,
+        sqlstates.STATEMENT_COMPLETION_UNKNOWN,
+    ),
+    StatementOutcome.CREATED: (sqlstates.UNIQUE_VIOLATION,),
 }
+_BY_STATE = {state: outcome for outcome, states in _STATES_OF.items() for state in states}
 
-# What a pooler says in the place of a server (08P01) when it never gave the statement to one.
+# PgBouncer reports these as protocol violations, and never forwarded the statement.
 _NEVER_FORWARDED = ("query_wait_timeout", "server login has been failing")
 
 _BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked")
@@ -124,9 +135,11 @@ def _by_state(error: BaseException, state: str | None) -> StatementOutcome:
             if isinstance(error, psycopg_errors("OperationalError", "InterfaceError"))
             else StatementOutcome.NEVER
         )
-    if state == "08P01" and any(text in str(error) for text in _NEVER_FORWARDED):
+    if state == sqlstates.PROTOCOL_VIOLATION and any(text in str(error) for text in _NEVER_FORWARDED):
         return StatementOutcome.GONE
-    return StatementOutcome.UNKNOWN if state.startswith("08") else _BY_STATE.get(state, StatementOutcome.NEVER)
+    if state.startswith(sqlstates.CONNECTION_CLASS):
+        return StatementOutcome.UNKNOWN
+    return _BY_STATE.get(state, StatementOutcome.NEVER)
 
 
 def classify_error(error: BaseException) -> StatementOutcome:

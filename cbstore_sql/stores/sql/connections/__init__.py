@@ -4,9 +4,12 @@
 `engine`                      makes an engine from a URL, or checks the one of the application
 `pool`, `pool_async`          connections of a store with a URL: they stay checked out between statements
 `checkout`, `checkout_async`  connections from an engine of the application: back in its pool after each statement
-`connection`                  one driver connection, for each driver
+`connection`                  one driver connection that stays checked out; SQLite's
+`connection_pg`               the same for psycopg, sync and async
 `libpq`                       one statement over psycopg's libpq connection
 `prepare`                     whether statements are prepared
-`cancel`                      cancels a statement on the server
+`session_setup`               what a PostgreSQL session is told and asked before its first statement
+`socket_wait`                 waits for a socket, with ``poll`` or ``select``
+`cancel`                      cancels an abandoned statement on the server and watches until its session has ended
 ============================  ====================================================================================
 """
