@@ -18,6 +18,7 @@ from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_flush_inter
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
 from cbstore_sql.runtime.backoff import ExponentialBackoff
+from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.push import PushState
@@ -43,7 +44,7 @@ BackgroundT = TypeVar("BackgroundT", bound=Background)
 """What repeats work for this kind of breaker: a thread or a task."""
 
 
-class BreakerBase(ABC, Generic[GivenStore, UsedStore, BackgroundT]):
+class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]):
     """The common part of `CircuitBreaker` and `AsyncCircuitBreaker`; use one of these.
 
     Attributes:

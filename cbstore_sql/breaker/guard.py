@@ -10,6 +10,7 @@ from cbstore_sql.breaker.controller import BreakerController
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.reentrancy import ProbeScope
 from cbstore_sql.core.model import Permit, Verdict
+from cbstore_sql.runtime.pickling import NotPicklable
 
 RENEWALS_PER_LEASE = 3
 """How often a probe's lease is renewed within one lease: the probe survives one or two renewals that fail."""
@@ -58,7 +59,7 @@ class GuardedCall:
             self._report(self.permit, verdict)
 
 
-class Guard:
+class Guard(NotPicklable):
     """One guarded block, made by `CircuitBreaker.guard`. It can be entered again after it was left.
 
     Args:

@@ -11,6 +11,7 @@ from cbstore_sql.breaker.guard import RENEWALS_PER_LEASE
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.reentrancy import ProbeScope
 from cbstore_sql.core.model import Permit, Verdict
+from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.runtime.tasks import in_background
 
 Report = Callable[[Permit, Verdict, BaseException | None], Awaitable[None]]
@@ -47,7 +48,7 @@ class AsyncGuardedCall:
             await self._report(self.permit, verdict, error)
 
 
-class AsyncGuard:
+class AsyncGuard(NotPicklable):
     """One guarded block, made by `AsyncCircuitBreaker.guard`. It can be entered again after it was left.
 
     The arguments are those of `Guard`.

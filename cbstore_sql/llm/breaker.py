@@ -21,6 +21,7 @@ from cbstore_sql.llm.observer import Metrics, Observer
 from cbstore_sql.llm.retry_async import AsyncRetries, AsyncSleep
 from cbstore_sql.llm.retry_budget import RetryBudget
 from cbstore_sql.llm.store_adapters import AnyStore, faces
+from cbstore_sql.runtime.pickling import NotPicklable
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ log = logging.getLogger("cbstore_sql")
 _ALWAYS_ASK = 0.0
 
 
-class LLMCircuitBreaker:
+class LLMCircuitBreaker(NotPicklable):
     """Guards the calls to one API, in this process or, over a shared store, in a fleet.
 
     `call_with_retry` does everything. Callers who cannot use it ask `should_block` and then report with

@@ -22,6 +22,7 @@ from cbstore_sql.events import (
     ViewRefreshed,
 )
 from cbstore_sql.runtime.fork import after_fork_in_child
+from cbstore_sql.runtime.pickling import NotPicklable
 
 log = logging.getLogger("cbstore_sql")
 
@@ -63,7 +64,7 @@ class Instruments(Protocol):
         """Set the age in seconds of a view's oldest entry."""
 
 
-class Recorder(ABC):
+class Recorder(NotPicklable, ABC):
     """Takes measurements from a breaker's events, or by hand. Does nothing if the library is not installed.
 
     It is safe to use from several threads. It makes its instruments at the first measurement.

@@ -8,6 +8,8 @@
 `periodic`, `periodic_async`  a job that repeats in a background thread or task
 `backoff`                     growing pauses between attempts
 `fork`                        what a forked child resets
+`pickling`                    a base class of objects that cannot be pickled
+`recent`                      a dictionary of the names used last
 `rng`                         random numbers that leave the seed of the application alone
 `environment`                 the environment variables that the library reads
 ============================  ============================================================================

@@ -29,6 +29,7 @@ from cbstore_sql.core import commands, validation
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.runtime.pickling import NotPicklable
 
 StoreT = TypeVar("StoreT", bound="Store")
 
@@ -36,7 +37,7 @@ NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
 """A permit that the store never gave: releasing it is a write whose condition never holds."""
 
 
-class Store(ABC):
+class Store(NotPicklable, ABC):
     """Shared breaker state, for synchronous callers; safe to use from many threads.
 
     A backend implements `_read`, `_apply` and `_delete`. One whose `_apply` decides before it writes also implements

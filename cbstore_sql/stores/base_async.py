@@ -15,12 +15,13 @@ from cbstore_sql.core import commands, validation
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.stores.base import NOBODYS_PROBE
 
 AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
 
 
-class AsyncStore(ABC):
+class AsyncStore(NotPicklable, ABC):
     """Shared breaker state, for callers in an event loop.
 
     Args:

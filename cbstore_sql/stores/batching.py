@@ -20,6 +20,7 @@ from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.runtime.fork import after_fork_in_child
 from cbstore_sql.runtime.interrupts import from_signal_handler
+from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.stores.base import Store
 
 # What a report counts, and its random number: they may differ within one batch.
@@ -78,20 +79,24 @@ class Batch:
         return self._first._replace(parameters={**self._first.parameters, **self._counted})
 
 
+# How many breakers with overlapping failures are remembered. One that is forgotten writes its next failure alone.
+_MOST_CROWDED = 1024
+
+
 class ContentionTracker:
     """Knows which breakers have failures that arrive together; of those, failures are combined."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._alone: dict[str, int] = {}
-        self._crowded: set[str] = set()
+        self._crowded: RecentNames[bool] = RecentNames(_MOST_CROWDED)
 
     def begin_alone(self, command: Command) -> bool:
         """Return whether a failure is isolated and is to be written now. If so, call `end_alone` afterwards."""
         name = command.name
         with self._lock:
             if name in self._alone:
-                self._crowded.add(name)
+                self._crowded.put(name, True)
             if name in self._crowded:
                 return False
             self._alone[name] = command.parameters["failures"]
@@ -110,7 +115,7 @@ class ContentionTracker:
         """Note that a batch waits no longer. If it has one report only, the breaker's failures are isolated again."""
         if batch.callers == 1:
             with self._lock:
-                self._crowded.discard(batch.name)
+                self._crowded.drop(batch.name)
 
 
 def without_state_change(transition: Transition | None) -> Transition | None:

@@ -16,8 +16,12 @@ from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.events import BreakerEvent, Closed, Opened
 from cbstore_sql.runtime import sansio
 from cbstore_sql.runtime.fork import ForkSafeLock
+from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.stores.call import StoreCall
 from cbstore_sql.stores.memory import InMemoryStore
+
+MOST_KNOWN = 4096
+"""How many breakers a process remembers for an outage: those that the store was asked about last."""
 
 
 class LocalChanges(NamedTuple):
@@ -85,16 +89,17 @@ class LocalBreakers(ForkSafeLock):
         self._emit = emit
         self._clock = clock
         self._circuits = CallFlow(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
-        self._known: dict[str, tuple[Snapshot, float]] = {}
+        self._known: RecentNames[tuple[Snapshot, float]] = RecentNames(MOST_KNOWN)
         self._have_lock()
         self._accounts: dict[str, _ChangeLog] = {}
         self.clear()
 
     def note(self, snapshot: Snapshot, asked_at: float) -> None:
         """Remember what the shared store answered when it was asked at a moment of the steady clock."""
-        known = self._known.get(snapshot.name)
-        if known is None or asked_at >= known[1]:
-            self._known[snapshot.name] = (snapshot, asked_at)
+        with self._lock:
+            known = self._known.get(snapshot.name)
+            if known is None or asked_at >= known[1]:
+                self._known.put(snapshot.name, (snapshot, asked_at))
 
     def clear(self) -> None:
         """Begin anew from what is known, when the shared store counts again."""

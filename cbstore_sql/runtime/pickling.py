@@ -1,0 +1,19 @@
+"""Objects that belong to one process and cannot be pickled or copied."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class NotPicklable:
+    """Raises a `TypeError` with advice when an object is pickled or copied.
+
+    Stores and breakers hold connections, locks and threads. A copy would share them with the original, or would have
+    counts of its own.
+    """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled or copied: it holds connections, locks and threads of this "
+            "process. Pass the URL and the policy instead, and make the object in each process"
+        )
