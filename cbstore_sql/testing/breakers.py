@@ -1,0 +1,172 @@
+"""Breakers under a test's control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.core.model import Permit, State, UnreportedPermit
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.events import BreakerEvent
+from cbstore_sql.stores.memory import AsyncInMemoryStore
+from cbstore_sql.testing.clock import ManualClock
+from cbstore_sql.testing.store import ControlledStore
+
+Breaker = CircuitBreaker | AsyncCircuitBreaker
+BreakerT = TypeVar("BreakerT", bound=Breaker)
+EventT = TypeVar("EventT", bound=BreakerEvent)
+
+_FORCED_SECONDS = 60.0
+
+
+class Breakers:
+    """Makes breakers over one store in memory, or takes over the application's own, and controls them.
+
+    Attributes:
+        clock: The store's clock. Open times, leases and holds run by it.
+        store: The store of all these breakers.
+        events: Every event of these breakers, in order.
+    """
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = ControlledStore(self.clock)
+        self.events: list[BreakerEvent] = []
+        self._made: list[Breaker] = []
+        self._replaced: list[tuple[Breaker, dict[str, Any]]] = []
+
+    def make(self, policy: BreakerPolicy = DEFAULT_POLICY, **options: Any) -> CircuitBreaker:
+        """Make a breaker.
+
+        Args:
+            policy: See `CircuitBreaker`.
+            **options: Further arguments of `CircuitBreaker`.
+        """
+        return self._control(CircuitBreaker(self.store, policy, **options))
+
+    def make_async(self, policy: BreakerPolicy = DEFAULT_POLICY, **options: Any) -> AsyncCircuitBreaker:
+        """Make a breaker for event loops; see `make`."""
+        return self._control(AsyncCircuitBreaker(AsyncInMemoryStore.sharing(self.store), policy, **options))
+
+    def use(self, breaker: BreakerT) -> BreakerT:
+        """Take over a breaker of the application until `close`: it works over `store`, with its own settings.
+
+        Functions that it decorates follow. Its policies, filters, fallback and listeners stay; its view, batching and
+        push are off, so that every call asks the store in memory.
+
+        Args:
+            breaker: A `CircuitBreaker` or an `AsyncCircuitBreaker`.
+
+        Raises:
+            ConfigurationError: It is something else.
+        """
+        if not isinstance(breaker, Breaker):
+            raise ConfigurationError(f"use() takes a CircuitBreaker, got {type(breaker).__name__}")
+        self._replaced.append((breaker, dict(vars(breaker))))
+        vars(breaker).update(vars(self._twin(breaker)))
+        return self._control(breaker)
+
+    def fleet(self, n: int, policy: BreakerPolicy = DEFAULT_POLICY, **options: Any) -> list[CircuitBreaker]:
+        """Make ``n`` breakers that share their state as ``n`` processes would.
+
+        Args:
+            n: How many; at least 1.
+            policy: See `CircuitBreaker`.
+            **options: Further arguments of `CircuitBreaker`.
+        """
+        return [self.make(policy, **options) for _ in range(n)]
+
+    def force(self, name: str, state: str, *, seconds: float = _FORCED_SECONDS) -> None:
+        """Bring a circuit into a state.
+
+        Args:
+            name: The breaker's name.
+            state: ``"open"`` refuses calls for ``seconds``. ``"half_open"`` makes the next call the probe. ``"closed"``
+                closes the circuit and clears its counts.
+            seconds: How long an open circuit stays open.
+
+        Raises:
+            ConfigurationError: There is no such state.
+        """
+        if state not in (State.OPEN, State.HALF_OPEN, State.CLOSED):
+            raise ConfigurationError(f"state must be 'open', 'half_open' or 'closed', got {state!r}")
+        self.store.reset(name)
+        if state == State.OPEN:
+            self.store.force_open(name, seconds)
+        elif state == State.HALF_OPEN:
+            self.store.force_open(name, 0.0)
+            claim = self.store.claim_probe(name)
+            if claim is not None:
+                self.store.release_probe(claim.permit)
+
+    def state(self, name: str) -> Literal["closed", "open", "half_open"]:
+        """Return the state of a circuit."""
+        return self.store.read(name).state.value
+
+    def events_of(self, kind: type[EventT]) -> list[EventT]:
+        """Return the events of one class, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Make the store fail for the duration of a block. Afterwards every breaker has found it again."""
+        with self.store.outage():
+            yield
+        for breaker in self._made:
+            if isinstance(breaker, CircuitBreaker):
+                breaker.check_store()
+
+    def set_active(self, active: bool) -> None:
+        """Switch these breakers off or on. Switched off, they admit every call and count nothing.
+
+        Args:
+            active: ``False`` switches off the breakers that were made or taken over so far.
+        """
+        for breaker in self._made:
+            breaker._controller.fresh_permit = _ask_the_store if active else _admit_unreported
+
+    def close(self) -> None:
+        """Give back the breakers taken over, as they were. What was made is not used any more."""
+        for breaker, attributes in reversed(self._replaced):
+            vars(breaker).clear()
+            vars(breaker).update(attributes)
+        self._replaced.clear()
+        for breaker in self._made:
+            if isinstance(breaker, CircuitBreaker):
+                breaker.close()
+        self._made.clear()
+
+    def _control(self, breaker: BreakerT) -> BreakerT:
+        breaker.add_listener(self.events.append)
+        self._made.append(breaker)
+        return breaker
+
+    def _twin(self, breaker: Breaker) -> Breaker:
+        """Return a new breaker over `store` with the settings of a given one."""
+        controller = breaker._controller
+        settings: dict[str, Any] = {
+            "policies": controller.policies,
+            "on_store_outage": controller._outage.policy,
+            "reopen_on_no_verdict": controller._shared._reopen,
+            "fallback": breaker._fallback,
+            "listeners": controller.notifier.listeners,
+        }
+        twin: Breaker
+        if isinstance(breaker, CircuitBreaker):
+            twin = CircuitBreaker(self.store, controller.policy, **settings)
+        else:
+            twin = AsyncCircuitBreaker(AsyncInMemoryStore.sharing(self.store), controller.policy, **settings)
+        twin._controller.outcomes = controller.outcomes
+        return twin
+
+
+def _admit_unreported(name: str) -> Permit | None:
+    return UnreportedPermit(name, 0)
+
+
+def _ask_the_store(name: str) -> Permit | None:
+    return None

@@ -1,0 +1,33 @@
+"""A clock that a test moves."""
+
+from __future__ import annotations
+
+from cbstore_sql.core.validation import check_seconds
+
+_START = 1_800_000_000.0
+
+
+class ManualClock:
+    """A clock that stands still until it is moved.
+
+    Args:
+        now: The moment it starts at, Unix seconds.
+    """
+
+    def __init__(self, now: float = _START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the moment, Unix seconds."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward.
+
+        Args:
+            seconds: At least 0.
+
+        Raises:
+            InvalidPolicyError: ``seconds`` is negative or not a number.
+        """
+        self.now += check_seconds("seconds", seconds)

@@ -1,0 +1,80 @@
+"""A store in memory that fails or is slow when a test tells it to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cbstore_sql.core.commands import Command
+from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.deadline import remaining
+from cbstore_sql.errors import StoreUnavailableError
+from cbstore_sql.stores.memory import InMemoryStore
+from cbstore_sql.testing.clock import ManualClock
+
+
+class ControlledStore(InMemoryStore):
+    """A store in memory whose clock and faults a test controls.
+
+    Args:
+        clock: The store's clock; ``None`` makes one.
+        namespace: See `Store`.
+    """
+
+    def __init__(self, clock: ManualClock | None = None, namespace: str = "default") -> None:
+        self.clock = clock or ManualClock()
+        super().__init__(namespace, clock=self.clock)
+        self._is_out = False
+        self._seconds = 0.0
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Make every operation fail for the duration of a block, as if the store could not be reached."""
+        self._is_out = True
+        try:
+            yield
+        finally:
+            self._is_out = False
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Make every operation take this long for the duration of a block, without waiting.
+
+        An operation whose deadline is nearer than that raises `StoreUnavailableError` at once. A write has then been
+        made all the same, as by a slow server.
+
+        Args:
+            seconds: How long an operation takes.
+        """
+        self._seconds = seconds
+        try:
+            yield
+        finally:
+            self._seconds = 0.0
+
+    def _read(self, name: str, now: float | None) -> Snapshot:
+        self._refuse_if_out()
+        self._refuse_if_late(applied=False)
+        return super()._read(name, now)
+
+    def _apply(self, command: Command) -> Transition | None:
+        self._refuse_if_out()
+        transition = super()._apply(command)
+        self._refuse_if_late(applied=None)
+        return transition
+
+    def _delete(self, name: str) -> None:
+        self._refuse_if_out()
+        super()._delete(name)
+
+    def _check_writable(self) -> None:
+        self._refuse_if_out()
+
+    def _refuse_if_out(self) -> None:
+        if self._is_out:
+            raise StoreUnavailableError("the test made the store unavailable", applied=False)
+
+    def _refuse_if_late(self, *, applied: bool | None) -> None:
+        left = remaining()
+        if left is not None and self._seconds > left:
+            raise StoreUnavailableError("the test made the store slow", applied=applied)
