@@ -5,6 +5,7 @@
     CircuitBreakerError
     ├── CircuitBreakerOpenError      a guarded call was rejected
     ├── ConfigurationError           bad input; also a ValueError; nothing was written
+    │   ├── InvalidArgumentError     an argument of the wrong kind; also a TypeError
     │   ├── InvalidNameError         breaker name, namespace or probe token
     │   ├── InvalidPolicyError       thresholds and times
     │   ├── InvalidStateError        an impossible state, time, count or permit
@@ -27,6 +28,7 @@ __all__ = [
     "CircuitBreakerError",
     "CircuitBreakerOpenError",
     "ConfigurationError",
+    "InvalidArgumentError",
     "InvalidNameError",
     "InvalidPolicyError",
     "InvalidStateError",
@@ -71,6 +73,14 @@ class CircuitBreakerOpenError(CircuitBreakerError):
 
 class ConfigurationError(CircuitBreakerError, ValueError):
     """An argument or a setting is unusable. Raised before anything is written."""
+
+
+class InvalidArgumentError(ConfigurationError, TypeError):
+    """An argument is of the wrong kind, or a function is one that this breaker cannot guard.
+
+    The message says what to write instead. Raised during a guarded call (the function returned a generator, say), it
+    says nothing about the dependency and does not count.
+    """
 
 
 class InvalidNameError(ConfigurationError):

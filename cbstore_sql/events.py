@@ -7,8 +7,7 @@ this process saw or did: of a fleet, exactly one process hears of each change of
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
@@ -29,8 +28,6 @@ __all__ = [
     "StoreRecovered",
     "ViewRefreshed",
 ]
-
-log = logging.getLogger("cbstore_sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +174,3 @@ def change_of(transition: Transition) -> StateChanged | None:
         return None
     snapshot = transition.snapshot
     return _CHANGES[snapshot.state](snapshot.name, transition.previous_state, snapshot)
-
-
-def tell(listeners: Iterable[Listener], event: BreakerEvent) -> None:
-    """Call every listener with an event; what one raises reaches neither the others nor the caller."""
-    for listener in listeners:
-        try:
-            listener(event)
-        except Exception as error:  # noqa: BLE001 - whatever a listener raises, the guarded call goes on
-            # Its text may hold what the application would not log.
-            log.error("a listener failed on %s with %s", type(event).__name__, type(error).__name__)

@@ -6,6 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from cbstore_sql.breaker.arguments import (
+    Exceptions,
+    check_counting,
+    check_error,
+    check_exceptions,
+    check_fallback,
+    check_flag,
+    check_listener,
+    check_listeners,
+    check_policies,
+    check_policy,
+    check_predicate,
+    check_store,
+)
 from cbstore_sql.breaker.controller import BreakerController
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutagePolicy
@@ -54,14 +68,20 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
     _background: ClassVar[type[Any]]
     """`BackgroundT` as a class."""
 
+    _notifier: ClassVar[type[Notifier]]
+    """What calls the listeners."""
+
+    _awaits: ClassVar[bool]
+    """Whether stores, fallbacks and listeners may be awaited."""
+
     def __init__(
         self,
         store: GivenStore,
         policy: BreakerPolicy = DEFAULT_POLICY,
         *,
         policies: Mapping[str, BreakerPolicy] | None = None,
-        record_on: tuple[type[BaseException], ...] = (Exception,),
-        ignore: tuple[type[BaseException], ...] = (),
+        record_on: Exceptions = (Exception,),
+        ignore: Exceptions = (),
         is_failure: Callable[[BaseException], bool] | None = None,
         is_failed_result: Callable[[Any], bool] | None = None,
         fallback: Fallback | None = None,
@@ -80,8 +100,10 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
                 operations in threads, so that they never block the event loop.
             policy: Thresholds and times for every name that ``policies`` does not have.
             policies: Policies by breaker name.
-            record_on: Exceptions that count as failures.
-            ignore: Exceptions that do not count although ``record_on`` has them.
+            record_on: Exceptions that count as failures: one class, or several in a tuple or a list. A refusal by
+                another breaker inside the call, like every error of this library, counts only if it is named here. An
+                exception group counts if an exception in it does.
+            ignore: Exceptions that do not count although ``record_on`` has them: one class, or several.
             is_failure: Called with each exception that ``record_on`` and ``ignore`` let count; ``False`` means that it
                 does not count. ``None``: all of them count.
             is_failed_result: Called with what a guarded call returned; ``True`` makes it a failure. ``None``: every
@@ -97,8 +119,8 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
                 circuit that opened meanwhile stays open when the store answers again. ``"allow"`` admits every call,
                 ``"block"`` refuses every call, ``"raise"`` raises a `StoreError`; with these three, outcomes are not
                 counted. Only the first call of an outage waits for the store, which is then asked in the background.
-            listeners: Called with every event; see `cbstore_sql.events`. `AsyncCircuitBreaker` calls them in the event
-                loop.
+            listeners: Functions that are called with every event; see `cbstore_sql.events`. `AsyncCircuitBreaker` calls
+                them in the event loop; a coroutine function runs in a task, and `close` waits for it.
             max_staleness: Seconds for which the last known state of a breaker may answer instead of the store. A
                 healthy call then costs no I/O, and a circuit opened by another process is noticed at most this much
                 later. 0 asks the store at every call. A store in memory is asked at every call anyway.
@@ -111,24 +133,33 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
 
         Raises:
             ConfigurationError: ``on_store_outage`` is not one of the four values, or the store cannot push.
+            InvalidArgumentError: An argument is of the wrong kind; the message says what to write.
+            InvalidNameError: A name in ``policies`` cannot be a breaker's.
             InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is negative or not a number,
                 ``store_timeout`` is less than a millisecond, or ``flush_interval`` is not shorter than it.
         """
+        checked = check_store(store, awaits=self._awaits)
+        outcomes = OutcomeClassifier(
+            check_counting("record_on", record_on),
+            check_exceptions("ignore", ignore),
+            check_predicate("is_failure", is_failure),
+            check_predicate("is_failed_result", is_failed_result),
+        )
+        self._fallback = check_fallback(fallback, awaits=self._awaits)
         self._timeout = check_store_timeout(store_timeout)
-        self.store = self._prepare(store, check_flush_interval(flush_interval, self._timeout))
+        self.store = self._prepare(checked, check_flush_interval(flush_interval, self._timeout))
         view = make_view(max_staleness, needed=not self.store.reads_locally)
-        self._push = make_push(store, view, wanted=push)
+        self._push = make_push(checked, view, wanted=check_flag("push", push))
         self._controller = BreakerController(
-            policy,
-            policies=policies,
-            outcomes=OutcomeClassifier(record_on, ignore, is_failure, is_failed_result),
-            reopen_on_no_verdict=reopen_on_no_verdict,
+            check_policy("policy", policy),
+            policies=check_policies(policies),
+            outcomes=outcomes,
+            reopen_on_no_verdict=check_flag("reopen_on_no_verdict", reopen_on_no_verdict),
             on_store_outage=on_store_outage,
-            notifier=Notifier(listeners),
+            notifier=self._notifier(check_listeners(listeners, awaits=self._awaits)),
             view=view,
             announce=None if self._push is None else self._push.announce,
         )
-        self._fallback = fallback
         self._refresher: BackgroundT | None = None
         if view is not None:
             self._refresher = self._background("cbstore-view", lambda: view.period, self._refresh)
@@ -141,8 +172,15 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         return None if self._push is None else self._push.state
 
     def add_listener(self, listener: Listener) -> None:
-        """Call ``listener`` with every event from now on."""
-        self._controller.notifier.add(listener)
+        """Call a listener with every event from now on.
+
+        Args:
+            listener: See ``listeners`` of the constructor.
+
+        Raises:
+            InvalidArgumentError: It is not a function of one argument, or a coroutine function that nothing awaits.
+        """
+        self._controller.notifier.add(check_listener(listener, awaits=self._awaits))
 
     @abstractmethod
     def _prepare(self, store: GivenStore, flush_interval: float) -> UsedStore:
@@ -167,7 +205,8 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         return permit
 
     def _verdict_of(self, error: BaseException | None) -> Verdict:
-        return Verdict.FAILURE if error is None else self._controller.outcomes.classify_exception(error)
+        checked = check_error(error)
+        return Verdict.FAILURE if checked is None else self._controller.outcomes.classify_exception(checked)
 
     def _share(self, controller: BreakerController) -> None:
         """Decide with another breaker's controller, and watch its store for both."""

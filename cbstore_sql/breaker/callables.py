@@ -1,62 +1,99 @@
-"""Which functions a breaker can guard: those whose call is the whole of their work."""
+"""Which functions a breaker can guard.
+
+A synchronous breaker guards a function whose work is over when its call returns, an asynchronous one a function whose
+result is awaited. A generator's work begins after its call, so no breaker can guard one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import re
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-_UNFINISHED = (CoroutineType, GeneratorType, AsyncGeneratorType)
-_UNFINISHED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+from cbstore_sql.errors import InvalidArgumentError
 
+# What `contextlib.contextmanager` and `asynccontextmanager` make: its work begins when it is entered.
+_ContextManager: type[Any] = contextlib._GeneratorContextManagerBase
 
-# A type once seen to be the outcome itself is not looked at again; as many as are remembered.
+_UNFINISHED = (CoroutineType, GeneratorType, AsyncGeneratorType, _ContextManager)
+_GENERATOR_FLAGS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+_UNFINISHED_FLAGS = _GENERATOR_FLAGS | inspect.CO_COROUTINE
+
+# Return annotations of functions whose result is awaited although they are not `async def`.
+_AWAITED_RESULT = re.compile(r"(?:[\w.]+\.)?(?:Awaitable|Coroutine|Future|Task)\b")
+
+_BY_HAND = "Admit by hand, report when the work ends: permit = breaker.admit(name); … breaker.success(permit)"
+
+# Result types known to be finished; the size is bounded for programs that make types at run time.
 _finished: set[type] = set()
 _MOST_FINISHED = 256
 
 
-def refuse_generator(function: Any) -> None:
-    """Raise for a function whose call returns before any of its work is done.
+def require_plain_function(function: Any) -> None:
+    """Check that a synchronous breaker can guard a function.
 
     Raises:
-        TypeError: It is a generator function, synchronous or asynchronous.
+        InvalidArgumentError: It is not callable, or a generator function, or a coroutine function.
     """
-    if _is_plain(function):
+    flags = _code_flags(function)
+    if flags is not None and not flags & _UNFINISHED_FLAGS:
         return
-    if inspect.isgeneratorfunction(_callable(function)) or inspect.isasyncgenfunction(_callable(function)):
-        raise TypeError(
-            f"{_name(function)} is a generator function: its call ends before its work begins. "
-            "Admit by hand, settle when the stream ends: permit = breaker.admit(name); breaker.success(permit)"
+    _require_callable(function)
+    _refuse_generator(function)
+    if _is_coroutine_function(function):
+        raise InvalidArgumentError(f"{_shown(function)} is a coroutine function: guard it with AsyncCircuitBreaker")
+
+
+def require_no_generator(function: Any) -> None:
+    """Check that an asynchronous breaker can call a function and await what it returns.
+
+    Raises:
+        InvalidArgumentError: It is not callable, or a generator function.
+    """
+    flags = _code_flags(function)
+    if flags is None or flags & _GENERATOR_FLAGS:
+        _require_callable(function)
+        _refuse_generator(function)
+
+
+def require_decoratable(function: Any) -> None:
+    """Check that a synchronous breaker can decorate a function.
+
+    Raises:
+        InvalidArgumentError: See `require_plain_function`; or it makes a context manager.
+    """
+    require_plain_function(function)
+    _refuse_context_manager(function)
+
+
+def require_awaited_function(function: Any) -> None:
+    """Check that an asynchronous breaker can decorate a function: the result of its call is awaited.
+
+    Accepted are coroutine functions, wrappers, partials and objects around one, and functions annotated to return an
+    awaitable.
+
+    Raises:
+        InvalidArgumentError: It is not such a function, or a generator function, or makes a context manager.
+    """
+    require_no_generator(function)
+    _refuse_context_manager(function)
+    if not _returns_awaitable(function):
+        raise InvalidArgumentError(
+            f"{_shown(function)} is not a coroutine function: guard it with CircuitBreaker. "
+            "If its result is awaited, annotate it (-> Awaitable[…]) or use: await breaker.call(name, function)"
         )
 
 
-def require_plain_function(function: Any) -> None:
-    """Raise for a function that a synchronous breaker cannot guard; see `refuse_generator` and `refuse_coroutine`.
+def require_finished(function: Any, result: Any) -> None:
+    """Check that what a guarded call returned has no work left.
 
     Raises:
-        TypeError: It is one.
-    """
-    if not _is_plain(function):
-        refuse_generator(function)
-        refuse_coroutine(function)
-
-
-def refuse_coroutine(function: Any) -> None:
-    """Raise for a coroutine function, which a synchronous breaker cannot await.
-
-    Raises:
-        TypeError: It is one.
-    """
-    if not _is_plain(function) and is_coroutine_function(function):
-        raise TypeError(f"{_name(function)} is a coroutine function: guard it with AsyncCircuitBreaker")
-
-
-def refuse_awaitable_result(function: Any, result: Any) -> None:
-    """Raise when a call returned something that still has its work to do.
-
-    Raises:
-        TypeError: It did; a coroutine is closed first, so that it does not warn of never having been awaited.
+        InvalidArgumentError: It is a generator, a coroutine or another awaitable, or a context manager that was not
+            entered. A coroutine is closed first, so that Python does not warn that it was never awaited.
     """
     kind = type(result)
     if kind in _finished:
@@ -65,28 +102,108 @@ def refuse_awaitable_result(function: Any, result: Any) -> None:
         if len(_finished) < _MOST_FINISHED:
             _finished.add(kind)
         return
-    if isinstance(result, CoroutineType):
-        result.close()
-    raise TypeError(f"{_name(function)} returned a {type(result).__name__}, whose outcome is not known yet")
+    _close(result)
+    remedy = "guard it with AsyncCircuitBreaker" if hasattr(kind, "__await__") else _BY_HAND
+    raise InvalidArgumentError(f"{_shown(function)} returned a {kind.__name__}, whose work is not done: {remedy}")
 
 
-def _is_plain(function: Any) -> bool:
-    """Whether a function's code says that it is an ordinary one; this is asked at every call, so it must be quick."""
-    code = getattr(function, "__code__", None) or getattr(_callable(function), "__code__", None)
-    return code is not None and not code.co_flags & _UNFINISHED_FLAGS
+def require_awaitable(function: Any, result: Any) -> Awaitable[Any]:
+    """Return what an asynchronous breaker is to await.
+
+    Raises:
+        InvalidArgumentError: The call returned something that cannot be awaited.
+    """
+    if type(result) is CoroutineType or hasattr(type(result), "__await__") or inspect.isawaitable(result):
+        awaitable: Awaitable[Any] = result
+        return awaitable
+    raise InvalidArgumentError(
+        f"{_shown(function)} returned a {type(result).__name__}, which cannot be awaited: guard it with CircuitBreaker"
+    )
 
 
 def is_coroutine_function(function: Any) -> bool:
-    """Whether calling it makes a coroutine: a function, a partial of one, or an object whose call is one."""
-    return inspect.iscoroutinefunction(_callable(function))
+    """Return whether a call makes a coroutine: a coroutine function, or a partial or an object around one."""
+    return callable(function) and _is_coroutine_function(function)
 
 
-def _callable(function: Any) -> Any:
+def takes_one_argument(function: Callable[..., Any]) -> bool:
+    """Return whether a function can be called with one positional argument; ``True`` if that cannot be known."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in without a signature
+        return True
+    return True
+
+
+def _require_callable(function: Any) -> None:
+    if callable(function):
+        return
+    if isinstance(function, classmethod):
+        raise InvalidArgumentError("put the breaker's decorator below @classmethod, next to the function")
+    if hasattr(type(function), "__await__"):
+        _close(function)
+        raise InvalidArgumentError(
+            "got a coroutine in place of a function; write breaker.call(name, function, arguments…), without calling it"
+        )
+    raise InvalidArgumentError(
+        f"got a {type(function).__name__} in place of a function; write breaker.call(name, function, arguments…)"
+    )
+
+
+def _refuse_generator(function: Any) -> None:
+    if inspect.isgeneratorfunction(_underlying(function)) or inspect.isasyncgenfunction(_underlying(function)):
+        raise InvalidArgumentError(
+            f"{_shown(function)} is a generator function: its call ends before its work begins. {_BY_HAND}"
+        )
+
+
+def _refuse_context_manager(function: Any) -> None:
+    target = _underlying(function)
+    made_by = getattr(target, "__globals__", {}).get("__name__")
+    if made_by == "contextlib" and inspect.unwrap(target) is not target:
+        raise InvalidArgumentError(
+            f"{_shown(function)} makes a context manager: its call ends before its work begins. "
+            f"Guard the block instead: with breaker.guard(name), {_shown(function)}(…) as …"
+        )
+
+
+def _returns_awaitable(function: Any) -> bool:
+    target = _underlying(function)
+    if _is_coroutine_function(function) or _is_coroutine_function(inspect.unwrap(target)):
+        return True
+    if inspect.isclass(target):
+        return hasattr(target, "__await__")
+    returned = getattr(target, "__annotations__", {}).get("return")
+    text = returned if isinstance(returned, str) else str(returned)
+    return _AWAITED_RESULT.match(text) is not None
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    target = _underlying(function)
+    # `asyncio.iscoroutinefunction` also knows the mark of compiled coroutine functions; it is deprecated.
+    return inspect.iscoroutinefunction(target) or getattr(target, "_is_coroutine", None) is not None
+
+
+def _code_flags(function: Any) -> int | None:
+    """Return the flags of a function's code, or ``None``. Every guarded call asks, so this must be quick."""
+    code = getattr(function, "__code__", None) or getattr(_underlying(function), "__code__", None)
+    return None if code is None else code.co_flags
+
+
+def _underlying(function: Any) -> Any:
+    """Return what runs in the end: without partials, and for a callable object its ``__call__``."""
     while isinstance(function, partial):
         function = function.func
     plain = inspect.isroutine(function) or inspect.isclass(function)
-    return function if plain else getattr(function, "__call__", function)  # noqa: B004 - its call is what is asked for
+    return function if plain else getattr(function, "__call__", function)  # noqa: B004 - the method is wanted
 
 
-def _name(function: Any) -> str:
-    return str(getattr(_callable(function), "__qualname__", repr(function)))
+def _close(result: Any) -> None:
+    if isinstance(result, CoroutineType):
+        result.close()
+
+
+def _shown(function: Any) -> str:
+    return str(getattr(_underlying(function), "__qualname__", repr(function)))

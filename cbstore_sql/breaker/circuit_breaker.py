@@ -8,10 +8,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from cbstore_sql.breaker.arguments import check_decorator_name, check_fallback, check_permit
 from cbstore_sql.breaker.base import BreakerBase, Fallback
-from cbstore_sql.breaker.callables import refuse_awaitable_result, require_plain_function
+from cbstore_sql.breaker.callables import require_decoratable, require_finished, require_plain_function
 from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.guard import Guard, GuardedCall
+from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
@@ -44,6 +46,8 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     """
 
     _background = Periodic
+    _notifier = Notifier
+    _awaits = False
 
     def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorate a function so that each of its calls is guarded.
@@ -53,15 +57,18 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             fallback: Replaces the breaker's own fallback; ``None`` uses that one.
 
         Raises:
-            TypeError: When the function is decorated: it is a generator function or a coroutine function.
+            InvalidArgumentError: When the function is decorated: it is a generator function, a coroutine function or
+                makes a context manager. Or ``name`` or ``fallback`` is of the wrong kind.
         """
+        check_decorator_name(name)
+        own_fallback = check_fallback(fallback, awaits=self._awaits) or self._fallback
 
         def decorate(function: Callable[P, T]) -> Callable[P, T]:
-            require_plain_function(function)
+            require_decoratable(function)
 
             @functools.wraps(function)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-                return self._call(name, fallback or self._fallback, function, args, kwargs)
+                return self._call(name, own_fallback, function, args, kwargs)
 
             return guarded
 
@@ -81,7 +88,8 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
         Raises:
             CircuitBreakerOpenError: The call was refused and there is no fallback.
-            TypeError: The function is a generator function or a coroutine function.
+            InvalidArgumentError: The function is not callable, is a generator function or a coroutine function, or
+                returned something whose work is not done.
         """
         require_plain_function(function)
         return self._call(name, self._fallback, function, args, kwargs)
@@ -119,7 +127,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         Args:
             permit: What `admit` returned.
         """
-        if not self._controller.is_clean(permit):
+        if not self._controller.is_clean(check_permit(permit)):
             self._settle(permit, SUCCESS)
 
     def failure(self, permit: Permit, error: BaseException | None = None) -> None:
@@ -130,7 +138,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             error: What the call raised; an exception that does not count ends the call without a verdict.
                 ``None`` counts as a failure.
         """
-        self._settle(permit, self._verdict_of(error))
+        self._settle(check_permit(permit), self._verdict_of(error))
 
     def release(self, permit: Permit) -> None:
         """End an admitted call without a verdict: the slot of a probe becomes free for the next caller.
@@ -138,7 +146,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         Args:
             permit: What `admit` returned.
         """
-        self._settle(permit, Verdict.NONE)
+        self._settle(check_permit(permit), Verdict.NONE)
 
     def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe that was admitted by hand to a full ``probe_lease`` from now.
@@ -152,7 +160,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         Raises:
             InvalidStateError: The permit never owned a probe.
         """
-        return self._drive(self._controller.renewal(permit))
+        return self._drive(self._controller.renewal(check_permit(permit)))
 
     def snapshot(self, name: str) -> Snapshot:
         """Read one breaker from the store.
@@ -268,7 +276,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             return self._attended(permit, function, args, kwargs)
         try:
             result = function(*args, **kwargs)
-            refuse_awaitable_result(function, result)
+            require_finished(function, result)
             verdict = controller.outcomes.classify_result(result)
         except BaseException as error:
             self._report(permit, controller.outcomes.classify_exception(error))
@@ -283,7 +291,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         """Make a call whose lease must be renewed, or that has listeners."""
         with self._guarded(permit) as call:
             result = function(*args, **kwargs)
-            refuse_awaitable_result(function, result)
+            require_finished(function, result)
             call.verdict = self._controller.outcomes.classify_result(result)
         return result
 

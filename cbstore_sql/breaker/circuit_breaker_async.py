@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from cbstore_sql.breaker.arguments import check_decorator_name, check_fallback, check_permit
 from cbstore_sql.breaker.base import BreakerBase, Fallback
-from cbstore_sql.breaker.callables import is_coroutine_function, refuse_generator
+from cbstore_sql.breaker.callables import require_awaitable, require_awaited_function, require_no_generator
 from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.guard_async import AsyncGuard, AsyncGuardedCall
+from cbstore_sql.breaker.notifier_async import AsyncNotifier
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
@@ -41,28 +43,34 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
     """
 
     _background = AsyncPeriodic
+    _notifier = AsyncNotifier
+    _awaits = True
 
     def __call__(
         self, name: str, *, fallback: Fallback | None = None
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Coroutine[Any, Any, T]]]:
         """Decorate a coroutine function so that each of its calls is guarded.
 
+        A partial, a callable object or a wrapper around a coroutine function (a method of an API client, say) is
+        taken too.
+
         Args:
             name: The breaker's name. Functions with the same name share the breaker.
             fallback: Replaces the breaker's own fallback; ``None`` uses that one.
 
         Raises:
-            TypeError: When the function is decorated: it is not a coroutine function.
+            InvalidArgumentError: When the function is decorated: the result of its call is not awaited. Or ``name`` or
+                ``fallback`` is of the wrong kind.
         """
+        check_decorator_name(name)
+        own_fallback = check_fallback(fallback, awaits=self._awaits) or self._fallback
 
         def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-            refuse_generator(function)
-            if not is_coroutine_function(function):
-                raise TypeError(f"{function!r} is not a coroutine function: guard it with CircuitBreaker")
+            require_awaited_function(function)
 
             @functools.wraps(function)
             async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-                return await self._call(name, fallback or self._fallback, function, args, kwargs)
+                return await self._call(name, own_fallback, function, args, kwargs)
 
             return guarded
 
@@ -79,9 +87,10 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
         Raises:
             CircuitBreakerOpenError: The call was refused and there is no fallback.
-            TypeError: The function is a generator function.
+            InvalidArgumentError: The function is not callable, is a generator function, or returned something that
+                cannot be awaited.
         """
-        refuse_generator(function)
+        require_no_generator(function)
         return await self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> AsyncGuard:
@@ -94,20 +103,20 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     async def success(self, permit: Permit) -> None:
         """Report that the dependency answered; see `CircuitBreaker.success`."""
-        if not self._controller.is_clean(permit):
+        if not self._controller.is_clean(check_permit(permit)):
             await self._settle(permit, SUCCESS)
 
     async def failure(self, permit: Permit, error: BaseException | None = None) -> None:
         """Report that an admitted call failed; see `CircuitBreaker.failure`."""
-        await self._settle(permit, self._verdict_of(error))
+        await self._settle(check_permit(permit), self._verdict_of(error))
 
     async def release(self, permit: Permit) -> None:
         """End an admitted call without a verdict; see `CircuitBreaker.release`."""
-        await self._settle(permit, Verdict.NONE)
+        await self._settle(check_permit(permit), Verdict.NONE)
 
     async def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe that was admitted by hand; see `CircuitBreaker.renew`."""
-        return await run_to_completion(self._drive(self._controller.renewal(permit)))
+        return await run_to_completion(self._drive(self._controller.renewal(check_permit(permit))))
 
     async def snapshot(self, name: str) -> Snapshot:
         """Read one breaker from the store; see `CircuitBreaker.snapshot`."""
@@ -144,6 +153,8 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             await self._refresher.close()
         if self._push is not None:
             await asyncio.to_thread(self._push.close)
+        if isinstance(self._controller.notifier, AsyncNotifier):
+            await self._controller.notifier.drain()
 
     async def __aenter__(self) -> AsyncCircuitBreaker:
         return self
@@ -173,7 +184,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         if permit.token or controller.notifier.listeners:
             return await self._attended(permit, function, args, kwargs)
         try:
-            result = await function(*args, **kwargs)
+            result: T = await require_awaitable(function, function(*args, **kwargs))
             verdict = controller.outcomes.classify_result(result)
         except BaseException as error:
             await self._report(permit, controller.outcomes.classify_exception(error), error)
@@ -191,7 +202,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
     ) -> T:
         """Make a call whose lease must be renewed, or that has listeners."""
         async with self._guarded(permit) as call:
-            result = await function(*args, **kwargs)
+            result: T = await require_awaitable(function, function(*args, **kwargs))
             call.verdict = self._controller.outcomes.classify_result(result)
         return result
 

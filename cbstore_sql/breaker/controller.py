@@ -26,6 +26,7 @@ from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, Transition, Un
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
 from cbstore_sql.errors import StoreError, TooManyBreakersError
+from cbstore_sql.runtime.signals import reraise_from_signal
 
 log = logging.getLogger("cbstore_sql")
 
@@ -223,7 +224,11 @@ class BreakerController:
         return self._shared.read(name)
 
     def log_failed_report(self, error: Exception) -> None:
-        """Log an error that must not replace the outcome of a guarded call."""
+        """Log an error that must not replace the outcome of a guarded call.
+
+        What a signal handler raised is raised again: it is meant for the program, not for the report it interrupted.
+        """
+        reraise_from_signal(error)
         log.error("an outcome could not be reported: %s", type(error).__name__)
 
     def _log_full(self, error: TooManyBreakersError) -> None:

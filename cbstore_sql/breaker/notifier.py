@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
+from types import CoroutineType
+from typing import Any
 
 from cbstore_sql.core.model import Verdict
-from cbstore_sql.events import BreakerEvent, CallFinished, Listener, tell
+from cbstore_sql.deadline import paused
+from cbstore_sql.events import BreakerEvent, CallFinished, Listener
+from cbstore_sql.runtime.signals import reraise_from_signal
+
+log = logging.getLogger("cbstore_sql")
 
 
 class Notifier:
@@ -27,8 +34,22 @@ class Notifier:
         self.listeners.append(listener)
 
     def emit(self, event: BreakerEvent) -> None:
-        """Call every listener with an event."""
-        tell(self.listeners, event)
+        """Call every listener with an event.
+
+        What a listener raises is logged and reaches neither the other listeners nor the caller. The time that the
+        listeners take does not count towards the store's deadline.
+        """
+        if not self.listeners:
+            return
+        with paused():
+            for listener in self.listeners:
+                try:
+                    result = listener(event)
+                    if result is not None:
+                        self._take(result, event)
+                except Exception as error:  # noqa: BLE001 - whatever a listener raises, the guarded call goes on
+                    reraise_from_signal(error)
+                    log_failed_listener(event, error)
 
     def call_began(self) -> float | None:
         """Return the moment a guarded call begins, in seconds of a steady clock; ``None`` without listeners."""
@@ -44,3 +65,14 @@ class Notifier:
         """
         if began is not None:
             self.emit(CallFinished(name, verdict, time.perf_counter() - began))
+
+    def _take(self, result: Any, event: BreakerEvent) -> None:
+        """Take what a listener returned: a synchronous breaker cannot await a coroutine."""
+        if isinstance(result, CoroutineType):
+            result.close()
+            log.error("a listener returned a coroutine on %s: only AsyncCircuitBreaker awaits it", type(event).__name__)
+
+
+def log_failed_listener(event: BreakerEvent, error: BaseException) -> None:
+    """Log that a listener failed, without the error's text: it may contain data of the application."""
+    log.error("a listener failed on %s with %s", type(event).__name__, type(error).__name__)

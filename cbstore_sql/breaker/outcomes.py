@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cbstore_sql.core.model import Verdict
+from cbstore_sql.errors import CircuitBreakerError
+from cbstore_sql.runtime.signals import reraise_from_signal
 
 log = logging.getLogger("cbstore_sql")
 
 SUCCESS = Verdict.SUCCESS
-"""A member of an enumeration takes longer to look up, and each healthy call asks for this one."""
+"""`Verdict.SUCCESS` as a global: an enumeration's member takes longer to look up, and every healthy call needs it."""
 
 
 class OutcomeClassifier(NamedTuple):
-    """Which outcomes count.
+    """Decides which outcomes count.
 
     Args:
-        record_on: Exceptions that count as failures.
-        ignore: Exceptions that say nothing about the dependency although ``record_on`` names them.
-        is_failure: Asked about an exception the two let through; ``False`` means it says nothing. ``None`` lets
-            all of them count.
-        is_failed_result: Asked about what a call returned; ``True`` makes it a failure. ``None`` means that
-            returning is a success.
+        record_on: Exceptions that count as failures. An error of this library counts only if its class, or one derived
+            from `CircuitBreakerError` that it derives from, is named here.
+        ignore: Exceptions that do not count although ``record_on`` has them.
+        is_failure: Called with each exception that the two let count; ``False`` means that it does not. ``None``: all
+            of them count.
+        is_failed_result: Called with what a call returned; ``True`` makes it a failure. ``None``: a return is a
+            success.
     """
 
     record_on: tuple[type[BaseException], ...] = (Exception,)
@@ -32,25 +37,44 @@ class OutcomeClassifier(NamedTuple):
     is_failed_result: Callable[[Any], bool] | None = None
 
     def classify_exception(self, error: BaseException) -> Verdict:
-        """Judge an exception; one that is no `Exception` (cancelled, interrupted) never counts."""
-        counts = (
-            isinstance(error, Exception) and isinstance(error, self.record_on) and not isinstance(error, self.ignore)
-        )
-        if not counts or not _asked(self.is_failure, error, default=True):
-            return Verdict.NONE
-        return Verdict.FAILURE
+        """Return a failure for an exception that counts, otherwise no verdict.
+
+        Only an `Exception` counts: being cancelled or interrupted says nothing about the dependency. An exception group
+        counts if one of the exceptions in it does, unless ``record_on`` or ``ignore`` names its own class.
+        """
+        return Verdict.FAILURE if self._counts(error) else Verdict.NONE
 
     def classify_result(self, result: Any) -> Verdict:
-        """Judge what a call returned."""
+        """Return a failure for a result that ``is_failed_result`` rejects, otherwise a success."""
         if self.is_failed_result is None:
             return SUCCESS
-        return Verdict.FAILURE if _asked(self.is_failed_result, result, default=False) else SUCCESS
+        return Verdict.FAILURE if _ask(self.is_failed_result, result, default=False) else SUCCESS
+
+    def _counts(self, error: BaseException) -> bool:
+        if isinstance(error, self.ignore):
+            return False
+        matching = [kind for kind in self.record_on if isinstance(error, kind)]
+        group = _group_class()
+        if group and isinstance(error, group) and not any(issubclass(kind, group) for kind in matching):
+            return any(self._counts(part) for part in error.exceptions)
+        if isinstance(error, CircuitBreakerError):
+            # A refusal by another breaker says nothing about this dependency, unless the application says so.
+            matching = [kind for kind in matching if issubclass(kind, CircuitBreakerError)]
+        return bool(matching) and isinstance(error, Exception) and _ask(self.is_failure, error, default=True)
 
 
-def _asked(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
+def _group_class() -> Any:
+    """Return ``BaseExceptionGroup``: Python's own, before 3.11 that of the ``exceptiongroup`` package, or ``None``."""
+    # Whoever raises a group of that package has imported it.
+    backport = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)
+    return getattr(builtins, "BaseExceptionGroup", backport)
+
+
+def _ask(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
     """Ask the application about an outcome; a predicate that fails must not replace the outcome."""
     try:
-        return default if predicate is None else predicate(outcome)
+        return default if predicate is None else bool(predicate(outcome))
     except Exception as error:  # noqa: BLE001 - whatever it raises, the call has its outcome already
+        reraise_from_signal(error)
         log.error("the predicate %r failed with %s", predicate, type(error).__name__)
         return default

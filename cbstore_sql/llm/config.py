@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cbstore_sql.breaker.arguments import check_flag
 from cbstore_sql.core.model import State
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.core.validation import MAX_SECONDS, check_factor, check_seconds, check_threshold
-from cbstore_sql.errors import InvalidPolicyError
+from cbstore_sql.errors import InvalidArgumentError, InvalidPolicyError
 from cbstore_sql.llm.classification import classify_error, classify_result
 from cbstore_sql.llm.classification.custom import Classify, asked
 from cbstore_sql.llm.classification.form import ApiFailure, FailureCategory
 from cbstore_sql.llm.decision import NO_VERDICT, Decision, decide
 from cbstore_sql.runtime.rng import rng
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE
+
+# RFC 9110: a status code is a three-digit number.
+_LOWEST_STATUS, _HIGHEST_STATUS = 100, 999
 
 CircuitState = State
 """The three states of a circuit, by the name that code for LLM breakers has for them."""
@@ -62,6 +66,7 @@ class LLMCircuitBreakerConfig:
             a way that does not count): ``True`` opens it again, ``False`` lets the next caller probe at once.
 
     Raises:
+        InvalidArgumentError: (a `ValueError`) A value is of the wrong kind, such as a status code as text.
         InvalidPolicyError: (a `ValueError`) A value is out of range or NaN.
     """
 
@@ -97,6 +102,10 @@ class LLMCircuitBreakerConfig:
             raise InvalidPolicyError(f'on_hold must be "wait" or "refuse", not {self.on_hold!r}')
         if self.classify is not None and not callable(self.classify):
             raise InvalidPolicyError("classify must be a callable that takes an exception, or None")
+        for label in ("enabled", "reopen_on_no_verdict"):
+            check_flag(label, getattr(self, label))
+        if self.retryable_status_codes is not None:
+            object.__setattr__(self, "retryable_status_codes", check_status_codes(self.retryable_status_codes))
 
     @property
     def policy(self) -> BreakerPolicy:
@@ -146,3 +155,21 @@ class LLMCircuitBreakerConfig:
         if failure.status is None and failure.category in (FailureCategory.CONNECTION, FailureCategory.TIMEOUT):
             return self.count_connection_errors
         return self.retryable_status_codes is None or failure.implied_status in self.retryable_status_codes
+
+
+def check_status_codes(given: Any) -> tuple[int, ...]:
+    """Return HTTP status codes as a tuple; a single one is taken too.
+
+    Raises:
+        InvalidArgumentError: Something in it is not a whole number from 100 to 999.
+    """
+    codes = (given,) if isinstance(given, int) else given
+    if isinstance(codes, (str, bytes)) or not isinstance(codes, Iterable):
+        raise InvalidArgumentError(
+            f"retryable_status_codes takes whole numbers, got {type(given).__name__}: write (500, 502, 503)"
+        )
+    checked = tuple(codes)
+    for code in checked:
+        if not isinstance(code, int) or isinstance(code, bool) or not _LOWEST_STATUS <= code <= _HIGHEST_STATUS:
+            raise InvalidArgumentError(f"retryable_status_codes takes numbers from 100 to 999, got {code!r}")
+    return checked

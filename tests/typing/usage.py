@@ -33,6 +33,7 @@ from cbstore_sql import (
     ConfigurationError,
     FleetCollector,
     InMemoryStore,
+    InvalidArgumentError,
     InvalidNameError,
     InvalidPolicyError,
     InvalidStateError,
@@ -54,6 +55,7 @@ from cbstore_sql import (
     StoreUnavailableError,
     TooManyBreakersError,
     Transition,
+    Verdict,
     classify_429,
     extract_retry_after,
     extract_status_code,
@@ -170,8 +172,9 @@ def on_event(event: BreakerEvent) -> None:
             assert_type(event.snapshot, Snapshot)
         case Rejected():
             assert_type(event.retry_after, float)
-        case CallFinished(seconds=seconds):
+        case CallFinished(seconds=seconds, verdict=verdict):
             assert_type(seconds, float)
+            assert_type(verdict, Verdict)
         case _:
             assert_type(event.name, str)
 
@@ -311,7 +314,7 @@ def migrations(engine: sa.Engine) -> None:
 
 def errors(error: CircuitBreakerError) -> str:
     match error:
-        case InvalidNameError() | InvalidPolicyError() | InvalidStateError():
+        case InvalidArgumentError() | InvalidNameError() | InvalidPolicyError() | InvalidStateError():
             return str(ValueError(error))
         case MissingExtraError(extra=extra):
             assert_type(extra, str)

@@ -1,0 +1,50 @@
+"""`Notifier` for a breaker in an event loop: what a listener returns is awaited in a task."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from cbstore_sql.breaker.notifier import Notifier, log_failed_listener
+from cbstore_sql.events import BreakerEvent, Listener
+from cbstore_sql.runtime.tasks import in_background
+
+
+class AsyncNotifier(Notifier):
+    """Passes events on to functions and to coroutine functions.
+
+    A coroutine runs in a task of the running event loop, so that a slow listener delays neither the guarded call nor
+    the store. Coroutines start in the order of their events.
+    """
+
+    def __init__(self, listeners: Iterable[Listener] = ()) -> None:
+        super().__init__(listeners)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def drain(self) -> None:
+        """Wait for the listeners that still run in this event loop."""
+        loop = asyncio.get_running_loop()
+        running = [task for task in self._tasks if task.get_loop() is loop]
+        if running:
+            await asyncio.wait(running)
+
+    def _take(self, result: Any, event: BreakerEvent) -> None:
+        if not inspect.isawaitable(result):
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # the event was caused outside of an event loop
+            super()._take(result, event)
+            return
+        task = in_background(_finish(result, event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _finish(result: Awaitable[Any], event: BreakerEvent) -> None:
+    try:
+        await result
+    except Exception as error:  # noqa: BLE001 - whatever a listener raises, the guarded call goes on
+        log_failed_listener(event, error)
