@@ -4,9 +4,10 @@
 `base`                                the constructor of both breakers and its settings
 `circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`
 `circuit_breaker_async`               `AsyncCircuitBreaker`, the same, awaited
+`arguments`                           refuses wrong arguments and says what to write instead
 `controller`                          admission and settling without I/O: view first, then store, then outage policy
 `flow`                                admit, settle and renew as generators that yield store calls
-`notifier`                            the listeners, and how long calls take
+`notifier`, `notifier_async`          the listeners, and how long calls take
 `refresh`                             reads the breakers of the view again, in one statement
 `view`                                what this process last saw of each breaker, and for how long it may answer
 `guard`, `guard_async`                one guarded block: keeps a probe's lease, measures, reports the outcome

@@ -26,7 +26,7 @@ from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, Transition, Un
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
 from cbstore_sql.errors import StoreError, TooManyBreakersError
-from cbstore_sql.runtime.signals import reraise_from_signal
+from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
 
@@ -228,7 +228,8 @@ class BreakerController:
 
         What a signal handler raised is raised again: it is meant for the program, not for the report it interrupted.
         """
-        reraise_from_signal(error)
+        if from_signal_handler(error):
+            raise error
         log.error("an outcome could not be reported: %s", type(error).__name__)
 
     def _log_full(self, error: TooManyBreakersError) -> None:

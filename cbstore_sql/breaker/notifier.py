@@ -11,7 +11,7 @@ from typing import Any
 from cbstore_sql.core.model import Verdict
 from cbstore_sql.deadline import paused
 from cbstore_sql.events import BreakerEvent, CallFinished, Listener
-from cbstore_sql.runtime.signals import reraise_from_signal
+from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
 
@@ -47,8 +47,9 @@ class Notifier:
                     result = listener(event)
                     if result is not None:
                         self._take(result, event)
-                except Exception as error:  # noqa: BLE001 - whatever a listener raises, the guarded call goes on
-                    reraise_from_signal(error)
+                except Exception as error:
+                    if from_signal_handler(error):
+                        raise
                     log_failed_listener(event, error)
 
     def call_began(self) -> float | None:

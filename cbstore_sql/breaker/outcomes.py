@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cbstore_sql.core.model import Verdict
 from cbstore_sql.errors import CircuitBreakerError
-from cbstore_sql.runtime.signals import reraise_from_signal
+from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
 
@@ -74,7 +74,8 @@ def _ask(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool
     """Ask the application about an outcome; a predicate that fails must not replace the outcome."""
     try:
         return default if predicate is None else bool(predicate(outcome))
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the call has its outcome already
-        reraise_from_signal(error)
+    except Exception as error:
+        if from_signal_handler(error):
+            raise
         log.error("the predicate %r failed with %s", predicate, type(error).__name__)
         return default
