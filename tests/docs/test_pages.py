@@ -38,6 +38,15 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path, request: pytest.F
     assert run.returncode == 0, run.stderr
 
 
+def test_the_first_example_of_the_readme_prints_what_is_shown(tmp_path: Path) -> None:
+    example, shown = blocks("README.md", "python")[0], blocks("README.md", "text")[0]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", example]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    seconds = re.compile(r"in \d+ s")
+    assert (seconds.sub("", run.stdout), run.stderr) == (seconds.sub("", shown), "")
+
+
 def test_the_yaml_shown_is_the_example() -> None:
     assert blocks("docs/configuration.md", "yaml") == [text("examples/config.yaml")]
 
