@@ -38,8 +38,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
-from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy, FailureRate
 from cbstore_sql.errors import (
     CircuitBreakerError,
     CircuitBreakerOpenError,
@@ -54,6 +55,7 @@ from cbstore_sql.errors import (
     StoreError,
     StoreUnavailableError,
     TooManyBreakersError,
+    UnknownBreakerError,
 )
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
@@ -127,7 +129,9 @@ __all__ = [
     "CircuitBreakerStore",
     "CircuitState",
     "ConfigurationError",
+    "FailureRate",
     "FleetCollector",
+    "HistoryEntry",
     "InMemoryStore",
     "InvalidArgumentError",
     "InvalidNameError",
@@ -151,6 +155,7 @@ __all__ = [
     "StoreUnavailableError",
     "TooManyBreakersError",
     "Transition",
+    "UnknownBreakerError",
     "Verdict",
     "classify_429",
     "extract_retry_after",

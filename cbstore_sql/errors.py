@@ -14,6 +14,7 @@
         ├── SchemaError              the table is missing or outdated
         ├── StoreUnavailableError    the store is unreachable or did not answer in time
         ├── StoreConflictError       other writers won every retry; also a RuntimeError
+        ├── UnknownBreakerError      the breaker does not exist, and the operation does not create it
         └── TooManyBreakersError     the namespace is full; existing breakers go on working
 
 Messages never contain a URL, a password or a driver's text. The driver's error is on ``__cause__``. All errors can be
@@ -130,6 +131,18 @@ class StoreUnavailableError(StoreError):
 
 class StoreConflictError(StoreError, RuntimeError):
     """Other writers won every retry of this operation. It had no effect."""
+
+
+class UnknownBreakerError(StoreError):
+    """The operation needs a breaker that exists, and there is none of this name. It had no effect.
+
+    Attributes:
+        name: The name that was given.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no breaker {name!r}: check the name, or pass create=True to set_override")
+        self.name = name
 
 
 class TooManyBreakersError(StoreError):

@@ -1,7 +1,7 @@
-"""Checked input: from what a caller says makes the command a store carries out.
+"""Commands: the checked input of an operation.
 
-Everything that can be wrong with a name, a time, a token or a permit is found here, before any store is asked.
-Synchronous and asynchronous stores share these functions.
+Every mistake in a name, a time, a token or a permit raises here, before a store is called. Synchronous and
+asynchronous stores share these functions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from cbstore_sql.core import rules
+from cbstore_sql.core.history import append, entry_label
 from cbstore_sql.core.model import Permit, Row, new_token
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.core.validation import (
@@ -20,11 +21,13 @@ from cbstore_sql.core.validation import (
     check_factor,
     check_flag,
     check_name,
+    check_note,
+    check_override,
     check_seconds,
     check_state,
     check_time,
 )
-from cbstore_sql.errors import InvalidNameError, InvalidStateError
+from cbstore_sql.errors import InvalidNameError, InvalidPolicyError, InvalidStateError
 from cbstore_sql.runtime.rng import rng
 
 
@@ -34,15 +37,18 @@ class Command(NamedTuple):
     Attributes:
         operation: A key of `rules.OPERATIONS`.
         name: The breaker's name.
-        parameters: What the operation's rule is given, by name; ``now`` is ``None`` for the store's own clock.
+        parameters: The parameters of the operation's rule, by name; ``now`` is ``None`` for the store's own clock.
+        creates: Whether the operation may add the breaker if it has no row; without it, a missing row means that the
+            operation has no effect.
     """
 
     operation: str
     name: str
     parameters: Mapping[str, Any]
+    creates: bool = True
 
     def clock(self, store_time: float) -> float:
-        """Return the time this command is carried out at: its own, or the store's."""
+        """Return the time at which this command acts: its own, or the store's."""
         now: float | None = self.parameters["now"]
         return store_time if now is None else now
 
@@ -50,7 +56,7 @@ class Command(NamedTuple):
         """Run the operation's rule on numbers, for a store that holds the row in memory.
 
         Args:
-            row: The breaker as it is; a missing one is ``Row()``.
+            row: The breaker as it is; ``Row()`` for one that has no row.
             now: The store's clock, Unix seconds. A command with a time of its own ignores it.
 
         Returns:
@@ -58,8 +64,12 @@ class Command(NamedTuple):
         """
         given = SimpleNamespace(**self.parameters)
         given.now = self.clock(now)
-        change = rules.OPERATIONS[self.operation](row, given, _choose)
+        change = rules.OPERATIONS[self.operation](row, given, _choose, append)
         return replace(row, **change.values) if change.where else None
+
+
+NO_EXPIRY = 0.0
+"""In `set_override`, the seconds of an override that lasts until it is cleared."""
 
 
 def _choose(condition: Any, a: Any, b: Any) -> Any:
@@ -68,15 +78,24 @@ def _choose(condition: Any, a: Any, b: Any) -> Any:
 
 def claim_probe(name: str, policy: BreakerPolicy, token: str | None, now: float | None) -> Command:
     """Make the command of `Store.claim_probe`."""
-    return Command(
-        "claim_probe",
-        check_name("breaker name", name),
-        {"now": check_time("now", now), "lease": policy.probe_lease, "token": _token(token)},
-    )
+    given = {
+        "now": check_time("now", now),
+        "lease": policy.probe_lease,
+        "token": _token(token),
+        "label": entry_label(),
+    }
+    return Command("claim_probe", check_name("breaker name", name), given)
 
 
 def record_failure(
-    target: str | Permit, policy: BreakerPolicy, failures: int, now: float | None, rand: float | None
+    target: str | Permit,
+    policy: BreakerPolicy,
+    failures: int,
+    now: float | None,
+    rand: float | None,
+    *,
+    successes: int = 0,
+    evidence: float | None = None,
 ) -> Command:
     """Make the command of `Store.record_failure`."""
     roll = rng.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
@@ -86,17 +105,22 @@ def record_failure(
         "generation": generation,
         "token": token,
         "failures": check_count("failures", failures, minimum=1),
-        "failure_threshold": policy.failure_threshold,
+        "successes": check_count("successes", successes),
+        "test": _test(policy),
+        "failure_threshold": policy.failures_to_trip,
+        "evidence": _evidence(policy, failures, evidence),
+        "relief": _relief(policy, successes),
         "recovery_timeout": policy.recovery_timeout,
         "backoff_multiplier": policy.backoff_multiplier,
         "recovery_timeout_cap": policy.recovery_timeout_cap,
         "stretch": 1.0 + policy.recovery_jitter * roll,
+        "label": entry_label(),
     }
     return Command("record_failure", name, given)
 
 
 def record_success(
-    target: str | Permit, policy: BreakerPolicy, expected_state: str | None, now: float | None
+    target: str | Permit, policy: BreakerPolicy, expected_state: str | None, now: float | None, *, successes: int = 1
 ) -> Command:
     """Make the command of `Store.record_success`."""
     name, generation, token = _fence(target)
@@ -106,6 +130,9 @@ def record_success(
         "token": token,
         "success_threshold": policy.success_threshold,
         "expected": _expected(expected_state),
+        "test": _test(policy),
+        "relief": _relief(policy, check_count("successes", successes, minimum=1)),
+        "label": entry_label(),
     }
     return Command("record_success", name, given)
 
@@ -123,19 +150,46 @@ def renew_probe(permit: Permit, policy: BreakerPolicy, now: float | None) -> Com
     return Command("renew_probe", name, given)
 
 
-def force_open(name: str, seconds: float, now: float | None) -> Command:
+def force_open(name: str, seconds: float, now: float | None, by: str | None = None) -> Command:
     """Make the command of `Store.force_open`."""
-    checked = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds)}
-    return Command("force_open", check_name("breaker name", name), checked)
+    given = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds), "label": _label(by)}
+    return Command("force_open", check_name("breaker name", name), given)
 
 
-def reset(name: str, now: float | None) -> Command:
+def reset(name: str, now: float | None, by: str | None = None) -> Command:
     """Make the command of `Store.reset`."""
-    return Command("reset", check_name("breaker name", name), {"now": check_time("now", now)})
+    return Command("reset", check_name("breaker name", name), {"now": check_time("now", now), "label": _label(by)})
+
+
+def hold(name: str, seconds: float, now: float | None) -> Command:
+    """Make the command of `Store.hold`."""
+    given = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds)}
+    return Command("hold", check_name("breaker name", name), given)
+
+
+def set_override(
+    name: str, mode: str, by: str, reason: str, *, seconds: float | None, create: bool, now: float | None
+) -> Command:
+    """Make the command of `Store.set_override`."""
+    given = {
+        "now": check_time("now", now),
+        "mode": check_override(mode),
+        "seconds": NO_EXPIRY if seconds is None else check_seconds("seconds", seconds, minimum=0.001),
+        "by": check_note("by", by),
+        "reason": check_note("reason", reason),
+        "label": entry_label(by),
+    }
+    return Command("set_override", check_name("breaker name", name), given, creates=create)
+
+
+def clear_override(name: str, by: str, now: float | None) -> Command:
+    """Make the command of `Store.clear_override`."""
+    given = {"now": check_time("now", now), "label": entry_label(check_note("by", by))}
+    return Command("clear_override", check_name("breaker name", name), given, creates=False)
 
 
 def increment_failure(name: str) -> Command:
-    """Make the command that counts one failure and nothing more."""
+    """Make the command that counts one failure and changes nothing else."""
     return Command("increment_failure", check_name("breaker name", name), {"now": None})
 
 
@@ -145,8 +199,8 @@ def replace_state(name: str, updates: Mapping[str, Any], lease: float, expected_
     Args:
         name: The breaker's name.
         updates: Any of ``state``, ``failure_count``, ``last_failure_time``, ``open_until`` and
-            ``half_open_probe_active``; what is missing is kept, other keys are ignored.
-        lease: Seconds a probe written as active is held.
+            ``half_open_probe_active``. Fields that are missing keep their value; other keys are ignored.
+        lease: Seconds for which a probe that is written as active is held.
         expected_state: The state the breaker must be in, or ``None`` for any.
     """
     given = {
@@ -159,6 +213,7 @@ def replace_state(name: str, updates: Mapping[str, Any], lease: float, expected_
         "last_failure_time": _kept(updates, "last_failure_time", check_time),
         "open_until": _kept(updates, "open_until", check_time),
         "probe": _kept(updates, "half_open_probe_active", check_flag),
+        "label": entry_label(),
     }
     return Command("replace_state", check_name("breaker name", name), given)
 
@@ -172,7 +227,7 @@ def _kept(updates: Mapping[str, Any], field: str, check: Callable[[str, Any], An
 
 
 def _fence(target: str | Permit) -> tuple[str, int, str]:
-    """Return whose report it is: the breaker's name, the generation and the token it is fenced by."""
+    """Return the breaker's name, and the generation and token that fence the report."""
     if isinstance(target, Permit):
         generation = check_count("permit generation", target.generation)
         token = check_name("probe token", target.token, limit=MAX_TOKEN_BYTES)
@@ -184,6 +239,30 @@ def _owner(permit: Permit) -> tuple[str, int, str]:
     if not isinstance(permit, Permit) or not permit.is_probe:
         raise InvalidStateError("only the permit of a claimed probe can be released or renewed")
     return _fence(permit)
+
+
+def _test(policy: BreakerPolicy) -> str:
+    return rules.BY_COUNT if policy.trip is None else rules.BY_SCORE
+
+
+def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> float:
+    """Return what a report adds to the score; more than the whole limit says no more than the limit."""
+    if policy.trip is None:
+        if evidence is not None:
+            raise InvalidPolicyError("evidence needs a policy with a score: write trip=FailureRate(0.05, 0.5)")
+        return 0.0
+    if evidence is None:
+        return min(1.0, failures * policy.trip.failure_step)
+    return check_factor("evidence", evidence, 0.0, 1.0)
+
+
+def _relief(policy: BreakerPolicy, successes: int) -> float:
+    """Return what the successes of a report take from the score; more than the whole score clears it all the same."""
+    return 0.0 if policy.trip is None else min(2.0, successes * policy.trip.success_step)
+
+
+def _label(by: str | None) -> str:
+    return entry_label() if by is None else entry_label(check_note("by", by))
 
 
 def _expected(state: str | None) -> str:

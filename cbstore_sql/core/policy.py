@@ -3,8 +3,94 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, log
 
 from cbstore_sql.core.validation import check_factor, check_seconds, check_threshold
+from cbstore_sql.errors import InvalidPolicyError
+
+MAX_REPORTERS = 100
+"""The largest ``min_reporters``."""
+
+
+class _Default(int):
+    """A number that the caller did not give."""
+
+
+_DEFAULT_THRESHOLD = _Default(5)
+
+
+@dataclass(frozen=True)
+class FailureRate:
+    """Trip on the rate of failures, by a sequential test (CUSUM) over all calls of the fleet.
+
+    The test keeps one score. Each failure raises it and each success lowers it, never below 0::
+
+        score <- max(0, score - successes * ln((1 - normal) / (1 - broken)) / L) + failures * ln(broken / normal) / L
+        L = ln(false_alarm_every)
+
+    The circuit trips when the score reaches 1. A single success does not erase what the failures before it say, and a
+    success at score 0 changes nothing, so a healthy breaker costs no write. The test is due to E. S. Page
+    (Continuous inspection schemes, 1954); G. V. Moustakides (Optimal stopping times for detecting changes in
+    distributions, 1986) proved that no other test detects the change sooner on average with as few false alarms.
+
+    ``false_alarm_every`` bounds the false alarms: while calls fail independently, at a rate of at most ``normal``, and
+    every outcome is counted, the circuit trips at most once in that many calls on average. Between ``normal`` and the
+    rate where the score begins to drift upwards (17 % for 2 to 50 %, 27 % for 10 to 50 %) false alarms grow
+    quickly, so choose ``normal`` above the worst rate of a healthy day. Mean calls between trips, computed
+    numerically, for ``false_alarm_every`` 10,000,000:
+
+    =========  ==================  ===================  ===================
+    true rate  normal 2 %, 50 %    normal 5 %, 50 %     normal 10 %, 50 %
+    =========  ==================  ===================  ===================
+    1 %        6.4e9               4.4e13               1.5e17
+    2 %        8.2e7               1.6e11               2.2e16
+    5 %        215,000             6.1e7                4.8e11
+    10 %       2,420               110,000              6.6e7
+    20 %       86                  330                  5,900
+    50 %       13                  20                   32
+    100 %      6                   7                    11
+    =========  ==================  ===================  ===================
+
+    Args:
+        normal: The highest share of failing calls on a healthy day; more than 0, less than ``broken``.
+        broken: The share of failing calls that means "broken"; less than 1.
+        false_alarm_every: A lower bound of the mean number of calls between two false alarms; from 10 to 1e15.
+
+    Raises:
+        InvalidPolicyError: A value is out of range.
+    """
+
+    normal: float
+    broken: float
+    false_alarm_every: float = 10_000_000
+
+    def __post_init__(self) -> None:
+        broken = check_factor("broken", self.broken, 1e-6, 1.0 - 1e-6)
+        normal = check_factor("normal", self.normal, 1e-9, broken)
+        if normal >= broken:
+            raise InvalidPolicyError(f"normal must be less than broken, {broken:g}; got {normal:g}")
+        checked = {
+            "normal": normal,
+            "broken": broken,
+            "false_alarm_every": check_factor("false_alarm_every", self.false_alarm_every, 10.0, 1e15),
+        }
+        for field, value in checked.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def failure_step(self) -> float:
+        """What one failure adds to the score, as a share of the limit."""
+        return log(self.broken / self.normal) / log(self.false_alarm_every)
+
+    @property
+    def success_step(self) -> float:
+        """What one success takes from the score, as a share of the limit."""
+        return log((1.0 - self.normal) / (1.0 - self.broken)) / log(self.false_alarm_every)
+
+    @property
+    def failures_to_trip(self) -> int:
+        """How many failures trip the circuit from score 0, if no success comes between."""
+        return max(1, ceil((1.0 - 1e-9) / self.failure_step))
 
 
 @dataclass(frozen=True)
@@ -15,7 +101,7 @@ class BreakerPolicy:
     takes effect with the next call of each process.
 
     Args:
-        failure_threshold: Failures in a row that open a closed circuit; at least 1.
+        failure_threshold: Failures in a row that open a closed circuit; at least 1. Not together with ``trip``.
         recovery_timeout: Seconds an open circuit refuses calls before one probe may be claimed; 0 means a
             probe may be claimed at once.
         success_threshold: Successful probes in a row that close a half-open circuit; at least 1.
@@ -27,34 +113,64 @@ class BreakerPolicy:
             ``None`` means an hour, or ``recovery_timeout`` where that is longer.
         recovery_jitter: Lengthens each open time by a random part of it, from 0 (none) to 1 (up to double),
             so that a fleet's breakers do not probe in step. It never shortens.
+        trip: A `FailureRate` that decides when a closed circuit opens; ``None`` means ``failure_threshold``.
+        slow_after: Seconds after which a call counts as a failure even if it succeeds, from admission to report; at
+            least 0.001. ``None`` means that time does not matter.
+        min_reporters: How many processes must report failures before the circuit can trip; 1 to 100. More than 1
+            needs ``trip``.
+        ramp_up: Seconds after closing during which a growing share of calls is admitted; 0 admits all at once.
 
     Raises:
-        InvalidPolicyError: A value is out of range, NaN or infinite.
+        InvalidPolicyError: A value is out of range, NaN or infinite, or two values cannot go together.
     """
 
-    failure_threshold: int = 5
+    failure_threshold: int = _DEFAULT_THRESHOLD
     recovery_timeout: float = 60.0
     success_threshold: int = 1
     probe_lease: float = 60.0
     backoff_multiplier: float = 1.0
     max_recovery_timeout: float | None = None
     recovery_jitter: float = 0.0
+    trip: FailureRate | None = None
+    slow_after: float | None = None
+    min_reporters: int = 1
+    ramp_up: float = 0.0
 
     def __post_init__(self) -> None:
         check_threshold("failure_threshold", self.failure_threshold)
         check_threshold("success_threshold", self.success_threshold)
+        self._check_trip()
         checked = {
             "recovery_timeout": check_seconds("recovery_timeout", self.recovery_timeout),
             "probe_lease": check_seconds("probe_lease", self.probe_lease, minimum=0.001),
             "backoff_multiplier": check_factor("backoff_multiplier", self.backoff_multiplier, 1.0, 1000.0),
             "recovery_jitter": check_factor("recovery_jitter", self.recovery_jitter, 0.0, 1.0),
+            "ramp_up": check_seconds("ramp_up", self.ramp_up),
         }
         if self.max_recovery_timeout is not None:
             checked["max_recovery_timeout"] = check_seconds(
                 "max_recovery_timeout", self.max_recovery_timeout, minimum=float(self.recovery_timeout)
             )
+        if self.slow_after is not None:
+            checked["slow_after"] = check_seconds("slow_after", self.slow_after, minimum=0.001)
         for field, value in checked.items():
             object.__setattr__(self, field, value)
+
+    def _check_trip(self) -> None:
+        if self.trip is not None and not isinstance(self.trip, FailureRate):
+            raise InvalidPolicyError(
+                f"trip must be a FailureRate or None, got {type(self.trip).__name__}: write trip=FailureRate(0.05, 0.5)"
+            )
+        if self.trip is not None and not isinstance(self.failure_threshold, _Default):
+            raise InvalidPolicyError("give trip or failure_threshold, not both: each alone decides when to open")
+        check_threshold("min_reporters", self.min_reporters, maximum=MAX_REPORTERS)
+        if self.min_reporters > 1 and self.trip is None:
+            raise InvalidPolicyError("min_reporters above 1 needs a score: write trip=FailureRate(0.05, 0.5) as well")
+
+    @property
+    def failures_to_trip(self) -> int:
+        """How many failures open a clean closed circuit, if no success comes between."""
+        return self.failure_threshold if self.trip is None else self.trip.failures_to_trip
 
     @property
     def recovery_timeout_cap(self) -> float:

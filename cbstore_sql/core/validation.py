@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from cbstore_sql.core.model import State
+from cbstore_sql.core.model import OVERRIDES, State
 from cbstore_sql.errors import ConfigurationError, InvalidNameError, InvalidPolicyError, InvalidStateError
 
 MAX_SECONDS = 1e9
@@ -21,6 +21,9 @@ MAX_NAME_BYTES = 512
 
 MAX_TOKEN_BYTES = 256
 """The longest probe token, in bytes of UTF-8."""
+
+MAX_NOTE_BYTES = 256
+"""The longest actor or reason of an override, in bytes of UTF-8."""
 
 MAX_TIME = 1e11
 """The latest moment a store takes, Unix seconds (the year 5138)."""
@@ -85,14 +88,14 @@ def check_flush_interval(value: float, store_timeout: float | None) -> float:
     return seconds
 
 
-def check_threshold(label: str, value: int) -> int:
+def check_threshold(label: str, value: int, *, maximum: int = MAX_THRESHOLD) -> int:
     """Return a threshold, or say what is wrong with it.
 
     Raises:
-        InvalidPolicyError: It is no whole number between 1 and ``MAX_THRESHOLD``.
+        InvalidPolicyError: It is not a whole number from 1 to ``maximum``.
     """
-    if isinstance(value, float) or not is_number(value, 1, MAX_THRESHOLD):
-        raise InvalidPolicyError(f"{label} must be a whole number from 1 to {MAX_THRESHOLD}, got {shown(value)}")
+    if isinstance(value, float) or not is_number(value, 1, maximum):
+        raise InvalidPolicyError(f"{label} must be a whole number from 1 to {maximum}, got {shown(value)}")
     return value
 
 
@@ -177,6 +180,28 @@ def check_state(label: str, value: str) -> str:
         return State(value).value
     except ValueError:
         raise InvalidStateError(f"{label} must be one of closed, open, half_open") from None
+
+
+def check_override(value: str) -> str:
+    """Return the mode of an override, or say which modes there are.
+
+    Raises:
+        InvalidStateError: It is not ``"open"``, ``"closed"`` or ``"shadow"``.
+    """
+    if not isinstance(value, str) or value not in OVERRIDES:
+        raise InvalidStateError(f"mode must be one of {', '.join(OVERRIDES)}, got {shown(value)}")
+    return value
+
+
+def check_note(label: str, value: str) -> str:
+    """Return an actor or a reason, or say what is wrong with it.
+
+    Raises:
+        InvalidNameError: It is empty, not text, has a NUL or a lone surrogate, or is longer than `MAX_NOTE_BYTES`.
+    """
+    if value == "":
+        raise InvalidNameError(f"{label} must not be empty: it is shown to whoever looks at the breaker next")
+    return check_name(label, value, limit=MAX_NOTE_BYTES)
 
 
 DEFAULT_MAX_BREAKERS = 10_000

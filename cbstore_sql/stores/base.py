@@ -1,14 +1,14 @@
 """The contract of a store: what every backend promises, operation by operation.
 
-One store holds the breakers of one namespace. Each operation is one atomic step on one breaker: of any number of
-threads and processes that call at once, the outcome is as if they had called one after the other, and exactly one
-of them sees each change of state. A breaker that was never written reads as closed and clean.
+One store holds the breakers of one namespace. Each operation is one atomic step on one breaker: if any number of
+threads and processes call at once, the outcome is as if they had called one after the other, and exactly one
+of them sees each change of state. A breaker that has no row reads as closed and clean.
 
 All moments are Unix seconds by the store's own clock unless the caller passes ``now``; all durations are seconds.
 
-Every operation that takes a *target* takes a `Permit` or a name. Through a permit the report is fenced: it has an
-effect only while the breaker is in the generation the permit was given in, and only from the probe's owner where a
-probe is under way. By name it is unfenced and counts whatever happened in between.
+Every operation that takes a *target* takes a `Permit` or a name. A report through a permit is fenced: it has an
+effect only while the breaker is in the permit's generation and, during a probe, only from the probe's owner. A report
+by name is unfenced: it counts whatever happened since the call was admitted.
 
 Every operation may raise:
 
@@ -27,8 +27,10 @@ from typing import TypeVar
 
 from cbstore_sql.core import commands, validation
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.history import HistoryEntry, decode_history
+from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.errors import UnknownBreakerError
 from cbstore_sql.runtime.pickling import NotPicklable
 
 StoreT = TypeVar("StoreT", bound="Store")
@@ -40,8 +42,8 @@ NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
 class Store(NotPicklable, ABC):
     """Shared breaker state, for synchronous callers; safe to use from many threads.
 
-    A backend implements `_read`, `_apply` and `_delete`. One whose `_apply` decides before it writes also implements
-    `_check_writable`.
+    A backend implements `_read`, `_apply` and `_delete`, and `_history` if it keeps one. One whose `_apply` decides
+    before it writes also implements `_check_writable`.
 
     Args:
         namespace: Keeps the breakers of one application apart from another's in the same database.
@@ -51,7 +53,7 @@ class Store(NotPicklable, ABC):
     """
 
     reads_locally = False
-    """Whether reading is as near as a local view of what was read."""
+    """Whether a read costs as little as a local cache of it would."""
 
     keeps_deadlines = False
     """Whether operations give up by themselves at the deadline set around them; see `cbstore_sql.deadline`."""
@@ -71,10 +73,10 @@ class Store(NotPicklable, ABC):
     def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
         """Return several breakers as they are, by name; writes nothing.
 
-        On SQL one statement reads them all; elsewhere each is read on its own.
+        SQL stores read them all in one statement; other stores read one after the other.
 
         Args:
-            names: The breakers' names; one that was never written is there as well.
+            names: The breakers' names. The answer has every one of them, with or without a row.
             now: Becomes every snapshot's ``as_of``; ``None`` means the store's clock.
         """
         checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
@@ -91,8 +93,9 @@ class Store(NotPicklable, ABC):
     ) -> Transition | None:
         """Try to become the one caller that may test the dependency.
 
-        An open circuit whose time has elapsed becomes half_open; a half-open one whose slot is free or whose
-        owner's lease has run out gets a new owner. Atomic: of any number of callers one wins, losers write nothing.
+        An open circuit whose time has elapsed becomes half_open. A half-open circuit whose probe is free, or whose
+        owner's lease has ended, gets a new owner. Atomic: one of the callers wins; the others write nothing. During a
+        hold or the override ``open`` every claim is lost; the override ``closed`` ignores holds.
 
         Args:
             name: The breaker's name.
@@ -112,58 +115,70 @@ class Store(NotPicklable, ABC):
         policy: BreakerPolicy = DEFAULT_POLICY,
         *,
         failures: int = 1,
+        successes: int = 0,
+        evidence: float | None = None,
         now: float | None = None,
         rand: float | None = None,
     ) -> Transition | None:
-        """Count failures: closed opens at the threshold, half_open opens at once.
+        """Count failures: closed opens when the policy trips, half_open opens at once.
 
-        Not idempotent: after a lost reply, a repetition may count twice.
+        A report applies its successes first, then its failures. Not idempotent: after a lost reply, a repetition may
+        count twice.
 
         Args:
             target: A permit (fenced) or a name (unfenced). Unfenced, a failure while the circuit is open counts
                 and moves the deadline to at least now + ``recovery_timeout``.
-            policy: Threshold, open time, backoff and jitter.
-            failures: How many failures this report stands for; at least 1.
+            policy: Trip rule, open time, backoff and jitter.
+            failures: The failures of this report; at least 1.
+            successes: The successes that came before those failures; 0 for none. Any number of them restarts the
+                count of failures in a row; under `FailureRate` each one lowers the score.
+            evidence: Under `FailureRate`: what to add to the score, as a share of the limit from 0 to 1. ``None`` means
+                what the failures weigh. Not allowed with other policies.
             now: Unix seconds; ``None`` means the store's clock.
             rand: The random number behind ``recovery_jitter``, from 0 to 1; ``None`` draws one.
 
         Returns:
             The transition, or ``None`` when the permit is stale and nothing was counted.
         """
-        return self._apply(commands.record_failure(target, policy, failures, now, rand))
+        command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
+        return self._apply(command)
 
     def record_success(
         self,
         target: str | Permit,
         policy: BreakerPolicy = DEFAULT_POLICY,
         *,
+        successes: int = 1,
         expected_state: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
         """Clear the count of a closed circuit; close a half-open one, or bring it one probe nearer.
 
-        An open circuit is left alone. A closed circuit without failures is not written at all. Idempotent.
+        An open circuit is left alone. A closed circuit without failures is not written at all. Idempotent, except under
+        `FailureRate`, where each repetition lowers the score of a closed circuit again.
 
         Args:
             target: A permit (fenced) or a name (unfenced).
-            policy: Its ``success_threshold``.
+            policy: Its ``success_threshold`` and ``trip``.
+            successes: The successes of this report; at least 1. Only the score of `FailureRate` counts them; for a
+                half-open circuit they are one successful probe.
             expected_state: Have an effect only in this state; ``None`` means any.
-            now: Unix seconds; ``None`` means the store's clock. It only becomes the snapshot's ``as_of``.
+            now: Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, or ``None`` when there was nothing to do or the permit is stale.
         """
-        return self._apply(commands.record_success(target, policy, expected_state, now))
+        return self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Give the probe back without a verdict: the slot is free at once. Idempotent.
+        """Free the probe without a verdict; another caller may claim it at once. Idempotent.
 
         Args:
-            permit: The owner's.
+            permit: The owner's permit.
             now: Unix seconds; ``None`` means the store's clock. It only becomes the snapshot's ``as_of``.
 
         Returns:
-            The transition, or ``None`` when the permit does not own the probe any more.
+            The transition, or ``None`` when the permit no longer owns the probe.
 
         Raises:
             InvalidStateError: The permit never owned a probe.
@@ -176,38 +191,109 @@ class Store(NotPicklable, ABC):
         """Extend the owner's lease to at least now + ``probe_lease``; never shortens it. Idempotent.
 
         Args:
-            permit: The owner's.
+            permit: The owner's permit.
             policy: Its ``probe_lease``.
             now: Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` when the lease was lost to another caller or the probe is settled.
+            The transition, or ``None`` when another caller took the probe over or the probe is settled.
 
         Raises:
             InvalidStateError: The permit never owned a probe.
         """
         return self._apply(commands.renew_probe(permit, policy, now))
 
-    def force_open(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
+    def force_open(self, name: str, seconds: float, *, by: str | None = None, now: float | None = None) -> Transition:
         """Open the circuit until at least now + ``seconds``; never shortens an open time.
 
-        Permits given before have no effect any more. Safe to repeat.
+        Earlier permits lose their effect. Safe to repeat.
 
         Args:
             name: The breaker's name.
-            seconds: 0 opens it for a probe at once.
+            seconds: 0 lets a caller claim the probe at once.
+            by: Who does it, for the history; ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
         """
-        return self._always(commands.force_open(name, seconds, now))
+        return self._always(commands.force_open(name, seconds, now, by))
 
-    def reset(self, name: str, *, now: float | None = None) -> Transition:
-        """Bring the breaker back to closed and clean. Permits given before have no effect any more. Safe to repeat.
+    def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
+        """Return the breaker to closed and clean, without a hold or a ramp; an override stays.
+
+        Earlier permits lose their effect. Safe to repeat.
 
         Args:
             name: The breaker's name.
-            now: Unix seconds; ``None`` means the store's clock. It only becomes the snapshot's ``as_of``.
+            by: Who does it, for the history; ``None`` means this process.
+            now: Unix seconds; ``None`` means the store's clock.
         """
-        return self._always(commands.reset(name, now))
+        return self._always(commands.reset(name, now, by))
+
+    def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
+        """Let no process admit a call before now + ``seconds``; never shortens a hold. The state stays as it is.
+
+        It acts where calls are admitted: reports count as before. Safe to repeat.
+
+        Args:
+            name: The breaker's name.
+            seconds: How long, from now.
+            now: Unix seconds; ``None`` means the store's clock.
+        """
+        return self._always(commands.hold(name, seconds, now))
+
+    def set_override(
+        self,
+        name: str,
+        mode: OverrideMode,
+        *,
+        by: str,
+        reason: str,
+        seconds: float | None = None,
+        create: bool = False,
+        now: float | None = None,
+    ) -> Transition:
+        """Lock the breaker, in every process, until the override expires or `clear_override` removes it.
+
+        It acts where calls are admitted: reports count as before, and the state machine goes on underneath. A new
+        override replaces the one before. When it expires, nothing is written.
+
+        Args:
+            name: The breaker's name.
+            mode: ``"open"`` refuses every call. ``"closed"`` refuses none, not even during a hold. ``"shadow"`` refuses
+                none and reports what the breaker would have done.
+            by: Who sets it; at most 256 bytes of UTF-8.
+            reason: Why, for whoever looks at the breaker next; at most 256 bytes of UTF-8.
+            seconds: How long it lasts, by the store's clock; ``None`` means until it is cleared.
+            create: Whether to create the breaker if it does not exist.
+            now: Unix seconds; ``None`` means the store's clock.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist, and ``create`` is false.
+        """
+        command = commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
+        return self._existing(command)
+
+    def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
+        """Remove the override; without one, nothing changes. Safe to repeat.
+
+        Args:
+            name: The breaker's name.
+            by: Who removes it; at most 256 bytes of UTF-8.
+            now: Unix seconds; ``None`` means the store's clock.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist.
+        """
+        return self._existing(commands.clear_override(name, by, now))
+
+    def history(self, name: str) -> tuple[HistoryEntry, ...]:
+        """Return the last state changes and overrides of a breaker, about eight, oldest first; writes nothing.
+
+        Empty for a breaker that has no row, and for stores that keep no history.
+
+        Args:
+            name: The breaker's name.
+        """
+        return decode_history(self._history(validation.check_name("breaker name", name)))
 
     def check_writable(self) -> None:
         """Have the store accept one write that changes nothing, and return if it did.
@@ -221,7 +307,7 @@ class Store(NotPicklable, ABC):
         self._check_writable()
 
     def close(self) -> None:
-        """Give back what the store opened itself (connections); what was handed to it stays open."""
+        """Close the connections that the store opened; a client or an engine that was passed in stays open."""
 
     def __enter__(self: StoreT) -> StoreT:
         return self
@@ -235,8 +321,18 @@ class Store(NotPicklable, ABC):
             raise AssertionError(f"{command.operation} has no condition")
         return transition
 
+    def _existing(self, command: Command) -> Transition:
+        transition = self._apply(command)
+        if transition is None:
+            raise UnknownBreakerError(command.name)
+        return transition
+
+    def _history(self, name: str) -> str:
+        """Return the text of a breaker's history; a store that keeps none returns ``""``."""
+        return ""
+
     def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
-        """Return several breakers; a backend that can reads them in one round trip."""
+        """Return several breakers; override this to read them in one round trip."""
         return {name: self._read(name, now) for name in names}
 
     def _check_writable(self) -> None:
@@ -245,12 +341,17 @@ class Store(NotPicklable, ABC):
 
     @abstractmethod
     def _read(self, name: str, now: float | None) -> Snapshot:
-        """Return one breaker; a missing one as ``Row()``."""
+        """Return one breaker; one without a row shows ``Row()``."""
 
     @abstractmethod
     def _apply(self, command: Command) -> Transition | None:
-        """Carry out one command in one atomic step; ``None`` when its condition does not hold."""
+        """Carry out one command in one atomic step.
+
+        Returns:
+            The transition. ``None`` if the rule's condition does not hold, or if the breaker has no row and
+            ``command.creates`` is false.
+        """
 
     @abstractmethod
     def _delete(self, name: str) -> None:
-        """Forget one breaker."""
+        """Delete one breaker's row."""

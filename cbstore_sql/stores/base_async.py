@@ -1,7 +1,7 @@
 """The contract of a store for asynchronous callers: the operations of `Store`, awaited.
 
-`cbstore_sql.stores.base` says what each operation does, takes, returns and raises. Cancelling an
-await leaks nothing: an operation that has begun goes on in the background, whether its answer is awaited or not.
+`cbstore_sql.stores.base` documents each operation. Cancelling an await leaks nothing: an operation that has begun goes
+on in the background.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from cbstore_sql.core import commands, validation
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.history import HistoryEntry, decode_history
+from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.errors import UnknownBreakerError
 from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.stores.base import NOBODYS_PROBE
 
@@ -67,25 +69,29 @@ class AsyncStore(NotPicklable, ABC):
         policy: BreakerPolicy = DEFAULT_POLICY,
         *,
         failures: int = 1,
+        successes: int = 0,
+        evidence: float | None = None,
         now: float | None = None,
         rand: float | None = None,
     ) -> Transition | None:
         """Count failures; see `Store.record_failure`."""
-        return await self._apply(commands.record_failure(target, policy, failures, now, rand))
+        command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
+        return await self._apply(command)
 
     async def record_success(
         self,
         target: str | Permit,
         policy: BreakerPolicy = DEFAULT_POLICY,
         *,
+        successes: int = 1,
         expected_state: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
         """Clear the count of a closed circuit or close a half-open one; see `Store.record_success`."""
-        return await self._apply(commands.record_success(target, policy, expected_state, now))
+        return await self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Give the probe back without a verdict; see `Store.release_probe`."""
+        """Free the probe without a verdict; see `Store.release_probe`."""
         return await self._apply(commands.release_probe(permit, now))
 
     async def renew_probe(
@@ -94,20 +100,50 @@ class AsyncStore(NotPicklable, ABC):
         """Extend the owner's lease; see `Store.renew_probe`."""
         return await self._apply(commands.renew_probe(permit, policy, now))
 
-    async def force_open(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
+    async def force_open(
+        self, name: str, seconds: float, *, by: str | None = None, now: float | None = None
+    ) -> Transition:
         """Open the circuit for at least some seconds; see `Store.force_open`."""
-        return await self._always(commands.force_open(name, seconds, now))
+        return await self._always(commands.force_open(name, seconds, now, by))
 
-    async def reset(self, name: str, *, now: float | None = None) -> Transition:
-        """Bring the breaker back to closed and clean; see `Store.reset`."""
-        return await self._always(commands.reset(name, now))
+    async def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
+        """Return the breaker to closed and clean; see `Store.reset`."""
+        return await self._always(commands.reset(name, now, by))
+
+    async def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
+        """Let no process admit a call for some seconds; see `Store.hold`."""
+        return await self._always(commands.hold(name, seconds, now))
+
+    async def set_override(
+        self,
+        name: str,
+        mode: OverrideMode,
+        *,
+        by: str,
+        reason: str,
+        seconds: float | None = None,
+        create: bool = False,
+        now: float | None = None,
+    ) -> Transition:
+        """Lock the breaker, in every process; see `Store.set_override`."""
+        return await self._existing(
+            commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
+        )
+
+    async def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
+        """Remove the override; see `Store.clear_override`."""
+        return await self._existing(commands.clear_override(name, by, now))
+
+    async def history(self, name: str) -> tuple[HistoryEntry, ...]:
+        """Return the last state changes and overrides of a breaker, oldest first; see `Store.history`."""
+        return decode_history(await self._history(validation.check_name("breaker name", name)))
 
     async def check_writable(self) -> None:
         """Have the store accept one write that changes nothing; see `Store.check_writable`."""
         await self._check_writable()
 
     async def close(self) -> None:
-        """Give back what the store opened itself; see `Store.close`."""
+        """Close the connections that the store opened; see `Store.close`."""
 
     async def __aenter__(self: AsyncStoreT) -> AsyncStoreT:
         return self
@@ -123,8 +159,18 @@ class AsyncStore(NotPicklable, ABC):
             raise AssertionError(f"{command.operation} has no condition")
         return transition
 
+    async def _existing(self, command: Command) -> Transition:
+        transition = await self._apply(command)
+        if transition is None:
+            raise UnknownBreakerError(command.name)
+        return transition
+
+    async def _history(self, name: str) -> str:
+        """Return the text of a breaker's history; a store that keeps none returns ``""``."""
+        return ""
+
     async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
-        """Return several breakers; a backend that can reads them in one round trip."""
+        """Return several breakers; override this to read them in one round trip."""
         return {name: await self._read(name, now) for name in names}
 
     async def _check_writable(self) -> None:
@@ -133,12 +179,12 @@ class AsyncStore(NotPicklable, ABC):
 
     @abstractmethod
     async def _read(self, name: str, now: float | None) -> Snapshot:
-        """Return one breaker; a missing one as ``Row()``."""
+        """Return one breaker; one without a row shows ``Row()``."""
 
     @abstractmethod
     async def _apply(self, command: Command) -> Transition | None:
-        """Carry out one command in one atomic step; ``None`` when its condition does not hold."""
+        """Carry out one command in one atomic step; see `Store._apply`."""
 
     @abstractmethod
     async def _delete(self, name: str) -> None:
-        """Forget one breaker."""
+        """Delete one breaker's row."""

@@ -24,7 +24,7 @@ from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.stores.base import Store
 
 # What a report counts, and its random number: they may differ within one batch.
-_COUNTED = frozenset({"failures", "successes", "stretch"})
+_COUNTED = frozenset({"failures", "successes", "relief", "evidence", "stretch"})
 
 
 def combines(command: Command) -> bool:
@@ -57,15 +57,18 @@ class Batch:
         self._first = command
         self._ahead = ahead
         self._counted = {"failures": 0}
+        # What the reports do to a score, one after the other, as one report: see `BreakerPolicy.trip`.
+        self._relief = self._evidence = 0.0
         self.callers = 0
 
     def add(self, command: Command) -> None:
         """Add one report. A report applies its successes first, so they clear the failures before it."""
-        failures, successes = command.parameters["failures"], command.parameters.get("successes", 0)
+        failures, successes = command.parameters["failures"], command.parameters["successes"]
         if successes:
             self._counted = {"failures": failures, "successes": self._counted.get("successes", 0) + successes}
         else:
             self._counted["failures"] += failures
+        self._weigh(command.parameters["relief"], command.parameters["evidence"])
         self.callers += 1
 
     @property
@@ -76,7 +79,17 @@ class Batch:
 
     def command(self) -> Command:
         """Return the one command for all."""
-        return self._first._replace(parameters={**self._first.parameters, **self._counted})
+        evidence = min(1.0, self._evidence)
+        counted = {**self._counted, "relief": self._relief, "evidence": evidence}
+        return self._first._replace(parameters={**self._first.parameters, **counted})
+
+    def _weigh(self, relief: float, evidence: float) -> None:
+        """Add a report that takes from a score and then adds to it; a score is never below 0."""
+        if self._evidence >= relief:
+            self._evidence += evidence - relief
+        else:
+            self._relief += relief - self._evidence
+            self._evidence = evidence
 
 
 # How many breakers with overlapping failures are remembered. One that is forgotten writes its next failure alone.
@@ -238,6 +251,9 @@ class CombiningStore(Store):
         with self._lock:
             batch = self._open.pop(kind)
         self._company.waited(batch)
+
+    def _history(self, name: str) -> str:
+        return self._store._history(name)
 
     def _delete(self, name: str) -> None:
         self._store._delete(name)

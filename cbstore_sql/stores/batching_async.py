@@ -98,6 +98,9 @@ class AsyncCombiningStore(AsyncStore):
             self._company.waited(batch)
         return await self._store._apply(batch.command())
 
+    async def _history(self, name: str) -> str:
+        return await self._store._history(name)
+
     async def _delete(self, name: str) -> None:
         await self._store._delete(name)
 

@@ -1,7 +1,10 @@
-"""The dictionary protocol: eight methods over one breaker, as code written for ``CircuitBreakerStore`` calls them.
+"""The dictionary protocol: eight methods over one breaker, for code written for ``CircuitBreakerStore``.
 
-Written once over the store's own interface and inherited by every store. A report made here carries no permit and
-is therefore unfenced; the snapshot's probe shows as active only while its lease runs.
+Written once over the store's operations and inherited by every store. A report made here carries no permit, so it is
+unfenced. A probe shows as active only while its lease lasts.
+
+Each method is linearizable: its answer is one that a single atomic step could have given. A method that changes nothing
+returns a state in which it changes nothing; if the breaker has changed in between, the method starts again.
 """
 
 from __future__ import annotations
@@ -9,9 +12,12 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from cbstore_sql.core import commands, validation
+from cbstore_sql.core.admission import effective_state
+from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import STATES, Snapshot, State, Transition
-from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_seconds
+from cbstore_sql.errors import StoreConflictError
 from cbstore_sql.stores.base import Store
 
 DEFAULT_CIRCUIT_BREAKER_STATE: dict[str, Any] = {
@@ -21,15 +27,17 @@ DEFAULT_CIRCUIT_BREAKER_STATE: dict[str, Any] = {
     "open_until": 0.0,
     "half_open_probe_active": False,
 }
-"""A breaker that was never written, as the protocol shows it. Times are Unix seconds."""
+"""A breaker that has no row, as the protocol shows it. Times are Unix seconds."""
 
 DEFAULT_PROBE_LEASE = 600.0
-"""Seconds a probe claimed through the protocol is held: the request timeout the common LLM clients ship with."""
+"""Seconds for which a probe claimed through the protocol is held: the default request timeout of common LLM clients."""
+
+_ATTEMPTS = 100
 
 
 @runtime_checkable
 class CircuitBreakerStore(Protocol):
-    """What a store must answer to serve code written for the dictionary protocol.
+    """The methods that code written for the dictionary protocol calls.
 
     Every method is atomic. States are dictionaries with the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`; the
     ``atomic_record_*`` methods add ``_prev_state`` (text) and ``_prev_was_half_open`` (bool), the state the same
@@ -37,19 +45,19 @@ class CircuitBreakerStore(Protocol):
     """
 
     def get_state(self, backend: str) -> dict[str, Any]:
-        """Return the breaker as it is; a missing one as the default."""
+        """Return the breaker as callers see it; one that has no row as the default."""
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
-        """Overwrite the whole breaker; keys that are missing get their default."""
+        """Overwrite the whole breaker; missing keys get their default."""
 
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
-        """Overwrite the given keys if the breaker is in ``expected_state``; tell whether it was."""
+        """Overwrite the given keys if the breaker is in ``expected_state``; return whether it was."""
 
     def increment_failure(self, backend: str) -> int:
         """Count one failure, change nothing else, and return the new count."""
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
-        """Count a failure and open the circuit where the threshold or a failed probe calls for it."""
+        """Count a failure; open the circuit at the threshold or after a failed probe."""
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
         """Clear the count or close a half-open circuit; an open one, or one in another state, is left alone."""
@@ -64,20 +72,20 @@ class CircuitBreakerStore(Protocol):
         """
 
     def clear(self, backend: str) -> None:
-        """Forget the breaker."""
+        """Delete the breaker."""
 
 
 class ProtocolStore(Store):
-    """A store that also answers the dictionary protocol.
+    """A store that also offers the dictionary protocol.
 
     Args:
         namespace: See `Store`.
-        protocol_probe_lease: Seconds a probe claimed through the protocol, which has no way to renew or to release
-            it, is held before another caller may claim it; at least 0.001.
+        protocol_probe_lease: Seconds for which a probe claimed through the protocol is held before another caller may
+            claim it; at least 0.001. The protocol can neither renew nor release a probe.
 
     Raises:
         InvalidNameError: See `Store`.
-        InvalidPolicyError: The lease is no such number.
+        InvalidPolicyError: The lease is out of range.
     """
 
     def __init__(self, namespace: str = "default", *, protocol_probe_lease: float = DEFAULT_PROBE_LEASE) -> None:
@@ -85,18 +93,23 @@ class ProtocolStore(Store):
         self._lease = check_seconds("protocol_probe_lease", protocol_probe_lease, minimum=0.001)
 
     def get_state(self, backend: str) -> dict[str, Any]:
-        """Return the breaker as it is; a missing one as `DEFAULT_CIRCUIT_BREAKER_STATE`.
+        """Return the breaker as callers see it; one that has no row as `DEFAULT_CIRCUIT_BREAKER_STATE`.
+
+        An override or a hold shows as the state that has the same effect: locked or held reads as open, ``closed`` and
+        ``shadow`` read as closed. The other methods work on the state underneath.
 
         Args:
             backend: The breaker's name.
         """
-        return _as_dict(self.read(backend))
+        snapshot = self.read(backend)
+        state, open_until = effective_state(snapshot)
+        return _as_dict(snapshot._replace(state=state, open_until=open_until))
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
-        """Overwrite the whole breaker; keys that are missing get their default, unknown ones are ignored.
+        """Overwrite the whole breaker; missing keys get their default, unknown keys are ignored.
 
         Raises:
-            InvalidStateError: A value is no state, count or time; nothing was written.
+            InvalidStateError: A value is not a state, count or time; nothing was written.
         """
         complete = {**DEFAULT_CIRCUIT_BREAKER_STATE, **state}
         self._always(commands.replace_state(backend, complete, self._lease, None))
@@ -104,13 +117,13 @@ class ProtocolStore(Store):
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
         """Overwrite the given keys if the breaker is in ``expected_state``.
 
-        A breaker that was never written is closed. An ``expected_state`` that is no state never matches.
+        A breaker that has no row is closed. An unknown ``expected_state`` never matches.
 
         Returns:
             Whether the breaker was in that state and the updates were made.
 
         Raises:
-            InvalidStateError: An updated value is no state, count or time; nothing was written.
+            InvalidStateError: An updated value is not a state, count or time; nothing was written.
         """
         known = expected_state in STATES
         command = commands.replace_state(backend, updates, self._lease, expected_state if known else None)
@@ -138,23 +151,30 @@ class ProtocolStore(Store):
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
         """Record a success, unfenced; see `Store.record_success`.
 
-        A success that changes nothing is followed by a read, to answer with the state.
+        Where it changes nothing (a clean or an open circuit), it only reads.
 
         Args:
             backend: The breaker's name.
             expected_state: Have an effect only in this state; ``None`` means any but open.
+
+        Raises:
+            StoreConflictError: The breaker changed before each of the attempts; nothing was written.
         """
         known = expected_state is None or expected_state in STATES
-        transition = self.record_success(backend, expected_state=expected_state) if known else None
-        if transition is not None:
-            return _with_previous(transition)
-        snapshot = self.read(backend)
-        return _with_previous(Transition(snapshot.state, snapshot))
+        command = commands.record_success(backend, DEFAULT_POLICY, expected_state if known else None, None)
+        for _ in range(_ATTEMPTS):
+            snapshot = self.read(backend)
+            if not (known and _has_effect(command, snapshot)):
+                return _with_previous(Transition(snapshot.state, snapshot))
+            transition = self._apply(command)
+            if transition is not None:
+                return _with_previous(transition)
+        raise _conflict(command)
 
     def try_transition_and_claim_probe(
         self, backend: str, now: float, recovery_timeout: float
     ) -> tuple[bool, dict[str, Any], str | None]:
-        """Claim the probe, unfenced; see `Store.claim_probe`.
+        """Claim the probe; see `Store.claim_probe`.
 
         Args:
             backend: The breaker's name.
@@ -165,17 +185,32 @@ class ProtocolStore(Store):
             Whether the claim was won, the state, and ``"open->half_open"``, ``"half_open_probe_claimed"`` or ``None``.
 
         Raises:
-            InvalidStateError: ``now`` is no moment.
+            InvalidStateError: ``now`` is out of range.
+            StoreConflictError: The breaker changed after each of the attempts; nothing was written.
         """
-        transition = self.claim_probe(backend, BreakerPolicy(probe_lease=self._lease), now=now)
-        if transition is None:
-            return False, _as_dict(self.read(backend, now=now)), None
-        label = "open->half_open" if transition.changed else "half_open_probe_claimed"
-        return True, _as_dict(transition.snapshot), label
+        command = commands.claim_probe(backend, BreakerPolicy(probe_lease=self._lease), None, now)
+        for _ in range(_ATTEMPTS):
+            transition = self._apply(command)
+            if transition is not None:
+                label = "open->half_open" if transition.changed else "half_open_probe_claimed"
+                return True, _as_dict(transition.snapshot), label
+            snapshot = self.read(backend, now=now)
+            if not _has_effect(command, snapshot):
+                return False, _as_dict(snapshot), None
+        raise _conflict(command)
 
     def clear(self, backend: str) -> None:
-        """Forget the breaker: it reads as closed and clean."""
+        """Delete the breaker: it reads as closed and clean."""
         self._delete(validation.check_name("breaker name", backend))
+
+
+def _has_effect(command: Command, snapshot: Snapshot) -> bool:
+    """Whether the command would change the breaker as it was read."""
+    return command.apply_to(snapshot.to_row(), snapshot.as_of) is not None
+
+
+def _conflict(command: Command) -> StoreConflictError:
+    return StoreConflictError(f"{command.operation} of {command.name!r} was contended {_ATTEMPTS} times")
 
 
 def _as_dict(snapshot: Snapshot) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Breakers in this process's memory: for one process, for tests, and for parity."""
+"""The store in this process's memory: for one process, for tests, and as the reference for the other backends."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
     """A store whose breakers live and die with the process.
 
     Args:
-        namespace: See `Store`; every instance holds breakers of its own.
+        namespace: See `Store`. Two instances never share breakers.
         clock: Returns Unix seconds; the store's clock.
-        max_breakers: How many breakers it holds, at least 1; an operation that would add one more raises
+        max_breakers: The most breakers it holds, at least 1. An operation that would add one more raises
             `TooManyBreakersError`. ``None`` means any number.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: ``max_breakers`` is no such number.
+        ConfigurationError: ``max_breakers`` is out of range.
         InvalidNameError: See `Store`.
         InvalidPolicyError: See `ProtocolStore`.
     """
@@ -56,13 +56,17 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
     def _apply(self, command: Command) -> Transition | None:
         with self._lock:
             now = self._clock()
+            known = command.name in self._rows
             row = command.apply_to(self._rows.get(command.name, _UNWRITTEN), now)
-            if row is None:
+            if row is None or not (known or command.creates):
                 return None
-            if command.name not in self._rows:
+            if not known:
                 self._refuse_when_full()
             self._rows[command.name] = row
         return Transition.of(command.name, row, command.clock(now))
+
+    def _history(self, name: str) -> str:
+        return self._rows.get(name, _UNWRITTEN).history
 
     def _delete(self, name: str) -> None:
         with self._lock:
@@ -77,7 +81,7 @@ class AsyncInMemoryStore(AsyncStore):
     """The breakers of an `InMemoryStore`, for callers in an event loop; no operation ever waits.
 
     Args:
-        namespace: See `Store`; every instance holds breakers of its own.
+        namespace: See `Store`. Two instances never share breakers.
         clock: Returns Unix seconds; the store's clock.
         max_breakers: See `InMemoryStore`.
 
@@ -101,7 +105,7 @@ class AsyncInMemoryStore(AsyncStore):
 
     @classmethod
     def sharing(cls, store: InMemoryStore) -> AsyncInMemoryStore:
-        """Open a store on the breakers of a synchronous one."""
+        """Make a store that shares the breakers of a synchronous one."""
         shared = cls(store.namespace)
         shared._store = store
         return shared
@@ -111,6 +115,9 @@ class AsyncInMemoryStore(AsyncStore):
 
     async def _apply(self, command: Command) -> Transition | None:
         return self._store._apply(command)
+
+    async def _history(self, name: str) -> str:
+        return self._store._history(name)
 
     async def _delete(self, name: str) -> None:
         self._store._delete(name)

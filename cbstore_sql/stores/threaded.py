@@ -50,6 +50,9 @@ class ThreadedStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._run(partial(self._store._apply, command))
 
+    async def _history(self, name: str) -> str:
+        return await self._run(partial(self._store._history, name))
+
     async def _delete(self, name: str) -> None:
         await self._run(partial(self._store._delete, name))
 

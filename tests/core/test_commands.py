@@ -28,6 +28,9 @@ BY_NAME: dict[str, Callable[[Any], Command]] = {
     "record_success": lambda name: commands.record_success(name, DEFAULT_POLICY, None, None),
     "force_open": lambda name: commands.force_open(name, 1.0, None),
     "reset": lambda name: commands.reset(name, None),
+    "hold": lambda name: commands.hold(name, 1.0, None),
+    "set_override": lambda name: commands.set_override(name, "open", "ann", "due", seconds=1, create=True, now=None),
+    "clear_override": lambda name: commands.clear_override(name, "ann", None),
     "increment_failure": commands.increment_failure,
     "replace_state": lambda name: commands.replace_state(name, {}, 1.0, None),
 }
@@ -45,6 +48,9 @@ AT: dict[str, Callable[[Any], Command]] = {
     "renew_probe": lambda now: commands.renew_probe(OWNER, DEFAULT_POLICY, now),
     "force_open": lambda now: commands.force_open("b", 1.0, now),
     "reset": lambda now: commands.reset("b", now),
+    "hold": lambda now: commands.hold("b", 1.0, now),
+    "set_override": lambda now: commands.set_override("b", "open", "ann", "deploy", seconds=None, create=True, now=now),
+    "clear_override": lambda now: commands.clear_override("b", "ann", now),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ _POSTGRESQL = {
         FROM pg_attribute
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         LEFT JOIN pg_collation ON pg_collation.oid = attcollation
-        WHERE attrelid = CAST('{table}' AS regclass) AND attnum > 0 ORDER BY attnum""",
+        WHERE attrelid = CAST('{table}' AS regclass) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
     "constraints": """
         SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE conrelid = CAST('{table}' AS regclass) ORDER BY conname""",
@@ -27,7 +28,11 @@ _POSTGRESQL = {
         ORDER BY typname""",
     "storage": "SELECT reloptions FROM pg_class WHERE oid = CAST('{table}' AS regclass)",
 }
-_SQLITE = {"all": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = '{table}' ORDER BY name"}
+_SQLITE = {
+    "columns": "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('{table}') ORDER BY cid",
+    "indexes": "SELECT name, sql FROM sqlite_master WHERE tbl_name = '{table}' AND type <> 'table' ORDER BY name",
+}
+_SQLITE_CHECK = re.compile(r"CONSTRAINT (\w+) CHECK \(")
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,26 @@ def described(url: str, schema: str = "cbstore") -> dict[str, Any]:
     postgresql = url.startswith("postgresql")
     table = f"{schema}.breakers" if postgresql else "breakers"
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
-        return {
+        found: dict[str, Any] = {
             what: [_without_spacing(row) for row in connection.exec_driver_sql(query.format(table=table))]
             for what, query in (_POSTGRESQL if postgresql else _SQLITE).items()
         }
+        if not postgresql:
+            query = "SELECT sql FROM sqlite_master WHERE name = 'breakers'"
+            found["checks"] = _checks(str(connection.exec_driver_sql(query).scalar()))
+    return found
+
+
+def _checks(create_table: str) -> list[tuple[str, str]]:
+    """The CHECKs of a table by name: one of a column that was added later stands beside the column."""
+    checks = []
+    for match in _SQLITE_CHECK.finditer(create_table):
+        depth, end = 1, match.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(create_table[end], 0)
+            end += 1
+        checks.append((match[1], create_table[match.end() : end - 1]))
+    return sorted(checks)
 
 
 def table_names(url: str, schema: str = "cbstore") -> set[str]:

@@ -49,7 +49,7 @@ def test_alembic_goes_up_and_down(
     assert table_names(empty_url) == set(), "printing writes nothing"
     alembic("upgrade", "head")
     assert table_names(empty_url) == DONE
-    assert alembic_apart(tmp_path, "current", CBSTORE_URL=empty_url).stdout == "0002 (head)\n"
+    assert alembic_apart(tmp_path, "current", CBSTORE_URL=empty_url).stdout == "0003 (head)\n"
     alembic("downgrade", "base")
     assert table_names(empty_url) == {"cbstore_version"}
 

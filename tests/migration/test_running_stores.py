@@ -1,4 +1,4 @@
-"""Stores that are at work while the table is migrated: what they have prepared is of the table before."""
+"""Stores at work while the table is migrated: their prepared statements were made for the table before."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, migrate
 from cbstore_sql.migration import downgrade
 from cbstore_sql.stores.dict_protocol import ProtocolStore
+from tests.migration.release_0_1 import as_release_0_1
 from tests.stores.contract.blocking import Blocking
 from tests.waiting import eventually
 
@@ -25,9 +26,25 @@ BEFORE = 6
 
 
 @contextmanager
+def on_a_url(url: str) -> Iterator[ProtocolStore]:
+    with SqlStore(url) as store:
+        as_release_0_1(store)
+        yield store
+
+
+@contextmanager
+def asynchronous_on_a_url(url: str) -> Iterator[ProtocolStore]:
+    with Blocking(lambda: AsyncSqlStore(url)) as store:
+        as_release_0_1(store.store)
+        yield store
+
+
+@contextmanager
 def on_an_engine(url: str) -> Iterator[ProtocolStore]:
     engine = sa.create_engine(url)
-    yield SqlStore(engine)
+    store = SqlStore(engine)
+    as_release_0_1(store)
+    yield store
     engine.dispose()
 
 
@@ -35,17 +52,19 @@ def on_an_engine(url: str) -> Iterator[ProtocolStore]:
 def on_an_asynchronous_engine(url: str) -> Iterator[ProtocolStore]:
     engine = create_async_engine(url)
     store = Blocking(lambda: AsyncSqlStore(engine))
+    as_release_0_1(store.store)
     yield store
     store.loop.wait(engine.dispose())
     store.close()
 
 
 STORES: dict[str, Callable[[str], AbstractContextManager[ProtocolStore]]] = {
-    "a URL": SqlStore,
-    "a URL, asynchronous": lambda url: Blocking(lambda: AsyncSqlStore(url)),
+    "a URL": on_a_url,
+    "a URL, asynchronous": asynchronous_on_a_url,
     "an engine": on_an_engine,
     "an engine, asynchronous": on_an_asynchronous_engine,
 }
+"""Stores of the previous release: they work at both revisions."""
 
 
 @pytest.mark.parametrize("kind", STORES)
@@ -54,7 +73,7 @@ def test_a_migration_under_a_store_at_work_reaches_no_caller(postgresql_url: str
     with STORES[kind](postgresql_url) as store, ThreadPoolExecutor(THREADS) as pool:
         at_once(pool, lambda: [store.record_failure("b", NEVER) for _ in range(BEFORE)])
         expected = THREADS * BEFORE
-        for change in (partial(downgrade, revision="-1"), migrate):
+        for change in (partial(downgrade, revision="0002"), partial(downgrade, revision="0001"), migrate):
             change(postgresql_url)
             at_once(pool, lambda: store.record_failure("b", NEVER))
             expected += THREADS
@@ -80,7 +99,8 @@ def test_the_connections_of_the_table_before_are_closed_with_the_first_that_is_r
         other.commit()
         for each in held:
             each.result()
-        downgrade(postgresql_url, "-1")
+        # The revision between them changes the types of the columns that the prepared statements return.
+        downgrade(postgresql_url, "0001")
         store.record_failure("b", NEVER)
         assert eventually(lambda: sessions(other) == 1), "the server ends a session some time after it was closed"
 

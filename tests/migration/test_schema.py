@@ -16,7 +16,12 @@ from cbstore_sql.migration import downgrade, migration_sql
 from cbstore_sql.stores.sql.schema.table import KINDS, make_table
 from tests.migration.databases import described, execute, make_strange_table, qualified, table_names
 
-REVISIONS = ["0001", "0002"]
+REVISIONS = ["0001", "0002", "0003"]
+OLD_COLUMNS = (
+    "state, previous_state, generation, failure_count, success_count, last_failure_time, open_until, open_seconds, "
+    "probe_token, probe_until"
+)
+A_BREAKER = "('default', 'llm', 'open', 'closed', 1, 5, 0, 950.5, 1010.5, 60.0, 'tok', 0.0)"
 NO_BREAKERS = [
     "state = 'ajar'",
     "previous_state = ''",
@@ -27,6 +32,16 @@ NO_BREAKERS = [
     "open_until = 1000000000001",
     "open_seconds = -0.1",
     "probe_until = -1e9",
+    "score = 2.1",
+    "score = -0.1",
+    "score_generation = -1",
+    "closed_at = 9e99",
+    "hold_until = -1.0",
+    "override = 'ajar'",
+    "override_until = 1000000000001",
+    f"override_by = '{'x' * 257}'",
+    f"override_reason = '{'é' * 129}'",
+    f"history = '{'x' * 257}'",
     f"probe_token = '{'x' * 257}'",
     f"name = '{'é' * 257}'",
     f"namespace = '{'é' * 257}'",
@@ -137,23 +152,31 @@ def test_down_and_up_again_step_by_step_ends_where_it_began(empty_url: str) -> N
 
 def test_a_breaker_is_the_same_at_each_revision(empty_url: str) -> None:
     migrate(empty_url, revision=REVISIONS[0])
-    with SqlStore(empty_url) as store:
-        store.force_open("llm", 60.0)
-        expected = store.read("llm")._replace(as_of=0.0)
-        for revision in REVISIONS[1:]:
-            migrate(empty_url, revision=revision)
-            assert store.read("llm")._replace(as_of=0.0) == expected
-        for revision in reversed(REVISIONS[:-1]):
-            downgrade(empty_url, revision)
-            assert store.read("llm")._replace(as_of=0.0) == expected
+    execute(empty_url, f"INSERT INTO {qualified(empty_url)} (namespace, name, {OLD_COLUMNS}) VALUES {A_BREAKER}")
+    expected = rows(empty_url)
+    for revision in REVISIONS[1:]:
+        migrate(empty_url, revision=revision)
+        assert rows(empty_url) == expected
+    for revision in reversed(REVISIONS[:-1]):
+        downgrade(empty_url, revision)
+        assert rows(empty_url) == expected
+
+
+def rows(url: str) -> list[tuple[object, ...]]:
+    """The breakers, by the columns that every revision has."""
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        query = f"SELECT namespace, name, {OLD_COLUMNS} FROM {qualified(url)} ORDER BY namespace, name"  # our own names
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_what_is_no_breaker_is_refused_whoever_writes_it(empty_url: str, revision: str) -> None:
+def test_the_database_refuses_a_row_that_is_no_breaker(empty_url: str, revision: str) -> None:
     migrate(empty_url, revision=revision)
-    with SqlStore(empty_url) as store:
-        store.force_open("llm", 60.0)
-    for change in NO_BREAKERS:
+    execute(empty_url, f"INSERT INTO {qualified(empty_url)} (namespace, name, {OLD_COLUMNS}) VALUES {A_BREAKER}")
+    added = ("score", "closed_at", "hold_until", "override", "history")
+    has_all = revision == REVISIONS[-1]
+    changes = [change for change in NO_BREAKERS if has_all or not change.startswith(added)]
+    for change in changes:
         with pytest.raises(sa.exc.IntegrityError):
             execute(empty_url, f"UPDATE {qualified(empty_url)} SET {change}")
 

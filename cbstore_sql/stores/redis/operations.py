@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError
 
 from cbstore_sql.core.commands import Command
@@ -61,8 +62,10 @@ class Operations:
         """Carry out one command."""
         key = self.key(command.name)
         adds = self._register.is_unbounded or not OPERATIONS[command.operation].creates
-        result = yield from self._attempt(key, command, adds=adds)
+        result = yield from self._attempt(key, command, adds=adds and command.creates)
         if isinstance(result, Missing):
+            if not command.creates:
+                return None
             with translated(self._client):
                 yield from self._register.enter(key, result.as_of)
             result = yield from self._attempt(key, command, adds=True)
@@ -79,8 +82,14 @@ class Operations:
                 if not says_nothing_of_writes(error):
                     raise
 
+    def history(self, name: str) -> RedisSteps[str]:
+        """Read the text of one breaker's history."""
+        with translated(self._client):
+            found = yield Call("execute_command", ("HGET", self.key(name), "history"), {NEVER_DECODE: True})
+        return "" if found is None else found.decode(errors="replace")
+
     def delete(self, name: str) -> RedisSteps[None]:
-        """Forget one breaker."""
+        """Delete one breaker."""
         with translated(self._client):
             yield Call("delete", (self.key(name),))
             yield from self._register.leave(self.key(name))

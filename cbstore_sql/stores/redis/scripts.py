@@ -1,4 +1,4 @@
-"""The Lua scripts: one file an operation, put together with what all of them share.
+"""The Lua scripts: one file for each operation, joined with the code that all of them share.
 
 Each operation's file mirrors its rule in ``rules.py``, name by name; a test translates the rules and compares.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from cbstore_sql.core import rules
-from cbstore_sql.core.model import STATES
+from cbstore_sql.core import history, rules
+from cbstore_sql.core.model import ANSWER_COLUMNS, COLUMNS, OVERRIDES, STATES
 from cbstore_sql.stores.redis import codec
 
 READ = "read"
@@ -21,12 +21,21 @@ _CONSTANTS = {
     "UNFENCED": rules.UNFENCED,
     "ANY_STATE": rules.ANY_STATE,
     "KEEP": rules.KEEP,
+    "BY_COUNT": rules.BY_COUNT,
+    "BY_SCORE": rules.BY_SCORE,
+    "TRIP_AT": rules.TRIP_AT,
+    **{name: value for name, value in vars(history).items() if isinstance(value, str) and value in history.CAUSES},
+    "HISTORY_LENGTH": history.HISTORY_LENGTH,
     "FOREIGN_TOKEN": codec.FOREIGN_TOKEN,
     "NO_KNOWN_END": codec.NO_KNOWN_END,
     "GRACE": codec.GRACE,
     "ADDS": codec.ADDS,
-    "COLUMNS": codec.COLUMNS,
+    "COLUMNS": COLUMNS,
+    "ANSWER_COLUMNS": ANSWER_COLUMNS,
     "STATES": dict.fromkeys(STATES, True),
+    "OVERRIDES": dict.fromkeys(OVERRIDES, True),
+    "TEXT_FIELDS": codec.TEXTS,
+    "STATE_FIELDS": dict.fromkeys(codec.STATE_FIELDS, True),
     "INTEGER_FIELDS": dict.fromkeys(codec.INTEGER_FIELDS, True),
     "LARGEST": codec.LARGEST,
 }
@@ -44,7 +53,7 @@ def script(operation: str) -> str:
 
 
 def source(name: str) -> str:
-    """Return one Lua file of this package as it stands."""
+    """Return the text of one Lua file of this package."""
     return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 

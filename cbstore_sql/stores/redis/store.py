@@ -137,6 +137,9 @@ class RedisStore(ProtocolStore):
     def _check_writable(self) -> None:
         sansio.run(self._operations.check_writable(), self._do)
 
+    def _history(self, name: str) -> str:
+        return sansio.run(self._operations.history(name), self._do)
+
     def _delete(self, name: str) -> None:
         sansio.run(self._operations.delete(name), self._do)
 

@@ -119,6 +119,9 @@ class AsyncRedisStore(AsyncStore):
     async def _check_writable(self) -> None:
         await self._ask(self._operations.check_writable())
 
+    async def _history(self, name: str) -> str:
+        return await self._ask(self._operations.history(name))
+
     async def _delete(self, name: str) -> None:
         await self._ask(self._operations.delete(name))
 

@@ -1,4 +1,4 @@
-"""What the store's operations ask of the table, and what they make of the answers: without any I/O."""
+"""The store's operations as statements, and the meaning of their answers: without any I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row, Snapshot, Transition
-from cbstore_sql.core.rules import ANY_STATE, UNFENCED
+from cbstore_sql.core.rules import ANY_STATE, BY_SCORE, UNFENCED
 from cbstore_sql.core.validation import check_max_breakers
 from cbstore_sql.errors import TooManyBreakersError
 from cbstore_sql.stores.sql.errors import raise_translated
@@ -20,29 +20,31 @@ from cbstore_sql.stores.sql.statements.decode import to_snapshot, to_transition
 from cbstore_sql.stores.sql.statements.partial_eval import specialization_for
 from cbstore_sql.stores.sql.statements.statement import Statement
 
-# After a crash of the server these may be lost without harm: a circuit opens a failure later, or closes a probe later.
+# A crash of the server may lose these without harm: a circuit opens one failure later, or closes one probe later.
 _COUNTS = frozenset({"record_failure", "record_success", "increment_failure", "renew_probe"})
 
-_SAFE = frozenset({"claim_probe", "release_probe", "renew_probe", "force_open", "reset"})
+_SAFE = frozenset(
+    {"claim_probe", "release_probe", "renew_probe", "force_open", "reset", "hold", "set_override", "clear_override"}
+)
 
 T = TypeVar("T")
 
 Values = tuple[Any, ...]
-"""One row as the driver gave it."""
+"""One row as the driver returned it."""
 
 
 @dataclass(slots=True)
 class Query:
-    """One statement to be carried out in a transaction of its own; its answer is the list of its rows.
+    """One statement that runs in its own transaction; its answer is the list of its rows.
 
     Attributes:
-        statement: What to carry out.
-        parameters: By name.
-        durable: Whether its effect must outlive a crash of the server, whatever the store's durability.
+        statement: The statement.
+        parameters: Its parameters by name.
+        durable: Whether its effect must survive a crash of the server, whatever the store's durability.
         pause: Seconds to wait before it, without holding a connection.
-        pinned: Whether to carry it out in a READ COMMITTED transaction, whatever the session's default; SQLite has
-            but one level.
-        begun: What whoever carries it out has begun already.
+        pinned: Whether to run it in a READ COMMITTED transaction, whatever the session's default; SQLite has only
+            one level.
+        begun: The work that the executor has begun already.
     """
 
     statement: Statement
@@ -61,9 +63,9 @@ class SqlOperations:
 
     Args:
         dialect: ``"postgresql"`` or ``"sqlite"``.
-        schema: The schema the table stands in; SQLite ignores it.
-        namespace: Whose breakers.
-        max_breakers: How many of them there may be; see `SqlStore`.
+        schema: The table's schema; SQLite ignores it.
+        namespace: The store's namespace.
+        max_breakers: The most breakers the namespace may hold; see `SqlStore`.
 
     Raises:
         ConfigurationError: See `check_identifier` and `check_max_breakers`.
@@ -95,14 +97,20 @@ class SqlOperations:
         rows = yield from self._rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
         return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
 
+    def history(self, name: str) -> QuerySteps[str]:
+        """Read the text of one breaker's history."""
+        given = {"namespace": self._namespace, "name": name}
+        rows = yield from self._rows(self._statements.history, given, Effect.READ_ONLY)
+        return str(rows[0][0]) if rows else ""
+
     def apply(self, command: Command) -> QuerySteps[Transition | None]:
-        """Update the breaker; one that was never written is made, if the command would change it."""
+        """Update the breaker; create it if it has no row and the command would change it."""
         given = {**command.parameters, "namespace": self._namespace, "name": command.name}
         effect = repeated(command)
         durable = command.operation not in _COUNTS
         rows = yield from self._rows(self._update(command), given, effect, durable=durable)
         upsert = self._statements.upsert.get(command.operation)
-        if not rows and upsert is not None and command.apply_to(Row(), 0.0) is not None:
+        if not rows and command.creates and upsert is not None and command.apply_to(Row(), 0.0) is not None:
             yield from self._refuse_when_full(command.name, durable=durable)
             rows = yield from self._rows(upsert, given, effect, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
@@ -114,12 +122,12 @@ class SqlOperations:
         return short or self._statements.update[command.operation]
 
     def delete(self, name: str) -> QuerySteps[None]:
-        """Forget one breaker."""
+        """Delete one breaker."""
         given = {"namespace": self._namespace, "name": name}
         yield from self._rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
 
     def _refuse_when_full(self, name: str, *, durable: bool) -> QuerySteps[None]:
-        """Raise if a breaker is missing and there is no room for it; who adds one now too may be one too many."""
+        """Raise if a breaker is missing and the namespace is full; writers at the same moment may each add one more."""
         if self._max_breakers is None:
             return
         given = {"namespace": self._namespace, "name": name, "others": self._max_breakers - 1}
@@ -129,10 +137,10 @@ class SqlOperations:
     def _rows(
         self, statement: Statement, parameters: Mapping[str, Any], effect: Effect, *, durable: bool = False
     ) -> QuerySteps[list[Values]]:
-        """StoreCall, and again for as long as that may help and does not count anything twice; see `RetryPolicy`.
+        """Run a statement; repeat it while that can help and counts nothing twice; see `RetryPolicy`.
 
-        A concurrent writer makes a statement fail only where the session's default is stricter than READ COMMITTED;
-        under that, a statement waits for the other writer instead, at the price of two more round trips.
+        A concurrent writer makes a statement fail only if the session's default isolation is stricter than READ
+        COMMITTED. A pinned statement waits for the other writer instead, for the price of two more round trips.
         """
         query = Query(statement, parameters, durable)
         patience = None
@@ -140,7 +148,7 @@ class SqlOperations:
         while True:
             try:
                 return (yield query)
-            except Exception as error:  # noqa: BLE001 - it is raised again, as one of ours if it is a driver's
+            except Exception as error:  # noqa: BLE001 - raised again, drivers' errors as ours
                 patience = patience or RetryPolicy(effect)
                 verdict = classify_error(error)
                 lost = lost or verdict is StatementOutcome.UNKNOWN
@@ -153,19 +161,19 @@ class SqlOperations:
 
 
 def repeated(command: Command) -> Effect:
-    """Return what a command does that is carried out once more, where it had been applied and its answer was lost.
+    """Return what a repetition of a command does if the first one was applied and its answer was lost.
 
-    A second claim with the same token changes nothing, and what a permit allowed once it does not allow again: the
-    first report began a new generation. To open, reset or overwrite whatever is there twice is to do it once.
+    A second claim with the same token changes nothing. A probe's report works once: it begins a new generation, which
+    makes the permit stale. Opening, resetting, locking or overwriting twice has the effect of doing it once.
     """
     given = command.parameters
     if command.operation in _SAFE:
         return Effect.IDEMPOTENT
-    if command.operation == "record_success" and given["generation"] == UNFENCED:
-        # By name, a second one counts a second probe, unless one is enough.
-        return Effect.IDEMPOTENT if given["success_threshold"] == 1 else Effect.NOT_IDEMPOTENT
     if command.operation == "record_success":
-        return Effect.IDEMPOTENT
+        # A second success lowers the score again; by name, it may also count as a second probe.
+        lowers = given["test"] == BY_SCORE and given["token"] == ""
+        counts = given["generation"] == UNFENCED and given["success_threshold"] > 1
+        return Effect.NOT_IDEMPOTENT if lowers or counts else Effect.IDEMPOTENT
     if command.operation == "replace_state" and given["expected"] == ANY_STATE:
         return Effect.IDEMPOTENT
     return Effect.NOT_IDEMPOTENT

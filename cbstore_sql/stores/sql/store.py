@@ -118,6 +118,9 @@ class SqlStore(ProtocolStore):
     def _apply(self, command: Command) -> Transition | None:
         return sansio.run(self._queries.apply(command), self._execute)
 
+    def _history(self, name: str) -> str:
+        return sansio.run(self._queries.history(name), self._execute)
+
     def _delete(self, name: str) -> None:
         sansio.run(self._queries.delete(name), self._execute)
 

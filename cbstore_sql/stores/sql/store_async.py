@@ -119,6 +119,9 @@ class AsyncSqlStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._ask(self._queries.apply(command))
 
+    async def _history(self, name: str) -> str:
+        return await self._ask(self._queries.history(name))
+
     async def _delete(self, name: str) -> None:
         await self._ask(self._queries.delete(name))
 

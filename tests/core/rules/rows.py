@@ -1,7 +1,8 @@
 """The truth tables of the state machine, written by hand: parity between backends cannot catch a wrong rule.
 
-Each line is one state, one event and one condition, with everything the operation changes; what a line does not
-name must stay as it was, and ``None`` means that nothing may happen.
+Each line is one state, one event and one condition, with everything the operation changes. Columns that a line does not
+name must stay as they were, and ``None`` means that nothing may happen. The history has its own table in
+``test_history.py``; here every line checks that it grows exactly if the state or the override changes.
 """
 
 from __future__ import annotations
@@ -40,4 +41,6 @@ def check(row: Row, command: Command, expected: Expected) -> None:
         assert after is not None
         before = {**asdict(row), "previous_state": row.state}
         changed = {column: value for column, value in asdict(after).items() if value != before[column]}
+        is_transition = changed.keys() & {"state", "override", "override_until", "override_reason"}
+        assert (changed.pop("history", None) is not None) == bool(is_transition)
         assert changed == expected

@@ -35,7 +35,22 @@ def test_force_open(row: Row, expected: Expected) -> None:
     check(row, commands.force_open("b", 120.0, NOW), expected)
 
 
-@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, ELAPSED, PROBING, LAPSED, replace(FREE, success_count=1)])
+RAMPING = Row("closed", "half_open", 7, closed_at=990.0, hold_until=1010.0, score=0.5, score_generation=7)
+
+
+@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, ELAPSED, PROBING, LAPSED, replace(FREE, success_count=1), RAMPING])
 def test_reset_leaves_only_a_new_generation(row: Row) -> None:
     after = commands.reset("b", NOW).apply_to(row, NOW)
-    assert after == Row(previous_state=row.state, generation=row.generation + 1)
+    assert after is not None
+    assert replace(after, history="", score_generation=0) == Row(
+        previous_state=row.state, generation=row.generation + 1
+    )
+    assert after.score_generation != after.generation
+
+
+def test_reset_leaves_the_override() -> None:
+    locked = replace(OPEN, override="open", override_until=2000.0, override_by="ann", override_reason="deploy")
+    after = commands.reset("b", NOW).apply_to(locked, NOW)
+    assert after is not None
+    assert (after.override, after.override_until) == ("open", 2000.0)
+    assert (after.override_by, after.override_reason) == ("ann", "deploy")

@@ -29,6 +29,7 @@ from tests.core.rules.rows import (
 
 CLOSED = {
     "state": "closed",
+    "closed_at": NOW,
     "generation": 7,
     "failure_count": 0,
     "open_seconds": 0.0,

@@ -65,6 +65,10 @@ class Blocking(ProtocolStore):
     renew_probe = waiting("renew_probe")
     force_open = waiting("force_open")
     reset = waiting("reset")
+    hold = waiting("hold")
+    set_override = waiting("set_override")
+    clear_override = waiting("clear_override")
+    history = waiting("history")
 
     def close(self) -> None:
         self.loop.wait(self.store.close())
@@ -75,6 +79,9 @@ class Blocking(ProtocolStore):
 
     def _apply(self, command: Command) -> Transition | None:
         return self.loop.wait(self.store._apply(command))
+
+    def _history(self, name: str) -> str:
+        return self.loop.wait(self.store._history(name))
 
     def _delete(self, name: str) -> None:
         self.loop.wait(self.store._delete(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, cast
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,18 +18,23 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cbstore_sql import BreakerPolicy, Permit, Snapshot, Transition
+from cbstore_sql import BreakerPolicy, FailureRate, Permit, Snapshot, Transition, UnknownBreakerError
 from cbstore_sql.core import commands
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import STATES, Row
+from cbstore_sql.core.history import decode_history
+from cbstore_sql.core.model import OVERRIDES, STATES, OverrideMode, Row
 from cbstore_sql.stores.dict_protocol import ProtocolStore
 from tests.stores.contract.backends import ASYNC, Backend
 
 seconds = st.sampled_from([0.0, 0.001, 1.0, 7.3, 60.0, 1e9])
 leases = st.sampled_from([0.001, 1.0, 7.3, 30.0])
+trip_rules: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(dict, failure_threshold=st.integers(1, 3)),
+    st.builds(dict, trip=st.sampled_from([FailureRate(0.1, 0.5, 100.0), FailureRate(0.3, 0.6, 1e4)])),
+)
 policies = st.builds(
-    BreakerPolicy,
-    failure_threshold=st.integers(1, 3),
+    lambda trip_rule, **others: BreakerPolicy(**trip_rule, **others),
+    trip_rules,
     recovery_timeout=st.sampled_from([0.0, 0.1, 10.0, 60.0]),
     success_threshold=st.integers(1, 3),
     probe_lease=leases,
@@ -89,16 +95,37 @@ class StoreMachine(RuleBasedStateMachine):
         claim = self.agree(command, self.store.claim_probe(name, policy, token=token, now=self.now))
         return multiple() if claim is None else claim.permit
 
-    @rule(whom=st.one_of(names, permits), policy=policies, failures=st.integers(1, 3), rand=rands)
-    def record_failure(self, whom: str | Permit, policy: BreakerPolicy, failures: int, rand: float) -> None:
-        command = commands.record_failure(whom, policy, failures, self.now, rand)
-        done = self.store.record_failure(whom, policy, failures=failures, now=self.now, rand=rand)
+    @rule(
+        whom=st.one_of(names, permits),
+        policy=policies,
+        failures=st.integers(1, 3),
+        successes=st.integers(0, 3),
+        rand=rands,
+    )
+    def record_failure(
+        self, whom: str | Permit, policy: BreakerPolicy, failures: int, successes: int, rand: float
+    ) -> None:
+        command = commands.record_failure(whom, policy, failures, self.now, rand, successes=successes)
+        done = self.store.record_failure(whom, policy, failures=failures, successes=successes, now=self.now, rand=rand)
         self.agree(command, done)
 
-    @rule(whom=st.one_of(names, permits), policy=policies, expected=st.sampled_from([None, *STATES]))
-    def record_success(self, whom: str | Permit, policy: BreakerPolicy, expected: str | None) -> None:
-        command = commands.record_success(whom, policy, expected, self.now)
-        self.agree(command, self.store.record_success(whom, policy, expected_state=expected, now=self.now))
+    @rule(whom=st.one_of(names, permits), policy=policies, evidence=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    def record_weighed_failure(self, whom: str | Permit, policy: BreakerPolicy, evidence: float) -> None:
+        if policy.trip is not None:
+            command = commands.record_failure(whom, policy, 1, self.now, 0.0, evidence=evidence)
+            done = self.store.record_failure(whom, policy, evidence=evidence, now=self.now, rand=0.0)
+            self.agree(command, done)
+
+    @rule(
+        whom=st.one_of(names, permits),
+        policy=policies,
+        successes=st.integers(1, 3),
+        expected=st.sampled_from([None, *STATES]),
+    )
+    def record_success(self, whom: str | Permit, policy: BreakerPolicy, successes: int, expected: str | None) -> None:
+        command = commands.record_success(whom, policy, expected, self.now, successes=successes)
+        done = self.store.record_success(whom, policy, successes=successes, expected_state=expected, now=self.now)
+        self.agree(command, done)
 
     @rule(permit=permits.filter(lambda permit: permit.is_probe))
     def release_probe(self, permit: Permit) -> None:
@@ -116,6 +143,32 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=names)
     def reset(self, name: str) -> None:
         self.agree(commands.reset(name, self.now), self.store.reset(name, now=self.now))
+
+    @rule(name=names, length=seconds)
+    def hold(self, name: str, length: float) -> None:
+        self.agree(commands.hold(name, length, self.now), self.store.hold(name, length, now=self.now))
+
+    @rule(
+        name=names,
+        mode=st.sampled_from(OVERRIDES),
+        length=st.sampled_from([None, 0.001, 60.0]),
+        actor=st.sampled_from(["ann", "bösé;", "a" * 80]),
+    )
+    def set_override(self, name: str, mode: OverrideMode, length: float | None, actor: str) -> None:
+        command = commands.set_override(name, mode, actor, "deploy ☂", seconds=length, create=True, now=self.now)
+        done = self.store.set_override(
+            name, mode, by=actor, reason="deploy ☂", seconds=length, create=True, now=self.now
+        )
+        self.agree(command, done)
+
+    @rule(name=names)
+    def clear_override(self, name: str) -> None:
+        command = commands.clear_override(name, "ann", self.now)
+        if name in self.rows:
+            self.agree(command, self.store.clear_override(name, by="ann", now=self.now))
+        else:
+            with pytest.raises(UnknownBreakerError):
+                self.store.clear_override(name, by="ann", now=self.now)
 
     @rule(name=names, changes=updates, lease=leases, expected=st.sampled_from([None, *STATES]))
     def replace_state(self, name: str, changes: dict[str, Any], lease: float, expected: str | None) -> None:
@@ -148,6 +201,7 @@ class StoreMachine(RuleBasedStateMachine):
         for name in ("one", "zwei"):
             snapshot = self.store.read(name, now=self.now)
             assert snapshot == Snapshot.of(name, self.rows.get(name, Row()), self.now)
+            assert self.store.history(name) == decode_history(self.rows.get(name, Row()).history)
             assert (snapshot.probe_token == "") == (snapshot.probe_until == 0.0)
 
 

@@ -30,6 +30,7 @@ OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
     ast.GtE: (">=", 3),
     ast.Gt: (">", 3),
     ast.Add: ("+", 4),
+    ast.Sub: ("-", 4),
     ast.Mult: ("*", 5),
 }
 
@@ -71,8 +72,8 @@ def to_lua(node: ast.expr) -> str:
 
 
 def parameters(nodes: list[ast.expr]) -> list[str]:
-    """The rules are handed `when`; in Lua it is a function all of them see."""
-    return [to_lua(node) for node in nodes if ast.unparse(node) != "when"]
+    """Rules take `when` and `append` as parameters; in Lua both are functions that every rule sees."""
+    return [to_lua(node) for node in nodes if ast.unparse(node) not in ("when", "append")]
 
 
 def function_in_lua(name: str) -> str:
@@ -93,7 +94,7 @@ def function_in_lua(name: str) -> str:
 def flattened(lua: str) -> str:
     """On one line, without comments and trailing commas."""
     line = " ".join(re.sub(r"--[^\n]*", "", lua).split())
-    return re.sub(r",? ?\}", "}", line.replace("{ ", "{"))
+    return re.sub(r",? ?([})])", r"\1", re.sub(r"([{(]) ", r"\1", line))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

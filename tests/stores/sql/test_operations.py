@@ -11,16 +11,22 @@ import pytest
 from cbstore_sql import BreakerPolicy, Permit, Snapshot, State, StoreUnavailableError, TooManyBreakersError
 from cbstore_sql.core import commands
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Row
+from cbstore_sql.core.model import ANSWER_COLUMNS, Row
 from cbstore_sql.stores.sql.operations import Query, QuerySteps, SqlOperations
 from cbstore_sql.stores.sql.retry import NotSentError
 from cbstore_sql.stores.sql.schema.table import TABLE_NAME
 
 POLICY = BreakerPolicy()
 PROBE = Permit("b", 6, "me")
-VALUES = ("open", "closed", 5, 3, 0, 950.0, 1010.0, 60.0, "", 0.0, 1000.0)
-SEEN = Snapshot("b", State.OPEN, 5, 3, 0, 950.0, 1010.0, 60.0, "", 0.0, 1000.0)
-UNWRITTEN = (*[None] * 10, 1000.0)
+VALUES = (
+    *("open", "closed", 5, 3, 0, 950.0, 1010.0, 60.0, "", 0.0),
+    *(0.5, 5, 940.0, 960.0, "open", 990.0, "ann", "deploy", 1000.0),
+)
+SEEN = Snapshot(
+    *("b", State.OPEN, 5, 3, 0, 950.0, 1010.0, 60.0, "", 0.0, 1000.0),
+    *(0.5, 940.0, 960.0, "open", 990.0, "ann", "deploy"),
+)
+UNWRITTEN = (*[None] * len(ANSWER_COLUMNS), 1000.0)
 CLEAN = Snapshot.of("b", Row(), 1000.0)
 
 FAILED = commands.record_failure("b", POLICY, 1, None, None)
@@ -78,6 +84,9 @@ def test_all_are_read_of_every_namespace(queries: SqlOperations) -> None:
         (commands.renew_probe(PROBE, POLICY, None), False),
         (FORCED, True),
         (commands.reset("b", None), True),
+        (commands.hold("b", 1.0, None), True),
+        (commands.set_override("b", "open", "ann", "deploy", seconds=None, create=False, now=None), True),
+        (commands.clear_override("b", "ann", None), True),
         (commands.replace_state("b", {}, 1.0, None), True),
         (commands.increment_failure("b"), False),
     ],

@@ -22,6 +22,8 @@ COMMANDS = {
     "record_failure": lambda name: commands.record_failure(name, POLICY, 1, NOW, 0.5),
     "force_open": lambda name: commands.force_open(name, 30.0, NOW),
     "reset": lambda name: commands.reset(name, NOW),
+    "hold": lambda name: commands.hold(name, 30.0, NOW),
+    "set_override": lambda name: commands.set_override(name, "open", "ann", "due", seconds=60.0, create=True, now=NOW),
     "increment_failure": lambda name: commands.increment_failure(name)._replace(parameters={"now": NOW}),
     "replace_state": lambda name: commands.replace_state(name, {"last_failure_time": 9.0}, 60.0, None),
 }

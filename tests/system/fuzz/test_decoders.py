@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cbstore_sql import extract_retry_after, extract_status_code
-from cbstore_sql.core.model import STATES, Row
+from cbstore_sql.core.model import COLUMNS, STATES, Row
 from cbstore_sql.core.rules import CLOSED
 from cbstore_sql.llm import classify_error, classify_result
 from cbstore_sql.stores.redis import codec
 from cbstore_sql.stores.sql.push.channel import digest_of, newer_names
 from tests.system.fuzz.hostile import anything, mess
 
-NAMES = [*codec.COLUMNS, "half_open_probe_active", "written", "other"]
+NAMES = [*COLUMNS, "half_open_probe_active", "written", "other"]
 TEXTS = [
     "",
     "closed",

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from cbstore_sql import InMemoryStore, SqlStore
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row, Transition
-from cbstore_sql.core.rules import HALF_OPEN, Change, When, claim_probe
+from cbstore_sql.core.rules import HALF_OPEN, Append, Change, When, claim_probe
 from cbstore_sql.errors import StoreUnavailableError
 
 
-def claim_ignoring_leases(row: Any, given: Any, when: When) -> Change:
+def claim_ignoring_leases(row: Any, given: Any, when: When, append: Append) -> Change:
     """The rule of a claim without ``probe_until <= now``."""
-    change = claim_probe(row, given, when)
+    change = claim_probe(row, given, when, append)
     return Change(change.values, change.where | (row.state == HALF_OPEN))
 
 

@@ -1,6 +1,8 @@
--- The hash as a row, the clock, the write and the answer: shared by every operation. Mirrors codec.py.
+-- Shared by every operation: the hash as a row, the clock, the write and the answer. Mirrors codec.py.
 
-local TEXTS = {token = true, expected = true, state = true}
+local TEXTS = {
+    token = true, expected = true, state = true, test = true, mode = true, by = true, reason = true, label = true,
+}
 local PROBE_ACTIVE = {[true] = "True", [false] = "False"}
 local ABSENT, ENDLESS = -2, -1
 
@@ -9,7 +11,7 @@ local function clock()
     return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- 17 digits bring every double back as it was, and write a whole number without a point.
+-- With 17 digits every double survives the round trip, and a whole number has no point.
 local function text(number)
     return string.format("%.17g", number)
 end
@@ -22,26 +24,31 @@ local function number(name, written)
     return value
 end
 
-local function state(written)
-    return STATES[written] and written or CLOSED
+local function text_field(name, written)
+    if STATE_FIELDS[name] then
+        return STATES[written] and written or CLOSED
+    end
+    if name == "override" then
+        return OVERRIDES[written] and written or ""
+    end
+    return written or ""
 end
 
 local function signature(row, active)
     return row.state .. "|" .. text(row.open_until) .. "|" .. PROBE_ACTIVE[active]
 end
 
--- Also tells whether there is no such key.
+-- Also returns whether the key is missing.
 local function read_row()
     local pairs_found = redis.call("HGETALL", KEYS[1])
     local hash = {}
     for i = 1, #pairs_found, 2 do
         hash[pairs_found[i]] = pairs_found[i + 1]
     end
-    local row = {
-        state = state(hash.state),
-        previous_state = state(hash.previous_state),
-        probe_token = hash.probe_token or "",
-    }
+    local row = {}
+    for _, name in ipairs(TEXT_FIELDS) do
+        row[name] = text_field(name, hash[name])
+    end
     for name in pairs(LARGEST) do
         row[name] = number(name, hash[name])
     end
@@ -56,8 +63,7 @@ local function read_row()
     return row, #pairs_found == 0
 end
 
--- Seconds the key shall live, counted by the clock that set the row's times.
-local function lifetime(row, now, ttl, probe_ttl)
+local function lifetime_of_state(row, now, ttl, probe_ttl)
     if row.state == OPEN then
         return math.max(0, math.ceil(row.open_until - now)) + math.max(ttl, GRACE)
     end
@@ -68,7 +74,18 @@ local function lifetime(row, now, ttl, probe_ttl)
     return ttl
 end
 
--- `seconds` is how long the key shall live, nil for ever; a life of `left` milliseconds is not shortened.
+-- The seconds for which the key lives, counted by the clock that set the row's times; nil: for ever.
+local function lifetime(row, now, ttl, probe_ttl)
+    local locked = row.override ~= ""
+    if locked and row.override_until == 0 then
+        return nil
+    end
+    local steered = math.max(row.hold_until, locked and row.override_until or 0)
+    local least = steered > now and math.ceil(steered - now) + GRACE or 0
+    return math.max(least, lifetime_of_state(row, now, ttl, probe_ttl))
+end
+
+-- `seconds` is how long the key lives, nil for ever; a life of `left` milliseconds is not shortened.
 local function write_row(row, seconds, left)
     local active = row.probe_until > 0
     local hash = {"half_open_probe_active", PROBE_ACTIVE[active], "written", signature(row, active)}
@@ -84,7 +101,7 @@ local function write_row(row, seconds, left)
     end
 end
 
--- Plain ASCII whatever bytes a damaged token holds, so that every client can decode it.
+-- Plain ASCII whatever bytes a damaged field holds, so that every client can decode it.
 local function quoted(value)
     return (string.gsub(value, "[^%w/._-]", function(byte)
         return string.format("%%%02X", string.byte(byte))
@@ -93,15 +110,15 @@ end
 
 local function answer(row, now)
     local values = {}
-    for _, name in ipairs(COLUMNS) do
+    for _, name in ipairs(ANSWER_COLUMNS) do
         table.insert(values, LARGEST[name] and text(row[name]) or quoted(row[name]))
     end
     table.insert(values, text(now))
     return values
 end
 
--- Carries out a rule. ARGV: what the rule is given, in the order of `names`; then ttl and half_open_probe_ttl,
--- both empty where keys never expire; then `ADDS` if a missing key may be made, else the answer is the clock alone.
+-- Runs a rule. ARGV: the rule's parameters, in the order of `names`; then ttl and half_open_probe_ttl, both empty if
+-- keys never expire; then `ADDS` if the script may create a missing key, otherwise it answers with the clock alone.
 local function apply(rule, names, only_prolongs)
     local given = {}
     for i, name in ipairs(names) do

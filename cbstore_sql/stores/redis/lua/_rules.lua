@@ -1,4 +1,9 @@
--- What the rules share. Mirrors the helpers in rules.py.
+-- Shared by the rules. Mirrors the helpers in rules.py and `append` in history.py.
+
+local function append(history, now, before, after, cause, label)
+    local entry = string.format("%x", math.floor(now * 1000)) .. cause .. string.sub(before, 1, 1)
+    return string.sub(entry .. string.sub(after, 1, 1) .. label .. ";" .. history, 1, HISTORY_LENGTH)
+end
 
 local function when(condition, a, b)
     if condition then
@@ -9,6 +14,11 @@ end
 
 local function larger(a, b)
     return when(a > b, a, b)
+end
+
+local function lowered(row, given)
+    local lowers = row.score_generation == row.generation and row.score > given.relief
+    return when(lowers, row.score - given.relief, 0)
 end
 
 local function permitted(row, given)

@@ -2,16 +2,25 @@ local function claim_probe(row, given)
     local due = row.state == OPEN and row.open_until <= given.now
     local lapsed = row.state == HALF_OPEN and row.probe_until <= given.now
     local repeated = row.state == HALF_OPEN and row.probe_token == given.token and row.probe_until > given.now
+    local expired = row.override_until > 0 and row.override_until <= given.now
+    local in_force = row.override_until == 0 or row.override_until > given.now
+    local unlocked = row.override ~= OPEN or expired
+    local unheld = row.hold_until <= given.now or row.override == CLOSED and in_force
     return {
-        where = due or lapsed or repeated,
+        where = repeated or unlocked and unheld and (due or lapsed),
         values = {
             state = HALF_OPEN,
             generation = when(repeated, row.generation, row.generation + 1),
             success_count = when(row.state == OPEN, 0, row.success_count),
             probe_token = given.token,
             probe_until = when(repeated, row.probe_until, given.now + given.lease),
+            history = when(
+                row.state == OPEN,
+                append(row.history, given.now, OPEN, HALF_OPEN, PROBE_CLAIMED, given.label),
+                row.history
+            ),
         },
     }
 end
 
-return apply(claim_probe, {"now", "lease", "token"})
+return apply(claim_probe, {"now", "lease", "token", "label"})

@@ -1,6 +1,7 @@
 local function replace_state(row, given)
     local claimed = given.probe == 1
     local kept = given.probe == KEEP
+    local same = given.state == ANY_STATE or given.state == row.state
     return {
         where = given.expected == ANY_STATE or row.state == given.expected,
         values = {
@@ -13,6 +14,12 @@ local function replace_state(row, given)
             open_seconds = when(given.state == CLOSED, 0, row.open_seconds),
             probe_token = when(kept, row.probe_token, when(claimed, given.token, "")),
             probe_until = when(kept, row.probe_until, when(claimed, given.now + given.lease, 0)),
+            closed_at = when(given.state == CLOSED, 0, row.closed_at),
+            history = when(
+                same,
+                row.history,
+                append(row.history, given.now, row.state, given.state, REPLACED, given.label)
+            ),
         },
     }
 end
@@ -27,4 +34,5 @@ return apply(replace_state, {
     "last_failure_time",
     "open_until",
     "probe",
+    "label",
 })

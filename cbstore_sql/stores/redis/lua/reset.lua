@@ -10,8 +10,16 @@ local function reset(row, given)
             open_seconds = 0,
             probe_token = "",
             probe_until = 0,
+            score = 0,
+            closed_at = 0,
+            hold_until = 0,
+            history = when(
+                row.state == CLOSED,
+                row.history,
+                append(row.history, given.now, row.state, CLOSED, RESET, given.label)
+            ),
         },
     }
 end
 
-return apply(reset, {"now"})
+return apply(reset, {"now", "label"})

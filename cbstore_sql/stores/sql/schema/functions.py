@@ -1,4 +1,8 @@
-"""The few SQL functions that the dialects spell differently."""
+"""The SQL functions that the dialects spell differently.
+
+On PostgreSQL every function has its schema, ``pg_catalog``: a ``search_path`` may put another function of the same name
+before it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from cbstore_sql.core.history import HISTORY_LENGTH
+
 
 class server_clock(FunctionElement[float]):
     """The database's clock, Unix seconds in double precision.
 
-    On PostgreSQL the time the expression is reached, not the time the statement or its transaction began: those are
-    stale by as long as the statement waited for the row.
+    On PostgreSQL: the time at which the expression is evaluated. The time at which the statement or its transaction
+    began would be stale by as long as the statement waited for the row.
     """
 
     type = sa.Double()
@@ -38,21 +44,42 @@ class is_among(FunctionElement[bool]):
     name = "is_among"
 
 
+class with_entry(FunctionElement[str]):
+    """A history with one more entry: `cbstore_sql.core.history.append` in SQL.
+
+    Args:
+        now: Unix seconds.
+        texts: What follows the time in the entry, then the history so far.
+    """
+
+    type = sa.Text()
+    inherit_cache = True
+    name = "with_entry"
+
+
+class first_letter(FunctionElement[str]):
+    """The first letter of a text."""
+
+    type = sa.Text()
+    inherit_cache = True
+    name = "first_letter"
+
+
 @compiles(server_clock, "postgresql")
 def _clock_postgresql(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
-    # Unlike extract, it is double precision from the start.
-    return "date_part('epoch', clock_timestamp())"
+    # Unlike extract, date_part returns double precision, without a cast.
+    return "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())"
 
 
 @compiles(server_clock, "sqlite")
 def _clock_sqlite(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
-    # Before 3.42 there is no 'subsec'; Julian days reach to the millisecond, and one statement sees one time.
+    # 'subsec' needs SQLite 3.42. Julian days are exact to the millisecond, and one statement sees one time.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(size_in_bytes, "postgresql")
 def _size_postgresql(element: size_in_bytes, compiler: SQLCompiler, **options: Any) -> str:
-    return f"octet_length({compiler.process(element.clauses, **options)})"
+    return f"pg_catalog.octet_length({compiler.process(element.clauses, **options)})"
 
 
 @compiles(size_in_bytes, "sqlite")
@@ -63,10 +90,35 @@ def _size_sqlite(element: size_in_bytes, compiler: SQLCompiler, **options: Any) 
 @compiles(is_among, "postgresql")
 def _among_postgresql(element: is_among, compiler: SQLCompiler, **options: Any) -> str:
     text, among = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{text} = ANY (ARRAY(SELECT json_array_elements_text(CAST({among} AS JSON))))"
+    return f"{text} = ANY (ARRAY(SELECT pg_catalog.json_array_elements_text(CAST({among} AS pg_catalog.json))))"
 
 
 @compiles(is_among, "sqlite")
 def _among_sqlite(element: is_among, compiler: SQLCompiler, **options: Any) -> str:
     text, among = (compiler.process(clause, **options) for clause in element.clauses)
     return f"{text} IN (SELECT value FROM json_each({among}))"  # noqa: S608 - put together from compiled SQL
+
+
+@compiles(with_entry, "postgresql")
+def _entry_postgresql(element: with_entry, compiler: SQLCompiler, **options: Any) -> str:
+    now, *texts = (compiler.process(clause, **options) for clause in element.clauses)
+    time = f"pg_catalog.to_hex(CAST(pg_catalog.floor({now} * 1000) AS BIGINT))"
+    return f"pg_catalog.substr({' || '.join([time, *texts])}, 1, {HISTORY_LENGTH})"
+
+
+@compiles(with_entry, "sqlite")
+def _entry_sqlite(element: with_entry, compiler: SQLCompiler, **options: Any) -> str:
+    now, *texts = (compiler.process(clause, **options) for clause in element.clauses)
+    # CAST rounds towards zero; times are never negative.
+    time = f"printf('%x', CAST({now} * 1000 AS INTEGER))"
+    return f"substr({' || '.join([time, *texts])}, 1, {HISTORY_LENGTH})"
+
+
+@compiles(first_letter, "postgresql")
+def _letter_postgresql(element: first_letter, compiler: SQLCompiler, **options: Any) -> str:
+    return f"pg_catalog.substr({compiler.process(element.clauses, **options)}, 1, 1)"
+
+
+@compiles(first_letter, "sqlite")
+def _letter_sqlite(element: first_letter, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 1)"

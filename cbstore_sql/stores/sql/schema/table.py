@@ -11,13 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import DOMAIN
 
-from cbstore_sql.core.model import STATES, Row
-from cbstore_sql.core.validation import MAX_NAME_BYTES, MAX_TOKEN_BYTES
+from cbstore_sql.core.model import OVERRIDES, STATES, Row
+from cbstore_sql.core.validation import MAX_NAME_BYTES, MAX_NOTE_BYTES, MAX_TOKEN_BYTES
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.sql.schema.functions import size_in_bytes
 
 DEFAULT_SCHEMA = "cbstore"
-"""The PostgreSQL schema the table stands in; SQLite has none."""
+"""The PostgreSQL schema of the table; SQLite has no schemas."""
 
 TABLE_NAME = "breakers"
 VERSION_TABLE = "cbstore_version"
@@ -26,10 +26,10 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
 
 def check_identifier(label: str, value: str) -> str:
-    """Return a schema or table name that needs no quoting, or say that it is none.
+    """Return a schema or table name that needs no quoting, or raise.
 
     Raises:
-        ConfigurationError: It is not made of lower-case letters, digits and underscores, or is over 63 long.
+        ConfigurationError: It has other characters than lower-case letters, digits and underscores, or more than 63.
     """
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise ConfigurationError(f"{label} must match [a-z_][a-z0-9_]{{0,62}}")
@@ -38,13 +38,13 @@ def check_identifier(label: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What some of the columns may hold, nothing else being a row: also what others write by hand is checked.
+    """The allowed values of some columns; the database checks them, also for rows that are written by hand.
 
     Attributes:
-        base: The type without that.
-        holds: From a value makes the condition.
-        check: What the name of its CHECK ends with, on SQLite.
-        columns: Their names.
+        base: The type without the check.
+        holds: Makes the condition of a value.
+        check: The end of its CHECK's name, on SQLite.
+        columns: The columns' names.
     """
 
     base: sa.types.TypeEngine[Any]
@@ -53,11 +53,11 @@ class Kind:
     columns: tuple[str, ...]
 
 
-# Names are compared byte by byte: no collation to change under the index, and none slower than this.
+# Names are compared byte by byte: the index does not depend on a collation's version, and nothing is faster.
 _TEXT = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 _COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# Whole numbers stay exact in double precision; NaN and infinity are above every bound, so no row can hold them.
+# Up to here whole numbers are exact in double precision. NaN and infinity are above every bound.
 _LARGEST_COUNT = 2**53
 _LARGEST_SECONDS = 10**12
 
@@ -73,27 +73,39 @@ KINDS = {
         _COUNT,
         lambda value: value.between(0, _LARGEST_COUNT),
         "range",
-        columns=("generation", "failure_count", "success_count"),
+        columns=("generation", "failure_count", "success_count", "score_generation"),
     ),
     "breaker_seconds": Kind(
         sa.Double(),
         lambda value: value.between(0, _LARGEST_SECONDS),
         "range",
-        columns=("last_failure_time", "open_until", "open_seconds", "probe_until"),
+        columns=(
+            *("last_failure_time", "open_until", "open_seconds", "probe_until"),
+            *("closed_at", "hold_until", "override_until"),
+        ),
+    ),
+    # Evidence of a single report is at most the whole limit, and a circuit trips when the score reaches it.
+    "breaker_score": Kind(sa.Double(), lambda value: value.between(0, 2), "range", columns=("score",)),
+    "breaker_override": Kind(_TEXT, lambda value: value.in_(("", *OVERRIDES)), "known", columns=("override",)),
+    "breaker_note": Kind(
+        _TEXT,
+        lambda value: size_in_bytes(value) <= MAX_NOTE_BYTES,
+        "size",
+        columns=("override_by", "override_reason", "history"),
     ),
 }
-"""By the name of their domain on PostgreSQL."""
+"""By the name of the domain on PostgreSQL."""
 
 
 def make_table(schema: str | None) -> sa.Table:
     """Describe the breaker table.
 
-    Rows are half filled so that an update finds room on its own page, and there is no index but the key: an index
-    on a column that changes would make every update write it too. PostgreSQL is told by domains what a column
-    may hold: CHECKs of the table it would read anew for each update.
+    Pages are half filled so that an update finds room on the row's own page. The key is the only index: an index
+    on a column that changes would make every update write to it. On PostgreSQL domains hold the checks of the
+    columns, because it parses the CHECKs of a table again for each update.
 
     Args:
-        schema: The schema it stands in, or ``None`` for the connection's default (SQLite).
+        schema: The table's schema, or ``None`` for the connection's default (SQLite).
     """
     types = {column: type_ for name, kind in KINDS.items() for column, type_ in _typed(name, kind, schema)}
     table = sa.Table(
@@ -104,7 +116,7 @@ def make_table(schema: str | None) -> sa.Table:
         *(_rule_column(field.name, types[field.name], field.default) for field in fields(Row)),
         *_checks(),
     )
-    # Before SQLAlchemy 2.1 a table takes no storage parameters itself.
+    # A table takes storage parameters itself only from SQLAlchemy 2.1 on.
     fill = sa.DDL("ALTER TABLE %(fullname)s SET (fillfactor = 50)")  # type: ignore[no-untyped-call] # it has no types
     sa.event.listen(table, "after_create", fill.execute_if(dialect="postgresql"))
     return table
@@ -119,7 +131,7 @@ def _typed(name: str, kind: Kind, schema: str | None) -> Iterator[tuple[str, sa.
 
 
 class _Domain(DOMAIN):
-    """A domain of which constants are written as those of its base."""
+    """A domain whose constants are written like those of its base type."""
 
     def literal_processor(self, dialect: Any) -> Any:
         return self.data_type.literal_processor(dialect)

@@ -1,7 +1,7 @@
-"""The SQL, built from the rules: one statement an operation, compiled once for a dialect and a schema.
+"""The SQL, built from the rules: one statement for each operation, compiled once for a dialect and a schema.
 
 An operation is ``UPDATE … SET <the rule's values> WHERE <key> AND <the rule's condition> RETURNING …``. Conditions
-and values speak of the columns of the updated row alone: a state read through a sub-select or a common table
+and values use only columns of the updated row: a state that is read through a sub-select or a common table
 expression would be as old as the statement, and two callers could win one probe.
 """
 
@@ -19,36 +19,37 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 
-from cbstore_sql.core.model import Row
+from cbstore_sql.core.model import ANSWER_COLUMNS, Row
 from cbstore_sql.core.rules import OPERATIONS, Change, Operation
 from cbstore_sql.stores.sql.schema.functions import is_among, server_clock
 from cbstore_sql.stores.sql.schema.table import make_table
 from cbstore_sql.stores.sql.statements.partial_eval import (
     GENERAL,
-    SHORTENED,
     SPECIALIZATIONS,
     Specialization,
     Value,
+    append,
     choose,
     plain,
 )
 from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement, WireType
 
-COLUMNS = tuple(field.name for field in fields(Row))
+_TEXTS = ("token", "expected", "state", "namespace", "name", "names", "mode", "by", "reason", "label", "test")
+_INTEGERS = ("generation", "failures", "successes", "failure_count", "failure_threshold")
+_FLOATS = ("now", "lease", "seconds", "last_failure_time", "open_until", "stretch", "evidence", "relief")
 
 _KINDS = {
-    **dict.fromkeys(("token", "expected", "state", "namespace", "name", "names"), TEXT),
-    **dict.fromkeys(("generation", "failures", "failure_count", "failure_threshold"), INTEGER),
-    **dict.fromkeys(("success_threshold", "probe", "others"), INTEGER),
-    **dict.fromkeys(("now", "lease", "seconds", "last_failure_time", "open_until", "stretch"), FLOAT),
-    **dict.fromkeys(("recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), FLOAT),
+    **dict.fromkeys(_TEXTS, TEXT),
+    **dict.fromkeys((*_INTEGERS, "success_threshold", "probe", "others"), INTEGER),
+    **dict.fromkeys((*_FLOATS, "recovery_timeout", "recovery_timeout_cap", "backoff_multiplier"), FLOAT),
 }
 
 _TYPES: dict[WireType, sa.types.TypeEngine[Any]] = {TEXT: sa.Text(), INTEGER: sa.BigInteger(), FLOAT: sa.Double()}
 
-_ANSWER = (*({str: TEXT, int: INTEGER, float: FLOAT}[type(field.default)] for field in fields(Row)), FLOAT)
+_WIRE_TYPES = {str: TEXT, int: INTEGER, float: FLOAT}
+_ANSWER = (*(_WIRE_TYPES[type(getattr(Row(), column))] for column in ANSWER_COLUMNS), FLOAT)
 
-# SQLAlchemy keeps a column's own name for itself; the prefix is taken off the finished text again.
+# SQLAlchemy reserves the names of columns; the prefix is removed from the finished text.
 _PREFIX = "given_"
 
 
@@ -57,14 +58,15 @@ class Statements:
     """The finished statements for one dialect and schema.
 
     Attributes:
-        update: By operation: changes the row if the rule's condition holds, returns it.
-        short: By operation and form: the same for commands that have the form; see `SPECIALIZATIONS`.
-        upsert: By operation that can make a row: the same, and makes it from the default where there is none.
-        read: One breaker, one row always; all columns NULL but the clock where there is none.
-        read_many: Those of several names that there are, each with its name; one row at least, as for ``read``.
+        update: By operation: changes the row if the rule's condition holds, and returns it.
+        short: By operation and specialization: the same for the commands that fit; see `SPECIALIZATIONS`.
+        upsert: By operation that can create a row: the same, and creates the row from the default if it is missing.
+        read: One breaker; always one row. If the breaker has no row, all columns but the clock are NULL.
+        read_many: The rows of several names, each with its name; at least one row, as for ``read``.
         read_all: Every breaker of every namespace, ordered by namespace and name.
-        delete: Forgets one breaker.
-        no_room: One row if a breaker is missing and more than ``others`` of its namespace are there, else none.
+        history: The history of one breaker; no row if the breaker has none.
+        delete: Deletes one breaker.
+        no_room: One row if a breaker is missing and its namespace has more than ``others``; otherwise no row.
     """
 
     update: Mapping[str, Statement]
@@ -73,6 +75,7 @@ class Statements:
     read: Statement
     read_many: Statement
     read_all: Statement
+    history: Statement
     delete: Statement
     no_room: Statement
 
@@ -83,7 +86,7 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
 
     Args:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
-        schema: The schema the table stands in, or ``None``.
+        schema: The table's schema, or ``None``.
     """
     dialect, insert = _DIALECTS[dialect_name]
     table = make_table(schema)
@@ -94,9 +97,9 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
     return Statements(
         update={name: finished(_update(table, operation)) for name, operation in OPERATIONS.items()},
         short={
-            (name, form): finished(_update(table, OPERATIONS[name], SPECIALIZATIONS[form]))
-            for name in SHORTENED
-            for form in SPECIALIZATIONS
+            (name, form): finished(_update(table, OPERATIONS[name], specialization))
+            for name, specializations in SPECIALIZATIONS.items()
+            for form, specialization in specializations.items()
         },
         upsert={
             name: finished(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
@@ -104,6 +107,7 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
         read=finished(_read(table)),
         read_many=finished(_read_many(table), (TEXT, *_ANSWER)),
         read_all=finished(_read_all(table), (TEXT, TEXT, *_ANSWER)),
+        history=finished(sa.select(table.c.history).where(*_key(table)), (TEXT,)),
         delete=finished(sa.delete(table).where(*_key(table)), ()),
         no_room=finished(_no_room(table), (TEXT,)),
     )
@@ -128,7 +132,7 @@ def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElem
 
 
 def _read(table: sa.Table) -> sa.ClauseElement:
-    # Joined to one row of its own, a missing breaker still brings the clock back, in the same round trip.
+    # The outer join to a constant row returns the clock even if the breaker has no row.
     return sa.select(*_result(table)).select_from(_one_row().outerjoin(table, sa.and_(*_key(table))))
 
 
@@ -157,7 +161,7 @@ def _change(operation: Operation, row: Mapping[str, Any], form: Specialization =
     if form.state is not None:
         terms["state"] = Value(form.state)
     given = {name: _term(name, form) for name in operation.parameters} | {"now": Value(_now())}
-    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given), choose)
+    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given), choose, append)
     return Change({name: plain(value) for name, value in change.values.items()}, plain(change.where))
 
 
@@ -182,7 +186,7 @@ def _key(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool
 
 
 def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
-    return (*(table.c[name] for name in COLUMNS), _now().label("as_of"))
+    return (*(table.c[name] for name in ANSWER_COLUMNS), _now().label("as_of"))
 
 
 def _given(name: str) -> sa.BindParameter[Any]:
@@ -190,6 +194,7 @@ def _given(name: str) -> sa.BindParameter[Any]:
 
 
 def _now() -> sa.ColumnElement[float]:
+    # COALESCE is syntax, not a function that a search_path could replace.
     return sa.func.coalesce(_given("now"), server_clock())
 
 
@@ -201,7 +206,7 @@ def _compile(statement: sa.ClauseElement, dialect: Dialect, columns: tuple[WireT
 
 
 def _inlining(compiler: type[Any]) -> type[Any]:
-    """Write the rules' constants into the text and leave only what the caller gives as parameters."""
+    """Write the rules' constants into the text, and keep only the caller's parameters as parameters."""
 
     class Inlining(compiler):  # type: ignore[misc] # the base is chosen by the dialect
         def visit_bindparam(self, bindparam: sa.BindParameter[Any], **options: Any) -> str:

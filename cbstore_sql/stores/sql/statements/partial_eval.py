@@ -1,8 +1,8 @@
 """Rules as SQL: what is known when a statement is written is decided then, and only the rest stands in it.
 
-A rule answers every case, and PostgreSQL sets all of it up anew for each execution, which is a tenth of what a counted
-failure costs it. The statements that are carried out most therefore have shorter forms, in which some of what the rule
-is given is fixed; it is the same rule that runs on what is fixed and on what is not.
+A rule answers every case, and PostgreSQL prepares all of a statement's expressions for each execution, which is a tenth
+of the cost of counting a failure. So the statements that run most often have shorter variants, in which some
+parameters are fixed. The same rule produces them, from the parameters that are known and those that are not.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from cbstore_sql.core.rules import ANY_STATE, CLOSED, UNFENCED
+from cbstore_sql.core.rules import ANY_STATE, BY_COUNT, BY_SCORE, CLOSED, UNFENCED
+from cbstore_sql.stores.sql.schema.functions import first_letter, with_entry
 
 
 class Specialization(NamedTuple):
     """A case of an operation.
 
     Attributes:
-        fixed: What is given in it, by name.
-        excluded: What is not given in it, by name.
-        state: The state that the rule's condition demands in it, ``None`` if there is no one.
+        fixed: The parameters that are known, by name.
+        excluded: By the name of a parameter: a value that it does not have.
+        state: The state that the rule's condition demands in this case, ``None`` if it demands none.
     """
 
     fixed: Mapping[str, Any] = {}
@@ -33,32 +34,54 @@ class Specialization(NamedTuple):
 GENERAL = Specialization()
 """Nothing is known."""
 
-# Without open times that grow, which need to know the last one.
+# Without open times that grow: they depend on the last one.
 _FIXED = {"token": "", "expected": ANY_STATE, "backoff_multiplier": 1.0}
 
-SPECIALIZATIONS: Mapping[str, Specialization] = {
-    # The permit of a closed circuit is worth nothing in another state.
+# The permit of a closed circuit has no effect in another state.
+_TARGETS = {
     "closed": Specialization(_FIXED, {"generation": UNFENCED}, CLOSED),
     "by_name": Specialization({**_FIXED, "generation": UNFENCED}),
 }
-"""The shorter ones, by the name they have beside the operation's."""
+_TESTS = {"": {"test": BY_COUNT}, ".score": {"test": BY_SCORE}}
+_CARRIED = ".carried"
 
-SHORTENED = ("record_failure", "record_success")
-"""The operations that have them: the reports of guarded calls."""
+
+def _combined(*, carries: bool) -> Mapping[str, Specialization]:
+    found = {
+        f"{target}{test}": base._replace(fixed={**base.fixed, **known})
+        for target, base in _TARGETS.items()
+        for test, known in _TESTS.items()
+    }
+    if not carries:
+        return found
+    alone = {name: base._replace(fixed={**base.fixed, "successes": 0}) for name, base in found.items()}
+    carried = {
+        f"{name}{_CARRIED}": base._replace(excluded={**base.excluded, "successes": 0}) for name, base in found.items()
+    }
+    return {**alone, **carried}
+
+
+SPECIALIZATIONS: Mapping[str, Mapping[str, Specialization]] = {
+    "record_failure": _combined(carries=True),
+    "record_success": _combined(carries=False),
+}
+"""By operation: its shorter variants, by name. Only the reports of guarded calls have them."""
 
 
 def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
-    """Return the name of the form that a command has, ``None`` if it has none."""
-    if operation not in SHORTENED:
+    """Return the name of the shorter variant that fits a command, ``None`` if none does."""
+    if operation not in SPECIALIZATIONS:
         return None
     for name, value in _FIXED.items():
         if given.get(name, value) != value:
             return None
-    return "by_name" if given["generation"] == UNFENCED else "closed"
+    target = "by_name" if given["generation"] == UNFENCED else "closed"
+    test = ".score" if given["test"] == BY_SCORE else ""
+    return f"{target}{test}{_CARRIED if given.get('successes') else ''}"
 
 
 def plain(value: Any) -> Any:
-    """Return what a term stands for; anything else is what it is."""
+    """Return the content of a `Value`; anything else as it is."""
     return value.value if isinstance(value, Value) else value
 
 
@@ -70,11 +93,11 @@ class Value:
     """A value in a rule: known, or an expression of SQL.
 
     Args:
-        value: The one or the other.
+        value: The constant or the expression.
         excluded: A value that the expression never has.
     """
 
-    __hash__ = None  # type: ignore[assignment] # it is compared as a column is
+    __hash__ = None  # type: ignore[assignment] # comparing makes SQL, as with a column
 
     def __init__(self, value: Any, excluded: Any = None) -> None:
         self.value = value
@@ -91,6 +114,8 @@ class Value:
     __gt__ = _combining(operator.gt)
     __ge__ = _combining(operator.ge)
     __add__ = _combining(operator.add)
+    __radd__ = _combining(operator.add)
+    __sub__ = _combining(operator.sub)
     __mul__ = _combining(operator.mul)
 
     def __and__(self, other: Any) -> Value:
@@ -101,7 +126,7 @@ class Value:
 
 
 def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:
-    """Return which of two conditions is as good as both, ``None`` if neither is known."""
+    """Return the one of two conditions that decides, ``None`` if neither is known."""
     for known, other in ((a, b), (b, a)):
         if isinstance(known, bool):
             return Value(known if known is decisive else other)
@@ -109,9 +134,27 @@ def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:
 
 
 def choose(condition: Any, a: Any, b: Any) -> Any:
-    """Be a rule's ``when``."""
+    """Act as a rule's ``when``."""
     condition = plain(condition)
     if isinstance(condition, bool):
         return a if condition else b
-    # Two expressions are equal here where they are one and the same.
+    # SQL expressions are equal here only if they are the same object.
     return a if plain(a) == plain(b) else Value(sa.case((condition, plain(a)), else_=plain(b)))
+
+
+def append(history: Any, now: Any, before: Any, after: Any, cause: Any, label: Any) -> Value:  # noqa: PLR0917
+    """Act as a rule's ``append``."""
+    texts = [plain(cause), _letter(before), _letter(after)]
+    if all(isinstance(text, str) for text in texts):
+        texts = ["".join(texts)]
+    clauses = [sa.literal(text) if isinstance(text, str) else text for text in (*texts, plain(label))]
+    return Value(with_entry(plain(now), *clauses, sa.literal(";"), _expression(plain(history))))
+
+
+def _letter(state: Any) -> Any:
+    state = plain(state)
+    return state[:1] if isinstance(state, str) else first_letter(state)
+
+
+def _expression(value: Any) -> Any:
+    return sa.literal(value) if isinstance(value, str) else value

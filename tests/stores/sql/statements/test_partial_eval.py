@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cbstore_sql import BreakerPolicy, Permit
+from cbstore_sql import BreakerPolicy, FailureRate, Permit
 from cbstore_sql.core import commands
 from cbstore_sql.core.commands import Command
+from cbstore_sql.core.history import append
 from cbstore_sql.core.model import STATES, Row
 from cbstore_sql.core.rules import OPERATIONS, UNFENCED
 from cbstore_sql.stores.sql.statements.partial_eval import (
-    SHORTENED,
     SPECIALIZATIONS,
     Specialization,
     Value,
@@ -28,16 +28,17 @@ from cbstore_sql.stores.sql.statements.partial_eval import (
 
 POLICY = BreakerPolicy()
 GROWING = BreakerPolicy(backoff_multiplier=2.0)
+RATE = BreakerPolicy(trip=FailureRate(0.1, 0.5, 100.0))
 CLOSED, PROBE = Permit("b", 3), Permit("b", 3, "token")
 NOW = 1000.0
 
 
-def failure(target: str | Permit, policy: BreakerPolicy = POLICY) -> Command:
-    return commands.record_failure(target, policy, 1, NOW, 0.5)
+def failure(target: str | Permit, policy: BreakerPolicy = POLICY, successes: int = 0) -> Command:
+    return commands.record_failure(target, policy, 1, NOW, 0.5, successes=successes)
 
 
-def success(target: str | Permit, expected: str | None = None) -> Command:
-    return commands.record_success(target, POLICY, expected, NOW)
+def success(target: str | Permit, expected: str | None = None, policy: BreakerPolicy = POLICY) -> Command:
+    return commands.record_success(target, policy, expected, NOW)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,10 @@ def success(target: str | Permit, expected: str | None = None) -> Command:
     [
         (failure(CLOSED), "closed"),
         (failure("b"), "by_name"),
+        (failure(CLOSED, successes=2), "closed.carried"),
+        (failure(CLOSED, RATE), "closed.score"),
+        (failure("b", RATE, 1), "by_name.score.carried"),
+        (success("b", policy=RATE), "by_name.score"),
         (failure(PROBE), None),
         (failure(CLOSED, GROWING), None),
         (success(CLOSED), "closed"),
@@ -72,10 +77,18 @@ rows = st.builds(
     open_seconds=st.sampled_from([0.0, 5.0]),
     probe_token=st.sampled_from(["", "token", "other"]),
     probe_until=st.sampled_from([0.0, NOW - 1.0, NOW + 1.0]),
+    score=st.sampled_from([0.0, 0.3, 0.9]),
+    score_generation=st.integers(2, 4),
+    closed_at=st.sampled_from([0.0, NOW - 1.0]),
+    history=st.sampled_from(["", "f4240Nco;"]),
+)
+tests: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(dict, failure_threshold=st.integers(1, 3)),
+    st.builds(dict, trip=st.sampled_from([FailureRate(0.1, 0.5, 100.0), FailureRate(0.3, 0.6, 10.0)])),
 )
 policies = st.builds(
-    BreakerPolicy,
-    failure_threshold=st.integers(1, 3),
+    lambda test, **others: BreakerPolicy(**test, **others),
+    tests,
     recovery_timeout=st.sampled_from([0.0, 60.0]),
     success_threshold=st.integers(1, 3),
     recovery_jitter=st.sampled_from([0.0, 0.3]),
@@ -88,6 +101,7 @@ reports = st.one_of(
         st.integers(1, 2),
         st.just(NOW),
         st.just(0.5),
+        successes=st.integers(0, 2),
     ),
     st.builds(commands.record_success, st.sampled_from(["b", CLOSED]), policies, st.none(), st.just(NOW)),
 )
@@ -97,14 +111,19 @@ def by_its_form(row: Row, command: Command) -> Row | None:
     """What the statement of the command's form makes of a row."""
     name = specialization_for(command.operation, command.parameters)
     assert name is not None
-    form = SPECIALIZATIONS[name]
+    form = SPECIALIZATIONS[command.operation][name]
     terms = {column: Value(value) for column, value in asdict(row).items()}
     if form.state is not None:
         terms["state"] = Value(form.state)
     operation = OPERATIONS[command.operation]
-    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given_by(form, command)), choose)
+    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given_by(form, command)), choose, append_values)
     holds = plain(change.where) and form.state in (None, row.state)
     return replace(row, **{column: plain(value) for column, value in change.values.items()}) if holds else None
+
+
+def append_values(*arguments: Any) -> Value:
+    """The primitive `append` on known values."""
+    return Value(append(*(plain(argument) for argument in arguments)))
 
 
 def given_by(form: Specialization, command: Command) -> dict[str, Value]:
@@ -120,14 +139,14 @@ def test_a_form_makes_of_every_row_what_the_rule_makes_of_it(row: Row, command: 
 
 @given(rows, reports)
 def test_a_form_s_state_is_the_only_one_in_which_its_rule_has_an_effect(row: Row, command: Command) -> None:
-    form = SPECIALIZATIONS[str(specialization_for(command.operation, command.parameters))]
+    form = SPECIALIZATIONS[command.operation][str(specialization_for(command.operation, command.parameters))]
     assume(form.state is not None)
     if command.apply_to(row, NOW) is not None:
         assert row.state == form.state
 
 
 def test_what_a_form_excludes_is_given_to_none_that_has_it() -> None:
-    for operation in SHORTENED:
+    for operation in SPECIALIZATIONS:
         command = failure(CLOSED) if operation == "record_failure" else success(CLOSED)
         assert command.parameters["generation"] != UNFENCED
         assert specialization_for(operation, {**command.parameters, "generation": UNFENCED}) == "by_name"

@@ -7,7 +7,8 @@ INSERT INTO cbstore.breakers (namespace,
   last_failure_time,
   open_until,
   probe_token,
-  probe_until)
+  probe_until,
+  history)
 VALUES ($1,
   $2,
   'open',
@@ -16,20 +17,29 @@ VALUES ($1,
   0,
   CASE
     WHEN (0.0 > coalesce($3,
-        date_part('epoch',
-          clock_timestamp()))) THEN 0.0
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp()))) THEN 0.0
     ELSE coalesce($3,
-      date_part('epoch',
-        clock_timestamp())) END,
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) END,
   CASE
     WHEN (0.0 > coalesce($3,
-        date_part('epoch',
-          clock_timestamp())) + $4) THEN 0.0
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) + $4) THEN 0.0
     ELSE coalesce($3,
-      date_part('epoch',
-        clock_timestamp())) + $4 END,
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $4 END,
   '',
-  0.0)
+  0.0,
+  CASE
+    WHEN ('closed' = 'open') THEN ''
+    ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
+              pg_catalog.date_part('epoch',
+                pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'F' || pg_catalog.substr('closed',
+        1,
+        1) || 'o' || $5 || ';' || '',
+      1,
+      256) END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state = 'open',
@@ -39,21 +49,31 @@ success_count = 0,
 last_failure_time =
 CASE
   WHEN (cbstore.breakers.last_failure_time > coalesce($3,
-      date_part('epoch',
-        clock_timestamp()))) THEN cbstore.breakers.last_failure_time
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp()))) THEN cbstore.breakers.last_failure_time
   ELSE coalesce($3,
-    date_part('epoch',
-      clock_timestamp())) END,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) END,
 open_until =
 CASE
   WHEN (cbstore.breakers.open_until > coalesce($3,
-      date_part('epoch',
-        clock_timestamp())) + $4) THEN cbstore.breakers.open_until
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $4) THEN cbstore.breakers.open_until
   ELSE coalesce($3,
-    date_part('epoch',
-      clock_timestamp())) + $4 END,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) + $4 END,
 probe_token = '',
-probe_until = 0.0
+probe_until = 0.0,
+history =
+CASE
+  WHEN (cbstore.breakers.state = 'open') THEN cbstore.breakers.history
+  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'F' || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || 'o' || $5 || ';' || cbstore.breakers.history,
+    1,
+    256) END
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -64,6 +84,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($3,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -10,9 +10,17 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($1,
-  date_part('epoch',
-    clock_timestamp())) AS as_of 
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of 
 FROM cbstore.breakers
 ORDER BY cbstore.breakers.namespace,
 cbstore.breakers.name

@@ -13,24 +13,24 @@ generation=CASE
 failure_count=(cbstore.breakers.failure_count + $1),
 success_count=0,
 last_failure_time=coalesce($3,
-  date_part('epoch',
-    clock_timestamp())),
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())),
 open_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
     AND cbstore.breakers.failure_count + $1 >= $2) THEN coalesce($3,
-    date_part('epoch',
-      clock_timestamp())) + $4 * $5
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) + $4 * $5
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'open') THEN
     CASE
       WHEN (cbstore.breakers.open_until > coalesce($3,
-          date_part('epoch',
-            clock_timestamp())) + $4) THEN cbstore.breakers.open_until
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) + $4) THEN cbstore.breakers.open_until
       ELSE coalesce($3,
-        date_part('epoch',
-          clock_timestamp())) + $4 END
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) + $4 END
     ELSE cbstore.breakers.open_until END END,
 open_seconds=CASE
   WHEN (cbstore.breakers.state = 'half_open'
@@ -46,9 +46,23 @@ probe_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
     AND cbstore.breakers.failure_count + $1 >= $2) THEN 0.0
-  ELSE cbstore.breakers.probe_until END
-WHERE cbstore.breakers.namespace = $6
-AND cbstore.breakers.name = $7
+  ELSE cbstore.breakers.probe_until END,
+history=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND cbstore.breakers.failure_count + $1 >= $2) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
+    CASE
+      WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
+      ELSE 'N' END || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || 'o' || $6 || ';' || cbstore.breakers.history,
+    1,
+    256)
+  ELSE cbstore.breakers.history END
+WHERE cbstore.breakers.namespace = $7
+AND cbstore.breakers.name = $8
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -59,6 +73,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($3,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -2,72 +2,159 @@ UPDATE cbstore.breakers
 SET state=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + $1 >= $2) THEN 'open'
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN 'open'
   ELSE cbstore.breakers.state END,
 previous_state=cbstore.breakers.state,
 generation=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + $1 >= $2) THEN cbstore.breakers.generation + 1
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
-failure_count=(cbstore.breakers.failure_count + $1),
+failure_count=CASE
+  WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+  ELSE $3 END,
 success_count=0,
-last_failure_time=coalesce($3,
-  date_part('epoch',
-    clock_timestamp())),
+last_failure_time=coalesce($7,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())),
 open_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + $1 >= $2) THEN coalesce($3,
-    date_part('epoch',
-      clock_timestamp())) +
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN coalesce($7,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) +
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
-      AND $4 > 1.0) THEN
+      AND $8 > 1.0) THEN
     CASE
-      WHEN (cbstore.breakers.open_seconds * $4 < $5) THEN cbstore.breakers.open_seconds * $4
-      ELSE $5 END
-    ELSE $6 END * $7
+      WHEN (cbstore.breakers.open_seconds * $8 < $9) THEN cbstore.breakers.open_seconds * $8
+      ELSE $9 END
+    ELSE $10 END * $11
   ELSE
   CASE
     WHEN (cbstore.breakers.state = 'open') THEN
     CASE
-      WHEN (cbstore.breakers.open_until > coalesce($3,
-          date_part('epoch',
-            clock_timestamp())) + $6) THEN cbstore.breakers.open_until
-      ELSE coalesce($3,
-        date_part('epoch',
-          clock_timestamp())) + $6 END
+      WHEN (cbstore.breakers.open_until > coalesce($7,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) + $10) THEN cbstore.breakers.open_until
+      ELSE coalesce($7,
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) + $10 END
     ELSE cbstore.breakers.open_until END END,
 open_seconds=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + $1 >= $2) THEN
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
-      AND $4 > 1.0) THEN
+      AND $8 > 1.0) THEN
     CASE
-      WHEN (cbstore.breakers.open_seconds * $4 < $5) THEN cbstore.breakers.open_seconds * $4
-      ELSE $5 END
-    ELSE $6 END
+      WHEN (cbstore.breakers.open_seconds * $8 < $9) THEN cbstore.breakers.open_seconds * $8
+      ELSE $9 END
+    ELSE $10 END
   ELSE cbstore.breakers.open_seconds END,
 probe_token=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + $1 >= $2) THEN ''
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN ''
   ELSE cbstore.breakers.probe_token END,
 probe_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND cbstore.breakers.failure_count + $1 >= $2) THEN 0.0
-  ELSE cbstore.breakers.probe_until END
-WHERE cbstore.breakers.namespace = $8
-AND cbstore.breakers.name = $9
-AND ($10 = -1
-  OR cbstore.breakers.generation = $10
-  AND cbstore.breakers.probe_token = $11
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN 0.0
+  ELSE cbstore.breakers.probe_until END,
+score=CASE
+  WHEN ($1 = 'score'
+    AND cbstore.breakers.state = 'closed') THEN
+  CASE
+    WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+      AND cbstore.breakers.score > $6) THEN cbstore.breakers.score - $6
+    ELSE 0.0 END + $5
+  ELSE cbstore.breakers.score END,
+score_generation=CASE
+  WHEN ($1 = 'score'
+    AND cbstore.breakers.state = 'closed') THEN cbstore.breakers.generation
+  ELSE cbstore.breakers.score_generation END,
+history=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND ($1 = 'count'
+      AND
+      CASE
+        WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
+        ELSE $3 END >= $4
+      OR $1 = 'score'
+      AND ($5 >= 0.999999999
+        OR cbstore.breakers.score_generation = cbstore.breakers.generation
+        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($7,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
+    CASE
+      WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
+      ELSE
+      CASE
+        WHEN ($1 = 'score') THEN 'S'
+        ELSE 'N' END END || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || 'o' || $12 || ';' || cbstore.breakers.history,
+    1,
+    256)
+  ELSE cbstore.breakers.history END
+WHERE cbstore.breakers.namespace = $13
+AND cbstore.breakers.name = $14
+AND ($15 = -1
+  OR cbstore.breakers.generation = $15
+  AND cbstore.breakers.probe_token = $16
   AND (cbstore.breakers.state = 'closed'
-    OR $11 != ''))
+    OR $16 != ''))
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -78,6 +165,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce($3,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($7,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

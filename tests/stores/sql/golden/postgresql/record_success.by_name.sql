@@ -22,9 +22,23 @@ open_seconds=CASE
   WHEN (cbstore.breakers.success_count + 1 >= $1) THEN 0.0
   ELSE cbstore.breakers.open_seconds END,
 probe_token='',
-probe_until=0.0
-WHERE cbstore.breakers.namespace = $2
-AND cbstore.breakers.name = $3
+probe_until=0.0,
+closed_at=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= $1) THEN coalesce($2,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp()))
+  ELSE cbstore.breakers.closed_at END,
+history=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= $1) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($2,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'Khc' || $3 || ';' || cbstore.breakers.history,
+    1,
+    256)
+  ELSE cbstore.breakers.history END
+WHERE cbstore.breakers.namespace = $4
+AND cbstore.breakers.name = $5
 AND (cbstore.breakers.state = 'half_open'
   OR cbstore.breakers.state = 'closed'
   AND (cbstore.breakers.failure_count > 0
@@ -39,6 +53,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce($4,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($2,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -22,20 +22,49 @@ open_seconds=CASE
   WHEN (cbstore.breakers.success_count + 1 >= $1) THEN 0.0
   ELSE cbstore.breakers.open_seconds END,
 probe_token='',
-probe_until=0.0
-WHERE cbstore.breakers.namespace = $2
-AND cbstore.breakers.name = $3
-AND ($4 = -1
-  OR cbstore.breakers.generation = $4
-  AND cbstore.breakers.probe_token = $5
+probe_until=0.0,
+score=CASE
+  WHEN ($2 = 'score'
+    AND cbstore.breakers.state = 'closed') THEN
+  CASE
+    WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+      AND cbstore.breakers.score > $3) THEN cbstore.breakers.score - $3
+    ELSE 0.0 END
+  ELSE cbstore.breakers.score END,
+score_generation=CASE
+  WHEN ($2 = 'score'
+    AND cbstore.breakers.state = 'closed') THEN cbstore.breakers.generation
+  ELSE cbstore.breakers.score_generation END,
+closed_at=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= $1) THEN coalesce($4,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp()))
+  ELSE cbstore.breakers.closed_at END,
+history=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    AND cbstore.breakers.success_count + 1 >= $1) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($4,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'Khc' || $5 || ';' || cbstore.breakers.history,
+    1,
+    256)
+  ELSE cbstore.breakers.history END
+WHERE cbstore.breakers.namespace = $6
+AND cbstore.breakers.name = $7
+AND ($8 = -1
+  OR cbstore.breakers.generation = $8
+  AND cbstore.breakers.probe_token = $9
   AND (cbstore.breakers.state = 'closed'
-    OR $5 != ''))
-AND ($6 = ''
-  OR cbstore.breakers.state = $6)
+    OR $9 != ''))
+AND ($10 = ''
+  OR cbstore.breakers.state = $10)
 AND (cbstore.breakers.state = 'half_open'
   OR cbstore.breakers.state = 'closed'
   AND (cbstore.breakers.failure_count > 0
-    OR cbstore.breakers.probe_until > 0.0))
+    OR cbstore.breakers.probe_until > 0.0
+    OR $2 = 'score'
+    AND cbstore.breakers.score_generation = cbstore.breakers.generation
+    AND cbstore.breakers.score > 0.0))
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -46,6 +75,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce($7,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($4,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -2,11 +2,11 @@ UPDATE cbstore.breakers
 SET previous_state=cbstore.breakers.state,
 probe_until=CASE
   WHEN (cbstore.breakers.probe_until > coalesce($1,
-      date_part('epoch',
-        clock_timestamp())) + $2) THEN cbstore.breakers.probe_until
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $2) THEN cbstore.breakers.probe_until
   ELSE coalesce($1,
-    date_part('epoch',
-      clock_timestamp())) + $2 END
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) + $2 END
 WHERE cbstore.breakers.namespace = $3
 AND cbstore.breakers.name = $4
 AND cbstore.breakers.state = 'half_open'
@@ -24,6 +24,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($1,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -28,13 +28,28 @@ probe_until=CASE
   ELSE
   CASE
     WHEN ($5 = 1) THEN coalesce($7,
-      date_part('epoch',
-        clock_timestamp())) + $8
-    ELSE 0.0 END END
-WHERE cbstore.breakers.namespace = $9
-AND cbstore.breakers.name = $10
-AND ($11 = ''
-  OR cbstore.breakers.state = $11)
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $8
+    ELSE 0.0 END END,
+closed_at=CASE
+  WHEN ($1 = 'closed') THEN 0.0
+  ELSE cbstore.breakers.closed_at END,
+history=CASE
+  WHEN ($1 = ''
+    OR $1 = cbstore.breakers.state) THEN cbstore.breakers.history
+  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($7,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'W' || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || pg_catalog.substr($1,
+      1,
+      1) || $9 || ';' || cbstore.breakers.history,
+    1,
+    256) END
+WHERE cbstore.breakers.namespace = $10
+AND cbstore.breakers.name = $11
+AND ($12 = ''
+  OR cbstore.breakers.state = $12)
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -45,6 +60,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($7,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

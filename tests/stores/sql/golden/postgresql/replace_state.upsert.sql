@@ -9,7 +9,9 @@ INSERT INTO cbstore.breakers (namespace,
   open_until,
   open_seconds,
   probe_token,
-  probe_until)
+  probe_until,
+  closed_at,
+  history)
 VALUES ($1,
   $2,
   CASE
@@ -41,9 +43,24 @@ VALUES ($1,
     ELSE
     CASE
       WHEN ($7 = 1) THEN coalesce($9,
-        date_part('epoch',
-          clock_timestamp())) + $10
-      ELSE 0.0 END END)
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) + $10
+      ELSE 0.0 END END,
+  CASE
+    WHEN ($3 = 'closed') THEN 0.0
+    ELSE 0.0 END,
+  CASE
+    WHEN ($3 = ''
+      OR $3 = 'closed') THEN ''
+    ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($9,
+              pg_catalog.date_part('epoch',
+                pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'W' || pg_catalog.substr('closed',
+        1,
+        1) || pg_catalog.substr($3,
+        1,
+        1) || $11 || ';' || '',
+      1,
+      256) END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state =
@@ -82,11 +99,28 @@ CASE
   ELSE
   CASE
     WHEN ($7 = 1) THEN coalesce($9,
-      date_part('epoch',
-        clock_timestamp())) + $10
-    ELSE 0.0 END END
-WHERE $11 = ''
-OR cbstore.breakers.state = $11
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $10
+    ELSE 0.0 END END,
+closed_at =
+CASE
+  WHEN ($3 = 'closed') THEN 0.0
+  ELSE cbstore.breakers.closed_at END,
+history =
+CASE
+  WHEN ($3 = ''
+    OR $3 = cbstore.breakers.state) THEN cbstore.breakers.history
+  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($9,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'W' || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || pg_catalog.substr($3,
+      1,
+      1) || $11 || ';' || cbstore.breakers.history,
+    1,
+    256) END
+WHERE $12 = ''
+OR cbstore.breakers.state = $12
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -97,6 +131,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($9,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

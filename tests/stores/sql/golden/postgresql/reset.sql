@@ -8,9 +8,21 @@ last_failure_time=0.0,
 open_until=0.0,
 open_seconds=0.0,
 probe_token='',
-probe_until=0.0
-WHERE cbstore.breakers.namespace = $1
-AND cbstore.breakers.name = $2
+probe_until=0.0,
+score=0.0,
+closed_at=0.0,
+hold_until=0.0,
+history=CASE
+  WHEN (cbstore.breakers.state = 'closed') THEN cbstore.breakers.history
+  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($1,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'R' || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || 'c' || $2 || ';' || cbstore.breakers.history,
+    1,
+    256) END
+WHERE cbstore.breakers.namespace = $3
+AND cbstore.breakers.name = $4
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -21,6 +33,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
-coalesce($3,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($1,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

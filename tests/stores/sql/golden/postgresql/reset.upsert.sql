@@ -9,7 +9,11 @@ INSERT INTO cbstore.breakers (namespace,
   open_until,
   open_seconds,
   probe_token,
-  probe_until)
+  probe_until,
+  score,
+  closed_at,
+  hold_until,
+  history)
 VALUES ($1,
   $2,
   'closed',
@@ -21,7 +25,19 @@ VALUES ($1,
   0.0,
   0.0,
   '',
-  0.0)
+  0.0,
+  0.0,
+  0.0,
+  0.0,
+  CASE
+    WHEN ('closed' = 'closed') THEN ''
+    ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
+              pg_catalog.date_part('epoch',
+                pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'R' || pg_catalog.substr('closed',
+        1,
+        1) || 'c' || $4 || ';' || '',
+      1,
+      256) END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state = 'closed',
@@ -33,7 +49,20 @@ last_failure_time = 0.0,
 open_until = 0.0,
 open_seconds = 0.0,
 probe_token = '',
-probe_until = 0.0
+probe_until = 0.0,
+score = 0.0,
+closed_at = 0.0,
+hold_until = 0.0,
+history =
+CASE
+  WHEN (cbstore.breakers.state = 'closed') THEN cbstore.breakers.history
+  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'R' || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || 'c' || $4 || ';' || cbstore.breakers.history,
+    1,
+    256) END
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
@@ -44,6 +73,14 @@ cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
 cbstore.breakers.probe_token,
 cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
 coalesce($3,
-  date_part('epoch',
-    clock_timestamp())) AS as_of
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -10,7 +10,15 @@ open_until=CASE
   WHEN (breakers.open_until > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds) THEN breakers.open_until
   ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds END,
 probe_token='',
-probe_until=0.0
+probe_until=0.0,
+history=CASE
+  WHEN (breakers.state = 'open') THEN breakers.history
+  ELSE substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'F' || substr(breakers.state,
+      1,
+      1) || 'o' || :label || ';' || breakers.history,
+    1,
+    256) END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 RETURNING state,
@@ -23,4 +31,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -7,7 +7,8 @@ INSERT INTO breakers (namespace,
   last_failure_time,
   open_until,
   probe_token,
-  probe_until)
+  probe_until,
+  history)
 VALUES (:namespace,
   :name,
   'open',
@@ -21,7 +22,15 @@ VALUES (:namespace,
     WHEN (0.0 > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds) THEN 0.0
     ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds END,
   '',
-  0.0)
+  0.0,
+  CASE
+    WHEN ('closed' = 'open') THEN ''
+    ELSE substr(printf('%x',
+        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'F' || substr('closed',
+        1,
+        1) || 'o' || :label || ';' || '',
+      1,
+      256) END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state = 'open',
@@ -37,7 +46,16 @@ CASE
   WHEN (breakers.open_until > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds) THEN breakers.open_until
   ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :seconds END,
 probe_token = '',
-probe_until = 0.0
+probe_until = 0.0,
+history =
+CASE
+  WHEN (breakers.state = 'open') THEN breakers.history
+  ELSE substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'F' || substr(breakers.state,
+      1,
+      1) || 'o' || :label || ';' || breakers.history,
+    1,
+    256) END
 RETURNING state,
 previous_state,
 generation,
@@ -48,4 +66,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

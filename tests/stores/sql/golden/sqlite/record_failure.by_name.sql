@@ -38,7 +38,20 @@ probe_until=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
     AND breakers.failure_count + :failures >= :failure_threshold) THEN 0.0
-  ELSE breakers.probe_until END
+  ELSE breakers.probe_until END,
+history=CASE
+  WHEN (breakers.state = 'half_open'
+    OR breakers.state = 'closed'
+    AND breakers.failure_count + :failures >= :failure_threshold) THEN substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+    CASE
+      WHEN (breakers.state = 'half_open') THEN 'P'
+      ELSE 'N' END || substr(breakers.state,
+      1,
+      1) || 'o' || :label || ';' || breakers.history,
+    1,
+    256)
+  ELSE breakers.history END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 RETURNING state,
@@ -51,4 +64,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -22,7 +22,30 @@ open_seconds=CASE
   WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0.0
   ELSE breakers.open_seconds END,
 probe_token='',
-probe_until=0.0
+probe_until=0.0,
+score=CASE
+  WHEN (:test = 'score'
+    AND breakers.state = 'closed') THEN
+  CASE
+    WHEN (breakers.score_generation = breakers.generation
+      AND breakers.score > :relief) THEN breakers.score - :relief
+    ELSE 0.0 END
+  ELSE breakers.score END,
+score_generation=CASE
+  WHEN (:test = 'score'
+    AND breakers.state = 'closed') THEN breakers.generation
+  ELSE breakers.score_generation END,
+closed_at=CASE
+  WHEN (breakers.state = 'half_open'
+    AND breakers.success_count + 1 >= :success_threshold) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0))
+  ELSE breakers.closed_at END,
+history=CASE
+  WHEN (breakers.state = 'half_open'
+    AND breakers.success_count + 1 >= :success_threshold) THEN substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'Khc' || :label || ';' || breakers.history,
+    1,
+    256)
+  ELSE breakers.history END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 AND (:generation = -1
@@ -35,7 +58,10 @@ AND (:expected = ''
 AND (breakers.state = 'half_open'
   OR breakers.state = 'closed'
   AND (breakers.failure_count > 0
-    OR breakers.probe_until > 0.0))
+    OR breakers.probe_until > 0.0
+    OR :test = 'score'
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score > 0.0))
 RETURNING state,
 previous_state,
 generation,
@@ -46,4 +72,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -28,7 +28,21 @@ probe_until=CASE
   ELSE
   CASE
     WHEN (:probe = 1) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease
-    ELSE 0.0 END END
+    ELSE 0.0 END END,
+closed_at=CASE
+  WHEN (:state = 'closed') THEN 0.0
+  ELSE breakers.closed_at END,
+history=CASE
+  WHEN (:state = ''
+    OR :state = breakers.state) THEN breakers.history
+  ELSE substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'W' || substr(breakers.state,
+      1,
+      1) || substr(:state,
+      1,
+      1) || :label || ';' || breakers.history,
+    1,
+    256) END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 AND (:expected = ''
@@ -43,4 +57,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

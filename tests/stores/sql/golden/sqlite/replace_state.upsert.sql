@@ -9,7 +9,9 @@ INSERT INTO breakers (namespace,
   open_until,
   open_seconds,
   probe_token,
-  probe_until)
+  probe_until,
+  closed_at,
+  history)
 VALUES (:namespace,
   :name,
   CASE
@@ -41,7 +43,21 @@ VALUES (:namespace,
     ELSE
     CASE
       WHEN (:probe = 1) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease
-      ELSE 0.0 END END)
+      ELSE 0.0 END END,
+  CASE
+    WHEN (:state = 'closed') THEN 0.0
+    ELSE 0.0 END,
+  CASE
+    WHEN (:state = ''
+      OR :state = 'closed') THEN ''
+    ELSE substr(printf('%x',
+        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'W' || substr('closed',
+        1,
+        1) || substr(:state,
+        1,
+        1) || :label || ';' || '',
+      1,
+      256) END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state =
@@ -80,7 +96,23 @@ CASE
   ELSE
   CASE
     WHEN (:probe = 1) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease
-    ELSE 0.0 END END
+    ELSE 0.0 END END,
+closed_at =
+CASE
+  WHEN (:state = 'closed') THEN 0.0
+  ELSE breakers.closed_at END,
+history =
+CASE
+  WHEN (:state = ''
+    OR :state = breakers.state) THEN breakers.history
+  ELSE substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'W' || substr(breakers.state,
+      1,
+      1) || substr(:state,
+      1,
+      1) || :label || ';' || breakers.history,
+    1,
+    256) END
 WHERE :expected = ''
 OR breakers.state = :expected
 RETURNING state,
@@ -93,4 +125,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

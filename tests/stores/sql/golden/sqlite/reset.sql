@@ -8,7 +8,18 @@ last_failure_time=0.0,
 open_until=0.0,
 open_seconds=0.0,
 probe_token='',
-probe_until=0.0
+probe_until=0.0,
+score=0.0,
+closed_at=0.0,
+hold_until=0.0,
+history=CASE
+  WHEN (breakers.state = 'closed') THEN breakers.history
+  ELSE substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'R' || substr(breakers.state,
+      1,
+      1) || 'c' || :label || ';' || breakers.history,
+    1,
+    256) END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 RETURNING state,
@@ -21,4 +32,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -9,7 +9,11 @@ INSERT INTO breakers (namespace,
   open_until,
   open_seconds,
   probe_token,
-  probe_until)
+  probe_until,
+  score,
+  closed_at,
+  hold_until,
+  history)
 VALUES (:namespace,
   :name,
   'closed',
@@ -21,7 +25,18 @@ VALUES (:namespace,
   0.0,
   0.0,
   '',
-  0.0)
+  0.0,
+  0.0,
+  0.0,
+  0.0,
+  CASE
+    WHEN ('closed' = 'closed') THEN ''
+    ELSE substr(printf('%x',
+        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'R' || substr('closed',
+        1,
+        1) || 'c' || :label || ';' || '',
+      1,
+      256) END)
 ON CONFLICT (namespace,
   name) DO UPDATE
 SET state = 'closed',
@@ -33,7 +48,19 @@ last_failure_time = 0.0,
 open_until = 0.0,
 open_seconds = 0.0,
 probe_token = '',
-probe_until = 0.0
+probe_until = 0.0,
+score = 0.0,
+closed_at = 0.0,
+hold_until = 0.0,
+history =
+CASE
+  WHEN (breakers.state = 'closed') THEN breakers.history
+  ELSE substr(printf('%x',
+      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'R' || substr(breakers.state,
+      1,
+      1) || 'c' || :label || ';' || breakers.history,
+    1,
+    256) END
 RETURNING state,
 previous_state,
 generation,
@@ -44,4 +71,12 @@ open_until,
 open_seconds,
 probe_token,
 probe_until,
+score,
+score_generation,
+closed_at,
+hold_until,
+override,
+override_until,
+override_by,
+override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

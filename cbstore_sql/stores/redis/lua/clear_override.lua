@@ -1,0 +1,17 @@
+local function clear_override(row, given)
+    return {
+        values = {
+            override = "",
+            override_until = 0,
+            override_by = "",
+            override_reason = "",
+            history = when(
+                row.override == "",
+                row.history,
+                append(row.history, given.now, row.state, row.state, OVERRIDE_CLEARED, given.label)
+            ),
+        },
+    }
+end
+
+return apply(clear_override, {"now", "label"})

@@ -1,0 +1,84 @@
+"""Columns for the score, the ramp, holds, overrides and the history.
+
+All have a default, so processes of the previous release go on reading and writing the table. On PostgreSQL a domain
+with a CHECK makes adding its column rewrite the table: one statement adds them all, so there is one rewrite.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+class _Domain(NamedTuple):
+    base: str
+    rule: str
+
+
+class _Column(NamedTuple):
+    name: str
+    domain: str
+    sqlite_type: str
+    default: str
+    rule: str
+    check: str
+
+
+_DOMAINS = {
+    "breaker_score": _Domain("DOUBLE PRECISION", "{} BETWEEN 0 AND 2"),
+    "breaker_override": _Domain('TEXT COLLATE "C"', "{} IN ('', 'open', 'closed', 'shadow')"),
+    "breaker_note": _Domain('TEXT COLLATE "C"', "pg_catalog.octet_length({}) <= 256"),
+}
+
+_SECONDS = "{} BETWEEN 0 AND 1000000000000"
+_NOTE = "length(CAST({} AS BLOB)) <= 256"
+
+_COLUMNS = (
+    _Column("score", "breaker_score", "DOUBLE", "0.0", "{} BETWEEN 0 AND 2", "range"),
+    _Column("score_generation", "breaker_count", "INTEGER", "0", "{} BETWEEN 0 AND 9007199254740992", "range"),
+    _Column("closed_at", "breaker_seconds", "DOUBLE", "0.0", _SECONDS, "range"),
+    _Column("hold_until", "breaker_seconds", "DOUBLE", "0.0", _SECONDS, "range"),
+    _Column("override", "breaker_override", "TEXT", "''", "{} IN ('', 'open', 'closed', 'shadow')", "known"),
+    _Column("override_until", "breaker_seconds", "DOUBLE", "0.0", _SECONDS, "range"),
+    _Column("override_by", "breaker_note", "TEXT", "''", _NOTE, "size"),
+    _Column("override_reason", "breaker_note", "TEXT", "''", _NOTE, "size"),
+    _Column("history", "breaker_note", "TEXT", "''", _NOTE, "size"),
+)
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    if op.get_context().dialect.name == "sqlite":
+        for column in _COLUMNS:
+            check = f"CONSTRAINT ck_breakers_{column.name}_{column.check} CHECK ({column.rule.format(column.name)})"
+            definition = f"{column.name} {column.sqlite_type} DEFAULT {column.default} NOT NULL {check}"
+            op.execute(f"ALTER TABLE breakers ADD COLUMN {definition}")
+        return
+    for name, domain in _DOMAINS.items():
+        op.execute(f"CREATE DOMAIN {_ours(name)} AS {domain.base} CHECK ({domain.rule.format('VALUE')})")
+    _alter([f"ADD COLUMN {c.name} {_ours(c.domain)} DEFAULT {c.default} NOT NULL" for c in _COLUMNS])
+
+
+def downgrade() -> None:
+    """Drop the columns, with the overrides and the histories in them."""
+    if op.get_context().dialect.name == "sqlite":
+        for column in reversed(_COLUMNS):
+            op.execute(f"ALTER TABLE breakers DROP COLUMN {column.name}")
+        return
+    _alter([f"DROP COLUMN {column.name}" for column in _COLUMNS])
+    for name in _DOMAINS:
+        op.execute(f"DROP DOMAIN {_ours(name)}")
+
+
+def _alter(changes: list[str]) -> None:
+    op.execute(f"ALTER TABLE {_ours('breakers')}\n    " + ",\n    ".join(changes))
+
+
+def _ours(name: str) -> str:
+    context = op.get_context()
+    prepare = context.dialect.identifier_preparer
+    return f"{prepare.quote_schema(context.version_table_schema or '')}.{name}"

@@ -1,0 +1,40 @@
+UPDATE cbstore.breakers
+SET previous_state=cbstore.breakers.state,
+override='',
+override_until=0.0,
+override_by='',
+override_reason='',
+history=CASE
+  WHEN (cbstore.breakers.override = '') THEN cbstore.breakers.history
+  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($1,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'U' || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || $2 || ';' || cbstore.breakers.history,
+    1,
+    256) END
+WHERE cbstore.breakers.namespace = $3
+AND cbstore.breakers.name = $4
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($1,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -1,0 +1,46 @@
+INSERT INTO cbstore.breakers (namespace,
+  name,
+  previous_state,
+  hold_until)
+VALUES ($1,
+  $2,
+  'closed',
+  CASE
+    WHEN (0.0 > coalesce($3,
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) + $4) THEN 0.0
+    ELSE coalesce($3,
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $4 END)
+ON CONFLICT (namespace,
+  name) DO UPDATE
+SET previous_state = cbstore.breakers.state,
+hold_until =
+CASE
+  WHEN (cbstore.breakers.hold_until > coalesce($3,
+      pg_catalog.date_part('epoch',
+        pg_catalog.clock_timestamp())) + $4) THEN cbstore.breakers.hold_until
+  ELSE coalesce($3,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) + $4 END
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($3,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of

@@ -1,0 +1,86 @@
+UPDATE cbstore.breakers
+SET state=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN 'open'
+  ELSE cbstore.breakers.state END,
+previous_state=cbstore.breakers.state,
+generation=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN cbstore.breakers.generation + 1
+  ELSE cbstore.breakers.generation END,
+failure_count=$1,
+success_count=0,
+last_failure_time=coalesce($3,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())),
+open_until=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN coalesce($3,
+    pg_catalog.date_part('epoch',
+      pg_catalog.clock_timestamp())) + $4 * $5
+  ELSE
+  CASE
+    WHEN (cbstore.breakers.state = 'open') THEN
+    CASE
+      WHEN (cbstore.breakers.open_until > coalesce($3,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) + $4) THEN cbstore.breakers.open_until
+      ELSE coalesce($3,
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) + $4 END
+    ELSE cbstore.breakers.open_until END END,
+open_seconds=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN $4
+  ELSE cbstore.breakers.open_seconds END,
+probe_token=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN ''
+  ELSE cbstore.breakers.probe_token END,
+probe_until=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN 0.0
+  ELSE cbstore.breakers.probe_until END,
+history=CASE
+  WHEN (cbstore.breakers.state = 'half_open'
+    OR cbstore.breakers.state = 'closed'
+    AND $1 >= $2) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
+    CASE
+      WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
+      ELSE 'N' END || pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1) || 'o' || $6 || ';' || cbstore.breakers.history,
+    1,
+    256)
+  ELSE cbstore.breakers.history END
+WHERE cbstore.breakers.namespace = $7
+AND cbstore.breakers.name = $8
+RETURNING cbstore.breakers.state,
+cbstore.breakers.previous_state,
+cbstore.breakers.generation,
+cbstore.breakers.failure_count,
+cbstore.breakers.success_count,
+cbstore.breakers.last_failure_time,
+cbstore.breakers.open_until,
+cbstore.breakers.open_seconds,
+cbstore.breakers.probe_token,
+cbstore.breakers.probe_until,
+cbstore.breakers.score,
+cbstore.breakers.score_generation,
+cbstore.breakers.closed_at,
+cbstore.breakers.hold_until,
+cbstore.breakers.override,
+cbstore.breakers.override_until,
+cbstore.breakers.override_by,
+cbstore.breakers.override_reason,
+coalesce($3,
+  pg_catalog.date_part('epoch',
+    pg_catalog.clock_timestamp())) AS as_of
