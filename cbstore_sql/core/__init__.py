@@ -3,7 +3,9 @@
 =============  =========================================================================================================
 `rules`        the state machine: one function for each operation; all backends derive from it
 `model`        `State`, `Row`, `Snapshot`, `Transition`, `Permit`, `Verdict`
-`policy`       `BreakerPolicy`: thresholds and times
+`policy`       `BreakerPolicy`: thresholds and times; `FailureRate`: trip on the rate of failures
+`admission`    whether a call may go through: override, hold, state, ramp
+`history`      the short history in a row, and how to decode it
 `commands`     checked arguments of an operation, as one `Command` that any store can carry out
 `validation`   `check_*`: each returns a valid value or raises a typed error
 `explanation`  why a breaker is in its state, in plain sentences
