@@ -126,9 +126,8 @@ class AsyncStore(NotPicklable, ABC):
         now: float | None = None,
     ) -> Transition:
         """Lock the breaker, in every process; see `Store.set_override`."""
-        return await self._existing(
-            commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
-        )
+        command = commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
+        return await self._existing(command)
 
     async def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
         """Remove the override; see `Store.clear_override`."""
