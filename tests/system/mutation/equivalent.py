@@ -33,7 +33,7 @@ EQUIVALENT: dict[str, str] = {
     " without not self._outage.is_out": _NOTHING_SEEN,
     "stores/sql/retry.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
     "stores/sql/operations.py SqlOperations.apply: "
-    "not rows and upsert is not None and (command.apply_to(Row(), 0.0) is not None)"
+    "not rows and command.creates and (upsert is not None) and (command.apply_to(Row(), 0.0) is not None)"
     " without upsert is not None": _NO_EFFECT,
     "_hash.lua elseif left ~= ENDLESS and left < seconds * 1000 then: < becomes <=": _SAME_LIFE,
 }
