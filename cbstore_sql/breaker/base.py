@@ -23,6 +23,7 @@ from cbstore_sql.breaker.arguments import (
 from cbstore_sql.breaker.controller import BreakerController
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutagePolicy
+from cbstore_sql.breaker.outage.recovery import recovery_backoff
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.push import make_push
 from cbstore_sql.breaker.view import DEFAULT_MAX_STALENESS, make_view
@@ -31,7 +32,6 @@ from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_flush_interval, check_store_timeout
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import Listener
-from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
@@ -163,7 +163,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         self._refresher: BackgroundT | None = None
         if view is not None:
             self._refresher = self._background("cbstore-view", lambda: view.period, self._refresh)
-        self._recovery: BackgroundT = self._background("cbstore-recovery", ExponentialBackoff().next, self._recover)
+        self._recovery: BackgroundT = self._background("cbstore-recovery", recovery_backoff().next, self._recover)
         self._controller.watch = self._recovery.ensure
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -14,12 +15,14 @@ from cbstore_sql.breaker.callables import require_decoratable, require_finished,
 from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.guard import Guard, GuardedCall
 from cbstore_sql.breaker.notifier import Notifier
+from cbstore_sql.breaker.outage.failures import raise_store_error
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.runtime.periodic import Periodic
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.batching import combining
@@ -231,16 +234,16 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.reset(name))
 
     def check_store(self) -> bool:
-        """Ask a store that is out again now, and hand over what happened without it.
+        """Ask the store now whether it answers and accepts writes.
+
+        If it was out, what happened without it is reported to it and the outage ends. If it does not answer, an outage
+        begins.
 
         Returns:
-            Whether the store answers. ``True`` without a question if it is not out.
+            Whether it answers and accepts writes.
         """
         recovery = self._controller.recovery
-        if not self._drive(recovery.answers()):
-            return False
-        with within(HAND_OVER_TIMEOUT):
-            return sansio.run(recovery.recover(), self._call_store)
+        return self._drive(recovery.answers()) and sansio.run(recovery.recover(), self._call_patiently)
 
     def close(self) -> None:
         """Stop the background work. The store stays open, and the breaker can be used again."""
@@ -321,7 +324,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return used
 
     def _recover(self) -> bool:
-        return not self.check_store()
+        return not self.check_store() or self._controller.recovery.has_work
 
     def _refresh(self) -> bool:
         return self._drive(self._controller.refresh.run())
@@ -331,8 +334,28 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         with within(self._timeout):
             return sansio.run(calls, self._call_store)
 
+    def _call_patiently(self, call: StoreCall) -> Any:
+        """Make one store call of a hand-over."""
+        with within(HAND_OVER_TIMEOUT):
+            return self._call_store(call)
+
     def _call_store(self, call: StoreCall) -> Any:
-        operation = getattr(self.store, call.operation)
-        if self._workers is None:
-            return operation(*call.arguments, **call.keywords)
-        return self._workers.carry_out(call, partial(operation, *call.arguments, **call.keywords))
+        """Make one store call; whatever the store raises is a `StoreError`, unless an argument is wrong."""
+        try:
+            operation = getattr(self.store, call.operation)
+            if self._workers is None:
+                return operation(*call.arguments, **call.keywords)
+            abandoned = self._release_late if call.operation == "claim_probe" else None
+            do = partial(operation, *call.arguments, **call.keywords)
+            return self._workers.carry_out(call, do, abandoned=abandoned)
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            raise_store_error(call, error)
+
+    def _release_late(self, claim: Transition | None) -> None:
+        """Give back a probe that was won after its caller had gone on without the store."""
+        if claim is not None:
+            # If this fails too, the recovery finds the probe by its token.
+            with within(HAND_OVER_TIMEOUT), suppress(Exception):
+                self.store.release_probe(claim.permit)

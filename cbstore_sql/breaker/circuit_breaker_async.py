@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,14 +15,18 @@ from cbstore_sql.breaker.callables import require_awaitable, require_awaited_fun
 from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.guard_async import AsyncGuard, AsyncGuardedCall
 from cbstore_sql.breaker.notifier_async import AsyncNotifier
+from cbstore_sql.breaker.outage.failures import raise_store_error
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.runtime import sansio
+from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.runtime.periodic_async import AsyncPeriodic
-from cbstore_sql.runtime.tasks import run_to_completion
+from cbstore_sql.runtime.tasks import in_background, run_to_completion
+from cbstore_sql.runtime.workers import DaemonWorkers
+from cbstore_sql.runtime.workers_async import run_in_thread
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.batching_async import async_combining
@@ -143,7 +148,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._drive(self._controller.reset(name)))
 
     async def check_store(self) -> bool:
-        """Ask a store that is out again now; see `CircuitBreaker.check_store`."""
+        """Ask the store now whether it answers and accepts writes; see `CircuitBreaker.check_store`."""
         return await run_to_completion(self._check_store())
 
     async def close(self) -> None:
@@ -152,7 +157,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         if self._refresher is not None:
             await self._refresher.close()
         if self._push is not None:
-            await asyncio.to_thread(self._push.close)
+            await run_in_thread(DaemonWorkers("cbstore-close", 1), self._push.close)
         if isinstance(self._controller.notifier, AsyncNotifier):
             await self._controller.notifier.drain()
 
@@ -212,6 +217,9 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     async def _admit(self, name: str) -> Permit:
         """Admit a call that the view could not admit."""
+        if self._controller.is_out and self._recovery.take_overdue():
+            # No event loop lives long enough for the background task: this one call asks the store.
+            await asyncio.wait([in_background(self._check_store())], timeout=self._timeout or HAND_OVER_TIMEOUT)
         permit = self._admit_without_io(name)
         if permit is not None:
             return permit
@@ -242,19 +250,39 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     async def _check_store(self) -> bool:
         recovery = self._controller.recovery
-        if not await self._drive(recovery.answers()):
-            return False
-        with within(HAND_OVER_TIMEOUT):
-            return await sansio.run_async(recovery.recover(), self._call_store)
+        return await self._drive(recovery.answers()) and await sansio.run_async(
+            recovery.recover(), self._call_patiently
+        )
 
     async def _recover(self) -> bool:
-        return not await self.check_store()
+        return not await self.check_store() or self._controller.recovery.has_work
 
     async def _drive(self, calls: StoreCalls[T]) -> T:
         """Run a generator of store calls to its end, within one ``store_timeout``."""
         with within(self._timeout):
             return await sansio.run_async(calls, self._call_store)
 
+    async def _call_patiently(self, call: StoreCall) -> Any:
+        """Make one store call of a hand-over."""
+        with within(HAND_OVER_TIMEOUT):
+            return await self._call_store(call)
+
     async def _call_store(self, call: StoreCall) -> Any:
-        operation = getattr(self.store, call.operation)(*call.arguments, **call.keywords)
-        return await (by_deadline(call, operation) if self._abandons else operation)
+        """Make one store call; whatever the store raises is a `StoreError`, unless an argument is wrong."""
+        try:
+            operation = getattr(self.store, call.operation)(*call.arguments, **call.keywords)
+            if not self._abandons:
+                return await operation
+            abandoned = self._release_late if call.operation == "claim_probe" else None
+            return await by_deadline(call, operation, abandoned=abandoned)
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            raise_store_error(call, error)
+
+    async def _release_late(self, claim: Transition | None) -> None:
+        """Give back a probe that was won after its caller had gone on without the store."""
+        if claim is not None:
+            # If this fails too, the recovery finds the probe by its token.
+            with within(HAND_OVER_TIMEOUT), suppress(Exception):
+                await self.store.release_probe(claim.permit)

@@ -14,10 +14,11 @@ from time import monotonic
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutageDetector, OutagePolicy
+from cbstore_sql.breaker.outage.failures import original_of, was_not_applied
 from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox
 from cbstore_sql.breaker.outage.recovery import Recovery
-from cbstore_sql.breaker.outage.resync import Resync, was_not_applied
+from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.reentrancy import in_probe
 from cbstore_sql.breaker.refresh import ViewRefresh
@@ -79,7 +80,7 @@ class BreakerController:
         self._full = False
         emit, clock = self.notifier.emit, monotonic if view is None else view.clock
         self._outage = OutageDetector(on_store_outage, emit)
-        self._owed = Outbox()
+        self._outbox = Outbox(clock)
         self._local = LocalBreakers(self.policy_for, emit, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
         self._shared = CallFlow(
             self.policy_for,
@@ -89,10 +90,13 @@ class BreakerController:
             note=self._note,
             forget=self._forget,
             announce=announce or nothing,
-            claimed=self._owed.claimed,
+            claimed=self._claimed,
+            accepted=self._accepted,
         )
-        self._resync = Resync(self._shared, self._local, self._owed)
-        self.recovery = Recovery(self._shared, self._local, self._outage, self._resync, begin_outage=self._begin_outage)
+        self._resync = Resync(self._shared, self._local, self._outbox)
+        self.recovery = Recovery(
+            self._local, self._outage, self._outbox, self._resync, begin_outage=self._begin_outage, clock=clock
+        )
         self.refresh = ViewRefresh(
             view, self._outage, self.notifier, record=self._note, begin_outage=self._begin_outage
         )
@@ -119,7 +123,7 @@ class BreakerController:
         """
         if in_probe(self, name):
             return UnreportedPermit(name, 0)
-        if self._outage.is_out:
+        if self._decides_alone(name):
             return self._admit_without_store(name)
         if self.view is not None and (refused := self.view.fresh_refusal(name)) is not None:
             self._shared.refuse(name, *refused)
@@ -133,7 +137,7 @@ class BreakerController:
         """
         if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
             return True
-        if self._outage.is_out:
+        if self._decides_alone(permit.name):
             self._settle_without_store(permit, verdict, uncounted=True)
             return True
         return False
@@ -166,9 +170,11 @@ class BreakerController:
                 yield from self._resync.late(permit, verdict)
             else:
                 yield from self._shared.settle(permit, verdict)
+                if verdict is Verdict.SUCCESS and self._local.is_in_doubt:
+                    self._local.forget(permit.name)
         except StoreError as error:
             if or_raise:
-                raise
+                raise original_of(error) from error.__cause__
             self._settle_after(error, permit, verdict)
 
     def renewal(self, permit: Permit) -> StoreCalls[bool]:
@@ -189,7 +195,7 @@ class BreakerController:
 
     def trip(self, name: str, seconds: float) -> StoreCalls[None]:
         """Open a circuit because the dependency asked for it; while the store is out, for this process only."""
-        if not self._outage.is_out:
+        if not self._decides_alone(name):
             try:
                 yield from self._shared.force_open(name, seconds)
                 return
@@ -203,7 +209,7 @@ class BreakerController:
 
     def seen(self, name: str) -> StoreCalls[Snapshot]:
         """Read a breaker as the next call would find it; while the store is out, as this process has it."""
-        if not self._outage.is_out:
+        if not self._decides_alone(name):
             try:
                 return (yield from self._shared.read(name))
             except StoreError as error:
@@ -238,11 +244,37 @@ class BreakerController:
             self._full = True
             log.error("failures of further breakers are not counted: %s", error)
 
+    def _decides_alone(self, name: str) -> bool:
+        """Return whether calls of a breaker go by the outage policy at the moment."""
+        return self._outage.is_out or self._local.has_changes(name)
+
     def _begin_outage(self, name: str, error: StoreError) -> None:
         if self.view is not None and not self._outage.is_out:
+            # What push told the view is known as well.
+            for snapshot, asked_at in self.view.snapshots():
+                self._local.note(snapshot, asked_at)
             self.view.clear()
+            self.is_clean = self._is_clean_in_doubt
         self._outage.mark_down(name, error)
         self.watch()
+
+    def _is_clean_in_doubt(self, permit: Permit) -> bool:
+        """Do what `is_clean` does, and drop a doubt about failures that the success of this call has cleared."""
+        view = self.view
+        if view is None or not view.is_clean(permit):
+            return False
+        if self._local.is_in_doubt:
+            self._local.forget(permit.name)
+        elif not self._outage.is_degraded:
+            self.is_clean = view.is_clean
+        return True
+
+    def _claimed(self, name: str, token: str) -> None:
+        self._outbox.claimed(name, token)
+        self.watch()
+
+    def _accepted(self, name: str) -> None:
+        self.recovery.accepted(name)
 
     def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict) -> None:
         if isinstance(error, TooManyBreakersError):
@@ -261,13 +293,16 @@ class BreakerController:
         return UnreportedPermit(name, 0)
 
     def _settle_without_store(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
-        self._owed.settled(permit, verdict)
+        self._outbox.settled(permit, verdict)
         if self._outage.policy == "local":
             self._local.settle(permit, verdict, uncounted=uncounted)
+        if not self._outage.is_out:
+            # The store came back meanwhile, and is to be told of this too.
+            self.watch()
 
     def _note(self, snapshot: Snapshot, asked_at: float) -> None:
         self._local.note(snapshot, asked_at)
-        if self.view is not None and not self._outage.is_out:
+        if self.view is not None and not self._decides_alone(snapshot.name):
             self.view.record(snapshot, asked_at)
 
     def _forget(self, name: str) -> None:

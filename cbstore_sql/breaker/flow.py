@@ -12,9 +12,10 @@ from collections.abc import Callable, Generator
 from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
+from cbstore_sql.breaker.outage.failures import was_not_applied
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.core.policy import BreakerPolicy
-from cbstore_sql.errors import CircuitBreakerOpenError, StoreUnavailableError
+from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
 from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of
 from cbstore_sql.stores.call import StoreCall
 
@@ -43,7 +44,8 @@ class CallFlow:
         note: Called with every snapshot the store gave, and the moment before it was asked.
         forget: Called with the name of a breaker that is not what was noted.
         announce: Called with every change of state, before the listeners; it neither waits nor raises.
-        claimed: Called with the name and the token of a claim that failed and may have been won all the same.
+        claimed: Called with the name and the token of a claim that no caller uses although it may be won.
+        accepted: Called with the name of a breaker of which the store took a write.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class CallFlow:
         forget: Callable[[str], object] = nothing,
         announce: Callable[[Transition], object] = nothing,
         claimed: Callable[[str, str], object] = nothing,
+        accepted: Callable[[str], object] = nothing,
     ) -> None:
         self.policy_for = policy_for
         self.emit = emit
@@ -66,6 +69,7 @@ class CallFlow:
         self._forget = forget
         self._announce = announce
         self._claimed = claimed
+        self._accepted = accepted
 
     def admit(self, name: str) -> StoreCalls[Permit]:
         """Let a call through, as the probe where one is due, or refuse it.
@@ -89,23 +93,25 @@ class CallFlow:
         asked_at, token = self._clock(), new_token()
         try:
             claim: Transition | None = yield StoreCall("claim_probe", (name, policy), {"token": token})
-        except StoreUnavailableError as error:
-            if error.applied is None:
+            if claim is None:
+                self.emit(ProbeLost(name))
+                return None
+            self._take_in(claim, asked_at)
+            self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
+            return claim.permit
+        except BaseException as error:
+            # Also what a signal handler raised: the caller goes, and the probe may be won.
+            if not (isinstance(error, StoreError) and was_not_applied(error)):
                 self._claimed(name, token)
             raise
-        if claim is None:
-            self.emit(ProbeLost(name))
-            return None
-        self._note(claim.snapshot, asked_at)
-        self._tell_change(claim)
-        self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
-        return claim.permit
 
-    def release_claim(self, name: str, token: str) -> StoreCalls[None]:
-        """Give a probe back that was claimed without an answer, if the claim was won."""
+    def release_claim(self, name: str, token: str) -> StoreCalls[bool]:
+        """Release a probe that was claimed without an answer; return whether the claim was won."""
         snapshot = yield from self.read(name)
-        if snapshot.state is State.HALF_OPEN and snapshot.probe_token == token:
+        won = snapshot.state is State.HALF_OPEN and snapshot.probe_token == token
+        if won:
             yield from self._report(StoreCall("release_probe", (snapshot.permit,)), snapshot.permit)
+        return won
 
     def read(self, name: str) -> StoreCalls[Snapshot]:
         """Read one breaker."""
@@ -117,16 +123,23 @@ class CallFlow:
     def settle(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
         """Report a verdict."""
         if verdict is Verdict.SUCCESS:
-            yield from self._report(StoreCall("record_success", (permit, self.policy_for(permit.name))), permit)
+            yield from self.record_success(permit)
         elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
             yield from self.record_failure(permit)
         elif permit.is_probe:
             yield from self._report(StoreCall("release_probe", (permit,)), permit)
 
-    def record_failure(self, permit: Permit, failures: int = 1) -> StoreCalls[None]:
-        """Report failures."""
-        counted = StoreCall("record_failure", (permit, self.policy_for(permit.name)), {"failures": failures})
-        yield from self._report(counted, permit)
+    def record_success(self, permit: Permit, successes: int = 1) -> StoreCalls[Transition | None]:
+        """Report successes; return ``None`` if they had no effect."""
+        counted = {} if successes == 1 else {"successes": successes}
+        success = StoreCall("record_success", (permit, self.policy_for(permit.name)), counted)
+        return (yield from self._report(success, permit))
+
+    def record_failure(self, permit: Permit, failures: int = 1, successes: int = 0) -> StoreCalls[Transition | None]:
+        """Report failures, and successes that came before them; return ``None`` if they had no effect."""
+        counted = {"failures": failures, "successes": successes} if successes else {"failures": failures}
+        failure = StoreCall("record_failure", (permit, self.policy_for(permit.name)), counted)
+        return (yield from self._report(failure, permit))
 
     def renew(self, permit: Permit) -> StoreCalls[bool]:
         """Extend the lease of a probe; return whether it is still the caller's."""
@@ -158,22 +171,24 @@ class CallFlow:
         self._learn(name, transition, asked_at)
         return transition
 
-    def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[None]:
+    def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
         asked_at = self._clock()
         transition: Transition | None = yield report
         self._learn(permit.name, transition, asked_at)
         if transition is None and permit.is_probe:
             self.emit(ProbeExpired(permit.name, permit))
+        return transition
 
     def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
         """Follow a report; one without effect tells that the breaker is not what was noted."""
         if transition is None:
             self._forget(name)
             return
-        self._note(transition.snapshot, asked_at)
-        self._tell_change(transition)
+        self._take_in(transition, asked_at)
 
-    def _tell_change(self, transition: Transition) -> None:
+    def _take_in(self, transition: Transition, asked_at: float) -> None:
+        self._note(transition.snapshot, asked_at)
+        self._accepted(transition.snapshot.name)
         if (event := change_of(transition)) is not None:
             self._announce(transition)
             self.emit(event)

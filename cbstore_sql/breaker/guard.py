@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -11,6 +12,8 @@ from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.reentrancy import ProbeScope
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.runtime.pickling import NotPicklable
+
+log = logging.getLogger("cbstore_sql")
 
 RENEWALS_PER_LEASE = 3
 """How often a probe's lease is renewed within one lease: the probe survives one or two renewals that fail."""
@@ -54,9 +57,12 @@ class GuardedCall:
             self._probe.ended()
             self._renewing.set()
         verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
-        self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
-        if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
-            self._report(self.permit, verdict)
+        try:
+            self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
+        finally:
+            # Also if a signal handler's exception ends a listener.
+            if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
+                self._report(self.permit, verdict)
 
 
 class Guard(NotPicklable):
@@ -98,5 +104,8 @@ def renew_until_done(controller: BreakerController, permit: Permit, renew: Calla
         except Exception as failed:  # noqa: BLE001 - this thread has no caller to raise to
             controller.log_failed_report(failed)
 
-    threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()
+    try:
+        threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()
+    except RuntimeError as error:  # no thread can start; the call must be made all the same
+        log.warning("the lease of a probe is not renewed: no thread can start (%s)", type(error).__name__)
     return done

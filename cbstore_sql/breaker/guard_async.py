@@ -43,9 +43,12 @@ class AsyncGuardedCall:
             self._probe.ended()
             self._renewing.cancel()
         verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
-        self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
-        if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
-            await self._report(self.permit, verdict, error)
+        try:
+            self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
+        finally:
+            # Also if a signal handler's exception ends a listener.
+            if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
+                await self._report(self.permit, verdict, error)
 
 
 class AsyncGuard(NotPicklable):

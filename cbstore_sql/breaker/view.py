@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from math import inf
 from time import monotonic
 
 from cbstore_sql.core.model import Permit, Snapshot, State
@@ -34,10 +35,22 @@ _IDLE_REFRESHES = 25
 class _Seen:
     """One breaker as it was seen; never changed but for the mark that it is in use."""
 
-    __slots__ = ("asked_at", "clean", "fresh_until", "generation", "idle", "permit", "refused_until", "state", "used")
+    __slots__ = (
+        "asked_at",
+        "clean",
+        "fresh_until",
+        "generation",
+        "idle",
+        "permit",
+        "refused_until",
+        "snapshot",
+        "state",
+        "used",
+    )
 
     def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, idle: int) -> None:
         closed = snapshot.state is State.CLOSED
+        self.snapshot = snapshot
         self.state = snapshot.state
         self.generation = snapshot.generation
         self.permit = snapshot.permit if closed else None
@@ -47,6 +60,15 @@ class _Seen:
         self.refused_until = asked_at + snapshot.retry_after
         self.used = False
         self.idle = idle
+
+    def distrusted(self, now: float) -> _Seen:
+        """Return a copy that answers nothing, and that only an answer to a later question replaces."""
+        copy = _Seen(self.snapshot, now, 0.0, self.idle)
+        copy.permit = None
+        copy.clean = False
+        copy.refused_until = -inf
+        copy.used = self.used
+        return copy
 
 
 class View:
@@ -125,9 +147,15 @@ class View:
             self.record(snapshot, asked_at)
 
     def forget(self, name: str) -> None:
-        """Drop what is known of one breaker: the next call asks the store."""
+        """Stop trusting what is known of one breaker: the next call asks the store.
+
+        Its generation stays known, so that an answer to an earlier question, which is still under way, cannot bring
+        back an earlier state.
+        """
         with self._lock:
-            self._seen.pop(name, None)
+            known = self._seen.get(name)
+            if known is not None:
+                self._seen[name] = known.distrusted(self.clock())
 
     def clear(self) -> None:
         """Drop what is known of every breaker."""
@@ -147,6 +175,10 @@ class View:
     def generations(self) -> Mapping[str, int]:
         """Return the generation of each breaker in use, as it is known."""
         return {name: seen.generation for name, seen in list(self._seen.items())}
+
+    def snapshots(self) -> list[tuple[Snapshot, float]]:
+        """Return what is known and trusted of each breaker, with the moment before the store was asked."""
+        return [(seen.snapshot, seen.asked_at) for seen in list(self._seen.values()) if seen.refused_until > -inf]
 
     def staleness(self) -> Mapping[str, float]:
         """Return how old what is known of each breaker in use is, seconds."""

@@ -11,6 +11,8 @@ from cbstore_sql.runtime.fork import ForkSafeLock
 
 log = logging.getLogger("cbstore_sql")
 
+_CLOSING_SECONDS = 5.0
+
 
 class Periodic(ForkSafeLock):
     """Calls a method again and again in a thread, until it returns ``False``. `ensure` starts it again.
@@ -51,11 +53,11 @@ class Periodic(ForkSafeLock):
             self._lock.release()
 
     def close(self) -> None:
-        """End the thread and wait for the call it is in."""
+        """End the thread and wait for the call it is in, at most some seconds."""
         self._stopped.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(_CLOSING_SECONDS)
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(self._pause()) and self._goes_on():

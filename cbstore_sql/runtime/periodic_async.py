@@ -44,8 +44,8 @@ class AsyncPeriodic:
         self._due: float | None = None
 
     def ensure(self) -> None:
-        """Start the task in the running event loop unless it is running there."""
-        if not self._runs_here():
+        """Start the task in the running event loop unless it is running there. Outside of a loop nothing happens."""
+        if asyncio._get_running_loop() is not None and not self._runs_here():
             if self._due is None:
                 self._due = self._clock() + self._pause()
             # In an empty context: a deadline around this call would end all later work of the task.

@@ -30,6 +30,10 @@ class RecentNames(Generic[V]):
         """Return the value of a name, or ``None`` if the name is not remembered."""
         return self._values.get(name)
 
+    def items(self) -> list[tuple[str, V]]:
+        """Return every name with its value."""
+        return list(self._values.items())
+
     def put(self, name: str, value: V) -> None:
         """Remember a value as the most recent one."""
         self._values.pop(name, None)

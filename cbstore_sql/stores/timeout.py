@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from time import monotonic
+from collections.abc import Callable
 from typing import TypeVar
 
-from cbstore_sql.deadline import remaining, within
+from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.runtime.workers import DaemonWorkers, Work
 from cbstore_sql.stores.call import StoreCall
@@ -44,11 +42,14 @@ class TimeoutWorkers:
             abandoned: Called in the thread with an answer that comes after the deadline. ``None`` drops it.
 
         Raises:
-            StoreUnavailableError: There was no answer by the deadline. An operation that has begun goes on.
-            RuntimeError: No thread could start. The operation was not begun.
+            StoreUnavailableError: There was no answer by the deadline, and an operation that has begun goes on; or no
+                thread could start.
         """
         work = Work(do)
-        self._workers.submit(work)
+        try:
+            self._workers.submit(work)
+        except RuntimeError as error:
+            raise StoreUnavailableError("no thread can start", applied=False) from error
         in_time = False
         try:
             in_time = work.wait(remaining())
@@ -71,29 +72,3 @@ def _pass_on(work: Work[T], abandoned: Callable[[T], object]) -> None:
         abandoned(answer)
 
     work.when_done(late)
-
-
-class StoreBudget:
-    """The time that the store may take for one admission or report, over all of its calls.
-
-    Only the store's own time counts: a listener that is called between two store calls takes nothing away.
-
-    Args:
-        seconds: The whole budget; ``None``: no limit.
-    """
-
-    def __init__(self, seconds: float | None) -> None:
-        self._left = seconds
-
-    @contextmanager
-    def spent(self) -> Iterator[None]:
-        """Set what is left of the budget as the deadline of a block, and take what the block used."""
-        if self._left is None:
-            yield
-            return
-        began = monotonic()
-        try:
-            with within(self._left):
-                yield
-        finally:
-            self._left = max(0.0, self._left - (monotonic() - began))

@@ -10,6 +10,7 @@ from typing import Any
 
 from cbstore_sql import AsyncCircuitBreaker, CircuitBreaker, Permit, Snapshot, State, Store
 from cbstore_sql.events import BreakerEvent, CallFinished
+from tests.waiting import PATIENCE
 
 
 class Clock:
@@ -30,6 +31,8 @@ class SyncDriver:
 
     def __init__(self, store: Store, *args: Any, **options: Any) -> None:
         self.events: list[BreakerEvent] = []
+        # On a busy machine a thread may not come to its turn within the usual quarter of a second.
+        options.setdefault("store_timeout", PATIENCE)
         self.breaker: Any = self._make(store, *args, **options)
         self.breaker.add_listener(self.events.append)
         # When a store that was out is asked again is each test's to say: by check_store.

@@ -8,7 +8,7 @@ from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError
 from cbstore_sql.breaker.controller import BreakerController
 from cbstore_sql.breaker.outage.detector import OutagePolicy
 from cbstore_sql.breaker.view import View
-from cbstore_sql.core.model import Permit, Row, Snapshot, State, Transition, UnreportedPermit, Verdict
+from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, Transition, UnreportedPermit, Verdict
 from cbstore_sql.events import BreakerEvent, StoreRecovered
 from tests.breaker.answers import answered
 from tests.breaker.drivers import Clock
@@ -97,12 +97,12 @@ def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None
     assert answered(out.renewal(slow)) is False
 
 
-def test_a_probe_of_this_process_is_no_business_of_the_store(out: Watched) -> None:
+def test_a_probe_of_this_process_changes_nothing_in_a_clean_store(out: Watched) -> None:
     for verdict in (Verdict.FAILURE, Verdict.SUCCESS):
         permit = out.admit_without_io("b")
         assert permit is not None
         assert out.settle_without_io(permit, verdict)
-    assert answered(out.recovery.recover()) is True
+    assert answered(out.recovery.recover(), {"b": CLEAN}) is True
 
 
 def test_a_circuit_is_tripped_and_seen_in_this_process(out: Watched) -> None:
@@ -133,24 +133,33 @@ def test_nothing_is_refreshed(controller: Watched) -> None:
     assert answered(controller.refresh.run()) is True
 
 
-def test_a_store_that_is_not_out_is_not_asked_whether_it_answers(controller: Watched) -> None:
-    assert answered(controller.recovery.answers()) is True
+def test_a_store_is_asked_also_if_it_is_not_out(controller: Watched) -> None:
+    assert answered(controller.recovery.answers(), CLEAN, None) is True
     assert answered(controller.recovery.recover()) is True
+    assert answered(controller.recovery.answers(), GONE) is False
+    assert controller.is_out
+
+
+def test_a_store_that_can_be_read_and_refuses_writes_stays_out(out: Watched) -> None:
+    assert answered(out.recovery.answers(), CLEAN, GONE) is False
+    assert out.is_out
 
 
 def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
     assert answered(out.recovery.answers(), GONE) is False
-    assert answered(out.recovery.answers(), CLEAN) is True
+    assert answered(out.recovery.answers(), CLEAN, None) is True
     assert out.is_out
     answered(out.trip("b", 60.0))
     assert answered(out.recovery.recover(), GONE) is False
     assert out.is_out
-    assert answered(out.recovery.recover(), CLEAN, OPENED) is True
+    assert answered(out.recovery.recover(), {"b": CLEAN}, CLEAN, OPENED) is True
     assert not out.is_out
 
 
-@pytest.mark.parametrize(("answers", "recovered"), [([CLEAN, OPENED], True), ([GONE], False)])
-def test_a_call_that_ends_while_the_store_comes_back_is_brought_too(
+@pytest.mark.parametrize(
+    ("answers", "recovered"), [([{"b": CLEAN}, CLEAN, OPENED], True), ([{"b": CLEAN}, CLEAN, GONE], False)]
+)
+def test_a_call_that_ends_while_the_store_comes_back_is_reported_too(
     out: Watched, answers: list[object], recovered: bool
 ) -> None:
     permit = out.admit_without_io("b")
@@ -161,8 +170,14 @@ def test_a_call_that_ends_while_the_store_comes_back_is_brought_too(
             out._settle_without_store(permit, Verdict.FAILURE, uncounted=True)
 
     out.notifier.add(end_the_call)
+    before = out.watches
+    assert answered(out.recovery.recover()) is True
+    assert out.watches > before
+    assert out.recovery.has_work
+    assert isinstance(out.admit_without_io("b"), LocalPermit), "until the store has heard of it"
     assert answered(out.recovery.recover(), *answers) is recovered
     assert out.is_out is not recovered
+    assert out.recovery.has_work is not recovered
 
 
 def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -16,7 +15,7 @@ from cbstore_sql.deadline import remaining, within
 from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.stores.call import StoreCall
 from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
-from cbstore_sql.stores.timeout import StoreBudget, TimeoutWorkers
+from cbstore_sql.stores.timeout import TimeoutWorkers
 from tests.breaker.conftest import Make
 from tests.breaker.test_circuit_breaker import Down, fail
 from tests.waiting import PATIENCE
@@ -170,22 +169,3 @@ def test_an_error_after_the_deadline_is_dropped(hanging: Hanging) -> None:
             workers.carry_out(WRITE, hang, abandoned=lambda _: pytest.fail("there is no answer"))
     hanging.goes.set()
     assert workers.carry_out(WRITE, lambda: "answer") == "answer"
-
-
-def test_only_the_store_s_own_time_is_taken_from_its_budget() -> None:
-    budget = StoreBudget(60.0)
-    with budget.spent():
-        first = remaining()
-    time.sleep(0.05)
-    with budget.spent():
-        second = remaining()
-    assert first is not None
-    assert second is not None
-    assert first - second < 0.05
-    used = StoreBudget(0.01)
-    with used.spent():
-        time.sleep(0.02)
-    with used.spent():
-        assert remaining() == 0.0
-    with StoreBudget(None).spent():
-        assert remaining() is None

@@ -11,7 +11,6 @@ from cbstore_sql import BreakerPolicy, CircuitBreaker, CircuitBreakerMetrics, Ci
 from cbstore_sql.core.model import Verdict
 from cbstore_sql.events import CallFinished, ProbeLost
 from cbstore_sql.metrics.recorder import LATENCY_BUCKETS
-from cbstore_sql.runtime import sansio
 from tests.breaker.drivers import Clock
 from tests.metrics.breakers import Switchable
 from tests.metrics.conftest import Recorded
@@ -138,7 +137,7 @@ def test_how_old_the_view_was_when_it_was_refreshed(kept: Recorded) -> None:
     store.reads_locally = False
     breaker = CircuitBreaker(store, max_staleness=3600.0, listeners=[kept.recorder.listener])
     breaker.call("api", str)
-    sansio.run(breaker._controller.refresh.run(), breaker._call_store)
+    breaker._drive(breaker._controller.refresh.run())
     age = kept.value("cb_view_staleness_seconds")
     assert age is not None
     assert 0.0 < age < 3600.0

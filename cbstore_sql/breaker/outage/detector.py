@@ -1,11 +1,13 @@
-"""Whether the store answers, as this process has seen, and what is told of it."""
+"""Whether the store is out, as this process has seen it, and what listeners and the log hear of it."""
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Literal, NoReturn, get_args
 
+from cbstore_sql.breaker.outage.failures import kind_of
 from cbstore_sql.core.model import State
 from cbstore_sql.errors import (
     CircuitBreakerOpenError,
@@ -18,60 +20,81 @@ from cbstore_sql.events import BreakerEvent, Rejected, StoreDegraded, StoreRecov
 from cbstore_sql.runtime.fork import ForkSafeLock
 
 OutagePolicy = Literal["local", "allow", "block", "raise"]
-"""What becomes of calls while the store does not answer; see `CircuitBreaker`."""
+"""What happens to calls while the store does not answer; see `CircuitBreaker`."""
 
 log = logging.getLogger("cbstore_sql")
 
 
 class OutageDetector(ForkSafeLock):
-    """The store's own circuit: open from its first failure until it was seen to answer again.
+    """The state of the store: in use, out, or on trial after an outage.
+
+    An outage begins with `mark_down`: one log line and one `StoreDegraded`. `try_again` uses the store again without
+    saying so; if the store then fails, the outage goes on as if it had not been interrupted. `mark_up` ends the outage:
+    one log line and one `StoreRecovered`.
 
     Args:
-        policy: What becomes of calls meanwhile.
-        emit: Called with `StoreDegraded` at the first failure and with `StoreRecovered` at its end.
+        policy: What happens to calls meanwhile.
+        emit: Called with the events, always in pairs and in this order.
 
     Attributes:
         policy: As given.
-        out: Whether the store does not answer.
-        name: The breaker that noticed it last.
+        is_out: Whether calls go by the outage policy.
+        is_degraded: Whether an outage was announced and its end was not: the store is out or on trial.
+        name: The breaker that noticed the outage last.
 
     Raises:
-        ConfigurationError: There is no such policy.
+        ConfigurationError: The policy is not one of the four.
     """
 
     def __init__(self, policy: OutagePolicy, emit: Callable[[BreakerEvent], None]) -> None:
         if policy not in get_args(OutagePolicy):
             raise ConfigurationError(f"on_store_outage must be one of {', '.join(get_args(OutagePolicy))}")
         self.policy = policy
-        self.is_out = False
+        self.is_out = self.is_degraded = False
         self.name = ""
         self._emit = emit
-        self._have_lock()
         self._missing: SchemaError | None = None
+        self._have_lock()
+
+    def _renew_lock(self) -> None:
+        super()._renew_lock()
+        # What a thread of the parent had yet to say is said there.
+        self._unsaid: deque[BreakerEvent] = deque()
+        self._is_saying = False
 
     def mark_down(self, name: str, error: StoreError) -> None:
-        """Note that the store failed; the first time it is an event and a log line."""
+        """Note that the store failed."""
+        missing = error if isinstance(error, SchemaError) else None
+        kind = kind_of(error)
         with self._lock:
-            begins, self.is_out, self.name = not self.is_out, True, name
-            self._missing = error if isinstance(error, SchemaError) else None
+            begins, self.is_degraded, self.is_out, self.name = not self.is_degraded, True, True, name
+            self._missing = missing
+            if begins:
+                self._unsaid.append(StoreDegraded(name, kind))
         if not begins:
             return
-        if self._missing is None:
-            log.warning("the breaker store does not answer (%s)", type(error).__name__)
+        if missing is None:
+            log.warning("the breaker store does not answer (%s)", kind)
         else:
-            log.error("the breaker store cannot be used: %s", error)
-        self._emit(StoreDegraded(name, type(error).__name__))
+            log.error("the breaker store cannot be used: %s", missing)
+        self._say()
+
+    def try_again(self) -> None:
+        """Use the store again, on trial."""
+        self.is_out = False
 
     def mark_up(self) -> None:
-        """Note that the store answers again; it is an event and a log line."""
+        """Note that the store answers again."""
         with self._lock:
-            ends, self.is_out = self.is_out, False
+            ends, self.is_degraded, self.is_out = self.is_degraded, False, False
+            if ends:
+                self._unsaid.append(StoreRecovered(self.name))
         if ends:
             log.warning("the breaker store answers again")
-            self._emit(StoreRecovered(self.name))
+            self._say()
 
     def refuse(self, name: str) -> NoReturn:
-        """Refuse a call because the store cannot be asked.
+        """Refuse a call because the store does not answer.
 
         Raises:
             StoreError: The policy is ``"raise"``.
@@ -85,3 +108,16 @@ class OutageDetector(ForkSafeLock):
             raise StoreUnavailableError(f"circuit breaker {name!r}: {what}", applied=False)
         self._emit(Rejected(name, State.OPEN, 0.0))
         raise CircuitBreakerOpenError(f"circuit breaker {name!r}: {what}", name=name)
+
+    def _say(self) -> None:
+        """Emit what is unsaid, in order, whichever threads noted it: one thread emits for all."""
+        while True:
+            with self._lock:
+                if self._is_saying or not self._unsaid:
+                    return
+                self._is_saying = True
+                event = self._unsaid.popleft()
+            try:
+                self._emit(event)
+            finally:
+                self._is_saying = False

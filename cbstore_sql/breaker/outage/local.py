@@ -1,16 +1,18 @@
 """The breakers of one process while the store does not answer.
 
-They begin as they were last known, run by the same rules on a store in memory, and keep account of what the shared
-store has to hear when it answers again: circuits that opened here, and failures that are surely not counted there.
+They start as they were last known and follow the same rules, on a store in memory. What the shared store has to hear
+afterwards is written down: circuits that opened here, successes, and failures that it has certainly not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from cbstore_sql.breaker.flow import CallFlow
+from cbstore_sql.breaker.outage.changes import ChangeLog, LocalChanges
 from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, Verdict
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.events import BreakerEvent, Closed, Opened
@@ -24,28 +26,8 @@ MOST_KNOWN = 4096
 """How many breakers a process remembers for an outage: those that the store was asked about last."""
 
 
-class LocalChanges(NamedTuple):
-    """What the shared store has to hear of one breaker.
-
-    Attributes:
-        name: The breaker's name.
-        open_for: Seconds for which the circuit stays open, having opened here; ``None`` where it has not.
-        failures: Failures counted here alone since the last success.
-    """
-
-    name: str
-    open_for: float | None
-    failures: int
-
-    def parts(self) -> list[LocalChanges]:
-        """Return what is brought one after the other: a first failure alone, then the others in one.
-
-        A failure that may have been counted is never brought again. A store that can be read and takes no writes (a
-        locked row, a commit that hangs) thus loses one of them at each attempt, and not all.
-        """
-        if self.failures <= 1:
-            return [self]
-        return [self._replace(failures=1), self._replace(failures=self.failures - 1)]
+_RECENT_SECONDS = 60.0
+"""A generation read longer ago does not tell what the shared store had when the outage began."""
 
 
 class _Store(InMemoryStore):
@@ -53,29 +35,33 @@ class _Store(InMemoryStore):
         return name in self._rows
 
     def adopt(self, name: str, row: Row) -> None:
-        """Hold a breaker as it is, if there is none of this name."""
+        """Hold a breaker as it is known, unless there is one of this name."""
         with self._lock:
             self._rows.setdefault(name, row)
 
+    def drop(self, name: str) -> None:
+        with self._lock:
+            self._rows.pop(name, None)
 
-class _ChangeLog:
-    """What happened to one breaker here."""
+    def keep_only(self, names: Iterable[str]) -> None:
+        with self._lock:
+            self._rows = {name: self._rows[name] for name in names if name in self._rows}
 
-    __slots__ = ("failures", "opened")
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.opened = False
+    def free_probes(self) -> None:
+        """Free the slot of every probe: in a forked process, its owner is in the parent."""
+        for name, row in self._rows.items():
+            if row.probe_token:
+                self._rows[name] = _without_probe(row)
 
 
 class LocalBreakers(ForkSafeLock):
-    """The breakers as this process goes on with them.
+    """The breakers that this process uses during an outage.
 
     Args:
         policy_for: Returns the policy of one breaker.
-        emit: Tells the listeners.
+        emit: Called with the events.
         reopen_on_no_verdict: See `CallFlow`.
-        clock: The steady clock, seconds.
+        clock: Returns seconds of a steady clock.
     """
 
     def __init__(
@@ -88,63 +74,103 @@ class LocalBreakers(ForkSafeLock):
     ) -> None:
         self._emit = emit
         self._clock = clock
-        self._circuits = CallFlow(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
+        self._flow = CallFlow(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
+        self._store = _Store(clock=clock, max_breakers=None)
         self._known: RecentNames[tuple[Snapshot, float]] = RecentNames(MOST_KNOWN)
+        # Of each breaker in the store above: its generation in the shared store when it was adopted.
+        self._bases: dict[str, int] = {}
         self._have_lock()
-        self._accounts: dict[str, _ChangeLog] = {}
-        self.clear()
+
+    def _renew_lock(self) -> None:
+        super()._renew_lock()
+        # A forked process owes nothing of what its parent did.
+        self._logs: dict[str, ChangeLog] = {}
+        self._doubts: set[str] = set()
+        self._opening: str | None = None
+        self._store.free_probes()
 
     def note(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Remember what the shared store answered when it was asked at a moment of the steady clock."""
+        """Remember what the shared store answered.
+
+        Args:
+            snapshot: The answer.
+            asked_at: The moment before the store was asked, by the clock, seconds.
+        """
         with self._lock:
             known = self._known.get(snapshot.name)
             if known is None or asked_at >= known[1]:
                 self._known.put(snapshot.name, (snapshot, asked_at))
 
     def clear(self) -> None:
-        """Begin anew from what is known, when the shared store counts again."""
-        self._store = _Store(clock=self._clock, max_breakers=None)
+        """Start from what is known at the next outage, except where something is left to report or in doubt."""
+        with self._lock:
+            kept = {*self._logs, *self._doubts}
+            self._store.keep_only(kept)
+            self._bases = {name: base for name, base in self._bases.items() if name in kept}
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether any failure counts here that the shared store may or may not have counted."""
+        return bool(self._doubts)
+
+    def forget(self, name: str) -> None:
+        """Drop a doubt: the shared store took a write of this breaker, or a call succeeded."""
+        with self._lock:
+            self._doubts.discard(name)
+            if name not in self._logs:
+                self._store.drop(name)
+                self._bases.pop(name, None)
 
     def admit(self, name: str) -> Permit:
-        """Let a call through or refuse it.
+        """Admit or refuse a call.
 
         Raises:
             CircuitBreakerOpenError: The circuit is open, or another caller of this process holds the probe.
         """
         self._begin(name)
-        return LocalPermit(*sansio.run(self._circuits.admit(name), self._ask))
+        return LocalPermit(*sansio.run(self._flow.admit(name), self._call_store))
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
         """Take a verdict.
 
         Args:
             permit: One given here, or by the shared store before it failed.
-            verdict: What the outcome says.
-            uncounted: Whether the shared store has surely not counted it.
+            verdict: What the outcome says about the dependency.
+            uncounted: Whether the shared store has certainly not counted it.
         """
-        self._begin(permit.name)
+        name = permit.name
+        self._begin(name)
+        before = self._store.read(name)
+        clears = before.failure_count > 0 or before.score > 0.0
         effects: list[Any] = []
 
-        def ask(asked: StoreCall) -> Any:
-            effects.append(self._ask(asked))
+        def call_store(call: StoreCall) -> Any:
+            effects.append(self._call_store(call))
             return effects[-1]
 
-        sansio.run(self._circuits.settle(permit, verdict), ask)
-        # What is fenced off here would have been there.
-        if effects != [None]:
-            self._keep_account(permit.name, verdict, uncounted=uncounted)
+        sansio.run(self._flow.settle(permit, verdict), call_store)
+        if verdict is Verdict.SUCCESS:
+            self._log_success(name, clears=clears)
+        # The shared store would have rejected a stale failure too.
+        elif verdict is Verdict.FAILURE and effects != [None]:
+            self._log_failure(name, uncounted=uncounted)
 
-    def _keep_account(self, name: str, verdict: Verdict, *, uncounted: bool) -> None:
+    def _log_success(self, name: str, *, clears: bool) -> None:
         with self._lock:
-            if verdict is Verdict.SUCCESS:
-                self._account(name).failures = 0
-            elif uncounted:
-                # No verdict has an effect on a probe alone, and what closes its circuit is a success.
-                self._account(name).failures += 1
+            if clears or name in self._logs or name in self._doubts:
+                self._log(name).add_success()
+                self._doubts.discard(name)
+
+    def _log_failure(self, name: str, *, uncounted: bool) -> None:
+        with self._lock:
+            if uncounted:
+                self._log(name).failures += 1
+            else:
+                self._doubts.add(name)
 
     def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe given here; return whether it is still the caller's."""
-        return sansio.run(self._circuits.renew(permit), self._ask)
+        """Extend the lease of a probe given here; return whether the caller still owns it."""
+        return sansio.run(self._flow.renew(permit), self._call_store)
 
     def read(self, name: str) -> Snapshot:
         """Return one breaker."""
@@ -154,63 +180,113 @@ class LocalBreakers(ForkSafeLock):
     def force_open(self, name: str, seconds: float) -> None:
         """Open a circuit for at least some seconds."""
         self._begin(name)
-        sansio.run(self._circuits.force_open(name, seconds), self._ask)
+        sansio.run(self._flow.force_open(name, seconds), self._call_store)
         with self._lock:
-            self._account(name).opened = True
+            self._log_opened(name, opened=True)
 
-    def next_leftover(self) -> LocalChanges | None:
-        """Take one breaker off the account, or ``None``: the shared store has heard of everything."""
+    def has_changes(self, name: str) -> bool:
+        """Return whether calls still go by this breaker here, until its changes have reached the shared store."""
+        return name in self._logs or name == self._opening
+
+    def pending(self) -> list[str]:
+        """Return the breakers with changes to report; those with an open circuit first."""
         with self._lock:
-            if not self._accounts:
+            return sorted(self._logs, key=lambda name: not self._logs[name].opened)
+
+    def known_open(self) -> list[LocalChanges]:
+        """Return the circuits that the shared store had open, for as long as their time is not over."""
+        now, found = self._clock(), []
+        with self._lock:
+            known = self._known.items()
+        for name, (snapshot, asked_at) in known:
+            left = snapshot.retry_after - (now - asked_at)
+            if snapshot.state is State.OPEN and left > 0.0 and name not in self._logs:
+                found.append(LocalChanges(name, snapshot.generation, open_for=left))
+        return found
+
+    def take(self, name: str) -> LocalChanges | None:
+        """Remove and return the changes of one breaker, to report them; `delivered` or `put_back` follows.
+
+        From now on its calls go to the shared store, unless its circuit is open: that store may not know it yet.
+        """
+        with self._lock:
+            log = self._logs.pop(name, None)
+            if log is None:
                 return None
-            name, account = self._accounts.popitem()
-        snapshot = self._store.read(name)
-        if snapshot.state is State.CLOSED:
-            return LocalChanges(name, None, min(account.failures, snapshot.failure_count))
-        remaining = max(0.0, snapshot.open_until - snapshot.as_of)
-        return LocalChanges(name, remaining if account.opened else None, 0)
+            snapshot = self._store.read(name)
+            base = self._bases.get(name)
+            if snapshot.state is State.CLOSED:
+                return LocalChanges(name, base, successes=log.successes, failures=log.failures)
+            self._opening = name
+            if not log.opened:
+                return LocalChanges(name, base)
+            left = max(0.0, snapshot.open_until - snapshot.as_of)
+            return LocalChanges(name, base, opened=True, open_for=left, opened_ago=self._clock() - log.opened_at)
 
-    def put_back(self, leftover: LocalChanges, *, counted: bool) -> None:
-        """Put one back that could not be brought to the shared store; ``counted``: it may have taken the failures."""
+    def delivered(self, changes: LocalChanges) -> None:
+        """Note that the shared store has heard of changes, or need not."""
         with self._lock:
-            account = self._account(leftover.name)
-            account.failures += 0 if counted else leftover.failures
-            account.opened = account.opened or leftover.open_for is not None
+            self._opening = None
+            if changes.open_for is not None:
+                self._doubts.discard(changes.name)
+            if changes.name not in self._logs and changes.name not in self._doubts:
+                self._store.drop(changes.name)
+                self._bases.pop(changes.name, None)
 
-    def _ask(self, ask: StoreCall) -> Any:
-        return getattr(self._store, ask.operation)(*ask.arguments, **ask.keywords)
+    def put_back(self, changes: LocalChanges, *, may_be_counted: bool) -> None:
+        """Take back changes that did not reach the shared store.
+
+        Args:
+            changes: The changes.
+            may_be_counted: Whether the store may have counted the failures; then they are not reported again.
+        """
+        with self._lock:
+            self._opening = None
+            if may_be_counted and changes.failures:
+                self._doubts.add(changes.name)
+            if not may_be_counted or changes.opened:
+                self._log(changes.name).restore(changes, may_be_counted=may_be_counted)
+
+    def _call_store(self, call: StoreCall) -> Any:
+        return getattr(self._store, call.operation)(*call.arguments, **call.keywords)
 
     def _begin(self, name: str) -> None:
-        if not self._store.has(name) and (known := self._known.get(name)) is not None:
+        known = self._known.get(name)
+        if known is None:
+            return
+        base = self._bases.get(name)
+        if name in self._doubts and base is not None and known[0].generation > base:
+            # Other processes have moved on since, so the failures in doubt are out of date.
+            self.forget(name)
+        if not self._store.has(name):
+            if self._clock() - known[1] <= _RECENT_SECONDS:
+                self._bases[name] = known[0].generation
             self._store.adopt(name, _by_steady_clock(*known))
 
     def _heard(self, event: BreakerEvent) -> None:
         if isinstance(event, (Opened, Closed)):
             with self._lock:
-                account = self._account(event.name)
-                account.opened = isinstance(event, Opened)
+                self._log_opened(event.name, opened=isinstance(event, Opened))
         self._emit(event)
 
-    def _account(self, name: str) -> _ChangeLog:
-        return self._accounts.setdefault(name, _ChangeLog())
+    def _log_opened(self, name: str, *, opened: bool) -> None:
+        log = self._log(name)
+        log.opened, log.opened_at = opened, self._clock()
+
+    def _log(self, name: str) -> ChangeLog:
+        return self._logs.setdefault(name, ChangeLog())
 
 
 def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
-    """Return a breaker's row with its moments moved from the store's clock to this process's steady one."""
+    """Return a breaker's row with its moments moved from the store's clock to the steady clock of this process."""
     shift = asked_at - snapshot.as_of
 
     def moved(moment: float) -> float:
         return max(0.0, moment + shift) if moment > 0.0 else 0.0
 
-    return Row(
-        state=snapshot.state.value,
-        previous_state=snapshot.state.value,
-        generation=snapshot.generation,
-        failure_count=snapshot.failure_count,
-        success_count=snapshot.success_count,
-        last_failure_time=moved(snapshot.last_failure_time),
-        open_until=moved(snapshot.open_until),
-        open_seconds=snapshot.open_seconds,
-        probe_token=snapshot.probe_token,
-        probe_until=moved(snapshot.probe_until),
-    )
+    times = ("last_failure_time", "open_until", "probe_until", "closed_at", "hold_until", "override_until")
+    return replace(snapshot.to_row(), **{time: moved(getattr(snapshot, time)) for time in times})
+
+
+def _without_probe(row: Row) -> Row:
+    return replace(row, probe_token="", probe_until=0.0)

@@ -1,50 +1,82 @@
-"""What a store that did not answer has still to hear of this process's probes, which would block their circuits."""
+"""Reports about probes that the store may not have received. Without them, their circuits would stay blocked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import monotonic
 from typing import NamedTuple
 
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.runtime.fork import ForkSafeLock
 
+CLAIM_MAY_LAND_FOR = 60.0
+"""Seconds for which a claim without an answer may still reach the store and win: it may be waiting for a row's lock."""
+
 
 class PendingReport(NamedTuple):
-    """One probe.
+    """One report.
 
     Attributes:
-        permit: The owner's; of a claim that may not have been won it has no generation yet.
-        verdict: What is to be reported; ``None`` for a claim that nobody goes on with.
+        permit: The owner's. For a claim that was perhaps not won its generation is not known yet.
+        verdict: What to report; ``None`` for a claim that no caller uses: the probe is released.
+        until: The moment after which a claim that was not found is given up, by the outbox's clock.
     """
 
     permit: Permit
     verdict: Verdict | None
+    until: float = 0.0
 
 
 class Outbox(ForkSafeLock):
-    """The probes that this process claimed or settled without hearing whether it succeeded.
+    """The probes that this process claimed or settled without an answer from the store.
 
-    All of it is safe to say twice: a claim is known by its token, and a verdict counts only while its permit holds.
+    All of it can be reported twice: a claim is known by its token, and a verdict counts only while its permit is valid.
+    A forked process starts with an empty outbox, since its parent reports everything.
+
+    Args:
+        clock: Returns seconds of a steady clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._have_lock()
-        self._debts: list[PendingReport] = []
+
+    def _renew_lock(self) -> None:
+        super()._renew_lock()
+        self._reports: list[PendingReport] = []
+        self._later: list[PendingReport] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to report, now or later."""
+        return not (self._reports or self._later)
 
     def claimed(self, name: str, token: str) -> None:
-        """Remember a claim that nobody goes on with, although it may have been won."""
-        self.put(PendingReport(Permit(name, 0, token), None))
+        """Add a claim that no caller uses, although it may be won."""
+        self.put(PendingReport(Permit(name, 0, token), None, self._clock() + CLAIM_MAY_LAND_FOR))
 
     def settled(self, permit: Permit, verdict: Verdict) -> None:
-        """Remember the verdict of a probe that may not have been heard."""
+        """Add the verdict of a probe that the store may not have received."""
         if type(permit) is Permit and permit.is_probe:
             self.put(PendingReport(permit, verdict))
 
-    def put(self, debt: PendingReport) -> None:
-        """Remember what is owed."""
+    def put(self, report: PendingReport) -> None:
+        """Add a report."""
         with self._lock:
-            self._debts.append(debt)
+            self._reports.append(report)
+
+    def put_for_later(self, report: PendingReport) -> None:
+        """Add a claim that the store does not know yet: look again in the next round, unless its time is over."""
+        if self._clock() < report.until:
+            with self._lock:
+                self._later.append(report)
+
+    def begin_round(self) -> None:
+        """Make what was put for later available to `next`."""
+        with self._lock:
+            self._reports, self._later = self._reports + self._later, []
 
     def next(self) -> PendingReport | None:
-        """Take one, or ``None``: nothing is owed."""
+        """Remove and return one report; ``None`` when there is none."""
         with self._lock:
-            return self._debts.pop() if self._debts else None
+            return self._reports.pop() if self._reports else None

@@ -1,87 +1,147 @@
-"""What a store that answers again is told of what happened without it."""
+"""Reporting to a store that answers again what happened without it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls
-from cbstore_sql.breaker.outage.local import LocalBreakers, LocalChanges
+from cbstore_sql.breaker.outage.changes import LocalChanges
+from cbstore_sql.breaker.outage.failures import was_not_applied
+from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox, PendingReport
-from cbstore_sql.core.model import Permit, State, Verdict
-from cbstore_sql.errors import StoreError, StoreUnavailableError, TooManyBreakersError
+from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
+from cbstore_sql.errors import StoreError, TooManyBreakersError
+from cbstore_sql.stores.call import StoreCall
 
 log = logging.getLogger("cbstore_sql")
 
-
-def was_not_applied(error: StoreError) -> bool:
-    """Whether what failed so surely had no effect."""
-    return not isinstance(error, StoreUnavailableError) or error.applied is False
+_AT_ONCE = 100
+"""How many breakers are read in one call."""
 
 
 class Resync:
-    """Brings to the shared store what this process did by itself.
+    """Reports to the shared store what this process did without it.
 
     Args:
-        shared: The circuits of the store.
-        local: Those of this process.
-        owed: What the store may not have heard of this process's probes.
+        shared: The flow over the shared store.
+        local: The breakers that this process used meanwhile.
+        outbox: Reports about probes that the store may not have received.
     """
 
-    def __init__(self, shared: CallFlow, local: LocalBreakers, owed: Outbox) -> None:
+    def __init__(self, shared: CallFlow, local: LocalBreakers, outbox: Outbox) -> None:
         self._shared = shared
         self._local = local
-        self._owed = owed
+        self._outbox = outbox
 
-    def everything(self) -> StoreCalls[None]:
-        """Bring all there is; what cannot be brought is kept for the next time.
+    def probes(self) -> StoreCalls[None]:
+        """Report what became of probes; what fails is kept for the next time.
 
         Raises:
             StoreError: The store failed again.
         """
-        while (debt := self._owed.next()) is not None:
+        self._outbox.begin_round()
+        while (report := self._outbox.next()) is not None:
             try:
-                yield from self._pay(debt)
-            except StoreError:
-                self._owed.put(debt)
+                yield from self._report_probe(report)
+            except BaseException:
+                self._outbox.put(report)
                 raise
-        while (leftover := self._local.next_leftover()) is not None:
-            yield from self._bring_in_parts(leftover.parts())
+
+    def changes(self, accepted: Callable[[], object]) -> StoreCalls[None]:
+        """Report the changes of every breaker, open circuits first; what fails is kept for the next time.
+
+        Args:
+            accepted: Called when the store has taken a write.
+
+        Raises:
+            StoreError: The store failed again.
+        """
+        names = self._local.pending()
+        for start in range(0, len(names), _AT_ONCE):
+            batch = names[start : start + _AT_ONCE]
+            snapshots = yield from self._read_many(batch)
+            for name in batch:
+                changes = self._local.take(name)
+                if changes is not None and (yield from self._report(changes, snapshots[name])):
+                    accepted()
+
+    def lost_circuits(self) -> StoreCalls[None]:
+        """Open the circuits again that the shared store has lost: it was emptied, or an older copy was restored.
+
+        Raises:
+            StoreError: The store failed again.
+        """
+        known = {changes.name: changes for changes in self._local.known_open()}
+        names = list(known)
+        for start in range(0, len(names), _AT_ONCE):
+            snapshots = yield from self._read_many(names[start : start + _AT_ONCE])
+            for name, snapshot in snapshots.items():
+                base, left = known[name].base or 0, known[name].open_for or 0.0
+                if snapshot.state is State.CLOSED and snapshot.generation < base:
+                    yield from self._shared.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report a call that was admitted without the store: only its failure is news."""
+        """Report a call that was admitted during the outage and ended after it: only its failure is news."""
         if verdict is Verdict.FAILURE:
-            yield from self._bring(LocalChanges(permit.name, None, 1))
+            snapshot = yield from self._shared.read(permit.name)
+            # A later generation has begun since the call was admitted.
+            if snapshot.state is State.CLOSED and snapshot.generation <= permit.generation:
+                yield from self._shared.record_failure(snapshot.permit)
 
-    def _pay(self, debt: PendingReport) -> StoreCalls[None]:
-        """Say what became of a probe; where that was heard already, it has no effect."""
-        name, _, token = debt.permit
-        if debt.verdict is None:
-            yield from self._shared.release_claim(name, token)
-        else:
-            yield from self._shared.settle(debt.permit, debt.verdict)
+    def _report_probe(self, report: PendingReport) -> StoreCalls[None]:
+        """Report one probe. Where the store has received that already, it has no effect."""
+        name, _, token = report.permit
+        if report.verdict is not None:
+            yield from self._shared.settle(report.permit, report.verdict)
+        elif not (yield from self._shared.release_claim(name, token)):
+            self._outbox.put_for_later(report)
 
-    def _bring_in_parts(self, parts: list[LocalChanges]) -> StoreCalls[None]:
+    def _read_many(self, names: list[str]) -> StoreCalls[Mapping[str, Snapshot]]:
+        snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
+        return snapshots
+
+    def _report(self, changes: LocalChanges, snapshot: Snapshot) -> StoreCalls[bool]:
+        """Report the changes of one breaker; return whether the store has taken a write."""
+        parts, accepted = changes.parts(), False
         while parts:
             part = parts.pop(0)
             try:
-                yield from self._bring(part)
+                transition = yield from self._report_part(part, snapshot)
             except TooManyBreakersError as error:
-                log.error("a circuit is not kept open: %s", error)
-            except StoreError as error:
-                self._local.put_back(part, counted=not was_not_applied(error))
+                log.error("a breaker's changes during the outage are lost: %s", error)
+                break
+            except BaseException as error:
+                # Also if the event loop ends in the middle of it.
+                surely_not = isinstance(error, StoreError) and was_not_applied(error)
+                self._local.put_back(part, may_be_counted=not surely_not)
                 for other in parts:
-                    self._local.put_back(other, counted=False)
+                    self._local.put_back(other, may_be_counted=False)
                 raise
+            if transition is None:
+                break
+            snapshot, accepted = transition.snapshot, True
+        self._local.delivered(changes)
+        return accepted
 
-    def _bring(self, leftover: LocalChanges) -> StoreCalls[None]:
-        """Bring one breaker; a circuit that is not closed there has been opened by somebody else."""
-        name, open_for, failures = leftover
-        if open_for is None and failures == 0:
-            return
-        snapshot = yield from self._shared.read(name)
-        if snapshot.state is not State.CLOSED:
-            return
-        if open_for is None:
-            yield from self._shared.record_failure(snapshot.permit, failures)
-        else:
-            yield from self._shared.force_open(name, open_for)
+    def _report_part(self, changes: LocalChanges, snapshot: Snapshot) -> StoreCalls[Transition | None]:
+        if changes.opened:
+            # It may have changed while others were reported, and opening is not fenced.
+            snapshot = yield from self._shared.read(changes.name)
+        # Other processes have opened the circuit, or have even closed it since; they know better.
+        if snapshot.state is not State.CLOSED or _has_moved_on(snapshot, changes):
+            return None
+        if changes.opened and changes.open_for is not None:
+            return (yield from self._shared.force_open(changes.name, changes.open_for))
+        if changes.failures:
+            return (yield from self._shared.record_failure(snapshot.permit, changes.failures, changes.successes))
+        if changes.successes and (snapshot.failure_count or snapshot.score):
+            return (yield from self._shared.record_success(snapshot.permit, changes.successes))
+        return None
+
+
+def _has_moved_on(snapshot: Snapshot, changes: LocalChanges) -> bool:
+    """Return whether a closed circuit is one of a later time than the changes."""
+    if changes.base is not None:
+        return snapshot.generation > changes.base
+    return changes.opened and snapshot.closed_at > 0.0 and snapshot.as_of - snapshot.closed_at < changes.opened_ago

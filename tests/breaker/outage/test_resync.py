@@ -1,117 +1,248 @@
-"""What a store that answers again is asked, and what is kept for the next time."""
+"""What a store that answers again is told, and what is kept for the next time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from cbstore_sql import DEFAULT_POLICY, SchemaError, StoreError, StoreUnavailableError, TooManyBreakersError
+from cbstore_sql import DEFAULT_POLICY, StoreError, StoreUnavailableError, TooManyBreakersError
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls
 from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox, PendingReport
-from cbstore_sql.breaker.outage.resync import Resync, was_not_applied
-from cbstore_sql.core.model import Permit, Row, Snapshot, State, Transition, Verdict
+from cbstore_sql.breaker.outage.resync import Resync
+from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, Transition, Verdict
+from cbstore_sql.runtime import sansio
 from cbstore_sql.stores.call import StoreCall
 from tests.breaker.answers import answered
+from tests.breaker.drivers import Clock
 
 GONE = StoreUnavailableError("gone", applied=False)
 UNKNOWN = StoreUnavailableError("gone")
 CLEAN = Snapshot.of("b", Row(generation=4), 1000.0)
+DIRTY = CLEAN._replace(failure_count=4)
 COUNTED = Transition(State.CLOSED, CLEAN._replace(failure_count=2))
+CLEARED = Transition(State.CLOSED, CLEAN)
 OPENED = Transition(State.CLOSED, CLEAN._replace(state=State.OPEN, generation=5, open_until=1060.0))
+CLOSED_SINCE = CLEAN._replace(generation=7)
 PROBE = Permit("b", 6, "me")
 
 
-class Handing(Resync):
-    """A hand-over and its parts."""
+def read(snapshot: Snapshot = CLEAN) -> Mapping[str, Snapshot]:
+    """The answer of `read_many` about one breaker."""
+    return {"b": snapshot}
 
-    def __init__(self) -> None:
-        self.local = LocalBreakers(lambda _: DEFAULT_POLICY, lambda _: None, reopen_on_no_verdict=False)
-        self.owed = Outbox()
-        super().__init__(CallFlow(lambda _: DEFAULT_POLICY, lambda _: None), self.local, self.owed)
+
+class Bench(Resync):
+    """A resync and its parts."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.local = LocalBreakers(lambda _: DEFAULT_POLICY, lambda _: None, reopen_on_no_verdict=False, clock=clock)
+        self.outbox = Outbox(clock)
+        self.accepted = 0
+        super().__init__(CallFlow(lambda _: DEFAULT_POLICY, lambda _: None), self.local, self.outbox)
+
+    def knows(self, snapshot: Snapshot) -> None:
+        self.local.note(snapshot, self.clock.now)
 
     def fails(self, times: int) -> None:
         for _ in range(times):
-            self.local.settle(Permit("b", 0), Verdict.FAILURE, uncounted=True)
+            self.local.settle(Permit("b", self.local.read("b").generation), Verdict.FAILURE, uncounted=True)
+
+    def succeeds(self, times: int) -> None:
+        for _ in range(times):
+            self.local.settle(self.local.admit("b"), Verdict.SUCCESS, uncounted=True)
+
+    def all_changes(self) -> StoreCalls[None]:
+        return self.changes(self._count)
+
+    def _count(self) -> None:
+        self.accepted += 1
 
 
-def last_ask(steps: StoreCalls[None], *answers: object) -> StoreCall:
-    ask = next(steps)
-    for answer in answers:
-        ask = steps.send(answer)
-    steps.close()
-    return ask
+def made(calls: StoreCalls[None], *answers: object) -> list[StoreCall]:
+    """Return the store calls that these answers lead to; then the work is closed."""
+    asked = [next(calls)]
+    try:
+        for answer in answers:
+            asked.append(calls.throw(answer) if isinstance(answer, Exception) else calls.send(answer))
+    except StopIteration:
+        pass
+    calls.close()
+    return asked
+
+
+def written(calls: StoreCalls[None], *answers: object) -> list[tuple[str, int | None]]:
+    return [(call.operation, call.keywords.get("failures")) for call in made(calls, *answers)]
 
 
 @pytest.fixture
-def handing() -> Handing:
-    return Handing()
-
-
-@pytest.mark.parametrize(("error", "not_applied"), [(GONE, True), (UNKNOWN, False), (SchemaError("no table"), True)])
-def test_what_surely_had_no_effect(error: StoreError, not_applied: bool) -> None:
-    assert was_not_applied(error) is not_applied
+def bench(clock: Clock) -> Bench:
+    return Bench(clock)
 
 
 @pytest.mark.parametrize(
-    ("debt", "asked"),
+    ("report", "asked"),
     [
         (PendingReport(PROBE, Verdict.SUCCESS), "record_success"),
         (PendingReport(PROBE, Verdict.FAILURE), "record_failure"),
-        (PendingReport(PROBE, None), "read"),
+        (PendingReport(PROBE, None, 2000.0), "read"),
     ],
 )
-def test_what_a_probe_owes_is_said_until_it_is_heard(handing: Handing, debt: PendingReport, asked: str) -> None:
-    handing.owed.put(debt)
+def test_a_report_about_a_probe_is_made_until_it_has_arrived(bench: Bench, report: PendingReport, asked: str) -> None:
+    bench.outbox.put(report)
     with pytest.raises(StoreUnavailableError):
-        answered(handing.everything(), UNKNOWN)
-    assert last_ask(handing.everything()).operation == asked
-    handing.owed.put(debt)
-    answered(handing.everything(), CLEAN if asked == "read" else None)
-    answered(handing.everything())
+        answered(bench.probes(), UNKNOWN)
+    assert [call.operation for call in made(bench.probes())] == [asked], "and closed in the middle, it is kept"
+    mine = CLEAN._replace(state=State.HALF_OPEN, probe_token="me")
+    answered(bench.probes(), *([mine, CLEARED] if asked == "read" else [None]))
+    answered(bench.probes())
+    assert bench.outbox.is_empty
 
 
-def test_a_first_failure_is_brought_alone_and_then_the_others_in_one(handing: Handing) -> None:
-    handing.fails(3)
-    steps = handing.everything()
-    asks = [next(steps), *(steps.send(answer) for answer in (CLEAN, COUNTED, CLEAN))]
-    assert [ask.keywords.get("failures") for ask in asks] == [None, 1, None, 2]
-    with pytest.raises(StopIteration):
-        steps.send(COUNTED)
-    answered(handing.everything())
+def test_a_claim_that_has_not_landed_yet_is_looked_for_again(bench: Bench, clock: Clock) -> None:
+    bench.outbox.claimed("b", "me")
+    opened = OPENED.snapshot
+    answered(bench.probes(), opened)
+    answered(bench.probes(), opened._replace(state=State.HALF_OPEN, probe_token="me"), CLEARED)
+    answered(bench.probes())
+    bench.outbox.claimed("b", "me")
+    clock.advance(3600.0)
+    answered(bench.probes(), opened)
+    answered(bench.probes())
 
 
-@pytest.mark.parametrize(("error", "others"), [(GONE, 2), (UNKNOWN, 1)])
-def test_a_failure_the_store_may_have_counted_is_not_brought_again(
-    handing: Handing, error: StoreError, others: int
+def test_the_first_failure_is_reported_alone_and_then_the_others_in_one(bench: Bench) -> None:
+    bench.fails(3)
+    assert written(bench.all_changes(), read(), COUNTED, COUNTED) == [
+        ("read_many", None),
+        ("record_failure", 1),
+        ("record_failure", 2),
+    ]
+    answered(bench.all_changes())
+    assert bench.accepted == 1
+
+
+def test_successes_are_reported_with_the_failures_after_them(bench: Bench) -> None:
+    bench.knows(DIRTY)
+    bench.succeeds(1000)
+    bench.fails(1)
+    asked = made(bench.all_changes(), read(DIRTY), COUNTED)
+    assert [(call.operation, dict(call.keywords)) for call in asked[1:]] == [
+        ("record_failure", {"failures": 1, "successes": 1000})
+    ]
+    answered(bench.all_changes())
+
+
+def test_a_success_alone_is_reported_where_the_store_has_failures(bench: Bench) -> None:
+    bench.knows(DIRTY)
+    for snapshot, answers in ((DIRTY, [CLEARED]), (CLEAN, [])):
+        bench.local.clear()
+        bench.succeeds(1)
+        answered(bench.all_changes(), read(snapshot), *answers)
+
+
+@pytest.mark.parametrize(("error", "others"), [(GONE, 3), (UNKNOWN, 2)])
+def test_a_failure_that_the_store_may_have_counted_is_not_reported_again(
+    bench: Bench, error: StoreError, others: int
 ) -> None:
-    handing.fails(3)
+    bench.fails(3)
     with pytest.raises(StoreUnavailableError):
-        answered(handing.everything(), CLEAN, error)
-    assert last_ask(handing.everything(), CLEAN, COUNTED, CLEAN).keywords == {"failures": others}
+        answered(bench.all_changes(), read(), error)
+    assert written(bench.all_changes(), read(), COUNTED)[1:] == [("record_failure", 1), ("record_failure", others - 1)]
+
+
+def test_where_the_work_is_closed_in_the_middle_nothing_is_lost_and_nothing_counted_twice(bench: Bench) -> None:
+    bench.fails(3)
+    assert written(bench.all_changes(), read()) == [("read_many", None), ("record_failure", 1)]
+    assert written(bench.all_changes(), read(), COUNTED)[1:] == [("record_failure", 1), ("record_failure", 1)]
 
 
 @pytest.mark.parametrize("error", [GONE, UNKNOWN])
-def test_an_open_circuit_is_brought_until_it_is_heard(handing: Handing, error: StoreError) -> None:
-    handing.local.force_open("b", 60.0)
+def test_an_open_circuit_is_reported_until_it_has_arrived(bench: Bench, error: StoreError) -> None:
+    bench.local.force_open("b", 60.0)
     with pytest.raises(StoreUnavailableError):
-        answered(handing.everything(), CLEAN, error)
-    answered(handing.everything(), CLEAN, OPENED)
-    answered(handing.everything())
+        answered(bench.all_changes(), read(), CLEAN, error)
+    answered(bench.all_changes(), read(), CLEAN, OPENED)
+    answered(bench.all_changes())
 
 
-def test_a_circuit_that_somebody_else_opened_is_left_to_him(handing: Handing) -> None:
-    handing.fails(1)
-    answered(handing.everything(), OPENED.snapshot)
+def test_a_circuit_that_another_process_opened_is_left_to_it(bench: Bench) -> None:
+    bench.fails(1)
+    answered(bench.all_changes(), read(OPENED.snapshot))
+    bench.local.force_open("b", 60.0)
+    answered(bench.all_changes(), read(), OPENED.snapshot)
+    answered(bench.all_changes())
 
 
-def test_a_full_namespace_keeps_nobody_else_waiting(handing: Handing, caplog: pytest.LogCaptureFixture) -> None:
-    handing.fails(1)
-    handing.local.force_open("c", 60.0)
-    answered(handing.everything(), CLEAN, TooManyBreakersError("default", 1), CLEAN, COUNTED)
+def test_a_circuit_that_was_opened_probed_and_closed_meanwhile_is_not_opened_again(bench: Bench) -> None:
+    bench.knows(CLEAN)
+    bench.local.force_open("b", 60.0)
+    answered(bench.all_changes(), read(CLOSED_SINCE), CLOSED_SINCE)
+    bench.fails(1)
+    answered(bench.all_changes(), read(CLOSED_SINCE))
+    answered(bench.all_changes())
+
+
+def test_what_was_known_long_ago_does_not_keep_a_circuit_from_being_opened(bench: Bench, clock: Clock) -> None:
+    bench.knows(CLEAN)
+    clock.advance(3600.0)
+    bench.local.force_open("b", 60.0)
+    answered(bench.all_changes(), read(CLOSED_SINCE), CLOSED_SINCE, OPENED)
+
+
+@pytest.mark.parametrize(("closed_ago", "opens"), [(10.0, False), (30.0, True)])
+def test_where_nothing_is_known_the_moment_at_which_it_closed_decides(
+    bench: Bench, clock: Clock, closed_ago: float, opens: bool
+) -> None:
+    bench.local.force_open("b", 60.0)
+    clock.advance(20.0)
+    closed = CLOSED_SINCE._replace(closed_at=CLOSED_SINCE.as_of - closed_ago)
+    answered(bench.all_changes(), read(closed), closed, *([OPENED] if opens else []))
+
+
+def test_a_store_that_was_emptied_is_told_of_the_circuits_it_had_open(bench: Bench) -> None:
+    bench.knows(OPENED.snapshot)
+    (read_many, force_open) = made(bench.lost_circuits(), read(CLEAN._replace(generation=0)), OPENED)
+    assert read_many.arguments == (["b"],)
+    assert force_open.operation == "force_open"
+    assert force_open.arguments == ("b", 60.0)
+    for snapshot in (OPENED.snapshot, CLOSED_SINCE):
+        answered(bench.lost_circuits(), read(snapshot))
+
+
+def test_many_breakers_are_read_in_few_calls(bench: Bench) -> None:
+    names = [f"{number}" for number in range(250)]
+    for name in names:
+        bench.local.settle(Permit(name, 0), Verdict.FAILURE, uncounted=True)
+    calls, batches = bench.all_changes(), []
+
+    def store(call: StoreCall) -> object:
+        if call.operation == "read_many":
+            batches.append(call.arguments[0])
+            return {name: CLEAN._replace(name=name) for name in call.arguments[0]}
+        return COUNTED
+
+    sansio.run(calls, store)
+    assert [len(batch) for batch in batches] == [100, 100, 50]
+    assert sorted(name for batch in batches for name in batch) == sorted(names)
+
+
+def test_a_full_namespace_keeps_no_other_breaker_waiting(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.fails(1)
+    bench.local.force_open("c", 60.0)
+    answers = {"b": CLEAN, "c": CLEAN._replace(name="c")}
+    answered(bench.all_changes(), answers, answers["c"], TooManyBreakersError("default", 1), COUNTED)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+    answered(bench.all_changes())
 
 
-def test_of_a_late_call_only_its_failure_is_news(handing: Handing) -> None:
+def test_of_a_late_call_only_its_failure_is_news(bench: Bench) -> None:
     for verdict in (Verdict.SUCCESS, Verdict.NONE):
-        answered(handing.late(Permit("b", 0), verdict))
-    assert last_ask(handing.late(Permit("b", 0), Verdict.FAILURE), CLEAN).keywords == {"failures": 1}
+        answered(bench.late(LocalPermit("b", 4), verdict))
+    assert written(bench.late(LocalPermit("b", 4), Verdict.FAILURE), CLEAN) == [("read", None), ("record_failure", 1)]
+
+
+def test_a_late_failure_of_an_earlier_generation_is_dropped(bench: Bench) -> None:
+    answered(bench.late(LocalPermit("b", 4), Verdict.FAILURE), CLOSED_SINCE)

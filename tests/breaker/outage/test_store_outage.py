@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
-from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InMemoryStore, SchemaError, StoreUnavailableError
+from cbstore_sql import (
+    BreakerPolicy,
+    CircuitBreakerOpenError,
+    ConfigurationError,
+    InMemoryStore,
+    InvalidNameError,
+    InvalidStateError,
+    Permit,
+    SchemaError,
+    State,
+    StoreUnavailableError,
+)
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.deadline import remaining
+from cbstore_sql.events import StoreDegraded
 from tests.breaker.conftest import Make
 from tests.breaker.drivers import Clock
 from tests.breaker.test_circuit_breaker import POLICY, Down, fail
@@ -171,12 +183,134 @@ def test_forcing_and_resetting_say_when_the_store_is_out(make: Make, failing: Fa
             breaker.do(*operation)
 
 
-def test_what_a_store_raises_that_no_store_should_reaches_who_reports_by_hand(make: Make, failing: Failing) -> None:
-    breaker = make(failing, BreakerPolicy(failure_threshold=2))
+UNEXPECTED = [
+    RuntimeError("can't start new thread"),
+    ConfigurationError("the store is in use in another event loop"),
+    UnicodeEncodeError("latin-1", "s3cr3t", 0, 1, "s3cr3t"),
+    AttributeError("poll"),
+]
+
+
+@pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["on_read", "on_write", "after_write"])
+def test_whatever_a_store_raises_begins_the_outage_policy_with_one_log_line_that_names_its_class(
+    make: Make, failing: Failing, error: Exception, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    breaker = make(failing, POLICY)
     failing.record_failure("b")
     permit = breaker.admit("b")
-    failing.on_write = RuntimeError("a bug in somebody's store")
-    arguments: dict[str, Any] = {"failure": (permit,), "success": (permit,)}
-    for report, given in arguments.items():
-        with pytest.raises(RuntimeError):
-            breaker.do(report, *given)
+    setattr(failing, where, error)
+    assert [breaker.call("b", lambda: "answer") for _ in range(3)] == ["answer"] * 3
+    breaker.do("failure", permit)
+    breaker.do("success", permit)
+    assert breaker.do("seen", "b").state is State.CLOSED
+    (line,) = caplog.records
+    assert type(error).__name__ in line.getMessage()
+    assert "s3cr3t" not in caplog.text
+    degraded = [event for event in breaker.events if isinstance(event, StoreDegraded)]
+    assert [event.error for event in degraded] == [type(error).__name__]
+    setattr(failing, where, None)
+    assert breaker.do("check_store")
+    reads = failing.reads
+    breaker.call("b", lambda: "answer")
+    assert failing.reads > reads, "the store is used again"
+
+
+def test_what_a_person_asks_for_raises_a_store_error(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    failing.on_read = failing.on_write = KeyError("a bug in a store")
+    for operation in (("snapshot", "b"), ("force_open", "b", 1.0), ("reset", "b")):
+        with pytest.raises(StoreUnavailableError, match="KeyError") as raised:
+            breaker.do(*operation)
+        assert isinstance(raised.value.__cause__, KeyError)
+
+
+def test_a_mistake_of_the_caller_is_no_outage(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    with pytest.raises(InvalidNameError):
+        breaker.call("\0", lambda: "answer")
+    with pytest.raises(InvalidStateError):
+        breaker.do("renew", Permit("b", 0))
+    assert breaker.told() == []
+
+
+def test_check_store_asks_when_called(make: Make, failing: Failing) -> None:
+    breaker = make(failing, POLICY)
+    assert breaker.do("check_store")
+    failing.on_write = UNAVAILABLE
+    assert not breaker.do("check_store"), "it can be read and takes no writes"
+    assert breaker.told() == ["StoreDegraded"]
+    failing.on_write = None
+    assert breaker.do("check_store")
+    assert breaker.told() == ["StoreDegraded", "StoreRecovered"]
+
+
+class RefusingCounts(Failing):
+    """Accepts everything but counts, like a database whose disk is full or whose row is locked."""
+
+    error: Exception | None = None
+
+    def _apply(self, command: Command) -> Transition | None:
+        if self.error is not None and command.operation in ("record_failure", "force_open"):
+            raise self.error
+        return super()._apply(command)
+
+
+@pytest.mark.parametrize("applied", [None, False])
+def test_a_store_that_refuses_only_real_writes_is_one_outage_in_which_circuits_open(
+    make: Make, clock: Clock, applied: bool | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = RefusingCounts(clock)
+    breaker = make(store, BreakerPolicy(failure_threshold=3, recovery_timeout=600.0))
+    breaker.call("b", lambda: "answer")
+    store.error = StoreUnavailableError("the row is locked", applied=applied)
+    for _ in range(3):
+        with pytest.raises(Down):
+            breaker.call("b", fail)
+        breaker.do("check_store")
+    with pytest.raises(CircuitBreakerOpenError):
+        breaker.call("b", lambda: "answer")
+    assert len(caplog.records) == 1
+    assert breaker.told() == ["StoreDegraded", "Opened", "Rejected"]
+    store.error = None
+    assert breaker.do("check_store")
+    assert store.read("b").state is State.OPEN
+    assert breaker.told()[-1] == "StoreRecovered"
+    assert len(caplog.records) == 2
+
+
+def test_the_first_real_write_ends_an_outage_that_began_with_a_write(make: Make, clock: Clock) -> None:
+    store = RefusingCounts(clock)
+    breaker = make(store, BreakerPolicy(failure_threshold=3))
+    store.error = UNAVAILABLE
+    with pytest.raises(Down):
+        breaker.call("b", fail)
+    store.error = None
+    assert breaker.do("check_store")
+    assert breaker.told() == ["StoreDegraded"], "nothing was written yet"
+    with pytest.raises(Down):
+        breaker.call("b", fail)
+    assert breaker.told() == ["StoreDegraded", "StoreRecovered"]
+    assert store.read("b").failure_count == 1
+
+
+def test_so_does_a_success_of_the_breaker_whose_write_failed(make: Make, clock: Clock) -> None:
+    store = RefusingCounts(clock)
+    breaker = make(store, BreakerPolicy(failure_threshold=3))
+    store.error = UNAVAILABLE
+    with pytest.raises(Down):
+        breaker.call("b", fail)
+    assert breaker.do("check_store")
+    breaker.call("b", lambda: "answer")
+    assert breaker.do("check_store")
+    assert breaker.told() == ["StoreDegraded", "StoreRecovered"]
+
+
+def test_a_listener_runs_outside_of_the_time_of_the_store(make: Make, failing: Failing) -> None:
+    breaker = make(failing, BreakerPolicy(failure_threshold=1, recovery_timeout=0.0))
+    left: dict[str, float | None] = {}
+    breaker.breaker.add_listener(lambda event: left.update({type(event).__name__: remaining()}))
+    with pytest.raises(Down):
+        breaker.call("b", fail)
+    breaker.call("b", lambda: "answer")
+    assert left == dict.fromkeys(["Opened", "HalfOpened", "ProbeClaimed", "CallFinished", "Closed"])

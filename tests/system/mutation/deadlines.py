@@ -130,13 +130,6 @@ _DEADLINES: tuple[Broken, ...] = (
         "False",
         (BOUNDED,),
     ),
-    (
-        "a listener uses up the store's time",
-        "stores/timeout.py",
-        "self._left - (monotonic() - began)",
-        "self._left - (monotonic() - began) - 0.05",
-        (BOUNDED,),
-    ),
 )
 
 _VIEW: tuple[Broken, ...] = (

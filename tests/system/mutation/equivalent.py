@@ -21,14 +21,10 @@ EQUIVALENT: dict[str, str] = {
     "core/rules.py record_success: given.generation == UNFENCED or newer": _NONE_BELOW,
     "deadline.py within.__enter__: own < outer compared otherwise": _EITHER,
     "breaker/view.py _supersedes: snapshot.generation > known.generation compared otherwise": _DECIDED,
-    "breaker/outage/local.py LocalBreakers._begin: "
-    "not self._store.has(name) and (known := self._known.get(name)) is not None"
-    " without not self._store.has(name)": _SAVES,
     "breaker/refresh.py ViewRefresh.run: "
     "view is None or not names or self._outage.is_out without view is None": _NO_NAMES,
     "breaker/refresh.py ViewRefresh.run: "
     "self._notifier.listeners and ages without self._notifier.listeners": _TOLD_NOBODY,
-    "breaker/outage/recovery.py Recovery.recover: if not self._outage.is_out: never": _NOTHING_OWED,
     "breaker/controller.py BreakerController._begin_outage: self.view is not None and (not self._outage.is_out)"
     " without not self._outage.is_out": _NOTHING_SEEN,
     "stores/sql/retry.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
