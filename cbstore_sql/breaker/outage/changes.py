@@ -62,14 +62,16 @@ class ChangeLog:
         self.successes += 1
         self.failures = 0
 
-    def restore(self, changes: LocalChanges, *, may_be_counted: bool) -> None:
+    def restore(self, changes: LocalChanges, now: float, *, may_be_counted: bool) -> None:
         """Take back changes that did not reach the store.
 
         Args:
             changes: The changes, which came before everything that the log has by now.
+            now: The steady clock, seconds.
             may_be_counted: Whether the store may have counted the failures.
         """
-        self.opened = self.opened or changes.opened
+        if changes.opened:
+            self.opened, self.opened_at = True, now - changes.opened_ago
         if not may_be_counted:
             # A success since then has cleared the failures.
             self.failures += changes.failures if self.successes == 0 else 0

@@ -245,7 +245,7 @@ class LocalBreakers(ForkSafeLock):
             if may_be_counted and changes.failures:
                 self._doubts.add(changes.name)
             if not may_be_counted or changes.opened:
-                self._log(changes.name).restore(changes, may_be_counted=may_be_counted)
+                self._log(changes.name).restore(changes, self._clock(), may_be_counted=may_be_counted)
 
     def _call_store(self, call: StoreCall) -> Any:
         return getattr(self._store, call.operation)(*call.arguments, **call.keywords)
@@ -284,8 +284,15 @@ def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
     def moved(moment: float) -> float:
         return max(0.0, moment + shift) if moment > 0.0 else 0.0
 
-    times = ("last_failure_time", "open_until", "probe_until", "closed_at", "hold_until", "override_until")
-    return replace(snapshot.to_row(), **{time: moved(getattr(snapshot, time)) for time in times})
+    return replace(
+        snapshot.to_row(),
+        last_failure_time=moved(snapshot.last_failure_time),
+        open_until=moved(snapshot.open_until),
+        probe_until=moved(snapshot.probe_until),
+        closed_at=moved(snapshot.closed_at),
+        hold_until=moved(snapshot.hold_until),
+        override_until=moved(snapshot.override_until),
+    )
 
 
 def _without_probe(row: Row) -> Row:

@@ -41,13 +41,13 @@ def test_a_success_clears_the_failures_before_it() -> None:
 )
 def test_changes_taken_back_come_before_those_since_then(since: tuple[bool, ...], counts: tuple[int, int]) -> None:
     log = logged(*since)
-    log.restore(LocalChanges("b", successes=2, failures=3), may_be_counted=False)
+    log.restore(LocalChanges("b", successes=2, failures=3), 1000.0, may_be_counted=False)
     assert (log.successes, log.failures) == counts
 
 
 def test_failures_that_may_be_counted_are_not_taken_back_and_an_opened_circuit_is() -> None:
     log = logged()
-    log.restore(LocalChanges("b", successes=2, failures=3), may_be_counted=True)
+    log.restore(LocalChanges("b", successes=2, failures=3), 1000.0, may_be_counted=True)
     assert (log.successes, log.failures, log.opened) == (0, 0, False)
-    log.restore(LocalChanges("b", opened=True, open_for=60.0), may_be_counted=True)
-    assert log.opened
+    log.restore(LocalChanges("b", opened=True, open_for=60.0, opened_ago=20.0), 1000.0, may_be_counted=True)
+    assert (log.opened, log.opened_at) == (True, 980.0)

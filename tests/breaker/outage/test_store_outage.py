@@ -21,7 +21,6 @@ from cbstore_sql import (
 )
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
-from cbstore_sql.deadline import remaining
 from cbstore_sql.events import StoreDegraded
 from tests.breaker.conftest import Make
 from tests.breaker.drivers import Clock
@@ -304,13 +303,3 @@ def test_so_does_a_success_of_the_breaker_whose_write_failed(make: Make, clock: 
     breaker.call("b", lambda: "answer")
     assert breaker.do("check_store")
     assert breaker.told() == ["StoreDegraded", "StoreRecovered"]
-
-
-def test_a_listener_runs_outside_of_the_time_of_the_store(make: Make, failing: Failing) -> None:
-    breaker = make(failing, BreakerPolicy(failure_threshold=1, recovery_timeout=0.0))
-    left: dict[str, float | None] = {}
-    breaker.breaker.add_listener(lambda event: left.update({type(event).__name__: remaining()}))
-    with pytest.raises(Down):
-        breaker.call("b", fail)
-    breaker.call("b", lambda: "answer")
-    assert left == dict.fromkeys(["Opened", "HalfOpened", "ProbeClaimed", "CallFinished", "Closed"])
