@@ -1,4 +1,4 @@
-"""What a run must have shown, checked against what the service, the workers and the breaker's row say."""
+"""Checks a finished run against what the service, the workers and the breaker's row recorded."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:
-    """From closed→open to the next half_open→closed.
+    """One open time: from closed→open to the next half_open→closed.
 
     Attributes:
-        asked: When the statement that opened it was sent.
-        opened: When it was answered: whoever asks the breaker from now on finds it open.
+        asked: When the statement that opened the circuit was sent.
+        opened: When it was answered: every later call finds the circuit open.
         closing: When the statement that closed it was sent.
-        closed: When that was answered; whoever asks from now on finds it closed.
+        closed: When that one was answered: every later call finds the circuit closed.
     """
 
     asked: float
@@ -51,7 +51,7 @@ def judge(board: Board) -> list[Verdict]:
 
 
 def open_times(board: Board) -> list[OpenTime]:
-    """Find the times in which the circuit was not closed."""
+    """Return the times in which the circuit was not closed."""
     times: list[OpenTime] = []
     for change in board.changes:
         if change.before == "closed":
@@ -71,7 +71,7 @@ def _only_probes(board: Board, times: list[OpenTime]) -> Verdict:
     calls = [visit for visit in board.logbook.visits if not visit.probe]
     let_in = [v for v in calls if any(time.opened < v.asked < time.closing for time in times)]
     late = [[v for v in calls if v.asked <= time.opened < v.arrived < time.closing] for time in times]
-    # A worker makes one call at a time, so it can have one under way when the circuit opens, not two.
+    # A worker makes one call at a time, so at most one of its calls is under way when the circuit opens.
     kept = bool(times) and not let_in and all(_one_each(visits) for visits in late)
     under_way = sum(map(len, late))
     numbers = f"{len(let_in)} (and {under_way} already under way when it opened)"

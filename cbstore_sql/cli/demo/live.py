@@ -25,7 +25,7 @@ _BARS = {"": "·", "closed": "▁", "half_open": "▅", "open": "█"}
 _BAR_STYLES = {**STATE_STYLES, "": "bright_black"}
 _LABEL_WIDTH = 10
 
-# All lines but the workers' and the news, and one for the cursor.
+# Every line except those of workers and changes, and one for the cursor.
 _FIXED_LINES = 13
 
 
@@ -40,7 +40,7 @@ class LiveView:
         self._live = live
 
     def show(self, board: Board) -> None:
-        """Draw how things stand."""
+        """Draw the current state of the run."""
         size = self._live.console.size
         self._live.update(draw(board, size.width, size.height, monotonic()), refresh=True)
 
@@ -49,9 +49,9 @@ def draw(board: Board, width: int, height: int, now: float) -> RenderableType:
     """Draw a board.
 
     Args:
-        board: What is known.
-        width: The terminal's, in cells.
-        height: The terminal's, in lines.
+        board: The run.
+        width: The width of the terminal, cells.
+        height: The height of the terminal, lines.
         now: A reading of `time.monotonic`, seconds.
     """
     room = max(3, height - _FIXED_LINES)

@@ -1,4 +1,4 @@
-"""One run from the command line: prepared, played, judged and summed up."""
+"""One run from the command line: prepare it, play it, check it, and print the result."""
 
 from __future__ import annotations
 

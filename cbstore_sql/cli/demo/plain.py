@@ -1,4 +1,4 @@
-"""The run as plain lines, for pipes, logs and terminals that can no more."""
+"""The run as plain lines of text, for pipes, logs and simple terminals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PlainView:
         self._next = 0.0
 
     def show(self, board: Board) -> None:
-        """Write what is new."""
+        """Write what has changed since the last call."""
         if not self._next:
             self._next = monotonic()
             self._write(f"{len(board.workers)} worker processes, one circuit breaker in {board.place}; starting")

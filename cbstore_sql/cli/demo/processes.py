@@ -1,4 +1,4 @@
-"""The demo's child processes: started, listened to, and put away whatever happens."""
+"""The demo's child processes: start them, receive their messages, and always end them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 from cbstore_sql.cli.demo.records import Message
 
 _END_WITHIN = 3.0
-"""Seconds the children have to end by themselves, then again after SIGTERM."""
+"""Seconds that the children get to end by themselves, and again after SIGTERM."""
 
 
 @dataclass(slots=True)
 class Member:
-    """One child process and our end of its pipe; ``present`` until it has said its last word."""
+    """One child process and our end of its pipe; ``present`` until its pipe closes."""
 
     name: str
     process: SpawnProcess
@@ -29,7 +29,7 @@ class Member:
     present: bool = True
 
     def tell(self, order: bool | None) -> None:
-        """Send an order; one who is gone does not hear it."""
+        """Send an order; a child that has ended does not get it."""
         try:
             self.pipe.send(order)
         except ConnectionError:
@@ -39,8 +39,8 @@ class Member:
 class Crew:
     """All children.
 
-    Each holds one end of a pipe whose other end only this process has. When this process ends, in whatever way,
-    the pipes close and every child ends by itself.
+    Each holds one end of a pipe, and only this process holds the other end. However this process ends, the pipes close
+    and every child ends by itself.
     """
 
     def __init__(self) -> None:
@@ -70,14 +70,14 @@ class Crew:
         return member
 
     def listen(self, timeout: float) -> Iterator[tuple[Member, Message]]:
-        """Give what the children say.
+        """Yield the messages of the children.
 
         Args:
             timeout: The longest to wait for the first message, seconds.
         """
         pipes = {member.pipe: member for member in self.members if member.present}
         for pipe in wait(list(pipes), timeout) if pipes else ():
-            member = pipes[pipe]  # type: ignore[index] # `wait` gives back what it was given
+            member = pipes[pipe]  # type: ignore[index] # `wait` returns the objects it was given
             try:
                 yield member, member.pipe.recv()
             except (EOFError, ConnectionError):
@@ -98,11 +98,11 @@ def _let_be(process: SpawnProcess) -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start a child with Ctrl-C blocked: the terminal sends it to the whole group, and only the parent shall act."""
+    """Start a child with Ctrl-C blocked: the terminal sends it to the whole group, and only the parent must act on it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Its start would unblock the signal again.
+    # Starting the tracker later would unblock the signal again.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -1,4 +1,4 @@
-"""What the demo's processes tell each other.
+"""The messages that the demo's processes send each other.
 
 Times are readings of `time.monotonic`, seconds: one clock for all processes of a machine.
 """
@@ -23,15 +23,15 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the breaker's row, told by the one worker whose statement made it.
+    """A change of the breaker's row, reported by the one worker whose statement made it.
 
     Attributes:
-        worker: Who made it.
+        worker: The number of the worker that made it.
         generation: The row's generation after it.
-        before: The state the statement found.
-        after: The state it left.
+        before: The state before the statement.
+        after: The state after it.
         since: When the worker sent the statement.
-        until: When the worker had its answer: the change happened between the two.
+        until: When the worker got the answer. The change happened between the two.
     """
 
     worker: int
@@ -47,12 +47,12 @@ class Attempt:
     """One attempt of a worker to call the service.
 
     Attributes:
-        worker: Who attempted it.
+        worker: The worker's number.
         probe: Whether the breaker admitted it as the probe.
         asked: When the worker began to ask the breaker.
         ended: When the outcome was settled.
-        outcome: What came of it.
-        changes: The changes of the breaker this attempt made.
+        outcome: How it ended.
+        changes: The changes of the breaker that this attempt made.
     """
 
     worker: int
@@ -64,7 +64,7 @@ class Attempt:
 
     @property
     def made(self) -> bool:
-        """Whether the call was made, so that the service must have seen it."""
+        """Whether the call was made; the service must then have seen it."""
         return self.outcome is not Outcome.REFUSED
 
 
@@ -73,11 +73,11 @@ class Visit:
     """One call as the service saw it.
 
     Attributes:
-        worker: Who called.
-        probe: Whether the call said it was the probe.
+        worker: The caller's number.
+        probe: Whether the call said that it was the probe.
         asked: When the caller began to ask the breaker, as the call said.
         arrived: When it reached the service.
-        served: Whether it was answered well.
+        served: Whether it got a good answer.
     """
 
     worker: int
@@ -104,14 +104,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A worker cannot go on."""
+    """A worker cannot continue."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The service answers well, or fails, from this time on."""
+    """From this time on, the service answers well or fails."""
 
     healthy: bool
     at: float
@@ -128,11 +128,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Logbook:
-    """Everything the service saw.
+    """Everything that the service saw.
 
     Attributes:
         visits: Every call, in order of arrival.
-        most_probes: The most probes that were being served at one time.
+        most_probes: The largest number of probes in service at one time.
     """
 
     visits: tuple[Visit, ...] = ()

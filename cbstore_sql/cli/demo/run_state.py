@@ -1,4 +1,4 @@
-"""What is known of a run so far: the views draw it, the checks judge it."""
+"""The state of a run: the views draw it, the checks read it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cbstore_sql.core.wording import holder
 
 @dataclass(slots=True)
 class WorkerLine:
-    """One worker, as its line shows it."""
+    """One worker, as its line in the view shows it."""
 
     number: int
     pid: int = 0
@@ -23,7 +23,7 @@ class WorkerLine:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The worker's name, for people."""
         return f"worker-{self.number}"
 
     def count(self, attempt: Attempt) -> None:
@@ -36,17 +36,17 @@ class WorkerLine:
 
 @dataclass(slots=True)
 class Board:
-    """Everything the processes have said.
+    """Everything that the processes have reported.
 
     Attributes:
         place: Where the breaker is, for people.
         pace: The times of the run.
         workers: One line each.
-        attempts: Every attempt, in the order it was told.
+        attempts: Every attempt, in the order of the reports.
         changes: Every change of the breaker, by generation.
         health: When the service began to fail, and when it recovered.
         tally: The service's own count.
-        logbook: All the service saw; there at the end.
+        logbook: Everything that the service saw; empty until the end.
         snapshot: The breaker as last read.
         port: Where the service listens.
         began: When the workers began; 0.0 before that.
@@ -67,7 +67,7 @@ class Board:
     leaves: str = "nothing"
 
     def take(self, message: Message) -> None:
-        """Note what a process said."""
+        """Record the message of a process."""
         match message:
             case Attempt():
                 self.attempts.append(message)
@@ -89,7 +89,7 @@ class Board:
 
     @property
     def prober(self) -> WorkerLine | None:
-        """The worker who holds the probe."""
+        """The worker that holds the probe."""
         owner = holder(self.snapshot.probe_token) if self.snapshot else ""
         return next((line for line in self.workers if owner.endswith(f"/{line.pid}")), None)
 
@@ -110,11 +110,11 @@ class Board:
 
     @property
     def probe_failed(self) -> bool:
-        """Whether a probe has opened the circuit again."""
+        """Whether a failed probe has opened the circuit again."""
         return any((change.before, change.after) == ("half_open", "open") for change in self.changes)
 
     def served_again(self) -> dict[int, float]:
-        """Tell when each worker was first served after the circuit had closed, for those who were."""
+        """Return when each worker was first served after the circuit had closed; others are missing."""
         closed = [change.until for change in self.changes if change.after == "closed"]
         if not closed:
             return {}

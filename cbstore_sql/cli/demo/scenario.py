@@ -1,4 +1,4 @@
-"""The plot: a service that works, fails and recovers, and the workers that live through it."""
+"""The scenario: a service works, fails and recovers while workers call it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LAST_WORDS_WITHIN = 20.0
 
 
 class View(Protocol):
-    """Shows a run while it goes on."""
+    """Shows a run while it is under way."""
 
     def show(self, board: Board) -> None:
-        """Show how things stand now; called about ten times a second."""
+        """Show the current state; called about ten times a second."""
 
 
 class BrokenOff(Exception):
-    """The run did not come to its end: a signal came, or a process was lost."""
+    """The run was cut short by a signal or by a process that ended."""
 
 
 class Play:
@@ -38,8 +38,8 @@ class Play:
         stage: The database.
         pace: The times.
         workers: How many workers.
-        stopper: Tells that a signal to end came.
-        view: Shows what happens.
+        stopper: Knows whether a signal to end came.
+        view: Shows the run.
     """
 
     def __init__(self, stage: Stage, pace: Pace, workers: int, stopper: Stopper, view: View) -> None:
@@ -51,10 +51,10 @@ class Play:
         self._crew = Crew()
 
     def run(self) -> Board:
-        """Play it from beginning to end; no process of it is left afterwards.
+        """Play the scenario from beginning to end; afterwards none of its processes is left.
 
         Raises:
-            BrokenOff: It did not come to its end.
+            BrokenOff: The run was cut short.
             StoreError: The database failed.
         """
         with self._crew:
@@ -85,13 +85,13 @@ class Play:
         self._watch(pace.calm)
 
     def _watch(self, seconds: float, done: Callable[[], bool] | None = None, otherwise: str = "") -> None:
-        """Listen and show for so long, or until something is done; ``otherwise`` is said where that is a must."""
+        """Listen and show for some seconds, or until ``done``; raise ``otherwise``, if given, when the time is over first."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._listen(_TICK)
             if done is not None and done():
                 return
-            self._check_everybody()
+            self._check_processes()
             self.board.snapshot = self._stage.store.read(BREAKER)
             self._view.show(self.board)
         if otherwise:
@@ -110,7 +110,7 @@ class Play:
                 raise BrokenOff(f"{member.name}: {message.reason}")
             self.board.take(message)
 
-    def _check_everybody(self) -> None:
+    def _check_processes(self) -> None:
         if self._stopper.signum is not None:
             raise BrokenOff
         for member in self._crew.members:

@@ -1,4 +1,4 @@
-"""The service the workers call: a small HTTP server that fails when told to, and measures what reaches it."""
+"""The service that the workers call: a small HTTP server that fails on request and records what reaches it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TALLY_PERIOD = 0.2
 
 
 class Desk:
-    """Notes every call, and how many are being served at one time."""
+    """Records every call, and how many are in service at one time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class Desk:
 
     @contextmanager
     def visit(self, worker: int, probe: bool, asked: float) -> Iterator[tuple[int, bool]]:
-        """Note one call while it is being served; gives its number and whether it is to be served well."""
+        """Record one call while it is in service; yield its number and whether to answer it well."""
         with self._lock:
             served = self.healthy
             self._visits.append(Visit(worker, probe, asked, time.monotonic(), served))
@@ -51,13 +51,13 @@ class Desk:
                 self._probes -= probe
 
     def tally(self) -> Tally:
-        """Sum up what was noted so far."""
+        """Return the counts so far."""
         with self._lock:
             failed = sum(not visit.served for visit in self._visits)
             return Tally(len(self._visits), failed, self._present)
 
     def logbook(self) -> Logbook:
-        """Hand over everything."""
+        """Return everything."""
         with self._lock:
             return Logbook(tuple(self._visits), self._most_probes)
 
@@ -71,7 +71,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.desk = desk
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a worker that was stopped in the middle of a call is no news."""
+        """Print nothing: workers are stopped in the middle of calls."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,10 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200)
         elif number % 2:
             self._answer(503)
-        # Else the connection is closed without an answer: the other way in which services fail.
+        # Otherwise the connection closes without an answer, which is the other way in which services fail.
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the terminal belongs to the view."""
+        """Print nothing: the terminal belongs to the view."""
 
     def _answer(self, status: int) -> None:
         self.send_response(status)
@@ -97,10 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve(pipe: Connection[Message, bool | None]) -> None:
-    """Be the service, until told to stop or until the other end of the pipe is gone.
+    """Run the service until an order to stop, or until the other end of the pipe closes.
 
     Args:
-        pipe: Brings ``True`` (be healthy), ``False`` (fail) or ``None`` (stop); takes what was measured.
+        pipe: Receives ``True`` (be healthy), ``False`` (fail) or ``None`` (stop); sends what was recorded.
     """
     desk = Desk()
     with pipe, _Server(desk) as server:

@@ -1,4 +1,4 @@
-"""Ctrl-C and the polite signals to end, kept until the demo can put everything away."""
+"""Ctrl-C and the other signals to end, remembered until the demo can clean up."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import FrameType
 
 
 class Stopper:
-    """Remembers the first signal to end; the demo looks at it often and then ends in order.
+    """Remembers the first signal to end; the demo checks it often and then cleans up.
 
     Attributes:
-        signum: The signal, or ``None`` while there was none.
+        signum: The signal; ``None`` until one comes.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals; afterwards they do again what they did before."""
+        """Handle the signals; afterwards restore the handlers from before."""
         before = {number: signal.signal(number, self._receive) for number in _signals()}
         try:
             yield
@@ -31,7 +31,7 @@ class Stopper:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal break off what is done inside, such as connecting to a server that does not answer.
+        """Let a signal interrupt the block, such as connecting to a server that does not answer.
 
         Raises:
             KeyboardInterrupt: A signal came.
@@ -53,7 +53,7 @@ class Stopper:
 def _signals() -> list[signal.Signals]:
     taken = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)
-    # Under nohup it is ignored, and stays so.
+    # nohup ignores it, and it stays ignored.
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         taken.append(hangup)
     return taken

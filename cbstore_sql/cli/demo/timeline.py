@@ -1,4 +1,4 @@
-"""A run's course as two rows of cells."""
+"""The course of a run as two rows of cells."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from cbstore_sql.cli.demo.run_state import Board
 
 Spell = tuple[float, str]
-"""From when on something was in which state."""
+"""The moment at which a state began, and the state."""
 
 _WEIGHT = ("closed", "open", "half_open")
 
 
 def service_cells(board: Board, count: int, now: float) -> list[str]:
-    """Say for each cell whether the service was ``"closed"`` (healthy) or ``"open"`` (failing); ``""`` is to come."""
+    """Return for each cell whether the service was ``"closed"`` (healthy) or ``"open"`` (failing); ``""`` is the future."""
     spells = [(health.at, "closed" if health.healthy else "open") for health in board.health]
     return _cells(board, spells, count, now)
 
 
 def breaker_cells(board: Board, count: int, now: float) -> list[str]:
-    """Say for each cell in which state the breaker was; the rarest where there were several."""
+    """Return for each cell the state of the breaker; the rarest one where there were several."""
     return _cells(board, [(change.until, change.after) for change in board.changes], count, now)
 
 

@@ -1,4 +1,4 @@
-"""How long the demo's acts take, and how long its checks wait."""
+"""How long the phases of the demo take, and how long its checks wait."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Pace:
     """The times of one run, seconds.
 
     Attributes:
-        healthy: The first act: the service answers.
-        failing: The second: it fails; as much longer as patience has it until a probe has failed.
-        calm: How long everybody is watched at work after the circuit has closed again.
-        recovering: The longest the third act may take.
+        healthy: The first phase: the service answers.
+        failing: The second phase: it fails, and for up to ``patience`` longer until a probe has failed.
+        calm: How long the workers go on after the circuit has closed again.
+        recovering: The longest that the third phase may take.
         recovery_timeout: How long the breaker stays open.
         pause: The shortest and the longest a worker waits between two attempts.
-        patience: How much later than expected a step may come before its check fails.
+        patience: How late a step may be before its check fails.
     """
 
     healthy: float
@@ -46,7 +46,7 @@ class Pace:
 
     @classmethod
     def of(cls, seconds: float, workers: int, patience: float) -> Pace:
-        """Divide a run among its acts; more workers than a handful each call less often."""
+        """Divide a run among its phases; with many workers, each calls less often."""
         crowd = max(1.0, workers / _CROWD)
         return cls(
             healthy=seconds / 6,
@@ -67,11 +67,11 @@ class Pace:
 
     @property
     def total(self) -> float:
-        """About how long a run takes when all goes as expected."""
+        """About how long a run takes."""
         return self.healthy + self.failing + self.recovery_timeout + self.calm
 
     def opens_within(self, workers: int) -> float:
-        """Seconds from the first failure in which so many workers must have opened the circuit."""
+        """Return the seconds after the first failure within which the workers must have opened the circuit."""
         rounds = -(-FAILURE_THRESHOLD // workers)
         return rounds * (FAILS_IN + self.pause[1]) + self.patience
 
@@ -79,6 +79,6 @@ class Pace:
     def closes_within(self) -> float:
         """Seconds from the service's recovery in which every worker must be served again.
 
-        A probe that failed at the last moment keeps the circuit open for its whole time once more.
+        A probe that failed at the last moment keeps the circuit open for another whole open time.
         """
         return FAILS_IN + self.recovery_timeout + SERVED_IN + 2 * self.pause[1] + self.patience

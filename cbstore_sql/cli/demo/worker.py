@@ -1,4 +1,4 @@
-"""A worker: calls the service again and again, each time behind the shared breaker."""
+"""A worker: calls the service repeatedly, each time through the shared breaker."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from cbstore_sql.stores.sql import SqlStore
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one worker is told.
+    """The instructions of one worker.
 
     Attributes:
-        number: Which worker it is, from 1.
+        number: The worker's number, from 1.
         url: The database with the breaker.
         schema: The schema of its table.
         namespace: The breaker's namespace.
@@ -51,11 +51,11 @@ class ServiceError(Exception):
 
 
 def work(job: Job, pipe: Connection[Message, None]) -> None:
-    """Be a worker, until told to stop or until the other end of the pipe is gone.
+    """Run a worker until an order to stop, or until the other end of the pipe closes.
 
     Args:
-        job: Whom to call, behind which breaker.
-        pipe: Brings ``None`` twice: to begin and to stop; takes every attempt.
+        job: What to call, through which breaker.
+        pipe: Receives ``None`` twice: to begin and to stop; sends every attempt.
     """
     with pipe, suppress(EOFError, ConnectionError):
         try:
@@ -77,7 +77,7 @@ def _work(job: Job, pipe: Connection[Message, None]) -> None:
 class _Worker:
     def __init__(self, job: Job, store: SqlStore) -> None:
         self._job = job
-        # Strict: the demo's checks count every call that is let through late.
+        # Without a view: the demo's checks count every call that is admitted late.
         self._breaker = CircuitBreaker(
             store,
             job.pace.policy,
@@ -91,7 +91,7 @@ class _Worker:
         self._retry_after = 0.0
 
     def pause(self) -> float:
-        """Choose how long to wait, seconds: when the breaker said when to come back, everybody comes at that time."""
+        """Return how long to wait, seconds; after a refusal, at most until the breaker may admit a call."""
         pause = random.uniform(*self._job.pace.pause)
         return min(pause, self._retry_after) if self._retry_after else pause
 
@@ -119,7 +119,7 @@ class _Worker:
         try:
             call_service(self._job.port, headers)
         finally:
-            # What the service did is reported to the store next.
+            # The next statement reports what the service did.
             self._asked_store = time.monotonic()
 
     def _witness(self, event: BreakerEvent) -> None:
