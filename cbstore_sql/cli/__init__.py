@@ -43,9 +43,9 @@ __all__ = ["main"]
 # In the order of the help: look, change, set up, watch, learn.
 _COMMANDS = (
     *("status", "show", "explain"),
-    *("open", "close", "prune"),
+    *("open", "close", "lock", "unlock", "prune"),
     *("migrate", "grants", "doctor"),
-    *("exporter",),
+    *("exporter", "panel"),
     *("demo",),
 )
 
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cbstore {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in _COMMANDS:
         import_module(f"{__name__}.{_MODULES.get(name, name)}").register(subparsers)
     return parser

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import logging
 import socket
 
-from cbstore_sql.core.wording import parse_duration
+from cbstore_sql.core.wording import parse_duration, printable
 from cbstore_sql.runtime.environment import DEFAULT_URL, namespace_name
+
+log = logging.getLogger("cbstore_sql.audit")
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a command gives the database, unless ``--timeout`` says otherwise."""
@@ -55,8 +58,17 @@ def add_name(parser: argparse.ArgumentParser) -> None:
 
 def add_action(parser: argparse.ArgumentParser) -> None:
     """Give a subcommand the reason for a change and who makes it."""
-    parser.add_argument("--reason", required=True, help="why, for whoever looks later")
+    parser.add_argument("--reason", required=True, help="why, for the next person who looks")
     parser.add_argument("--by", default=operator(), help="who does it (default: %(default)s)")
+
+
+def log_action(arguments: argparse.Namespace) -> None:
+    """Log who did what to which breaker and why, to the logger ``cbstore_sql.audit``, as the panel does."""
+    log.info(
+        "%s: breaker %s in namespace %s, by %s: %s",
+        arguments.command,
+        *map(printable, (arguments.name, arguments.namespace, arguments.by, arguments.reason or "no reason given")),
+    )
 
 
 def operator() -> str:

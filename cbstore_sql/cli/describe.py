@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import Snapshot
 from cbstore_sql.core.wording import iso
 
@@ -23,5 +24,23 @@ def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
         "retry_after": snapshot.retry_after,
         "probe_token": snapshot.probe_token or None,
         "probe_until": iso(snapshot.probe_until),
+        "score": snapshot.score,
+        "hold_until": iso(snapshot.hold_until),
+        "closed_at": iso(snapshot.closed_at),
+        "override": snapshot.active_override or None,
+        "override_until": iso(snapshot.override_until) if snapshot.active_override else None,
+        "override_by": snapshot.override_by if snapshot.active_override else None,
+        "override_reason": snapshot.override_reason if snapshot.active_override else None,
         "as_of": iso(snapshot.as_of),
+    }
+
+
+def describe_change(change: HistoryEntry) -> dict[str, Any]:
+    """Return the JSON object of one entry of a history."""
+    return {
+        "at": iso(change.at),
+        "previous_state": change.previous_state.value,
+        "state": change.state.value,
+        "cause": change.cause,
+        "by": change.by or None,
     }

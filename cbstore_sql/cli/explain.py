@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cbstore_sql.cli import add_command, exit_codes, say
 from cbstore_sql.cli.arguments import add_database, add_name
 from cbstore_sql.cli.names import find
+from cbstore_sql.cli.stores import with_store
 from cbstore_sql.core.explanation import explain
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         RefusedError: There is no such breaker.
         StoreError: The database cannot be read.
     """
-    for sentence in explain(find(arguments)):
+    snapshot = find(arguments)
+    for sentence in explain(snapshot, with_store(arguments, lambda store: store.history(arguments.name))):
         say(sentence)
     return exit_codes.OK

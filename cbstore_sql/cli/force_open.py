@@ -6,10 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cbstore_sql.cli import add_command, exit_codes, say
-from cbstore_sql.cli.arguments import add_action, add_database, add_name, seconds
+from cbstore_sql.cli.arguments import add_action, add_database, add_name, log_action, seconds
 from cbstore_sql.cli.names import find
-from cbstore_sql.cli.stores import in_time, open_store
-from cbstore_sql.core.model import Transition
+from cbstore_sql.cli.stores import with_store
 from cbstore_sql.core.wording import duration, printable
 
 if TYPE_CHECKING:
@@ -47,12 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if not arguments.create:
         find(arguments)
-
-    def force_open() -> Transition:
-        with open_store(arguments, arguments.namespace) as store:
-            return store.force_open(arguments.name, arguments.seconds)
-
-    transition = in_time(arguments.timeout, force_open)
+    transition = with_store(
+        arguments, lambda store: store.force_open(arguments.name, arguments.seconds, by=arguments.by)
+    )
     left = duration(transition.snapshot.retry_after)
     say(f"{printable(arguments.name)}: {transition.previous_state.value} -> open; a probe is due in {left}")
+    log_action(arguments)
     return exit_codes.OK

@@ -32,15 +32,6 @@ def find(arguments: argparse.Namespace) -> Snapshot:
     raise RefusedError(_not_found(breakers, arguments.namespace, arguments.name))
 
 
-def exists(arguments: argparse.Namespace) -> bool:
-    """Whether there is the breaker that a subcommand names; see `find`."""
-    try:
-        find(arguments)
-    except RefusedError:
-        return False
-    return True
-
-
 def _not_found(breakers: Breakers, namespace: str, name: str) -> str:
     message = f"there is no breaker {printable(name)} in namespace {printable(namespace)}"
     elsewhere = sorted({other for other, snapshot in breakers if snapshot.name == name})

@@ -6,10 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cbstore_sql.cli import add_command, exit_codes, say
-from cbstore_sql.cli.arguments import add_action, add_database, add_name
+from cbstore_sql.cli.arguments import add_action, add_database, add_name, log_action
 from cbstore_sql.cli.names import find
-from cbstore_sql.cli.stores import in_time, open_store
-from cbstore_sql.core.model import Transition
+from cbstore_sql.cli.stores import with_store
 from cbstore_sql.core.wording import printable
 
 if TYPE_CHECKING:
@@ -39,11 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         StoreError: The database cannot be reached or refuses.
     """
     find(arguments)
-
-    def reset() -> Transition:
-        with open_store(arguments, arguments.namespace) as store:
-            return store.reset(arguments.name)
-
-    transition = in_time(arguments.timeout, reset)
+    transition = with_store(arguments, lambda store: store.reset(arguments.name, by=arguments.by))
     say(f"{printable(arguments.name)}: {transition.previous_state.value} -> closed; its failures are forgotten")
+    log_action(arguments)
     return exit_codes.OK

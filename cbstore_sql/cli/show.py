@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from cbstore_sql.cli import add_command, exit_codes, say
 from cbstore_sql.cli.arguments import add_database, add_name
-from cbstore_sql.cli.describe import describe
+from cbstore_sql.cli.describe import describe, describe_change
 from cbstore_sql.cli.names import find
-from cbstore_sql.cli.style import last_failure_words, next_words, state_words
+from cbstore_sql.cli.stores import with_store
+from cbstore_sql.cli.style import failure_words, last_failure_words, next_words, override_words, state_words
+from cbstore_sql.core.explanation import CAUSE_WORDS
+from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import Snapshot
-from cbstore_sql.core.wording import printable
+from cbstore_sql.core.wording import moment, printable
 
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
@@ -40,11 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
         StoreError: The database cannot be read.
     """
     snapshot = find(arguments)
+    history = with_store(arguments, lambda store: store.history(arguments.name))
     if arguments.json:
-        say(json.dumps(describe(arguments.namespace, snapshot), indent=2))
+        changes = [describe_change(change) for change in history]
+        say(json.dumps({**describe(arguments.namespace, snapshot), "history": changes}, indent=2))
         return exit_codes.OK
     for label, text in fields(arguments.namespace, snapshot):
         say(f"{label:<13} {text}")
+    for number, change in enumerate(reversed(history)):
+        say(f"{'' if number else 'history':<13} {change_words(change)}")
     return exit_codes.OK
 
 
@@ -54,9 +61,26 @@ def fields(namespace: str, snapshot: Snapshot) -> list[tuple[str, str]]:
         ("namespace", printable(namespace)),
         ("name", printable(snapshot.name)),
         ("state", state_words(snapshot)),
+        ("override", override_words(snapshot)),
+        *_reason(snapshot),
         ("next", next_words(snapshot)),
-        ("failures", str(snapshot.failure_count)),
+        ("failures", failure_words(snapshot)),
         ("probes passed", str(snapshot.success_count)),
         ("last failure", last_failure_words(snapshot)),
         ("generation", str(snapshot.generation)),
     ]
+
+
+def change_words(change: HistoryEntry) -> str:
+    """Return one line about one entry of the history, by the local clock."""
+    time = moment(change.at)
+    when = time.astimezone().isoformat(sep=" ", timespec="seconds") if time else "never"
+    states = f"{change.previous_state.value} -> {change.state.value}"
+    by = f" (by {printable(change.by)})" if change.by else ""
+    return f"{when}  {states:<22} {CAUSE_WORDS[change.cause]}{by}"
+
+
+def _reason(snapshot: Snapshot) -> list[tuple[str, str]]:
+    if not snapshot.active_override:
+        return []
+    return [("set by", printable(snapshot.override_by)), ("reason", printable(snapshot.override_reason))]

@@ -60,6 +60,20 @@ def open_store(arguments: argparse.Namespace, namespace: str = "default") -> Pro
     return SqlStore(existing(url), schema=schema_of(arguments.schema), namespace=namespace)
 
 
+def with_store(arguments: argparse.Namespace, use: Callable[[ProtocolStore], T]) -> T:
+    """Open the store of the breaker that a subcommand names, use it within ``--timeout``, and close it.
+
+    Raises:
+        CircuitBreakerError: See `open_store`; or the store did not do it.
+    """
+
+    def work() -> T:
+        with open_store(arguments, arguments.namespace) as store:
+            return use(store)
+
+    return in_time(arguments.timeout, work)
+
+
 def read_all(arguments: argparse.Namespace) -> Breakers:
     """Read every breaker of a database within ``--timeout``.
 

@@ -11,7 +11,7 @@ from cbstore_sql.core.wording import duration, holder, moment, printable
 STATE_STYLES = {"closed": "green", "half_open": "bold yellow", "open": "bold red"}
 """rich's style for each state."""
 
-COLUMNS = ("namespace", "name", "state", "failures", "next", "last failure", "gen")
+COLUMNS = ("namespace", "name", "state", "override", "failures", "next", "last failure", "gen")
 NUMBERS = frozenset({"failures", "gen"})
 FOLDED = frozenset({"namespace", "name", "next"})
 """Columns whose text is broken over lines where the terminal is narrow."""
@@ -36,7 +36,8 @@ def cells(namespace: str, snapshot: Snapshot, *, brief: bool = False) -> tuple[C
         Cell(printable(namespace)),
         Cell(printable(snapshot.name)),
         Cell(state_words(snapshot), STATE_STYLES[snapshot.state.value]),
-        Cell(str(snapshot.failure_count)),
+        Cell(override_words(snapshot, brief=brief), "bold magenta"),
+        Cell(failure_words(snapshot)),
         Cell(next_words(snapshot, brief=brief)),
         Cell(last_failure_words(snapshot, brief=brief)),
         Cell(str(snapshot.generation)),
@@ -48,8 +49,27 @@ def state_words(snapshot: Snapshot) -> str:
     return f"{snapshot.state.value} (forced)" if is_forced(snapshot) else snapshot.state.value
 
 
+def override_words(snapshot: Snapshot, *, brief: bool = False) -> str:
+    """Return the override in force and for how long, ``"-"`` for none."""
+    mode = snapshot.active_override
+    if not mode:
+        return "-"
+    label = mode if mode == "shadow" else f"locked {mode}"
+    if brief or not snapshot.override_until:
+        return label
+    return f"{label}, {duration(snapshot.override_until - snapshot.as_of)} left"
+
+
+def failure_words(snapshot: Snapshot) -> str:
+    """Return the failures in a row, with the score of a `FailureRate` policy where there is one."""
+    score = f" ({snapshot.score:.0%})" if snapshot.score else ""
+    return f"{snapshot.failure_count}{score}"
+
+
 def next_words(snapshot: Snapshot, *, brief: bool = False) -> str:
-    """Say what happens next: when a probe is due, or who probes and for how long."""
+    """Say what happens next: how long calls are held, when a probe is due, or who probes and for how long."""
+    if snapshot.hold_until > snapshot.as_of:
+        return f"held for {duration(snapshot.hold_until - snapshot.as_of)}"
     if snapshot.state is State.CLOSED:
         return "-"
     if snapshot.state is State.OPEN:

@@ -98,7 +98,7 @@ def _let_be(process: SpawnProcess) -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start a child with Ctrl-C blocked: the terminal sends it to the whole group, and only the parent must act on it."""
+    """Start a child with Ctrl-C blocked: the terminal sends it to the whole group, but only the parent acts."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

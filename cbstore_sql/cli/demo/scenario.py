@@ -85,7 +85,7 @@ class Play:
         self._watch(pace.calm)
 
     def _watch(self, seconds: float, done: Callable[[], bool] | None = None, otherwise: str = "") -> None:
-        """Listen and show for some seconds, or until ``done``; raise ``otherwise``, if given, when the time is over first."""
+        """Listen and show for some seconds, or until ``done``; then raise ``otherwise``, if given and not done."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._listen(_TICK)

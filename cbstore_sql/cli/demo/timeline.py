@@ -13,7 +13,7 @@ _WEIGHT = ("closed", "open", "half_open")
 
 
 def service_cells(board: Board, count: int, now: float) -> list[str]:
-    """Return for each cell whether the service was ``"closed"`` (healthy) or ``"open"`` (failing); ``""`` is the future."""
+    """Return for each cell ``"closed"`` (the service was healthy), ``"open"`` (it failed) or ``""`` (the future)."""
     spells = [(health.at, "closed" if health.healthy else "open") for health in board.health]
     return _cells(board, spells, count, now)
 

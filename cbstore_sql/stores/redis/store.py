@@ -80,6 +80,7 @@ class RedisStore(ProtocolStore):
         self._key_prefix = key_prefix
         # Code written for MassGen's store reads it.
         self._ttl = ttl
+        self._limits: dict[str, Any] = {"half_open_probe_ttl": half_open_probe_ttl, "max_breakers": max_breakers}
         self._owned = False
 
     @classmethod
@@ -127,6 +128,10 @@ class RedisStore(ProtocolStore):
         """Close the client if the store opened it; one that was handed over is left as it is."""
         if self._owned:
             self._client.connection_pool.disconnect()
+
+    def _for_namespace(self, namespace: str) -> RedisStore:
+        """Return a store for another namespace over the same client, which stays this store's to close."""
+        return type(self)(self._client, self._ttl, self._key_prefix, namespace=namespace, **self._limits)
 
     def _read(self, name: str, now: float | None) -> Snapshot:
         return sansio.run(self._operations.read(name, now), self._do)

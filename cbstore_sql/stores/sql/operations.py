@@ -74,33 +74,39 @@ class SqlOperations:
     def __init__(self, dialect: str, schema: str, namespace: str, max_breakers: int | None) -> None:
         self.schema = check_identifier("schema", schema)
         self._max_breakers = check_max_breakers(max_breakers)
-        self._statements = statements_for(dialect, None if dialect == "sqlite" else schema)
+        self.dialect = dialect
+        self.table_schema = None if dialect == "sqlite" else schema
+        self._statements = statements_for(dialect, self.table_schema)
         self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
         self._namespace = namespace
+
+    def for_namespace(self, namespace: str) -> SqlOperations:
+        """Return the operations on the same table for the breakers of another namespace."""
+        return SqlOperations(self.dialect, self.schema, namespace, self._max_breakers)
 
     def read(self, name: str, now: float | None) -> QuerySteps[Snapshot]:
         """Read one breaker."""
         given = {"namespace": self._namespace, "name": name, "now": now}
-        rows = yield from self._rows(self._statements.read, given, Effect.READ_ONLY)
+        rows = yield from self.rows(self._statements.read, given, Effect.READ_ONLY)
         return to_snapshot(name, rows[0])
 
     def read_many(self, names: list[str], now: float | None) -> QuerySteps[dict[str, Snapshot]]:
         """Read several breakers in one statement."""
         given = {"namespace": self._namespace, "names": json.dumps(names), "now": now}
-        rows = yield from self._rows(self._statements.read_many, given, Effect.READ_ONLY)
+        rows = yield from self.rows(self._statements.read_many, given, Effect.READ_ONLY)
         unwritten = (None, rows[0][-1])
         found = {name: values for name, *values in rows}
         return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}
 
     def read_all(self) -> QuerySteps[list[tuple[str, Snapshot]]]:
         """Read every breaker of every namespace."""
-        rows = yield from self._rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
+        rows = yield from self.rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
         return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
 
     def history(self, name: str) -> QuerySteps[str]:
         """Read the text of one breaker's history."""
         given = {"namespace": self._namespace, "name": name}
-        rows = yield from self._rows(self._statements.history, given, Effect.READ_ONLY)
+        rows = yield from self.rows(self._statements.history, given, Effect.READ_ONLY)
         return str(rows[0][0]) if rows else ""
 
     def apply(self, command: Command) -> QuerySteps[Transition | None]:
@@ -108,11 +114,11 @@ class SqlOperations:
         given = {**command.parameters, "namespace": self._namespace, "name": command.name}
         effect = repeated(command)
         durable = command.operation not in _COUNTS
-        rows = yield from self._rows(self._update(command), given, effect, durable=durable)
+        rows = yield from self.rows(self._update(command), given, effect, durable=durable)
         upsert = self._statements.upsert.get(command.operation)
         if not rows and command.creates and upsert is not None and command.apply_to(Row(), 0.0) is not None:
             yield from self._refuse_when_full(command.name, durable=durable)
-            rows = yield from self._rows(upsert, given, effect, durable=durable)
+            rows = yield from self.rows(upsert, given, effect, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
 
     def _update(self, command: Command) -> Statement:
@@ -124,17 +130,17 @@ class SqlOperations:
     def delete(self, name: str) -> QuerySteps[None]:
         """Delete one breaker."""
         given = {"namespace": self._namespace, "name": name}
-        yield from self._rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
+        yield from self.rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
 
     def _refuse_when_full(self, name: str, *, durable: bool) -> QuerySteps[None]:
         """Raise if a breaker is missing and the namespace is full; writers at the same moment may each add one more."""
         if self._max_breakers is None:
             return
         given = {"namespace": self._namespace, "name": name, "others": self._max_breakers - 1}
-        if (yield from self._rows(self._statements.no_room, given, Effect.READ_ONLY, durable=durable)):
+        if (yield from self.rows(self._statements.no_room, given, Effect.READ_ONLY, durable=durable)):
             raise TooManyBreakersError(self._namespace, self._max_breakers)
 
-    def _rows(
+    def rows(
         self, statement: Statement, parameters: Mapping[str, Any], effect: Effect, *, durable: bool = False
     ) -> QuerySteps[list[Values]]:
         """Run a statement; repeat it while that can help and counts nothing twice; see `RetryPolicy`.

@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL, Engine
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
-from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
+from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS, check_name
 from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.stores.sql.connections.checkout import Checkouts
@@ -108,6 +108,13 @@ class SqlStore(ProtocolStore):
         """Close the pool if the store opened it; an engine that was handed over is left as it is."""
         self._counting.close()
         self._connections.close()
+
+    def _for_namespace(self, namespace: str) -> SqlStore:
+        """Return a store for another namespace that shares the connections, which stay this store's to close."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, namespace=check_name("namespace", namespace))
+        other._queries = self._queries.for_namespace(namespace)
+        return other
 
     def _read(self, name: str, now: float | None) -> Snapshot:
         return sansio.run(self._queries.read(name, now), self._execute)

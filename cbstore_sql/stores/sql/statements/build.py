@@ -47,7 +47,7 @@ _KINDS = {
 _TYPES: dict[WireType, sa.types.TypeEngine[Any]] = {TEXT: sa.Text(), INTEGER: sa.BigInteger(), FLOAT: sa.Double()}
 
 _WIRE_TYPES = {str: TEXT, int: INTEGER, float: FLOAT}
-_ANSWER = (*(_WIRE_TYPES[type(getattr(Row(), column))] for column in ANSWER_COLUMNS), FLOAT)
+ANSWER = (*(_WIRE_TYPES[type(getattr(Row(), column))] for column in ANSWER_COLUMNS), FLOAT)
 
 # SQLAlchemy reserves the names of columns; the prefix is removed from the finished text.
 _PREFIX = "given_"
@@ -88,11 +88,11 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
         schema: The table's schema, or ``None``.
     """
-    dialect, insert = _DIALECTS[dialect_name]
+    dialect, insert = DIALECTS[dialect_name]
     table = make_table(schema)
 
-    def finished(statement: sa.ClauseElement, columns: tuple[WireType, ...] = _ANSWER) -> Statement:
-        return _compile(statement, dialect(), columns)
+    def finished(statement: sa.ClauseElement, columns: tuple[WireType, ...] = ANSWER) -> Statement:
+        return compile_statement(statement, dialect(), columns)
 
     return Statements(
         update={name: finished(_update(table, operation)) for name, operation in OPERATIONS.items()},
@@ -105,8 +105,8 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
             name: finished(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
         },
         read=finished(_read(table)),
-        read_many=finished(_read_many(table), (TEXT, *_ANSWER)),
-        read_all=finished(_read_all(table), (TEXT, TEXT, *_ANSWER)),
+        read_many=finished(_read_many(table), (TEXT, *ANSWER)),
+        read_all=finished(_read_all(table), (TEXT, TEXT, *ANSWER)),
         history=finished(sa.select(table.c.history).where(*_key(table)), (TEXT,)),
         delete=finished(sa.delete(table).where(*_key(table)), ()),
         no_room=finished(_no_room(table), (TEXT,)),
@@ -121,9 +121,7 @@ def _update(table: sa.Table, operation: Operation, form: Specialization = GENERA
 
 def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElement:
     defaults = {field.name: sa.literal(field.default) for field in fields(Row)}
-    made = insert(table).values(
-        namespace=_given("namespace"), name=_given("name"), **_change(operation, defaults).values
-    )
+    made = insert(table).values(namespace=given("namespace"), name=given("name"), **_change(operation, defaults).values)
     change = _change(operation, dict(table.c))
     where = None if change.where is True else change.where
     key = [table.c.namespace, table.c.name]
@@ -137,7 +135,7 @@ def _read(table: sa.Table) -> sa.ClauseElement:
 
 
 def _read_many(table: sa.Table) -> sa.ClauseElement:
-    among = sa.and_(table.c.namespace == _given("namespace"), is_among(table.c.name, _given("names")))
+    among = sa.and_(table.c.namespace == given("namespace"), is_among(table.c.name, given("names")))
     return sa.select(table.c.name, *_result(table)).select_from(_one_row().outerjoin(table, among))
 
 
@@ -151,22 +149,22 @@ def _read_all(table: sa.Table) -> sa.ClauseElement:
 
 def _no_room(table: sa.Table) -> sa.ClauseElement:
     itself = table.alias("itself")
-    missing = ~sa.exists().where(itself.c.namespace == _given("namespace"), itself.c.name == _given("name"))
-    others = sa.select(table.c.namespace).where(table.c.namespace == _given("namespace"), missing)
-    return others.limit(1).offset(_given("others"))
+    missing = ~sa.exists().where(itself.c.namespace == given("namespace"), itself.c.name == given("name"))
+    others = sa.select(table.c.namespace).where(table.c.namespace == given("namespace"), missing)
+    return others.limit(1).offset(given("others"))
 
 
 def _change(operation: Operation, row: Mapping[str, Any], form: Specialization = GENERAL) -> Change:
     terms = {name: Value(value) for name, value in row.items()}
     if form.state is not None:
         terms["state"] = Value(form.state)
-    given = {name: _term(name, form) for name in operation.parameters} | {"now": Value(_now())}
-    change = operation(SimpleNamespace(**terms), SimpleNamespace(**given), choose, append)
+    parameters = {name: _term(name, form) for name in operation.parameters} | {"now": Value(_now())}
+    change = operation(SimpleNamespace(**terms), SimpleNamespace(**parameters), choose, append)
     return Change({name: plain(value) for name, value in change.values.items()}, plain(change.where))
 
 
 def _term(name: str, form: Specialization) -> Value:
-    return Value(form.fixed[name]) if name in form.fixed else Value(_given(name), form.excluded.get(name))
+    return Value(form.fixed[name]) if name in form.fixed else Value(given(name), form.excluded.get(name))
 
 
 def _changed(table: sa.Table, change: Change) -> Mapping[str, Any]:
@@ -182,23 +180,25 @@ def _where(change: Change) -> tuple[Any, ...]:
 
 
 def _key(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return table.c.namespace == _given("namespace"), table.c.name == _given("name")
+    return table.c.namespace == given("namespace"), table.c.name == given("name")
 
 
 def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
     return (*(table.c[name] for name in ANSWER_COLUMNS), _now().label("as_of"))
 
 
-def _given(name: str) -> sa.BindParameter[Any]:
+def given(name: str) -> sa.BindParameter[Any]:
+    """Return a parameter that the caller gives with each execution."""
     return sa.bindparam(_PREFIX + name, type_=_TYPES[_KINDS[name]])
 
 
 def _now() -> sa.ColumnElement[float]:
     # COALESCE is syntax, not a function that a search_path could replace.
-    return sa.func.coalesce(_given("now"), server_clock())
+    return sa.func.coalesce(given("now"), server_clock())
 
 
-def _compile(statement: sa.ClauseElement, dialect: Dialect, columns: tuple[WireType, ...]) -> Statement:
+def compile_statement(statement: sa.ClauseElement, dialect: Dialect, columns: tuple[WireType, ...]) -> Statement:
+    """Return the finished statement, whose answer has columns of these types."""
     dialect.statement_compiler = _inlining(dialect.statement_compiler)
     compiled: Any = statement.compile(dialect=dialect)
     names = [name.removeprefix(_PREFIX) for name in compiled.positiontup or ()]
@@ -217,7 +217,7 @@ def _inlining(compiler: type[Any]) -> type[Any]:
     return Inlining
 
 
-_DIALECTS: Mapping[str, tuple[Any, Any]] = {
+DIALECTS: Mapping[str, tuple[Any, Any]] = {
     "postgresql": (partial(PGDialect, paramstyle="numeric_dollar"), postgresql.insert),
     "sqlite": (lambda: SQLiteDialect_pysqlite(paramstyle="named"), sqlite.insert),
 }

@@ -1,0 +1,180 @@
+"""What the panel can do to a breaker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cbstore_sql.core.wording import duration, parse_duration, printable
+from cbstore_sql.deadline import within
+from cbstore_sql.errors import ConfigurationError, UnknownBreakerError
+from cbstore_sql.panel.source import in_namespace
+
+log = logging.getLogger("cbstore_sql.audit")
+
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that can be done.
+
+    Attributes:
+        key: Its name in forms.
+        label: What its button says.
+        effect: What it does, for the confirmation.
+        done: What is said afterwards.
+        lasts: Whether it takes a time: ``"must"``, ``"may"`` or ``""``.
+    """
+
+    key: str
+    label: str
+    effect: str
+    done: str
+    lasts: str = ""
+
+
+_ALL = (
+    Action(
+        key="open",
+        label="Open",
+        effect="refuses calls for at least this long; then a probe decides",
+        done="The circuit was opened.",
+        lasts="must",
+    ),
+    Action(
+        key="close",
+        label="Close",
+        effect="lets calls through again and forgets the failures",
+        done="The circuit was closed.",
+    ),
+    Action(
+        key="lock-open",
+        label="Lock open",
+        effect="refuses every call until the lock ends, whatever probes say",
+        done="The breaker was locked open.",
+        lasts="may",
+    ),
+    Action(
+        key="lock-closed",
+        label="Lock closed",
+        effect="lets every call through until the lock ends, whatever fails",
+        done="The breaker was locked closed.",
+        lasts="may",
+    ),
+    Action(
+        key="lock-shadow",
+        label="Shadow",
+        effect="lets every call through and only counts what it would have refused",
+        done="The breaker is in shadow mode.",
+        lasts="may",
+    ),
+    Action(
+        key="unlock",
+        label="Unlock",
+        effect="ends the lock; the circuit's own state decides again",
+        done="The lock was removed.",
+    ),
+)
+
+ACTIONS = {action.key: action for action in _ALL}
+"""By key, in the order of the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done to which breaker.
+
+    Attributes:
+        namespace: The breaker's namespace.
+        name: The breaker's name.
+        action: A key of `ACTIONS`.
+        reason: Why.
+        seconds: For how long; ``None`` for no end.
+    """
+
+    namespace: str
+    name: str
+    action: str
+    reason: str
+    seconds: float | None
+
+    @classmethod
+    def of(cls, form: Mapping[str, str]) -> Order:
+        """Read a form.
+
+        Raises:
+            ConfigurationError: A field is missing or wrong; the message says which.
+        """
+        action = ACTIONS.get(form.get("action", ""))
+        if action is None:
+            raise ConfigurationError("choose what to do")
+        reason = form.get("reason", "").strip()
+        if not reason:
+            raise ConfigurationError("give a reason, for the next person who looks")
+        return cls(form.get("namespace", ""), form.get("name", ""), action.key, reason, _seconds(action, form))
+
+    @property
+    def time(self) -> str:
+        """For how long, for people."""
+        return "" if self.seconds is None else f"for {duration(self.seconds)}"
+
+
+def carry_out(store: Any, order: Order, *, by: str) -> None:
+    """Do it, and log who did it and why.
+
+    Args:
+        store: Over the breakers of any namespace.
+        order: What to do.
+        by: Who does it.
+
+    Raises:
+        StoreError: The store did not do it.
+        ConfigurationError: A name or the reason cannot be used, or there is no such breaker.
+    """
+    target = in_namespace(store, order.namespace)
+    with within(_TIMEOUT):
+        _do(target, order, by)
+    log.warning(
+        "%s: breaker %s in namespace %s, by %s: %s",
+        *(order.action, printable(order.name), printable(order.namespace), printable(by), printable(order.reason)),
+    )
+
+
+def _do(store: Any, order: Order, by: str) -> None:
+    if order.action == "open":
+        _require(store, order)
+        store.force_open(order.name, order.seconds, by=by)
+    elif order.action == "close":
+        _require(store, order)
+        store.reset(order.name, by=by)
+    elif order.action == "unlock":
+        store.clear_override(order.name, by=by)
+    else:
+        mode = order.action.removeprefix("lock-")
+        store.set_override(order.name, mode, by=by, reason=order.reason, seconds=order.seconds)
+
+
+def _require(store: Any, order: Order) -> None:
+    """Refuse to make a breaker by acting on a name that is not there."""
+    snapshot = store.read(order.name)
+    # A row exists once the breaker has failed, changed its state, or was locked.
+    if not (snapshot.generation or snapshot.last_failure_time or snapshot.override):
+        raise UnknownBreakerError(order.name)
+
+
+def _seconds(action: Action, form: Mapping[str, str]) -> float | None:
+    text = form.get("for", "").strip()
+    if not action.lasts or not text:
+        if action.lasts == "must":
+            raise ConfigurationError("say for how long, such as 10m")
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"for how long: {error}") from None
+    if not seconds:
+        raise ConfigurationError("for how long: more than 0")
+    return seconds

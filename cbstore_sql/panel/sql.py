@@ -1,0 +1,35 @@
+"""Pages from PostgreSQL or SQLite: one statement each."""
+
+from __future__ import annotations
+
+from cbstore_sql.deadline import within
+from cbstore_sql.panel.source import TIMEOUT, Entry, Page
+from cbstore_sql.panel.views import PAGE_SIZE, View
+from cbstore_sql.stores.sql.overview import read_overview
+from cbstore_sql.stores.sql.store import SqlStore
+
+
+class SqlPages:
+    """Pages of a store on SQL.
+
+    Args:
+        store: The store; pages show every namespace of its table.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    def read(self, view: View) -> Page:
+        """See `Source`."""
+        with within(TIMEOUT):
+            overview = read_overview(
+                self._store,
+                text=view.text,
+                state=view.state,
+                sort=view.sort,
+                limit=PAGE_SIZE,
+                skip=(view.page - 1) * PAGE_SIZE,
+                exact=view.exact,
+            )
+        entries = tuple(Entry(*breaker) for breaker in overview.breakers)
+        return Page(overview.as_of, overview.totals, overview.matched, entries)

@@ -1,0 +1,126 @@
+"""The panel as a WSGI application."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from cbstore_sql.panel.access import Authorize
+from cbstore_sql.panel.app import Panel
+from cbstore_sql.panel.messages import MAX_BODY, EventStream, PanelRequest, Response, fields
+from cbstore_sql.panel.setup import Who, make_panel
+from cbstore_sql.panel.streams import HEARTBEAT, HELLO, MOST_STREAMS, event
+from cbstore_sql.panel.views import View
+from cbstore_sql.stores.base import Store
+
+Environ = MutableMapping[str, Any]
+StartResponse = Callable[..., Any]
+
+
+def panel_wsgi(  # settings
+    store: str | Store,
+    *,
+    actions: bool = False,
+    token: str | None = None,
+    authorize: Authorize | None = None,
+    who: Who | str | None = None,
+    origins: Sequence[str] = (),
+    period: float = 2.0,
+    events: bool = False,
+) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+    """Make a WSGI application that shows the breakers of a database.
+
+    Args:
+        store: See `panel_asgi`.
+        actions: See `panel_asgi`.
+        token: See `panel_asgi`.
+        authorize: See `panel_asgi`; not a coroutine function.
+        who: See `panel_asgi`.
+        origins: See `panel_asgi`.
+        period: See `panel_asgi`.
+        events: Whether tabs are told of changes at once. Each open tab then occupies a thread of the server; without
+            it, tabs ask every few seconds and are mostly told that nothing has changed.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
+    """
+    panel = make_panel(
+        store, actions=actions, token=token, authorize=authorize, who=who, origins=origins, period=period, events=events
+    )
+    return _Application(panel)
+
+
+class _Application:
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self._streams = threading.Semaphore(MOST_STREAMS)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = _body(environ)
+        if body is None:
+            return _answer(start_response, Response(413))
+        request = _request(environ, body)
+        gatekeeper = self._panel.settings.gatekeeper
+        response = self._panel.handle(request, gatekeeper.granted(gatekeeper.ask(request)))
+        if isinstance(response, Response):
+            return _answer(start_response, response)
+        if not self._streams.acquire(blocking=False):
+            return _answer(start_response, Response(503))
+        start_response("200 OK", response.header_list())
+        return self._stream(response)
+
+    def _stream(self, stream: EventStream) -> Iterator[bytes]:
+        changes: queue.Queue[None] = queue.Queue()
+        end = self._panel.settings.reader.watch(View.of(stream.query), lambda: changes.put(None))
+        try:
+            yield HELLO
+            while True:
+                try:
+                    changes.get(timeout=HEARTBEAT)
+                except queue.Empty:
+                    yield b": still here\n\n"
+                else:
+                    yield event()
+        finally:
+            end()
+            self._streams.release()
+
+
+def _request(environ: Environ, body: bytes) -> PanelRequest:
+    headers = {
+        key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_") or key == "CONTENT_TYPE"
+    }
+    return PanelRequest(
+        method=str(environ["REQUEST_METHOD"]).upper(),
+        prefix=_text(environ.get("SCRIPT_NAME", "")).rstrip("/"),
+        path=_text(environ.get("PATH_INFO", "")),
+        query=fields(environ.get("QUERY_STRING", "")),
+        headers=headers,
+        client=str(environ.get("REMOTE_ADDR", "")),
+        is_secure=environ.get("wsgi.url_scheme") == "https",
+        form=fields(body.decode("latin-1")),
+        native=environ,
+    )
+
+
+def _text(value: str) -> str:
+    """Undo what WSGI does to a path: bytes shown as Latin-1."""
+    return value.encode("latin-1").decode("utf-8", "replace")
+
+
+def _body(environ: Environ) -> bytes | None:
+    length = str(environ.get("CONTENT_LENGTH") or "0")
+    if not length.isdecimal() or int(length) > MAX_BODY:
+        return None
+    body: bytes = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    return body
+
+
+def _answer(start_response: StartResponse, response: Response) -> list[bytes]:
+    start_response(f"{response.status} {HTTPStatus(response.status).phrase}", response.header_list())
+    return [response.body]

@@ -1,0 +1,138 @@
+"""The statement behind one page of a list of breakers, with the totals of the whole table."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from cbstore_sql.core.model import ANSWER_COLUMNS, STATES
+from cbstore_sql.core.severity import active_override, severity
+from cbstore_sql.stores.sql.schema.functions import server_clock
+from cbstore_sql.stores.sql.schema.table import make_table
+from cbstore_sql.stores.sql.statements.build import ANSWER, DIALECTS, compile_statement, given
+from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement
+
+TOTALS = (*STATES, "override")
+"""The order of the totals in the answer."""
+
+WITH_OVERRIDE = "override"
+"""In place of a state: breakers with an override in force."""
+
+
+class position(FunctionElement[int]):
+    """Where a text first occurs in another one, from 1; 0 if it does not."""
+
+    type = sa.Integer()
+    inherit_cache = True
+    name = "position"
+
+
+@compiles(position, "postgresql")
+def _position_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"pg_catalog.strpos({compiler.process(element.clauses, **options)})"
+
+
+@compiles(position, "sqlite")
+def _position_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+class lower(FunctionElement[str]):
+    """A text in lower case; of letters beyond ASCII, as far as the database knows them."""
+
+    type = sa.Text()
+    inherit_cache = True
+    name = "lower"
+
+
+@compiles(lower, "postgresql")
+def _lower_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"pg_catalog.lower({compiler.process(element.clauses, **options)})"
+
+
+@compiles(lower, "sqlite")
+def _lower_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **options)})"
+
+
+def _when(condition: Any, a: Any, b: Any) -> Any:
+    return sa.case((condition, a), else_=b)
+
+
+@lru_cache(maxsize=64)
+def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: int, *, exact: bool) -> Statement:
+    """Compile the statement of a page.
+
+    Its rows: the totals of the whole table (by `TOTALS`) and the clock; how many breakers the filter lets through;
+    namespace, name, the columns of an answer with the clock, and the history. Without a breaker on the page there is
+    one row, of which only the totals and the clock are not NULL.
+
+    Args:
+        dialect_name: ``"postgresql"`` or ``"sqlite"``.
+        schema: The table's schema, or ``None``.
+        sort: ``"worst"``, ``"name"``, ``"failures"`` or ``"changed"``.
+        limit: The most breakers on a page.
+        exact: Whether the filter is the parameters ``namespace`` and ``name``, and not ``text``, ``state``, ``others``
+            (how many to leave out).
+    """
+    dialect, _ = DIALECTS[dialect_name]
+    table = make_table(schema)
+    totals = _totals(table)
+    page = _page(table, sort, limit, exact=exact)
+    shown = (page.c.matched, page.c.namespace, page.c.name, *(page.c[column] for column in ANSWER_COLUMNS))
+    statement = (
+        sa.select(
+            *(totals.c[f"total_{name}"] for name in TOTALS), totals.c.clock, *shown, totals.c.clock, page.c.history
+        )
+        .select_from(totals.outerjoin(page, sa.true()))
+        .order_by(page.c.place)
+    )
+    kinds = (*(INTEGER for _ in TOTALS), FLOAT, INTEGER, TEXT, TEXT, *ANSWER, TEXT)
+    return compile_statement(statement, dialect(), kinds)
+
+
+def _totals(table: sa.Table) -> sa.Subquery:
+    override = active_override(table.c, server_clock(), _when)
+    conditions = {**{state: table.c.state == state for state in STATES}, WITH_OVERRIDE: override != ""}
+    counts = [sa.func.count().filter(condition).label(f"total_{name}") for name, condition in conditions.items()]
+    return sa.select(*counts, server_clock().label("clock")).subquery("totals")
+
+
+def _page(table: sa.Table, sort: str, limit: int, *, exact: bool) -> sa.Subquery:
+    order = _order(table, sort)
+    place = sa.func.row_number().over(order_by=order).label("place")
+    matched = sa.func.count().over().label("matched")
+    columns = (*(table.c[name] for name in ("namespace", "name", *ANSWER_COLUMNS, "history")), matched, place)
+    chosen = sa.select(*columns).where(_exactly(table) if exact else _filter(table))
+    chosen = chosen.order_by(*order).limit(sa.literal(limit))
+    return (chosen if exact else chosen.offset(given("others"))).subquery("page")
+
+
+def _order(table: sa.Table, sort: str) -> tuple[Any, ...]:
+    name = (table.c.namespace, table.c.name)
+    if sort == "name":
+        return name
+    if sort == "failures":
+        return (table.c.failure_count.desc(), *name)
+    if sort == "changed":
+        return (table.c.last_failure_time.desc(), *name)
+    worst = severity(SimpleNamespace(**dict(table.c)), server_clock(), _when)
+    return (sa.desc(worst), table.c.failure_count.desc(), *name)
+
+
+def _exactly(table: sa.Table) -> Any:
+    return sa.and_(table.c.namespace == given("namespace"), table.c.name == given("name"))
+
+
+def _filter(table: sa.Table) -> Any:
+    text, state = given("names"), given("state")
+    override = active_override(table.c, server_clock(), _when)
+    found = sa.or_(*(position(lower(column), lower(text)) > 0 for column in (table.c.name, table.c.namespace)))
+    wanted = sa.or_(state == "", table.c.state == state, sa.and_(state == WITH_OVERRIDE, override != ""))
+    return sa.and_(sa.or_(text == "", found), wanted)
