@@ -52,7 +52,7 @@ LAYERS = (
     {"events"},
     {"stores"},
     {"breaker"},
-    {"llm", "metrics", "migration"},
+    {"llm", "metrics", "migration", "panel"},
     {"integrations", "testing"},
     {"__init__"},
     {"cli"},

@@ -4,9 +4,11 @@
 `status`, `watch`       ``cbstore status``, and with ``--watch``
 `show`, `explain`       ``cbstore show NAME``, ``cbstore explain NAME``
 `force_open`, `reset`   ``cbstore open NAME``, ``cbstore close NAME``
+`lock`, `unlock`        ``cbstore lock NAME MODE``, ``cbstore unlock NAME``
 `prune`, `migrate`      ``cbstore prune``, ``cbstore migrate``
 `grants`, `doctor`      ``cbstore grants``, ``cbstore doctor``
-`exporter`, `demo`      ``cbstore exporter``, ``cbstore demo``
+`exporter`, `panel`     ``cbstore exporter``, ``cbstore panel``
+`demo`                  ``cbstore demo``
 `arguments`             the options that several subcommands share
 `exit_codes`            the exit codes, and the error that carries one
 `stores`                opens the store that ``--url`` names, with a deadline

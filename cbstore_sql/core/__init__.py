@@ -8,6 +8,7 @@
 `history`      the short history in a row, and how to decode it
 `commands`     checked arguments of an operation, as one `Command` that any store can carry out
 `validation`   `check_*`: each returns a valid value or raises a typed error
+`severity`     how much a breaker deserves to be looked at, for lists that show the worst first
 `explanation`  why a breaker is in its state, in plain sentences
 `wording`      how times, names and owners are written for people; the command line, the panel and explanations share it
 =============  =========================================================================================================

@@ -74,12 +74,21 @@ def test_show_and_explain_tell_of_one_breaker(url: str, capsys: pytest.CaptureFi
     assert re.search(r"^state +open$", shown, re.MULTILINE)
     assert re.search(r"^next +probe in (1 h|59 min)", shown, re.MULTILINE)
     explained = said(capsys, "explain", "payments")
-    assert "payments is open: calls are refused. It tripped on failures." in explained
+    assert "payments is open: calls are refused." in explained
+    assert "the failures reached the threshold" in explained
+    assert re.search(r"^history +\S+ \S+  closed -> open +the failures reached the threshold", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     "command",
-    [("show",), ("explain",), ("close", *REASON), ("open", "--for", "1m", *REASON)],
+    [
+        ("show",),
+        ("explain",),
+        ("close", *REASON),
+        ("open", "--for", "1m", *REASON),
+        ("lock", "open", *REASON),
+        ("unlock",),
+    ],
     ids=lambda command: str(command[0]),
 )
 def test_an_unknown_name_is_refused_and_makes_no_breaker(
@@ -99,6 +108,40 @@ def test_a_name_of_another_namespace_is_pointed_out(url: str, capsys: pytest.Cap
 def test_open_makes_a_breaker_only_when_told_to(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "open", "new", "--for", "1m", *REASON, "--create")
     assert state_of(capsys, "new") == "open"
+
+
+def test_lock_overrides_and_unlock_ends_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    locked = said(capsys, "lock", "mail", "open", "--for", "10m", "--reason", "double\ncharges", "--by", "alice")
+    assert locked == "mail: locked open for 10 min\n"
+    shown = json.loads(said(capsys, "show", "mail", "--json"))
+    assert (shown["state"], shown["override"], shown["override_by"]) == ("closed", "open", "alice")
+    assert shown["override_reason"] == "double\ncharges"
+    assert shown["history"][-1]["cause"] == "override_open"
+    row = next(line for line in said(capsys, "status").splitlines() if " mail " in line)
+    assert "locked open, 10 min left" in row
+    explained = said(capsys, "explain", "mail")
+    assert "mail is locked open: every call is refused." in explained
+    assert r"alice set this override. Reason: double\ncharges." in explained
+    assert "It ends in 10 min" in explained
+    assert said(capsys, "unlock", "mail", "--by", "bob") == "mail: unlocked (it was locked open)\n"
+    assert json.loads(said(capsys, "show", "mail", "--json"))["override"] is None
+    assert said(capsys, "unlock", "mail") == "mail: unlocked (it was not locked)\n"
+
+
+def test_a_lock_without_a_time_lasts_until_it_is_unlocked(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "lock", "new", "shadow", *REASON, "--create") == "new: in shadow mode until it is unlocked\n"
+    assert "It lasts until an operator unlocks the breaker." in said(capsys, "explain", "new")
+
+
+def test_who_closed_a_circuit_is_in_its_history(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "close", "payments", *REASON, "--by", "carol")
+    assert "closed by hand (by carol)" in said(capsys, "show", "payments")
+
+
+def test_a_lock_needs_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["lock", "payments", "open"])
+    assert "--reason" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
@@ -144,6 +187,8 @@ ON_ONE = (
     ("explain", "x"),
     ("open", "x", "--for", "1m", *REASON, "--create"),
     ("close", "x", *REASON),
+    ("lock", "x", "open", *REASON, "--create"),
+    ("unlock", "x"),
     ("doctor",),
 )
 ON_A_TABLE = (("prune", "--idle-for", "30d"), ("migrate",), ("migrate", "--check"))

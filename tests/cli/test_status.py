@@ -65,7 +65,7 @@ def objects(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[st
 def test_open_breakers_come_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     header, *rows = status(capsys, "--url", url).splitlines()
-    assert header.split() == ["namespace", "name", "state", "failures", "next", "last", "failure", "gen"]
+    assert header.split() == ["namespace", "name", "state", "override", "failures", "next", "last", "failure", "gen"]
     assert [row.split()[:3] for row in rows] == [
         ["web", "billing", "open"],
         ["web", "search", "half_open"],
@@ -111,6 +111,13 @@ def test_json_has_iso_times_in_utc_and_plain_numbers(url: str, capsys: pytest.Ca
         "retry_after": 0,
         "probe_token": None,
         "probe_until": None,
+        "score": 0.0,
+        "hold_until": None,
+        "closed_at": None,
+        "override": None,
+        "override_until": None,
+        "override_by": None,
+        "override_reason": None,
         "as_of": 0,
     }
     assert (search["state"], search["probe_token"]) == ("half_open", "api-1/77/f00d")

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cbstore_sql.core.explanation import explain
-from cbstore_sql.core.model import Row, Snapshot
+import pytest
+
+from cbstore_sql.core.explanation import CAUSE_WORDS, explain
+from cbstore_sql.core.history import CAUSES, HistoryEntry
+from cbstore_sql.core.model import Row, Snapshot, State
 
 NOW = 1_800_000_000.0
 CLOSED = Row(generation=3)
@@ -12,8 +15,8 @@ TRIPPED = replace(
 )
 
 
-def text(row: Row, name: str = "payments") -> str:
-    return " ".join(explain(Snapshot.of(name, row, NOW)))
+def text(row: Row, *history: HistoryEntry, name: str = "payments") -> str:
+    return " ".join(explain(Snapshot.of(name, row, NOW), history))
 
 
 def test_a_clean_closed_circuit_needs_two_sentences() -> None:
@@ -30,7 +33,7 @@ def test_a_tripped_circuit_says_why_since_when_and_when_a_probe_is_due() -> None
     said = text(TRIPPED)
     assert "It tripped on failures." in said
     assert "5 failures were counted since the last success." in said
-    assert "The last failure was 10 s ago" in said
+    assert "The last failure was 10 s ago, at" in said
     assert "A probe is due in 20 s, at 2027-01-15 08:00:20 UTC." in said
 
 
@@ -57,4 +60,61 @@ def test_a_free_probe_slot_and_earlier_probes_are_told() -> None:
 
 
 def test_a_hostile_name_is_shown_harmless() -> None:
-    assert text(CLOSED, "a\x1b[31m").startswith(r"a\x1b[31m is closed")
+    assert text(CLOSED, name="a\x1b[31m").startswith(r"a\x1b[31m is closed")
+
+
+def change(cause: str, previous: State, state: State, by: str = "api-1/77") -> HistoryEntry:
+    return HistoryEntry(NOW - 60, previous, state, cause, by)
+
+
+def test_the_history_says_who_made_the_last_change_when_and_why() -> None:
+    said = text(TRIPPED, change("count", State.CLOSED, State.OPEN))
+    assert "It became open 1 min ago, at 2027-01-15 07:59:00 UTC: the failures reached the threshold" in said
+    assert "(by api-1/77)." in said
+
+
+def test_an_override_in_the_history_is_not_taken_for_a_change_of_state() -> None:
+    said = text(
+        TRIPPED,
+        change("forced", State.CLOSED, State.OPEN, "alice"),
+        change("override_open", State.OPEN, State.OPEN, "bob"),
+    )
+    assert "forced open (by alice)." in said
+
+
+def test_every_cause_has_words() -> None:
+    assert set(CAUSE_WORDS) == set(CAUSES.values())
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("open", "payments is locked open: every call is refused."),
+        ("closed", "payments is locked closed: every call goes through, whatever fails."),
+        ("shadow", "payments is in shadow mode: every call goes through"),
+    ],
+)
+def test_an_override_comes_first_with_its_author_reason_and_end(mode: str, words: str) -> None:
+    row = replace(TRIPPED, override=mode, override_until=NOW + 600, override_by="alice", override_reason="rollout")
+    said = text(row)
+    assert said.startswith(words)
+    assert "alice set this override. Reason: rollout." in said
+    assert "It ends in 10 min, at 2027-01-15 08:10:00 UTC" in said
+    assert "Underneath, the circuit goes on: payments is open: calls are refused." in said
+
+
+def test_an_override_that_has_ended_is_mentioned_as_such() -> None:
+    said = text(replace(CLOSED, override="open", override_until=NOW - 60, override_by="a", override_reason="b"))
+    assert said.startswith("An earlier override (open) ended 1 min ago")
+    assert "locked" not in said
+
+
+def test_a_hold_says_for_how_long_no_call_is_made() -> None:
+    held = replace(CLOSED, hold_until=NOW + 30)
+    assert "no call is made for another 30 s." in text(held)
+    ignoring = replace(held, override="closed", override_by="a", override_reason="b")
+    assert "The override ignores it." in text(ignoring)
+
+
+def test_a_score_is_shown_as_a_share_of_its_limit() -> None:
+    assert "The evidence of failure is at 40% of the limit." in text(replace(CLOSED, score=0.4, score_generation=3))

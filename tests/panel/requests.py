@@ -44,8 +44,15 @@ class Client:
         self.application: Any = (panel_wsgi if colour == "wsgi" else panel_asgi)(store, **settings)
         self._send = self._wsgi if colour == "wsgi" else self._asgi
 
-    def get(self, path: str, query: Mapping[str, str] | None = None, *, client: str = LOCAL, **headers: str) -> Answer:
-        return self._send("GET", path, urlencode(query or {}), b"", client, {"host": HOST, **headers})
+    def get(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        client: str = LOCAL,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        return self._send("GET", path, urlencode(query or {}), b"", client, {"host": HOST, **(headers or {})})
 
     def post(
         self,

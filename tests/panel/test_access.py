@@ -97,14 +97,14 @@ def test_another_address_sees_nothing_without_a_token(address: str, colour: str,
 )
 def test_a_page_that_gives_its_name_our_address_is_refused(host: str, client: Client, store: SqlStore) -> None:
     headers = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
-    assert client.get("/", **{"host": host}).status == 403
+    assert client.get("/", headers={"host": host}).status == 403
     assert client.post("/act", CLOSE, headers).status == 403
     assert is_open(store)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9465", "[::1]:9465", "LOCALHOST", "localhost"])
 def test_this_machine_may_use_each_of_its_names(host: str, client: Client) -> None:
-    assert client.get("/", **{"host": host}).status == 200
+    assert client.get("/", headers={"host": host}).status == 200
     assert client.get("/", client="::1").status == 200
     assert client.get("/", client="::ffff:127.0.0.1").status == 200
 
@@ -114,10 +114,10 @@ def test_a_token_lets_in_from_anywhere_and_nothing_else_does(store: SqlStore, co
     client = Client(store, colour=colour, actions=True, token=TOKEN)
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"cookie": "cbstore_panel=x"}):
         for address in (LOCAL, "10.0.0.7"):
-            answer = client.get("/", client=address, **headers)
+            answer = client.get("/", client=address, headers=headers)
             assert answer.status == 401
             assert "payments" not in answer.text
-    assert client.get("/", client="10.0.0.7", authorization=f"Bearer {TOKEN}").status == 200
+    assert client.get("/", client="10.0.0.7", headers={"authorization": f"Bearer {TOKEN}"}).status == 200
 
 
 @COLOURS
@@ -131,7 +131,7 @@ def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_do_not_get(store
     assert TOKEN not in cookie
     assert all(part in cookie for part in ("HttpOnly", "SameSite=Strict", "Path=/ops/"))
     value = cookie.partition(";")[0]
-    assert client.get("/", client="10.0.0.7", cookie=f"other=1; {value}").status == 200
+    assert client.get("/", client="10.0.0.7", headers={"cookie": f"other=1; {value}"}).status == 200
     another = Client(store, colour=colour, prefix="/ops", actions=True, token=TOKEN)
     assert another.post("/act", CLOSE, {**MEANT, "cookie": value}, client="10.0.0.7").status == 303
 

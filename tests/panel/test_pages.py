@@ -137,10 +137,10 @@ def test_links_carry_the_prefix(store: SqlStore) -> None:
 def test_an_unchanged_page_is_not_sent_again(client: Client, store: SqlStore) -> None:
     first = client.get("/live")
     etag = first.headers["etag"]
-    assert (first.status, client.get("/live", {}, **{"if-none-match": etag}).status) == (200, 304)
+    assert (first.status, client.get("/live", headers={"if-none-match": etag}).status) == (200, 304)
     fresh = Client(store)
     store.record_failure("payments", POLICY)
-    assert fresh.get("/live", {}, **{"if-none-match": etag}).status == 200
+    assert fresh.get("/live", headers={"if-none-match": etag}).status == 200
 
 
 def test_a_store_that_stops_answering_is_said_on_the_last_page(

@@ -10,6 +10,7 @@
 `retry`                 what an error says about a statement, and whether to repeat it
 `sqlstates`             PostgreSQL's error codes by name
 `errors`                which of our errors a driver error becomes
+`overview`              one page of a list of breakers, in one statement
 `prune`                 deletes breakers that are no longer used
 ======================  ===============================================================
 """

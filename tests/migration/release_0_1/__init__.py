@@ -57,8 +57,8 @@ class _Operations(SqlOperations):
         super().__init__(dialect, own.schema, own._namespace, own._max_breakers)
         self._statements = _statements(dialect, self._statements)
 
-    def _rows(self, *args: Any, **kwargs: Any) -> QuerySteps[list[Values]]:
-        rows = yield from super()._rows(*args, **kwargs)
+    def rows(self, *args: Any, **kwargs: Any) -> QuerySteps[list[Values]]:
+        rows = yield from super().rows(*args, **kwargs)
         return [(*row[:-1], *_ADDED, row[-1]) if len(row) == _COLUMNS + 1 else row for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 ==============  ==========================================================================
 `build`         one statement for each operation, compiled once for a dialect and a schema
+`overview`      the statement behind one page of a list of breakers
 `partial_eval`  shorter statements, for what is known when a statement is written
 `statement`     a finished text with its binary parameters and results
 `decode`        from a result row to `Snapshot` and `Transition`
