@@ -8,20 +8,20 @@ from tests.system.mutation.text import Broken, Text
 _STATEMENTS = "stores/sql/statements/build.py"
 _FUNCTIONS = "stores/sql/schema/functions.py"
 _HASH = "stores/redis/lua/_hash.lua"
-_IN_NAMESPACE = 'table.c.namespace == _given("namespace")'
+_IN_NAMESPACE = 'table.c.namespace == given("namespace")'
 _CHANGE = "    change = _change(operation, dict(table.c), form)\n"
 _WHERE = "    where = (*_key(table), *_in_state(table, form), *_where(change))\n"
-_AMONG = 'is_among(table.c.name, _given("names"))'
-_GIVEN_OR_SERVERS = 'sa.func.coalesce(_given("now"), server_clock())'
+_AMONG = 'is_among(table.c.name, given("names"))'
+_GIVEN_OR_SERVERS = 'sa.func.coalesce(given("now"), server_clock())'
 
 _SQL = (
     ("the namespace is no part of the key", f"return {_IN_NAMESPACE}", "return sa.true()"),
-    ("the name is no part of the key", ', table.c.name == _given("name")', ", sa.true()"),
+    ("the name is no part of the key", ', table.c.name == given("name")', ", sa.true()"),
     ("many are read from every namespace", f"sa.and_({_IN_NAMESPACE}, ", "sa.and_("),
     ("what others have fills a namespace", f".where({_IN_NAMESPACE}, missing)", ".where(missing)"),
     ("a full namespace refuses its own breakers", f".where({_IN_NAMESPACE}, missing)", f".where({_IN_NAMESPACE})"),
-    ("a breaker of another namespace is there", 'itself.c.namespace == _given("namespace"), ', ""),
-    ("any breaker of the namespace is there", ', itself.c.name == _given("name"))', ")"),
+    ("a breaker of another namespace is there", 'itself.c.namespace == given("namespace"), ', ""),
+    ("any breaker of the namespace is there", ', itself.c.name == given("name"))', ")"),
     ("an update without the rule's condition", _WHERE, "    where = (*_key(table), *_in_state(table, form))\n"),
     ("an update without the key", _WHERE, "    where = (*_in_state(table, form), *_where(change))\n"),
     ("a deletion without the key", "sa.delete(table).where(*_key(table))", "sa.delete(table)"),
@@ -68,7 +68,7 @@ _CLOCKS: tuple[Broken, ...] = (
     ("SQLite's, a day late", _FUNCTIONS, "2440587.5", "2440588.5", (STORES, CLOCK)),
     ("SQLite's, local time", _FUNCTIONS, "julianday('now')", "julianday('now', '+1 hour')", (STORES, CLOCK)),
     ("SQL: a given time does not count", _STATEMENTS, _GIVEN_OR_SERVERS, "server_clock()", (STORES,)),
-    ("SQL: the server's does not count", _STATEMENTS, _GIVEN_OR_SERVERS, '_given("now")', (STORES,)),
+    ("SQL: the server's does not count", _STATEMENTS, _GIVEN_OR_SERVERS, 'given("now")', (STORES,)),
     (
         "SQL: an answer's is not the operation's",
         _STATEMENTS,
