@@ -225,9 +225,10 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             return permit
         return await run_to_completion(self._drive(self._controller.admission(name)), abandoned=self.release)
 
-    async def _settle(self, permit: Permit, verdict: Verdict) -> None:
+    async def _settle(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> None:
+        """Report a verdict; ``or_raise`` raises what the store raises, in place of the outage policy."""
         if not self._controller.settle_without_io(permit, verdict):
-            await run_to_completion(self._drive(self._controller.settlement(permit, verdict)))
+            await run_to_completion(self._drive(self._controller.settlement(permit, verdict, or_raise=or_raise)))
 
     async def _report(self, permit: Permit, verdict: Verdict, error: BaseException | None = None) -> None:
         """Settle a call that has its outcome. Nothing is raised: no report may replace that outcome."""

@@ -6,7 +6,13 @@
 `classification`   what an exception or a returned value says about the API, for every provider
 `decision`         what follows: whether a failure counts, is tried again, and when
 `attempts`         the decisions between the attempts of one call, without I/O
-`retry_async`      one call with its retries
+`follow_up`        admission, waits and what the API asked of the whole fleet
+`retry`            one call with its retries
+`stream`           one call whose answer comes in chunks
+`chunks`           errors in the chunks of a stream
+`health`           a health check that probes the API in place of a paid call
+`base`             the parts of an LLM breaker that its operations share
+`by_hand`          asking and reporting in separate calls
 `retry_budget`     retries as a share of a process's own calls
 `massgen`          the same names with the rules of MassGen
 `headers`          MassGen's functions for HTTP statuses and ``Retry-After``

@@ -1,4 +1,4 @@
-"""The decisions between the attempts of one call, without any I/O: shared by ``retry.py`` and ``retry_async.py``."""
+"""The decisions between the attempts of one call, without any I/O: shared by both kinds of callers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from cbstore_sql.core.model import Verdict
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.llm.config import LLMCircuitBreakerConfig
 from cbstore_sql.llm.decision import Decision, RateLimitAction
@@ -22,8 +23,9 @@ FIRST_BACKOFF = 1.0
 _BACKOFF_JITTER = (0.8, 1.2)
 
 
-class AttemptFailed(Exception):
-    """Carries a failed attempt through the guard, which reads from it whether the failure counts.
+@dataclass(frozen=True)
+class FailedAttempt:
+    """An attempt that was not answered.
 
     Attributes:
         decision: What follows from the failure.
@@ -31,20 +33,20 @@ class AttemptFailed(Exception):
         result: What the attempt returned, when it raised nothing.
     """
 
-    def __init__(self, decision: Decision, error: Exception | None = None, result: Any = None) -> None:
-        super().__init__()
-        self.decision = decision
-        self.error = error
-        self.result = result
+    decision: Decision
+    error: Exception | None = None
+    result: Any = None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What it says about the API."""
+        return Verdict.FAILURE if self.decision.counts else Verdict.NONE
 
-class ProbeLostError(Exception):
-    """Another caller took the probe while its owner waited: ask for admission again."""
-
-
-def counts(error: BaseException) -> bool:
-    """Return whether what a guarded attempt raised is a failure of the API."""
-    return isinstance(error, AttemptFailed) and error.decision.counts
+    def end(self) -> Any:
+        """Give the caller what the attempt gave: raise what it raised, or return what it returned."""
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 @dataclass
@@ -80,19 +82,27 @@ class Attempts:
         self.left -= 1
         return time.perf_counter()
 
-    def raised(self, error: Exception, began: float) -> AttemptFailed:
+    def raised(self, error: Exception, began: float) -> FailedAttempt:
         """Note that an attempt raised."""
         self._ended("failure", began)
-        return AttemptFailed(self.config.decide(error), error)
+        return FailedAttempt(self.config.decide(error), error)
 
-    def returned(self, result: Any, began: float) -> AttemptFailed | None:
+    def returned(self, result: Any, began: float) -> FailedAttempt | None:
         """Note that an attempt returned; return a failure when it returned an error."""
         decision = self.config.decide_result(result)
         if decision.failure is None or not (decision.counts or decision.action):
             self._ended("success", began)
             return None
         self._ended("failure", began)
-        return AttemptFailed(decision, result=result)
+        return FailedAttempt(decision, result=result)
+
+    def opened(self, began: float) -> None:
+        """Note that a stream was opened."""
+        self._ended("success", began)
+
+    def broke(self, error: Exception) -> FailedAttempt:
+        """Note that a stream broke after its attempt had been answered."""
+        return FailedAttempt(self.config.decide(error), error)
 
     def rejected(self, refused: CircuitBreakerOpenError) -> None:
         """Note that an attempt was not admitted."""

@@ -3,210 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+import functools
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
-from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
-from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
-from cbstore_sql.breaker.outage.detector import OutagePolicy
-from cbstore_sql.core.model import Permit, State, Verdict
-from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_name, check_threshold
-from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
-from cbstore_sql.events import Listener
-from cbstore_sql.llm.ambient_permits import Callers
-from cbstore_sql.llm.attempts import Attempts, counts
-from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
-from cbstore_sql.llm.observer import Metrics, Observer
-from cbstore_sql.llm.retry_async import AsyncRetries, AsyncSleep
-from cbstore_sql.llm.retry_budget import RetryBudget
-from cbstore_sql.llm.store_adapters import AnyStore, faces
-from cbstore_sql.runtime.pickling import NotPicklable
+from cbstore_sql.llm.attempts import Attempts
+from cbstore_sql.llm.by_hand import ByHand
+from cbstore_sql.llm.by_hand_async import ByHandAsync
+from cbstore_sql.llm.follow_up import FollowUp
+from cbstore_sql.llm.follow_up_async import AsyncFollowUp
+from cbstore_sql.llm.health import AsyncHealthCheck, HealthCheck
+from cbstore_sql.llm.retry import Retries
+from cbstore_sql.llm.retry_async import AsyncRetries
+from cbstore_sql.llm.stream import GuardedStream
+from cbstore_sql.llm.stream_async import AsyncGuardedStream
 
 T = TypeVar("T")
 
-log = logging.getLogger("cbstore_sql")
 
-# Beside a call that takes seconds the store's answer costs nothing, and it is never out of date.
-_ALWAYS_ASK = 0.0
-
-
-class LLMCircuitBreaker(NotPicklable):
+class LLMCircuitBreaker(ByHand, ByHandAsync):
     """Guards the calls to one API, in this process or, over a shared store, in a fleet.
 
-    `call_with_retry` does everything. Callers who cannot use it ask `should_block` and then report with
-    `record_success` or `record_failure`; a half-open circuit takes only the report of the caller whose call is the
-    probe. A caller is a thread or an asyncio task, and what it starts; one who asks in one and reports in another
-    carries `permit` along. Such reports, unlike those of `call_with_retry`, raise what the store raises.
+    `call_with_retry` makes a call with its retries, `stream` a call whose answer comes in chunks; both are awaited, and
+    have a twin that ends in ``_sync`` for callers that block. Callers who cannot use them ask `should_block` and then
+    report with `record_success` or `record_failure`; these have twins that end in ``_async``. A half-open circuit takes
+    only the report of the caller whose call is the probe. A caller is a thread or an asyncio task, and what it starts;
+    one that asks in one and reports in another carries `permit` along. Reports by hand raise what the store raises.
 
     Safe to use from many threads and event loops.
 
-    Args:
-        config: ``None`` means the defaults, with which everything passes.
-        backend_name: The breaker's name.
-        metrics: Told of changes of state, attempts and refusals.
-        store: Where the breaker is kept: a `Store`, an `AsyncStore` (then only `call_with_retry` can be used), or
-            any object with the eight methods of `CircuitBreakerStore`. ``None`` keeps it in this object.
-        store_timeout: See `CircuitBreaker`, seconds.
-        on_store_outage: See `CircuitBreaker`.
-        listeners: Called with every event; see `cbstore_sql.events`.
-        sleep: Awaited with seconds, to wait before a retry; ``None`` means ``asyncio.sleep``.
-
-    Raises:
-        ConfigurationError: The name or the store cannot be used.
+    The arguments are those of `LLMBreakerBase`.
     """
-
-    def __init__(
-        self,
-        config: LLMCircuitBreakerConfig | None = None,
-        backend_name: str = "claude",
-        metrics: Metrics | None = None,
-        store: AnyStore | None = None,
-        *,
-        store_timeout: float | None = DEFAULT_STORE_TIMEOUT,
-        on_store_outage: OutagePolicy = "local",
-        listeners: Iterable[Listener] = (),
-        sleep: AsyncSleep | None = None,
-    ) -> None:
-        self.config = config or LLMCircuitBreakerConfig()
-        self.backend_name = check_name("backend_name", backend_name)
-        self._observer = Observer(backend_name, metrics)
-        self._callers = Callers()
-        self._budget = RetryBudget(self.config.retry_share, self.config.retry_burst)
-        self._sleep = sleep
-        blocking, awaited = faces(store, self.config.policy)
-        self._awaited = AsyncCircuitBreaker(
-            awaited,
-            self.config.policy,
-            is_failure=counts,
-            reopen_on_no_verdict=self.config.reopen_on_no_verdict,
-            store_timeout=store_timeout,
-            on_store_outage=on_store_outage,
-            listeners=(self._observer, *listeners),
-            max_staleness=_ALWAYS_ASK,
-        )
-        self._blocking: CircuitBreaker | None = None
-        if blocking is not None:
-            self._blocking = CircuitBreaker(blocking, store_timeout=store_timeout, max_staleness=_ALWAYS_ASK)
-            # One controller, so that an outage of the store is one outage.
-            self._blocking._share(self._awaited._controller)
-
-    def __repr__(self) -> str:
-        try:
-            snapshot = self._sync_breaker.snapshot(self.backend_name)
-            seen = f"state={snapshot.state}, failures={snapshot.failure_count}/{self.config.max_failures}"
-        except Exception:  # noqa: BLE001 - who prints a breaker does not ask for its store's errors
-            seen = "state=unknown"
-        return f"LLMCircuitBreaker({seen}, backend={self.backend_name!r})"
-
-    @property
-    def state(self) -> CircuitState:
-        """The circuit's state as the store has it.
-
-        Raises:
-            StoreError: See `Store`.
-            ConfigurationError: The store is an `AsyncStore`.
-        """
-        return self._sync_breaker.state(self.backend_name)
-
-    @property
-    def failure_count(self) -> int:
-        """Failures since the last success, as the store has them; it raises what `state` does."""
-        return self._sync_breaker.snapshot(self.backend_name).failure_count
-
-    @property
-    def permit(self) -> Permit | None:
-        """What `should_block` gave the present caller, until it reports; ``None`` where it has nothing."""
-        return self._callers.permit
-
-    def should_block(self) -> bool:
-        """Ask whether the next call must not be made.
-
-        ``False`` admits it; through a circuit whose time has elapsed one caller is admitted, as the probe.
-
-        Raises:
-            StoreError: With ``on_store_outage="raise"``, or the table is missing.
-            ConfigurationError: The store is an `AsyncStore`.
-        """
-        if not self.config.enabled:
-            return False
-        held = self.permit
-        try:
-            self._callers.remember(self._sync_breaker.admit(self.backend_name))
-        except CircuitBreakerOpenError:
-            # A second question must not cost the caller the probe that the first one gave.
-            if held is not None and not held.is_probe:
-                self._callers.forget()
-            return True
-        return False
-
-    def record_success(self, *, permit: Permit | None = None) -> None:
-        """Report that a call was answered: the count is cleared, or a half-open circuit closed by its probe.
-
-        Args:
-            permit: What `permit` was when this call was admitted; ``None`` means what the present caller was given.
-                A caller that was given nothing is heard while the circuit is closed.
-
-        Raises:
-            StoreError: See `Store`.
-            ConfigurationError: The store is an `AsyncStore`.
-        """
-        if self.config.enabled:
-            self._report(Verdict.SUCCESS, permit)
-
-    def record_failure(
-        self, error_type: str | None = None, error_message: str | None = None, *, permit: Permit | None = None
-    ) -> None:
-        """Report that a call failed: it counts, or opens a half-open circuit whose probe it was.
-
-        Args:
-            error_type: For the log.
-            error_message: Not used: what a client says of a failed call may hold what must not be logged.
-            permit: See `record_success`.
-
-        Raises:
-            StoreError: See `Store`.
-            ConfigurationError: The store is an `AsyncStore`.
-        """
-        if self.config.enabled:
-            fields = {"cb_name": self.backend_name, "cb_error": error_type}
-            log.info("circuit breaker %r: failure (%s)", self.backend_name, error_type, extra=fields)
-            self._report(Verdict.FAILURE, permit)
-
-    def force_open(self, reason: str = "", open_for_seconds: float = 0) -> None:
-        """Open the circuit for at least ``reset_time_seconds``; an open time is never shortened.
-
-        Args:
-            reason: For the log.
-            open_for_seconds: Seconds, where they are more than ``reset_time_seconds``.
-
-        Raises:
-            StoreError: See `Store`.
-            ConfigurationError: The store is an `AsyncStore`.
-        """
-        if not self.config.enabled:
-            return
-        self._sync_breaker.force_open(self.backend_name, self.config.open_seconds(open_for_seconds))
-        fields = {"cb_name": self.backend_name, "cb_reason": reason}
-        log.warning("circuit breaker %r is forced open: %s", self.backend_name, reason, extra=fields)
-
-    def reset(self) -> None:
-        """Close and clean the circuit, even while the breaker is not enabled.
-
-        Raises:
-            StoreError: See `Store`.
-            ConfigurationError: The store is an `AsyncStore`.
-        """
-        self._sync_breaker.reset(self.backend_name)
 
     async def call_with_retry(
         self, coro_factory: Callable[[], Awaitable[T]], *, max_retries: int = 3, agent_id: str | None = None
     ) -> T:
         """Make a call, and make it again where that may help.
 
-        A 429 is waited out (``Retry-After`` up to the threshold), opens the circuit for the time asked for (beyond
-        it) or counts and is tried again after a pause (without it). The retryable statuses count and are tried
-        again unless the circuit has opened. Everything else is raised at once and does not count.
+        A short wait that the API asks for is waited out, a long one opens the circuit for its time. Rate limits that do
+        not say how long, overloads, transient statuses, timeouts and connection errors count as failures and are tried
+        again after a pause. Everything else is raised at once and does not count.
 
         Args:
             coro_factory: Called without arguments for each attempt; what it returns is awaited.
@@ -214,39 +52,102 @@ class LLMCircuitBreaker(NotPicklable):
             agent_id: For the log.
 
         Returns:
-            The answer, whatever becomes of the report about it.
+            The answer, whatever happens to the report about it. An error in the body of a 200 is returned when no
+            attempt is left.
 
         Raises:
-            CircuitBreakerOpenError: An attempt was refused.
-            InvalidPolicyError: ``max_retries`` is no such number.
+            CircuitBreakerOpenError: An attempt was rejected.
+            InvalidPolicyError: ``max_retries`` is not such a number.
         """
         if not self.config.enabled:
             return await coro_factory()
-        attempts = Attempts(
-            self.backend_name,
-            self.config,
-            self._observer,
-            self._budget,
-            agent_id,
-            left=check_threshold("max_retries", max_retries),
-        )
-        retries = AsyncRetries(self._awaited, attempts, coro_factory, self._sleep or asyncio.sleep)
-        return await retries.answer()
+        return await AsyncRetries(self._follow_up(max_retries, agent_id), coro_factory).answer()
 
-    @property
-    def _sync_breaker(self) -> CircuitBreaker:
-        if self._blocking is None:
-            raise ConfigurationError("over an AsyncStore only call_with_retry can be used: its operations are awaited")
-        return self._blocking
+    def call_with_retry_sync(self, factory: Callable[[], T], *, max_retries: int = 3, agent_id: str | None = None) -> T:
+        """Make a call, and make it again where that may help; see `call_with_retry`.
 
-    def _report(self, verdict: Verdict, permit: Permit | None) -> None:
-        given = permit or self.permit or self._anonymous_permit()
-        if given is not None:
-            self._sync_breaker._settle(given, verdict, or_raise=True)
-        if permit is None:
-            self._callers.forget()
+        Args:
+            factory: Called without arguments for each attempt.
+            max_retries: How many attempts are made at most, the first included; at least 1.
+            agent_id: For the log.
 
-    def _anonymous_permit(self) -> Permit | None:
-        """Who never asked is heard only by a closed circuit, and only as it is now."""
-        snapshot = self._sync_breaker.snapshot(self.backend_name)
-        return snapshot.permit if snapshot.state is State.CLOSED else None
+        Raises:
+            CircuitBreakerOpenError: An attempt was rejected.
+            InvalidPolicyError: ``max_retries`` is not such a number.
+            ConfigurationError: The store is an `AsyncStore`.
+        """
+        if not self.config.enabled:
+            return factory()
+        return Retries(self._follow_up_sync(max_retries, agent_id), factory).answer()
+
+    def stream(
+        self, open_stream: Callable[[], Any], *, max_retries: int = 1, agent_id: str | None = None
+    ) -> AsyncGuardedStream:
+        """Guard a call whose answer comes in chunks: ``async with breaker.stream(ask) as chunks: ...``.
+
+        Args:
+            open_stream: Called without arguments to open the stream. It returns an asynchronous iterator, a context
+                manager of one, or an awaitable of either.
+            max_retries: How often the stream is opened at most. Once it is open nothing is repeated.
+            agent_id: For the log.
+
+        Raises:
+            InvalidPolicyError: ``max_retries`` is not such a number. Entering raises what opening raises, and
+                `CircuitBreakerOpenError`.
+        """
+        return AsyncGuardedStream(self._follow_up(max_retries, agent_id), open_stream)
+
+    def stream_sync(
+        self, open_stream: Callable[[], Any], *, max_retries: int = 1, agent_id: str | None = None
+    ) -> GuardedStream:
+        """Guard a call whose answer comes in chunks: ``with breaker.stream_sync(ask) as chunks: ...``.
+
+        Args:
+            open_stream: Called without arguments to open the stream. It returns an iterable or a context manager of
+                one.
+            max_retries: See `stream`.
+            agent_id: For the log.
+
+        Raises:
+            InvalidPolicyError: See `stream`.
+            ConfigurationError: The store is an `AsyncStore`.
+        """
+        return GuardedStream(self._follow_up_sync(max_retries, agent_id), open_stream)
+
+    def guard_stream(self, function: Callable[..., Any], *, max_retries: int = 1) -> Callable[..., Any]:
+        """Decorate a function that returns a stream so that each of its streams is guarded; see `stream`.
+
+        Args:
+            function: A generator function, or a function that returns an iterable; asynchronous or not.
+            max_retries: See `stream`.
+
+        Returns:
+            An asynchronous generator function for an asynchronous function, otherwise a generator function. A generator
+            that is left early should be closed (``contextlib.aclosing``), so that its probe is given back at once.
+        """
+        if inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def chunks_async(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+                async with self.stream(lambda: function(*args, **kwargs), max_retries=max_retries) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+
+            return chunks_async
+
+        @functools.wraps(function)
+        def chunks_sync(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with self.stream_sync(lambda: function(*args, **kwargs), max_retries=max_retries) as chunks:
+                yield from chunks
+
+        return chunks_sync
+
+    def _follow_up(self, max_retries: int, agent_id: str | None) -> AsyncFollowUp:
+        health = None if self._probe is None else AsyncHealthCheck(self._probe)
+        attempts = self._attempts(max_retries, agent_id)
+        return AsyncFollowUp(self._awaited, attempts, self._sleep or asyncio.sleep, health)
+
+    def _follow_up_sync(self, max_retries: int, agent_id: str | None) -> FollowUp:
+        health = None if self._probe is None else HealthCheck(self._probe)
+        attempts: Attempts = self._attempts(max_retries, agent_id)
+        return FollowUp(self._sync_breaker, attempts, self._sleep_sync or time.sleep, health)

@@ -102,7 +102,7 @@ class LLMCircuitBreakerConfig:
             raise InvalidPolicyError(f'on_hold must be "wait" or "refuse", not {self.on_hold!r}')
         if self.classify is not None and not callable(self.classify):
             raise InvalidPolicyError("classify must be a callable that takes an exception, or None")
-        for label in ("enabled", "reopen_on_no_verdict"):
+        for label in ("enabled", "count_connection_errors", "retry_unanswered", "reopen_on_no_verdict"):
             check_flag(label, getattr(self, label))
         if self.retryable_status_codes is not None:
             object.__setattr__(self, "retryable_status_codes", check_status_codes(self.retryable_status_codes))

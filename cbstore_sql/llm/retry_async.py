@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Generic, TypeVar
 
-from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
-from cbstore_sql.core.model import Permit, State
-from cbstore_sql.errors import CircuitBreakerOpenError
-from cbstore_sql.llm.attempts import AttemptFailed, Attempts, ProbeLostError
-from cbstore_sql.llm.decision import Decision, RateLimitAction
+from cbstore_sql.breaker.guard_async import AsyncGuardedCall
+from cbstore_sql.core.model import Verdict
+from cbstore_sql.llm.attempts import FailedAttempt
+from cbstore_sql.llm.follow_up_async import AsyncFollowUp
 
 T = TypeVar("T")
-
-AsyncSleep = Callable[[float], Awaitable[object]]
 
 
 class AsyncRetries(Generic[T]):
@@ -24,23 +19,14 @@ class AsyncRetries(Generic[T]):
     Each attempt is admitted for itself, but a probe stays its owner's while a wait that the API asked for passes.
 
     Args:
-        breaker: What admits the attempts and takes their outcomes.
-        attempts: Decides what follows from an outcome.
+        follow_up: Admits the attempts and does what follows from their failures.
         make_call: Makes one attempt.
-        sleep: Waits some seconds.
     """
 
-    def __init__(
-        self,
-        breaker: AsyncCircuitBreaker,
-        attempts: Attempts,
-        make_call: Callable[[], Awaitable[T]],
-        sleep: AsyncSleep,
-    ) -> None:
-        self._breaker = breaker
-        self._attempts = attempts
+    def __init__(self, follow_up: AsyncFollowUp, make_call: Callable[[], Awaitable[T]]) -> None:
+        self._follow_up = follow_up
+        self._attempts = follow_up.attempts
         self._make_call = make_call
-        self._sleep = sleep
 
     async def answer(self) -> T:
         """Make attempts until one is answered.
@@ -51,86 +37,38 @@ class AsyncRetries(Generic[T]):
         self._attempts.budget.call_made()
         while True:
             outcome = await self._guarded()
-            if not isinstance(outcome, AttemptFailed):
+            if not isinstance(outcome, FailedAttempt):
                 return outcome
-            if not await self._tries_again(outcome.decision):
-                break
-            await self._pause(outcome.decision)
-        # Outside any handler, so that the exception keeps the context it came with.
-        if outcome.error is not None:
-            raise outcome.error
-        result: T = outcome.result
-        return result
+            if not await self._follow_up.tries_again(outcome.decision):
+                result: T = outcome.end()
+                return result
+            await self._follow_up.pause(outcome.decision)
 
-    async def _guarded(self) -> T | AttemptFailed:
+    async def _guarded(self) -> T | FailedAttempt:
+        """Make one admitted attempt, or with the probe as many as are answered with a short wait."""
         while True:
-            try:
-                async with AsyncExitStack() as admission:
-                    permit = await self._admitted(admission)
-                    return await self._attempts_with(permit)
-            except ProbeLostError:
-                continue
-            except AttemptFailed as failed:
-                return failed
+            async with await self._follow_up.admitted() as call:
+                while True:
+                    outcome = await self._attempt()
+                    if not isinstance(outcome, FailedAttempt):
+                        call.verdict = Verdict.SUCCESS
+                        return outcome
+                    call.verdict = outcome.verdict
+                    if not self._keeps_probe(call, outcome):
+                        return outcome
+                    await self._follow_up.follow(outcome.decision)
+                    await self._follow_up.pause(outcome.decision)
+                    if not await self._follow_up.renewed(call.permit):
+                        break  # another caller took the probe meanwhile: ask for admission again
 
-    async def _admitted(self, admission: AsyncExitStack) -> Permit:
-        try:
-            return await admission.enter_async_context(self._breaker.guard(self._attempts.name))
-        except CircuitBreakerOpenError as refused:
-            self._attempts.rejected(refused)
-            raise
+    def _keeps_probe(self, call: AsyncGuardedCall, outcome: FailedAttempt) -> bool:
+        decision = outcome.decision
+        return call.permit.is_probe and not decision.counts and self._attempts.waits(decision)
 
-    async def _attempts_with(self, permit: Permit) -> T:
-        """Make one attempt, or with the probe as many as are answered with a short wait."""
-        while True:
-            try:
-                return await self._attempt()
-            except AttemptFailed as failed:
-                decision = failed.decision
-                if not permit.is_probe or decision.counts or not self._attempts.waits(decision):
-                    raise
-            await self._pause(decision)
-            if not await self._breaker.renew(permit):
-                raise ProbeLostError
-
-    async def _attempt(self) -> T:
+    async def _attempt(self) -> T | FailedAttempt:
         began = self._attempts.begin()
         try:
             answer = await self._make_call()
-        except Exception as error:
-            raise self._attempts.raised(error, began) from error
-        failed = self._attempts.returned(answer, began)
-        if failed is not None:
-            raise failed
-        return answer
-
-    async def _tries_again(self, decision: Decision) -> bool:
-        if decision.action is RateLimitAction.STOP:
-            await self._stop(decision.wait or 0.0)
-            return False
-        if not decision.retry or self._attempts.left == 0:
-            return False
-        if decision.counts and decision.action is not RateLimitAction.CAP and await self._blocked():
-            return False
-        return self._attempts.may_retry(decision)
-
-    async def _pause(self, decision: Decision) -> None:
-        seconds = self._attempts.pause_for(decision)
-        self._attempts.log(logging.INFO, "trying again", seconds)
-        await self._sleep(seconds)
-
-    async def _stop(self, seconds: float) -> None:
-        self._attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)
-        try:
-            await self._breaker.trip(self._attempts.name, self._attempts.config.open_seconds(seconds))
-        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
-            self._breaker._controller.log_failed_report(failed)
-
-    async def _blocked(self) -> bool:
-        """Return whether the next attempt would be rejected, as far as can be told now."""
-        try:
-            snapshot = await self._breaker.seen(self._attempts.name)
-        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
-            self._breaker._controller.log_failed_report(failed)
-            return False
-        return snapshot.state is not State.CLOSED and not snapshot.probe_claimable
+        except Exception as error:  # noqa: BLE001 - it is classified, and raised when no attempt is left
+            return self._attempts.raised(error, began)
+        return self._attempts.returned(answer, began) or answer

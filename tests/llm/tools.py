@@ -115,9 +115,13 @@ class Bench:
             self.store,
             listeners=[self.events.append],
             sleep=self._sleep,
+            sleep_sync=self._sleep_sync,
         )
 
     async def _sleep(self, seconds: float) -> None:
+        self._sleep_sync(seconds)
+
+    def _sleep_sync(self, seconds: float) -> None:
         self.naps.append(seconds)
         self.on_nap()
 

@@ -1,0 +1,96 @@
+"""The steps around the attempts of one call, for callers that block; see ``follow_up_async.py``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.breaker.guard import GuardedCall, Renew
+from cbstore_sql.core.model import Permit, State
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.llm.attempts import Attempts
+from cbstore_sql.llm.decision import Decision, RateLimitAction
+from cbstore_sql.llm.health import HealthCheck
+
+Sleep = Callable[[float], object]
+
+
+class FollowUp:
+    """Admits the attempts of one call, and does what follows from their failures.
+
+    Args:
+        breaker: Admits the attempts.
+        attempts: Decides what follows.
+        sleep: Waits some seconds.
+        health: Probes the API in place of a call. ``None``: the probe is a call.
+    """
+
+    def __init__(self, breaker: CircuitBreaker, attempts: Attempts, sleep: Sleep, health: HealthCheck | None) -> None:
+        self.attempts = attempts
+        self._breaker = breaker
+        self._sleep = sleep
+        self._health = health
+
+    def admitted(self, renew: Renew | None = None) -> GuardedCall:
+        """Admit one attempt.
+
+        Args:
+            renew: Renews the lease of a probe while the attempt runs; ``None`` renews it without a condition.
+
+        Raises:
+            CircuitBreakerOpenError: It is rejected.
+        """
+        name = self.attempts.name
+        try:
+            permit = self._breaker.admit(name)
+            if permit.is_probe and self._health is not None:
+                with self._breaker._guarded(permit) as check:
+                    check.verdict = self._health.verdict()
+                self._health.passed_or_raise(name, check.verdict, self.attempts.config)
+                permit = self._breaker.admit(name)
+        except CircuitBreakerOpenError as refused:
+            self.attempts.rejected(refused)
+            raise
+        breaker = self._breaker
+        return GuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
+
+    def renewed(self, permit: Permit) -> bool:
+        """Extend the lease of a probe; return whether it still belongs to this caller."""
+        return self._breaker.renew(permit)
+
+    def tries_again(self, decision: Decision) -> bool:
+        """Do what a failure asks for; return whether to make another attempt."""
+        self.follow(decision)
+        if decision.action is RateLimitAction.STOP or not decision.retry or self.attempts.left == 0:
+            return False
+        if decision.counts and decision.action is not RateLimitAction.CAP and self._blocked():
+            return False
+        return self.attempts.may_retry(decision)
+
+    def follow(self, decision: Decision) -> None:
+        """Do what a failure asks of the whole fleet: open the circuit for a long wait."""
+        if decision.action is RateLimitAction.STOP:
+            self._stop(decision.wait or 0.0)
+
+    def pause(self, decision: Decision) -> None:
+        """Wait before the next attempt."""
+        seconds = self.attempts.pause_for(decision)
+        self.attempts.log(logging.INFO, "trying again", seconds)
+        self._sleep(seconds)
+
+    def _stop(self, seconds: float) -> None:
+        self.attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)
+        try:
+            self._breaker.trip(self.attempts.name, self.attempts.config.open_seconds(seconds))
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self._breaker._controller.log_failed_report(failed)
+
+    def _blocked(self) -> bool:
+        """Return whether the next attempt would be rejected, as far as can be told now."""
+        try:
+            snapshot = self._breaker.seen(self.attempts.name)
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self._breaker._controller.log_failed_report(failed)
+            return False
+        return snapshot.state is not State.CLOSED and not snapshot.probe_claimable

@@ -1,0 +1,98 @@
+"""The steps around the attempts of one call: admission, waits, and what the API asked of the whole fleet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.breaker.guard_async import AsyncGuardedCall, Renew
+from cbstore_sql.core.model import Permit, State
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.llm.attempts import Attempts
+from cbstore_sql.llm.decision import Decision, RateLimitAction
+from cbstore_sql.llm.health import AsyncHealthCheck
+
+AsyncSleep = Callable[[float], Awaitable[object]]
+
+
+class AsyncFollowUp:
+    """Admits the attempts of one call, and does what follows from their failures.
+
+    Args:
+        breaker: Admits the attempts.
+        attempts: Decides what follows.
+        sleep: Waits some seconds.
+        health: Probes the API in place of a call. ``None``: the probe is a call.
+    """
+
+    def __init__(
+        self, breaker: AsyncCircuitBreaker, attempts: Attempts, sleep: AsyncSleep, health: AsyncHealthCheck | None
+    ) -> None:
+        self.attempts = attempts
+        self._breaker = breaker
+        self._sleep = sleep
+        self._health = health
+
+    async def admitted(self, renew: Renew | None = None) -> AsyncGuardedCall:
+        """Admit one attempt.
+
+        Args:
+            renew: Renews the lease of a probe while the attempt runs; ``None`` renews it without a condition.
+
+        Raises:
+            CircuitBreakerOpenError: It is rejected.
+        """
+        name = self.attempts.name
+        try:
+            permit = await self._breaker.admit(name)
+            if permit.is_probe and self._health is not None:
+                async with self._breaker._guarded(permit) as check:
+                    check.verdict = await self._health.verdict()
+                self._health.passed_or_raise(name, check.verdict, self.attempts.config)
+                permit = await self._breaker.admit(name)
+        except CircuitBreakerOpenError as refused:
+            self.attempts.rejected(refused)
+            raise
+        breaker = self._breaker
+        return AsyncGuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
+
+    async def renewed(self, permit: Permit) -> bool:
+        """Extend the lease of a probe; return whether it still belongs to this caller."""
+        return await self._breaker.renew(permit)
+
+    async def tries_again(self, decision: Decision) -> bool:
+        """Do what a failure asks for; return whether to make another attempt."""
+        await self.follow(decision)
+        if decision.action is RateLimitAction.STOP or not decision.retry or self.attempts.left == 0:
+            return False
+        if decision.counts and decision.action is not RateLimitAction.CAP and await self._blocked():
+            return False
+        return self.attempts.may_retry(decision)
+
+    async def follow(self, decision: Decision) -> None:
+        """Do what a failure asks of the whole fleet: open the circuit for a long wait."""
+        if decision.action is RateLimitAction.STOP:
+            await self._stop(decision.wait or 0.0)
+
+    async def pause(self, decision: Decision) -> None:
+        """Wait before the next attempt."""
+        seconds = self.attempts.pause_for(decision)
+        self.attempts.log(logging.INFO, "trying again", seconds)
+        await self._sleep(seconds)
+
+    async def _stop(self, seconds: float) -> None:
+        self.attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)
+        try:
+            await self._breaker.trip(self.attempts.name, self.attempts.config.open_seconds(seconds))
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self._breaker._controller.log_failed_report(failed)
+
+    async def _blocked(self) -> bool:
+        """Return whether the next attempt would be rejected, as far as can be told now."""
+        try:
+            snapshot = await self._breaker.seen(self.attempts.name)
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self._breaker._controller.log_failed_report(failed)
+            return False
+        return snapshot.state is not State.CLOSED and not snapshot.probe_claimable
