@@ -1,26 +1,26 @@
 """Circuit breakers for calls to language models: failures of every provider, waits, retries and failover.
 
-=================  ===========================================================================
-`breaker`          `LLMCircuitBreaker`: one breaker for one model API
-`config`           `LLMCircuitBreakerConfig`
-`classification`   what an exception or a returned value says about the API, for every provider
-`decision`         what follows: whether a failure counts, is tried again, and when
-`attempts`         the decisions between the attempts of one call, without I/O
-`follow_up`        admission, waits and what the API asked of the whole fleet
-`retry`            one call with its retries
-`stream`           one call whose answer comes in chunks
-`chunks`           errors in the chunks of a stream
-`health`           a health check that probes the API in place of a paid call
-`base`             the parts of an LLM breaker that its operations share
-`by_hand`          asking and reporting in separate calls
-`retry_budget`     retries as a share of a process's own calls
-`massgen`          the same names with the rules of MassGen
-`headers`          MassGen's functions for HTTP statuses and ``Retry-After``
-`observer`         what the breaker tells a metrics object
-`ambient_permits`  permits for callers that ask and report in separate calls
-`store_adapters`   one store for blocking and for awaiting callers
-`dict_store`       a store that knows only the dictionary protocol, as a `Store`
-=================  ===========================================================================
+=========================  ==================================================================================
+`breaker`                  `LLMCircuitBreaker`: one breaker for one model API
+`config`                   `LLMCircuitBreakerConfig`
+`classification`           what an exception or a returned value says about the API, for every provider
+`decision`                 what follows: whether a failure counts, is tried again, and when
+`attempts`                 the decisions between the attempts of one call, without I/O
+`follow_up`                admission, waits and what the API asked of the whole fleet; twin `follow_up_async`
+`retry`                    one call with its retries; twin `retry_async`
+`retry_budget`             retries as a share of a process's own calls
+`stream`                   one call whose answer comes in chunks; twin `stream_async`
+`chunks`                   errors in the chunks of a stream
+`health`                   a health check that probes the API in place of a paid call
+`base`                     the parts of an LLM breaker that its operations share
+`by_hand`                  asking and reporting in separate calls; twin `by_hand_async`
+`massgen`                  the same names with the rules of MassGen
+`headers`                  MassGen's functions for HTTP statuses and ``Retry-After``
+`observer`                 what the breaker tells a metrics object
+`ambient_permits`          permits for callers that ask and report in separate calls
+`store_adapters`           one store for blocking and for awaiting callers
+`dict_store`               a store that knows only the dictionary protocol, as a `Store`
+=========================  ==================================================================================
 """
 
 from __future__ import annotations
