@@ -50,7 +50,7 @@ def test_a_run_on_postgresql_makes_the_table_and_clears_its_row(postgres_url: st
         output, _ = demo.communicate()
     assert demo.returncode == 0, output
     assert "one circuit breaker in PostgreSQL" in output
-    assert "left behind: the breaker table, which was not there before" in output
+    assert "left behind: the breaker table, which did not exist before" in output
     with SqlStore(postgres_url, schema=schema) as store:
         assert store.read_all() == []
 
@@ -98,7 +98,7 @@ def test_a_signal_to_end_leaves_no_process_and_no_file(
         stop(demo)
         output = demo.stdout.read()
     assert demo.returncode == code, output
-    assert output.splitlines()[-1] == "cbstore demo: interrupted; nothing is left running"
+    assert output.splitlines()[-1] == "cbstore demo: interrupted; all processes have ended"
     assert "Traceback" not in output
     assert everybody_ends(demo.pid)
     assert list(tmp_path.iterdir()) == []

@@ -10,14 +10,14 @@ from rich.console import Console
 
 from cbstore_sql.cli.demo.live import draw
 from cbstore_sql.cli.demo.plain import PlainView
-from cbstore_sql.cli.demo.run_state import WorkerLine
+from cbstore_sql.cli.demo.run_state import WorkerStatus
 from cbstore_sql.cli.demo.timeline import breaker_cells, service_cells
-from tests.cli.boards import BEGAN, board
+from tests.cli.demo_runs import BEGAN, finished_run
 
 
 def drawn(width: int, height: int, workers: int = 2) -> list[str]:
-    run = board()
-    run.workers += [WorkerLine(number) for number in range(3, workers + 1)]
+    run = finished_run()
+    run.workers += [WorkerStatus(number) for number in range(3, workers + 1)]
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as capture:
         console.print(draw(run, width, height, BEGAN + 10))
@@ -32,10 +32,10 @@ def test_the_board_fits_the_terminal(width: int, height: int, workers: int) -> N
     assert max(map(len, lines)) <= width
 
 
-def test_the_board_shows_the_numbers_and_the_latest_change() -> None:
+def test_the_live_view_shows_the_numbers_and_the_latest_change() -> None:
     text = "\n".join(drawn(80, 24))
     assert "9 calls arrived, 6 failed" in text
-    assert "made 9  failed 6  refused 1" in text
+    assert "made 9  failed 6  rejected 1" in text
     assert "half_open -> closed     worker-1's probe succeeded" in text
 
 
@@ -44,9 +44,9 @@ def test_workers_that_find_no_room_are_counted() -> None:
 
 
 def test_the_timeline_shows_the_rarest_state_of_each_second() -> None:
-    run = board()
-    run.pace = replace(run.pace, healthy=3.0, failing=3.5, recovery_timeout=2.0, calm=3.5)
-    seconds = int(run.pace.total)
+    run = finished_run()
+    run.timing = replace(run.timing, healthy=3.0, failing=3.5, recovery_timeout=2.0, calm=3.5)
+    seconds = int(run.timing.total)
     assert service_cells(run, seconds, BEGAN + 9.9) == [*["closed"] * 3, *["open"] * 4, *["closed"] * 3, "", ""]
     assert breaker_cells(run, seconds, BEGAN + 9.9) == [
         *["closed"] * 3,
@@ -57,17 +57,17 @@ def test_the_timeline_shows_the_rarest_state_of_each_second() -> None:
 
 def test_plain_lines_tell_each_change_once() -> None:
     lines: list[str] = []
-    view, run = PlainView(lines.append), board()
+    view, run = PlainView(lines.append), finished_run()
     view.show(run)
     view.show(run)
     assert sum("->" in line for line in lines) == len(run.changes)
-    assert [line for line in lines if "the service" in line and "spared" not in line] == [
+    assert [line for line in lines if "the service" in line and "made" not in line] == [
         "  3.00 s  the service begins to fail",
         "  6.50 s  the service recovers",
     ]
 
 
 def test_before_anything_has_happened_there_is_nothing_to_draw_but_the_workers() -> None:
-    run = board()
+    run = finished_run()
     run.began = 0.0
     assert set(service_cells(run, 10, BEGAN)) == set(breaker_cells(run, 10, BEGAN)) == {""}

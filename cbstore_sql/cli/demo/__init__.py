@@ -1,7 +1,7 @@
 """``cbstore demo``: processes share one breaker while the service they call fails and recovers.
 
 =============  =====================================================
-`performance`  one run: set up, carried out, checked, summed up
+`runner`       one run: set up, carried out, checked, summed up
 `scenario`     the story: a service works, fails and recovers
 `timing`       how long each act takes, and how long the checks wait
 `service`      the HTTP server that fails when told to
@@ -40,7 +40,7 @@ def register(subparsers: Subparsers) -> None:
         subparsers,
         "demo",
         "watch processes share one breaker while a service fails and recovers",
-        details="At its end it says what it leaves behind: nothing, or the breaker table that it had to make.",
+        details="At the end it prints what it leaves behind: nothing, or the breaker table if it had to create it.",
         examples=(
             "cbstore demo",
             "cbstore demo --workers 12 --seconds 30",
@@ -49,15 +49,20 @@ def register(subparsers: Subparsers) -> None:
     )
     add = parser.add_argument
     add("--workers", type=_between(int, 1, 50), default=6, help="worker processes, 1 to 50 (default: 6)")
-    add("--seconds", type=_between(float, 3, 120), default=12.0, help="about how long, 3 to 120 (default: 12)")
+    add(
+        "--seconds",
+        type=_between(float, 3, 120),
+        default=12.0,
+        help="duration of the run, roughly, 3 to 120 (default: 12)",
+    )
     add("--url", help="postgresql://… or sqlite:///file (default: a SQLite file that is deleted at the end)")
     add_schema(parser)
-    add("--plain", action="store_true", help="write lines of text, as without a terminal")
+    add("--plain", action="store_true", help="print lines of text even on a terminal")
     add(
         "--patience",
         type=_between(float, 0, 60),
         default=3.0,
-        help="seconds a step may come later than expected before its check fails (default: 3)",
+        help="seconds by which a step may be late before its check fails (default: 3)",
     )
     parser.set_defaults(run=run)
 
@@ -68,9 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when every check passed, 1 when one failed, 128 + the signal's number when a signal ended the run.
     """
-    from cbstore_sql.cli.demo.performance import perform
+    from cbstore_sql.cli.demo.runner import run_demo
 
-    return perform(arguments)
+    return run_demo(arguments)
 
 
 def _between(kind: Callable[[str], NumberT], low: NumberT, high: NumberT) -> Callable[[str], NumberT]:

@@ -1,4 +1,4 @@
-"""Checks a finished run against what the service, the workers and the breaker's row recorded."""
+"""The checks at the end of a run: they compare what the service, the workers and the breaker's row recorded."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from math import inf
 
 from cbstore_sql.cli.demo.records import Attempt, Visit
-from cbstore_sql.cli.demo.run_state import Board
+from cbstore_sql.cli.demo.run_state import RunState
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One promise, whether it was kept, and the numbers."""
+class CheckResult:
+    """One check: what it is about, whether it passed, and the figures."""
 
-    kept: bool
-    promise: str
-    numbers: str
+    passed: bool
+    check: str
+    figures: str
 
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:
-    """One open time: from closed→open to the next half_open→closed.
+    """A time in which the circuit was not closed, from closed→open to the next half_open→closed.
 
     Attributes:
-        asked: When the statement that opened the circuit was sent.
-        opened: When it was answered: every later call finds the circuit open.
-        closing: When the statement that closed it was sent.
-        closed: When that one was answered: every later call finds the circuit closed.
+        asked: When a worker sent the statement that opened the circuit.
+        opened: When that statement was answered. Later callers find the circuit open.
+        closing: When a worker sent the statement that closed the circuit.
+        closed: When that statement was answered. Later callers find the circuit closed.
     """
 
     asked: float
@@ -36,24 +36,24 @@ class OpenTime:
     closed: float = inf
 
 
-def judge(board: Board) -> list[Verdict]:
-    """Check a finished run."""
-    times = open_times(board)
+def run_checks(run: RunState) -> list[CheckResult]:
+    """Run all checks on a finished run."""
+    times = open_times(run)
     return [
-        _one_probe(board),
-        _only_probes(board, times),
-        _one_witness(board),
-        _opened(board, times),
-        _closed(board),
-        _refused(board, times),
-        _none_lost(board),
+        _one_probe(run),
+        _only_probes(run, times),
+        _one_witness(run),
+        _opened(run, times),
+        _closed(run),
+        _refused(run, times),
+        _none_lost(run),
     ]
 
 
-def open_times(board: Board) -> list[OpenTime]:
-    """Return the times in which the circuit was not closed."""
+def open_times(run: RunState) -> list[OpenTime]:
+    """Return the times in which the circuit was not closed, in order."""
     times: list[OpenTime] = []
-    for change in board.changes:
+    for change in run.changes:
         if change.before == "closed":
             times.append(OpenTime(change.since, change.until))
         elif change.after == "closed" and times:
@@ -61,72 +61,74 @@ def open_times(board: Board) -> list[OpenTime]:
     return times
 
 
-def _one_probe(board: Board) -> Verdict:
-    probes = sum(visit.probe for visit in board.logbook.visits)
-    most = board.logbook.most_probes
-    return Verdict(most == 1, "one probe at a time", f"{probes} probes at the service, at most {most} at once")
+def _one_probe(run: RunState) -> CheckResult:
+    probes = sum(visit.probe for visit in run.logbook.visits)
+    most = run.logbook.most_probes
+    return CheckResult(most == 1, "one probe at a time", f"{probes} probes at the service, at most {most} at once")
 
 
-def _only_probes(board: Board, times: list[OpenTime]) -> Verdict:
-    calls = [visit for visit in board.logbook.visits if not visit.probe]
+def _only_probes(run: RunState, times: list[OpenTime]) -> CheckResult:
+    calls = [visit for visit in run.logbook.visits if not visit.probe]
     let_in = [v for v in calls if any(time.opened < v.asked < time.closing for time in times)]
     late = [[v for v in calls if v.asked <= time.opened < v.arrived < time.closing] for time in times]
     # A worker makes one call at a time, so at most one of its calls is under way when the circuit opens.
     kept = bool(times) and not let_in and all(_one_each(visits) for visits in late)
     under_way = sum(map(len, late))
     numbers = f"{len(let_in)} (and {under_way} already under way when it opened)"
-    return Verdict(kept, "no other call while open", numbers)
+    return CheckResult(kept, "no other call while open", numbers)
 
 
 def _one_each(visits: list[Visit]) -> bool:
     return len({visit.worker for visit in visits}) == len(visits)
 
 
-def _one_witness(board: Board) -> Verdict:
-    seen = [change.generation for change in board.changes]
-    final = board.snapshot.generation if board.snapshot else 0
-    openings = sum(change.before == "closed" for change in board.changes)
+def _one_witness(run: RunState) -> CheckResult:
+    seen = [change.generation for change in run.changes]
+    final = run.snapshot.generation if run.snapshot else 0
+    openings = sum(change.before == "closed" for change in run.changes)
     kept = seen == list(range(1, final + 1)) and openings > 0
-    numbers = f"{final} changes, {len(seen)} witnesses, {openings} closed -> open"
-    return Verdict(kept, "one witness of each change", numbers)
+    numbers = f"{final} changes, {len(seen)} reports, {openings} closed -> open"
+    return CheckResult(kept, "each change reported once", numbers)
 
 
-def _opened(board: Board, times: list[OpenTime]) -> Verdict:
-    first = _first(board.logbook.visits, lambda visit: not visit.served)
-    limit = board.pace.opens_within(len(board.workers))
+def _opened(run: RunState, times: list[OpenTime]) -> CheckResult:
+    first = _first(run.logbook.visits, lambda visit: not visit.served)
+    limit = run.timing.opens_within(len(run.workers))
     if first is None or not times:
-        return Verdict(False, "opened after failures", "it never opened")
-    failures = sum(not v.served and not v.probe and v.arrived < times[0].opened for v in board.logbook.visits)
+        return CheckResult(False, "opened after failures", "it never opened")
+    failures = sum(not v.served and not v.probe and v.arrived < times[0].opened for v in run.logbook.visits)
     took = times[0].opened - first.arrived
-    enough = failures >= board.pace.policy.failure_threshold
+    enough = failures >= run.timing.policy.failure_threshold
     numbers = f"{took:.2f} s after the first of {failures} (at most {limit:.2f} s)"
-    return Verdict(enough and took <= limit, "opened after failures", numbers)
+    return CheckResult(enough and took <= limit, "opened after failures", numbers)
 
 
-def _closed(board: Board) -> Verdict:
-    served = board.served_again()
-    limit = board.pace.closes_within
-    if len(served) < len(board.workers) or not board.healthy:
-        return Verdict(False, "closed after recovery", f"only {len(served)} workers were served again")
-    took = max(served.values()) - board.health[-1].at
-    return Verdict(took <= limit, "closed after recovery", f"for all workers in {took:.2f} s (at most {limit:.2f} s)")
+def _closed(run: RunState) -> CheckResult:
+    served = run.served_again()
+    limit = run.timing.closes_within
+    if len(served) < len(run.workers) or not run.healthy:
+        return CheckResult(False, "closed after recovery", f"only {len(served)} workers were served again")
+    took = max(served.values()) - run.health[-1].at
+    return CheckResult(
+        took <= limit, "closed after recovery", f"for all workers in {took:.2f} s (at most {limit:.2f} s)"
+    )
 
 
-def _refused(board: Board, times: list[OpenTime]) -> Verdict:
-    refused = [attempt for attempt in board.attempts if not attempt.made]
+def _refused(run: RunState, times: list[OpenTime]) -> CheckResult:
+    refused = [attempt for attempt in run.attempts if not attempt.made]
     wrong = sum(not any(_overlaps(attempt, time) for time in times) for attempt in refused)
-    numbers = f"{len(refused)} refused, {wrong} of them while it was closed"
-    return Verdict(bool(refused) and not wrong, "refused only while open", numbers)
+    numbers = f"{len(refused)} rejected, {wrong} of them while it was closed"
+    return CheckResult(bool(refused) and not wrong, "rejected only while open", numbers)
 
 
 def _overlaps(attempt: Attempt, time: OpenTime) -> bool:
     return attempt.ended >= time.asked and attempt.asked <= time.closed
 
 
-def _none_lost(board: Board) -> Verdict:
-    made = [line.made for line in board.workers]
-    seen = [sum(visit.worker == line.number for visit in board.logbook.visits) for line in board.workers]
-    return Verdict(made == seen, "no call lost", f"{sum(made)} made by workers, {sum(seen)} seen by the service")
+def _none_lost(run: RunState) -> CheckResult:
+    made = [line.made for line in run.workers]
+    seen = [sum(visit.worker == line.number for visit in run.logbook.visits) for line in run.workers]
+    return CheckResult(made == seen, "no call lost", f"{sum(made)} made by workers, {sum(seen)} seen by the service")
 
 
 def _first(visits: Sequence[Visit], condition: Callable[[Visit], bool]) -> Visit | None:

@@ -1,4 +1,4 @@
-"""The database of one run: made or joined at the start; at the end the breaker is removed from it."""
+"""Sets up the database of one run, and removes the breaker from it at the end."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from tempfile import TemporaryDirectory
 
 from cbstore_sql import migrate
 from cbstore_sql.cli.demo.records import BREAKER
-from cbstore_sql.cli.demo.signals import Stopper
+from cbstore_sql.cli.demo.signals import SignalRecorder
 from cbstore_sql.errors import SchemaError
 from cbstore_sql.stores.sql import SqlStore
 from cbstore_sql.stores.sql.connections.engine import parse_url
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Where the breaker of one run is.
+class DemoDatabase:
+    """The database of one run.
 
     Attributes:
-        url: The database.
+        url: The URL of the database.
         schema: The schema of the table.
-        place: What the database is called, for people.
+        place: The kind of database, in words.
         store: A store in a namespace that only this run uses.
-        leaves: What the run leaves behind, for people.
+        leaves: What the run leaves behind, in words.
     """
 
     url: str = field(repr=False)
@@ -36,16 +36,19 @@ class Stage:
 
 
 @contextmanager
-def set_stage(url: str | None, schema: str, stopper: Stopper) -> Iterator[Stage]:
-    """Prepare a database.
+def prepare_database(url: str | None, schema: str, signals: SignalRecorder) -> Iterator[DemoDatabase]:
+    """Set up the database of one run, and remove the run's breaker from it afterwards.
 
     Args:
-        url: The database, whose table is made if it is missing; ``None`` means a temporary SQLite file.
+        url: The URL of the database; its table is created if it is missing. ``None`` means a temporary SQLite file.
         schema: The schema of the table.
-        stopper: Lets a signal break off a connection attempt that hangs.
+        signals: Lets a signal interrupt a connection attempt that hangs.
+
+    Yields:
+        The database, ready for use.
 
     Raises:
-        KeyboardInterrupt: A signal came while the database was prepared.
+        KeyboardInterrupt: A signal arrived during the setup.
         CircuitBreakerError: The database cannot be used.
     """
     with ExitStack() as stack:
@@ -53,16 +56,16 @@ def set_stage(url: str | None, schema: str, stopper: Stopper) -> Iterator[Stage]
         if url is None:
             url = f"sqlite:///{stack.enter_context(TemporaryDirectory(prefix='cbstore-demo-'))}/breakers.db"
         store = stack.enter_context(SqlStore(url, schema=schema, namespace=f"demo-{secrets.token_hex(4)}"))
-        with stopper.at_once():
+        with signals.at_once():
             made = _migrate_if_missing(store, url, schema)
         stack.callback(store.clear, BREAKER)
-        leaves = "the breaker table, which was not there before; no breaker is in it" if made else "nothing"
+        leaves = "the breaker table, which did not exist before; it is empty" if made else "nothing"
         place = _PLACES[parse_url(url).get_backend_name()]
-        yield Stage(url, schema, place, store, "nothing" if temporary else leaves)
+        yield DemoDatabase(url, schema, place, store, "nothing" if temporary else leaves)
 
 
 def _migrate_if_missing(store: SqlStore, url: str, schema: str) -> bool:
-    """Make the table where there is none; return whether that was needed."""
+    """Create the table if it is missing. Return whether it was missing."""
     try:
         store.read(BREAKER)
     except SchemaError:

@@ -1,4 +1,4 @@
-"""The run on a terminal, redrawn in place."""
+"""The view of a run on a terminal, redrawn in place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cbstore_sql.cli.demo.records import Outcome
-from cbstore_sql.cli.demo.run_state import Board, WorkerLine
+from cbstore_sql.cli.demo.run_state import RunState, WorkerStatus
 from cbstore_sql.cli.demo.timeline import breaker_cells, service_cells
-from cbstore_sql.cli.demo.wording import breaker_words, change_words, count_words
+from cbstore_sql.cli.demo.wording import describe_breaker, describe_change, describe_counts
 from cbstore_sql.cli.style import STATE_STYLES
 
 _OUTCOMES = {
@@ -25,93 +25,93 @@ _BARS = {"": "·", "closed": "▁", "half_open": "▅", "open": "█"}
 _BAR_STYLES = {**STATE_STYLES, "": "bright_black"}
 _LABEL_WIDTH = 10
 
-# Every line except those of workers and changes, and one for the cursor.
+# All lines except those of the workers and the changes, plus one for the cursor.
 _FIXED_LINES = 13
 
 
 class LiveView:
-    """Draws the board about ten times a second.
+    """Shows a run on a terminal with rich.
 
     Args:
-        live: What redraws on the terminal.
+        live: The display that redraws the terminal.
     """
 
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def show(self, board: Board) -> None:
-        """Draw the current state of the run."""
+    def show(self, run: RunState) -> None:
+        """Redraw the run."""
         size = self._live.console.size
-        self._live.update(draw(board, size.width, size.height, monotonic()), refresh=True)
+        self._live.update(draw(run, size.width, size.height, monotonic()), refresh=True)
 
 
-def draw(board: Board, width: int, height: int, now: float) -> RenderableType:
-    """Draw a board.
+def draw(run: RunState, width: int, height: int, now: float) -> RenderableType:
+    """Draw a run.
 
     Args:
-        board: The run.
-        width: The width of the terminal, cells.
-        height: The height of the terminal, lines.
-        now: A reading of `time.monotonic`, seconds.
+        run: The state of the run.
+        width: The width of the terminal, in characters.
+        height: The height of the terminal, in lines.
+        now: The current time by `time.monotonic`, in seconds.
     """
     room = max(3, height - _FIXED_LINES)
-    workers = board.workers[: max(1, room - 5)]
-    news = room - len(workers) - (len(workers) < len(board.workers))
+    workers = run.workers[: max(1, room - 5)]
+    news = room - len(workers) - (len(workers) < len(run.workers))
     return Group(
-        _title(board, now),
+        _title(run, now),
         "",
-        _service(board),
-        _breaker(board),
+        _service(run),
+        _breaker(run),
         "",
-        _workers(board, workers),
+        _workers(run, workers),
         "",
-        _bars("service", service_cells(board, width - _LABEL_WIDTH, now)),
-        _bars("breaker", breaker_cells(board, width - _LABEL_WIDTH, now)),
+        _bars("service", service_cells(run, width - _LABEL_WIDTH, now)),
+        _bars("breaker", breaker_cells(run, width - _LABEL_WIDTH, now)),
         "",
-        _line((count_words(board), "bold")),
+        _line((describe_counts(run), "bold")),
         "",
-        *_news(board, news),
+        *_news(run, news),
     )
 
 
-def _title(board: Board, now: float) -> Text:
-    elapsed = f"{now - board.began:.1f} s" if board.began else "starting"
+def _title(run: RunState, now: float) -> Text:
+    elapsed = f"{now - run.began:.1f} s" if run.began else "starting"
     return _line(
-        ("cbstore demo", "bold"), f"  {len(board.workers)} processes, one circuit breaker in {board.place}  ", elapsed
+        ("cbstore demo", "bold"), f"  {len(run.workers)} processes, one circuit breaker in {run.place}  ", elapsed
     )
 
 
-def _service(board: Board) -> Text:
-    state = ("healthy", "bold green") if board.healthy else ("failing", "bold red")
-    tally = board.tally
+def _service(run: RunState) -> Text:
+    state = ("healthy", "bold green") if run.healthy else ("failing", "bold red")
+    tally = run.tally
     numbers = f"  {tally.arrived} calls arrived, {tally.failed} failed, {tally.present} being served"
     return _line(_label("service"), _padded(*state), numbers)
 
 
-def _breaker(board: Board) -> Text:
-    snapshot = board.snapshot
+def _breaker(run: RunState) -> Text:
+    snapshot = run.snapshot
     if snapshot is None:
         return Text("")
     state = snapshot.state.value
-    numbers = f"  failures {snapshot.failure_count}, generation {snapshot.generation}: {breaker_words(board)}"
+    numbers = f"  failures {snapshot.failure_count}, generation {snapshot.generation}: {describe_breaker(run)}"
     return _line(_label("breaker"), _padded(state, STATE_STYLES[state]), numbers)
 
 
-def _workers(board: Board, lines: list[WorkerLine]) -> Table:
+def _workers(run: RunState, lines: list[WorkerStatus]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", caption_justify="left")
     for header in ("worker", "pid", "last call"):
         table.add_column(header, min_width=20 if header == "last call" else None)
-    for header in ("made", "failed", "refused"):
+    for header in ("made", "failed", "rejected"):
         table.add_column(header, justify="right")
     for line in lines:
         numbers = (str(number) for number in (line.made, line.failed, line.refused))
-        table.add_row(line.name, str(line.pid or ""), _last(line, line is board.prober), *numbers)
-    if len(lines) < len(board.workers):
-        table.caption = f"… and {len(board.workers) - len(lines)} more"
+        table.add_row(line.name, str(line.pid or ""), _last(line, line is run.prober), *numbers)
+    if len(lines) < len(run.workers):
+        table.caption = f"… and {len(run.workers) - len(lines)} more"
     return table
 
 
-def _last(line: WorkerLine, probing: bool) -> Text:
+def _last(line: WorkerStatus, probing: bool) -> Text:
     if probing:
         return Text("◆ holds the probe", STATE_STYLES["half_open"])
     if line.last is None:
@@ -128,10 +128,8 @@ def _bars(label: str, cells: list[str]) -> Text:
     return bars
 
 
-def _news(board: Board, count: int) -> list[Text]:
-    lines = [
-        _line((change_words(change, board.began), STATE_STYLES[change.after])) for change in board.changes[-count:]
-    ]
+def _news(run: RunState, count: int) -> list[Text]:
+    lines = [_line((describe_change(change, run.began), STATE_STYLES[change.after])) for change in run.changes[-count:]]
     return lines + [Text("")] * (count - len(lines))
 
 

@@ -1,21 +1,21 @@
-"""The run as plain lines of text, for pipes, logs and simple terminals."""
+"""The view of a run as lines of text, for pipes, logs and simple terminals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
 
-from cbstore_sql.cli.demo.run_state import Board
-from cbstore_sql.cli.demo.wording import breaker_words, change_words, count_words
+from cbstore_sql.cli.demo.run_state import RunState
+from cbstore_sql.cli.demo.wording import describe_breaker, describe_change, describe_counts
 
 _PERIOD = 2.0
 
 
 class PlainView:
-    """Writes a line for each change, and one every two seconds.
+    """Writes one line for each change, and one every two seconds.
 
     Args:
-        write: Takes one line.
+        write: Called with each line.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -24,23 +24,23 @@ class PlainView:
         self._healths = 0
         self._next = 0.0
 
-    def show(self, board: Board) -> None:
+    def show(self, run: RunState) -> None:
         """Write what has changed since the last call."""
         if not self._next:
             self._next = monotonic()
-            self._write(f"{len(board.workers)} worker processes, one circuit breaker in {board.place}; starting")
-        if not board.began:
+            self._write(f"{len(run.workers)} worker processes, one circuit breaker in {run.place}; starting")
+        if not run.began:
             return
-        for health in board.health[self._healths :]:
+        for health in run.health[self._healths :]:
             word = "recovers" if health.healthy else "begins to fail"
-            self._write(f"{health.at - board.began:6.2f} s  the service {word}")
-        self._healths = len(board.health)
-        for change in board.changes[self._changes :]:
-            self._write(change_words(change, board.began))
-        self._changes = len(board.changes)
+            self._write(f"{health.at - run.began:6.2f} s  the service {word}")
+        self._healths = len(run.health)
+        for change in run.changes[self._changes :]:
+            self._write(describe_change(change, run.began))
+        self._changes = len(run.changes)
         if monotonic() >= self._next:
             self._next = monotonic() + _PERIOD
-            self._write(self._line(board))
+            self._write(self._line(run))
 
-    def _line(self, board: Board) -> str:
-        return f"{monotonic() - board.began:6.2f} s  {breaker_words(board)}; {count_words(board)}"
+    def _line(self, run: RunState) -> str:
+        return f"{monotonic() - run.began:6.2f} s  {describe_breaker(run)}; {describe_counts(run)}"

@@ -1,4 +1,4 @@
-"""The demo's child processes: start them, receive their messages, and always end them."""
+"""Starts the demo's child processes, reads their messages, and ends them in any case."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 from cbstore_sql.cli.demo.records import Message
 
 _END_WITHIN = 3.0
-"""Seconds that the children get to end by themselves, and again after SIGTERM."""
+"""Seconds for the children to end by themselves, and again after SIGTERM, before SIGKILL."""
 
 
 @dataclass(slots=True)
-class Member:
-    """One child process and our end of its pipe; ``present`` until its pipe closes."""
+class Child:
+    """One child process and our end of its pipe; ``present`` until its pipe is closed."""
 
     name: str
     process: SpawnProcess
@@ -29,67 +29,73 @@ class Member:
     present: bool = True
 
     def tell(self, order: bool | None) -> None:
-        """Send an order; a child that has ended does not get it."""
+        """Send an order to the child. Does nothing if the child has ended."""
         try:
             self.pipe.send(order)
         except ConnectionError:
             self.present = False
 
 
-class Crew:
-    """All children.
+class ChildProcesses:
+    """All child processes of a run, as a context manager that ends them.
 
-    Each holds one end of a pipe, and only this process holds the other end. However this process ends, the pipes close
-    and every child ends by itself.
+    Each child holds one end of a pipe; only this process holds the other end. When this process ends, for whatever
+    reason, the pipes close and every child ends by itself.
     """
 
     def __init__(self) -> None:
-        self.members: list[Member] = []
+        self.children: list[Child] = []
         self._context = get_context("spawn")
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> ChildProcesses:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        for member in self.members:
-            member.pipe.close()
+        for child in self.children:
+            child.pipe.close()
         for end in (_let_be, SpawnProcess.terminate, SpawnProcess.kill):
             self._end(end)
-        for member in self.members:
-            member.process.close()
+        for child in self.children:
+            child.process.close()
 
-    def start(self, name: str, target: Callable[..., None], *arguments: Any) -> Member:
-        """Start a child that runs ``target(*arguments, pipe)``."""
+    def start(self, name: str, target: Callable[..., None], *arguments: Any) -> Child:
+        """Start a child process.
+
+        Args:
+            name: The name of the process.
+            target: The function that the child runs, as ``target(*arguments, pipe)``.
+            *arguments: Arguments for the function; they must be picklable.
+        """
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
         with _interrupts_held():
             process.start()
         theirs.close()
-        member = Member(name, process, ours)
-        self.members.append(member)
-        return member
+        child = Child(name, process, ours)
+        self.children.append(child)
+        return child
 
-    def listen(self, timeout: float) -> Iterator[tuple[Member, Message]]:
-        """Yield the messages of the children.
+    def listen(self, timeout: float) -> Iterator[tuple[Child, Message]]:
+        """Yield the messages of the children, each with its sender.
 
         Args:
-            timeout: The longest to wait for the first message, seconds.
+            timeout: Seconds to wait for the first message at most.
         """
-        pipes = {member.pipe: member for member in self.members if member.present}
+        pipes = {child.pipe: child for child in self.children if child.present}
         for pipe in wait(list(pipes), timeout) if pipes else ():
-            member = pipes[pipe]  # type: ignore[index] # `wait` returns the objects it was given
+            child = pipes[pipe]  # type: ignore[index] # `wait` returns the objects it was given
             try:
-                yield member, member.pipe.recv()
+                yield child, child.pipe.recv()
             except (EOFError, ConnectionError):
-                member.present = False
+                child.present = False
 
     def _end(self, end: Callable[[SpawnProcess], None]) -> None:
-        for member in self.members:
-            if member.process.is_alive():
-                end(member.process)
+        for child in self.children:
+            if child.process.is_alive():
+                end(child.process)
         deadline = time.monotonic() + _END_WITHIN
-        for member in self.members:
-            member.process.join(max(0.0, deadline - time.monotonic()))
+        for child in self.children:
+            child.process.join(max(0.0, deadline - time.monotonic()))
 
 
 def _let_be(process: SpawnProcess) -> None:
@@ -98,11 +104,11 @@ def _let_be(process: SpawnProcess) -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start a child with Ctrl-C blocked: the terminal sends it to the whole group, but only the parent acts."""
+    """Block Ctrl-C while a child starts: the terminal sends it to the whole group, but only the parent handles it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Starting the tracker later would unblock the signal again.
+    # Starting the tracker later would unblock the signal.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

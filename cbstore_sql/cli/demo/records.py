@@ -1,6 +1,6 @@
-"""The messages that the demo's processes send each other.
+"""The messages between the demo's processes.
 
-Times are readings of `time.monotonic`, seconds: one clock for all processes of a machine.
+Times are readings of `time.monotonic` in seconds, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 from enum import Enum
 
 BREAKER = "payments"
-"""The name of the one breaker."""
+"""The name of the breaker that all workers share."""
 
 
 class Outcome(str, Enum):
-    """How one attempt of a worker ended."""
+    """How an attempt of a worker ended."""
 
     OK = "ok"
     ERROR = "503"
     HUNG_UP = "hung up"
-    REFUSED = "refused"
+    REFUSED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the breaker's row, reported by the one worker whose statement made it.
+    """A change of the breaker's row, reported by the worker whose statement made it.
 
     Attributes:
-        worker: The number of the worker that made it.
-        generation: The row's generation after it.
-        before: The state before the statement.
-        after: The state after it.
+        worker: The number of that worker.
+        generation: The row's generation after the change.
+        before: The state before the change.
+        after: The state after the change.
         since: When the worker sent the statement.
-        until: When the worker got the answer. The change happened between the two.
+        until: When the worker had the answer. The change happened between the two.
     """
 
     worker: int
@@ -47,11 +47,11 @@ class Attempt:
     """One attempt of a worker to call the service.
 
     Attributes:
-        worker: The worker's number.
-        probe: Whether the breaker admitted it as the probe.
-        asked: When the worker began to ask the breaker.
-        ended: When the outcome was settled.
-        outcome: How it ended.
+        worker: The number of the worker.
+        probe: Whether the breaker admitted the call as the probe.
+        asked: When the worker asked the breaker.
+        ended: When the outcome was reported.
+        outcome: How the attempt ended.
         changes: The changes of the breaker that this attempt made.
     """
 
@@ -64,7 +64,7 @@ class Attempt:
 
     @property
     def made(self) -> bool:
-        """Whether the call was made; the service must then have seen it."""
+        """Whether the call was made. If so, the service must have seen it."""
         return self.outcome is not Outcome.REFUSED
 
 
@@ -73,11 +73,11 @@ class Visit:
     """One call as the service saw it.
 
     Attributes:
-        worker: The caller's number.
-        probe: Whether the call said that it was the probe.
-        asked: When the caller began to ask the breaker, as the call said.
-        arrived: When it reached the service.
-        served: Whether it got a good answer.
+        worker: The number of the worker that called.
+        probe: Whether the call was marked as the probe.
+        asked: When the worker asked the breaker, as stated in the call.
+        arrived: When the call reached the service.
+        served: Whether the service answered it successfully.
     """
 
     worker: int
@@ -89,12 +89,12 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A process is ready to begin.
+    """A process is ready.
 
     Attributes:
         pid: Its process id.
-        worker: Which worker it is; 0 is the service.
-        port: Where the service listens; 0 for workers.
+        worker: The number of the worker; 0 is the service.
+        port: The port on which the service listens; 0 for workers.
     """
 
     pid: int
@@ -111,7 +111,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """From this time on, the service answers well or fails."""
+    """The service works, or fails, from this time on."""
 
     healthy: bool
     at: float
@@ -119,7 +119,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the service has counted so far."""
+    """The counts of the service so far."""
 
     arrived: int = 0
     failed: int = 0
@@ -128,11 +128,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Logbook:
-    """Everything that the service saw.
+    """All calls that the service saw.
 
     Attributes:
-        visits: Every call, in order of arrival.
-        most_probes: The largest number of probes in service at one time.
+        visits: The calls in order of arrival.
+        most_probes: The highest number of probes served at the same time.
     """
 
     visits: tuple[Visit, ...] = ()

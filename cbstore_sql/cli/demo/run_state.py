@@ -1,18 +1,18 @@
-"""The state of a run: the views draw it, the checks read it."""
+"""The state of a run so far, for the views and the checks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from cbstore_sql.cli.demo.records import Attempt, Change, Health, Logbook, Message, Outcome, Ready, Tally
-from cbstore_sql.cli.demo.timing import Pace
+from cbstore_sql.cli.demo.timing import Timing
 from cbstore_sql.core.model import Snapshot
 from cbstore_sql.core.wording import holder
 
 
 @dataclass(slots=True)
-class WorkerLine:
-    """One worker, as its line in the view shows it."""
+class WorkerStatus:
+    """One worker, as the view shows it."""
 
     number: int
     pid: int = 0
@@ -23,11 +23,11 @@ class WorkerLine:
 
     @property
     def name(self) -> str:
-        """The worker's name, for people."""
+        """The name of the worker in the view."""
         return f"worker-{self.number}"
 
     def count(self, attempt: Attempt) -> None:
-        """Add one attempt."""
+        """Count one attempt."""
         self.last = attempt
         self.made += attempt.made
         self.failed += attempt.outcome in (Outcome.ERROR, Outcome.HUNG_UP)
@@ -35,27 +35,27 @@ class WorkerLine:
 
 
 @dataclass(slots=True)
-class Board:
+class RunState:
     """Everything that the processes have reported.
 
     Attributes:
-        place: Where the breaker is, for people.
-        pace: The times of the run.
-        workers: One line each.
-        attempts: Every attempt, in the order of the reports.
-        changes: Every change of the breaker, by generation.
+        place: The kind of database, in words.
+        timing: The times of the run.
+        workers: The workers in order of their numbers.
+        attempts: All attempts in order of arrival.
+        changes: All changes of the breaker, ordered by generation.
         health: When the service began to fail, and when it recovered.
-        tally: The service's own count.
-        logbook: Everything that the service saw; empty until the end.
+        tally: The counts of the service so far.
+        logbook: All calls that the service saw; empty until the end.
         snapshot: The breaker as last read.
-        port: Where the service listens.
-        began: When the workers began; 0.0 before that.
-        leaves: What the run leaves behind, for people.
+        port: The port on which the service listens; 0 until it is known.
+        began: When the workers began; 0.0 until then.
+        leaves: What the run leaves behind, in words.
     """
 
     place: str
-    pace: Pace
-    workers: list[WorkerLine]
+    timing: Timing
+    workers: list[WorkerStatus]
     attempts: list[Attempt] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     health: list[Health] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Board:
     leaves: str = "nothing"
 
     def take(self, message: Message) -> None:
-        """Record the message of a process."""
+        """Take in a message of a process."""
         match message:
             case Attempt():
                 self.attempts.append(message)
@@ -84,37 +84,37 @@ class Board:
 
     @property
     def healthy(self) -> bool:
-        """Whether the service answers well."""
+        """Whether the service works."""
         return not self.health or self.health[-1].healthy
 
     @property
-    def prober(self) -> WorkerLine | None:
-        """The worker that holds the probe."""
+    def prober(self) -> WorkerStatus | None:
+        """The worker that holds the probe, or ``None``."""
         owner = holder(self.snapshot.probe_token) if self.snapshot else ""
         return next((line for line in self.workers if owner.endswith(f"/{line.pid}")), None)
 
     @property
     def made(self) -> int:
-        """Calls that were made."""
+        """Number of calls that were made."""
         return sum(line.made for line in self.workers)
 
     @property
     def failed(self) -> int:
-        """Calls that were made and failed."""
+        """Number of calls that were made and failed."""
         return sum(line.failed for line in self.workers)
 
     @property
     def refused(self) -> int:
-        """Calls that the breaker refused."""
+        """Number of calls that the breaker rejected."""
         return sum(line.refused for line in self.workers)
 
     @property
     def probe_failed(self) -> bool:
-        """Whether a failed probe has opened the circuit again."""
+        """Whether a probe has opened the circuit again."""
         return any((change.before, change.after) == ("half_open", "open") for change in self.changes)
 
     def served_again(self) -> dict[int, float]:
-        """Return when each worker was first served after the circuit had closed; others are missing."""
+        """Return when each worker was first served after the circuit closed; workers not served yet are missing."""
         closed = [change.until for change in self.changes if change.after == "closed"]
         if not closed:
             return {}

@@ -1,4 +1,4 @@
-"""The scenario: a service works, fails and recovers while workers call it."""
+"""The story of a run: a service works, fails and recovers, and workers call it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from cbstore_sql.cli.demo.database import Stage
-from cbstore_sql.cli.demo.processes import Crew, Member
+from cbstore_sql.cli.demo.database import DemoDatabase
+from cbstore_sql.cli.demo.processes import Child, ChildProcesses
 from cbstore_sql.cli.demo.records import BREAKER, Failed
-from cbstore_sql.cli.demo.run_state import Board, WorkerLine
+from cbstore_sql.cli.demo.run_state import RunState, WorkerStatus
 from cbstore_sql.cli.demo.service import serve
-from cbstore_sql.cli.demo.signals import Stopper
-from cbstore_sql.cli.demo.timing import Pace
-from cbstore_sql.cli.demo.worker import Job, work
+from cbstore_sql.cli.demo.signals import SignalRecorder
+from cbstore_sql.cli.demo.timing import Timing
+from cbstore_sql.cli.demo.worker import WorkerTask, work
 
 _TICK = 0.1
 _START_WITHIN = 60.0
@@ -21,102 +21,112 @@ _LAST_WORDS_WITHIN = 20.0
 
 
 class View(Protocol):
-    """Shows a run while it is under way."""
+    """Shows a run while it continues."""
 
-    def show(self, board: Board) -> None:
-        """Show the current state; called about ten times a second."""
-
-
-class BrokenOff(Exception):
-    """The run was cut short by a signal or by a process that ended."""
+    def show(self, run: RunState) -> None:
+        """Show the state of the run. Called about ten times a second."""
 
 
-class Play:
-    """One run.
+class RunAborted(Exception):
+    """The run ended early: a signal arrived, or a process was lost."""
+
+
+class Scenario:
+    """One run of the demo.
 
     Args:
-        stage: The database.
-        pace: The times.
-        workers: How many workers.
-        stopper: Knows whether a signal to end came.
+        database: The database of the run.
+        timing: The times of the run.
+        workers: The number of workers.
+        signals: Records a signal to end the run.
         view: Shows the run.
     """
 
-    def __init__(self, stage: Stage, pace: Pace, workers: int, stopper: Stopper, view: View) -> None:
-        lines = [WorkerLine(number) for number in range(1, workers + 1)]
-        self.board = Board(stage.place, pace, lines, leaves=stage.leaves)
-        self._stage = stage
-        self._stopper = stopper
+    def __init__(
+        self, database: DemoDatabase, timing: Timing, workers: int, signals: SignalRecorder, view: View
+    ) -> None:
+        lines = [WorkerStatus(number) for number in range(1, workers + 1)]
+        self.state = RunState(database.place, timing, lines, leaves=database.leaves)
+        self._database = database
+        self._signals = signals
         self._view = view
-        self._crew = Crew()
+        self._children = ChildProcesses()
 
-    def run(self) -> Board:
-        """Play the scenario from beginning to end; afterwards none of its processes is left.
+    def run(self) -> RunState:
+        """Scenario it from beginning to end; no process of it is left afterwards.
 
         Raises:
-            BrokenOff: The run was cut short.
+            RunAborted: It did not come to its end.
             StoreError: The database failed.
         """
-        with self._crew:
-            service = self._crew.start("service", serve)
-            self._watch(_START_WITHIN, lambda: self.board.port > 0, "the service did not start")
-            workers = [self._crew.start(line.name, work, self._job(line)) for line in self.board.workers]
+        with self._children:
+            service = self._children.start("service", serve)
+            self._watch(_START_WITHIN, lambda: self.state.port > 0, "the service did not start")
+            workers = [self._children.start(line.name, work, self._job(line)) for line in self.state.workers]
             self._watch(
-                _START_WITHIN, lambda: all(line.pid for line in self.board.workers), "the workers did not start"
+                _START_WITHIN, lambda: all(line.pid for line in self.state.workers), "the workers did not start"
             )
             self._acts(service, workers)
             self._dismiss(workers)
             self._dismiss([service])
-        self.board.snapshot = self._stage.store.read(BREAKER)
-        self._view.show(self.board)
-        return self.board
+        self.state.snapshot = self._database.store.read(BREAKER)
+        self._view.show(self.state)
+        return self.state
 
-    def _acts(self, service: Member, workers: list[Member]) -> None:
-        pace = self.board.pace
-        self.board.began = time.monotonic()
+    def _acts(self, service: Child, workers: list[Child]) -> None:
+        timing = self.state.timing
+        self.state.began = time.monotonic()
         for worker in workers:
             worker.tell(None)
-        self._watch(pace.healthy)
+        self._watch(timing.healthy)
         service.tell(False)
-        self._watch(pace.failing)
-        self._watch(pace.patience, lambda: self.board.probe_failed)
+        self._watch(timing.failing)
+        self._watch(timing.patience, lambda: self.state.probe_failed)
         service.tell(True)
-        self._watch(pace.recovering, lambda: len(self.board.served_again()) == len(workers))
-        self._watch(pace.calm)
+        self._watch(timing.recovering, lambda: len(self.state.served_again()) == len(workers))
+        self._watch(timing.calm)
 
     def _watch(self, seconds: float, done: Callable[[], bool] | None = None, otherwise: str = "") -> None:
-        """Listen and show for some seconds, or until ``done``; then raise ``otherwise``, if given and not done."""
+        """Read messages and show the run for some seconds, or until ``done``.
+
+        Args:
+            seconds: How long at most.
+            done: Ends the wait when it returns true; ``None`` waits the whole time.
+            otherwise: The reason to abort the run if ``done`` never returned true; empty continues.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._listen(_TICK)
             if done is not None and done():
                 return
             self._check_processes()
-            self.board.snapshot = self._stage.store.read(BREAKER)
-            self._view.show(self.board)
+            self.state.snapshot = self._database.store.read(BREAKER)
+            self._view.show(self.state)
         if otherwise:
-            raise BrokenOff(otherwise)
+            raise RunAborted(otherwise)
 
-    def _dismiss(self, members: list[Member]) -> None:
-        for member in members:
-            member.tell(None)
+    def _dismiss(self, children: list[Child]) -> None:
+        for child in children:
+            child.tell(None)
         deadline = time.monotonic() + _LAST_WORDS_WITHIN
-        while any(member.present for member in members) and time.monotonic() < deadline:
+        while any(child.present for child in children) and time.monotonic() < deadline:
             self._listen(_TICK)
 
     def _listen(self, timeout: float) -> None:
-        for member, message in self._crew.listen(timeout):
+        for child, message in self._children.listen(timeout):
             if isinstance(message, Failed):
-                raise BrokenOff(f"{member.name}: {message.reason}")
-            self.board.take(message)
+                raise RunAborted(f"{child.name}: {message.reason}")
+            self.state.take(message)
 
     def _check_processes(self) -> None:
-        if self._stopper.signum is not None:
-            raise BrokenOff
-        for member in self._crew.members:
-            if not member.present:
-                raise BrokenOff(f"{member.name} ended unexpectedly")
+        if self._signals.signum is not None:
+            raise RunAborted
+        for child in self._children.children:
+            if not child.present:
+                raise RunAborted(f"{child.name} ended unexpectedly")
 
-    def _job(self, line: WorkerLine) -> Job:
-        stage = self._stage
-        return Job(line.number, stage.url, stage.schema, stage.store.namespace, self.board.port, self.board.pace)
+    def _job(self, line: WorkerStatus) -> WorkerTask:
+        database = self._database
+        return WorkerTask(
+            line.number, database.url, database.schema, database.store.namespace, self.state.port, self.state.timing
+        )

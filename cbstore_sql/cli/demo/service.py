@@ -1,4 +1,4 @@
-"""The service that the workers call: a small HTTP server that fails on request and records what reaches it."""
+"""The service that the workers call: a small HTTP server that fails when told to and records all calls."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ASKED_HEADER = "X-Asked"
 _TALLY_PERIOD = 0.2
 
 
-class Desk:
-    """Records every call, and how many are in service at one time."""
+class CallRecorder:
+    """Records every call, and how many are served at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,16 @@ class Desk:
 
     @contextmanager
     def visit(self, worker: int, probe: bool, asked: float) -> Iterator[tuple[int, bool]]:
-        """Record one call while it is in service; yield its number and whether to answer it well."""
+        """Record one call while it is served.
+
+        Args:
+            worker: The number of the worker that calls.
+            probe: Whether the call is a probe.
+            asked: When the worker asked the breaker.
+
+        Yields:
+            The number of the call, from 1, and whether it is to succeed.
+        """
         with self._lock:
             served = self.healthy
             self._visits.append(Visit(worker, probe, asked, time.monotonic(), served))
@@ -57,7 +66,7 @@ class Desk:
             return Tally(len(self._visits), failed, self._present)
 
     def logbook(self) -> Logbook:
-        """Return everything."""
+        """Return all records."""
         with self._lock:
             return Logbook(tuple(self._visits), self._most_probes)
 
@@ -66,12 +75,12 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, recorder: CallRecorder) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.desk = desk
+        self.recorder = recorder
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing: workers are stopped in the middle of calls."""
+        """Ignore the error: a worker may be stopped in the middle of a call."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,16 +88,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         worker, asked = int(self.headers[WORKER_HEADER]), float(self.headers[ASKED_HEADER])
-        with self.server.desk.visit(worker, PROBE_HEADER in self.headers, asked) as (number, served):
+        with self.server.recorder.visit(worker, PROBE_HEADER in self.headers, asked) as (number, served):
             time.sleep(SERVED_IN if served else FAILS_IN)
         if served:
             self._answer(200)
         elif number % 2:
             self._answer(503)
-        # Otherwise the connection closes without an answer, which is the other way in which services fail.
+        # Otherwise close the connection without an answer, the other way in which services fail.
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing: the terminal belongs to the view."""
+        """Log nothing: the view owns the terminal."""
 
     def _answer(self, status: int) -> None:
         self.send_response(status)
@@ -97,29 +106,29 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve(pipe: Connection[Message, bool | None]) -> None:
-    """Run the service until an order to stop, or until the other end of the pipe closes.
+    """Run the service until it is told to stop, or until the other end of the pipe is closed.
 
     Args:
-        pipe: Receives ``True`` (be healthy), ``False`` (fail) or ``None`` (stop); sends what was recorded.
+        pipe: Delivers ``True`` (work), ``False`` (fail) or ``None`` (stop); the service sends its records to it.
     """
-    desk = Desk()
-    with pipe, _Server(desk) as server:
+    recorder = CallRecorder()
+    with pipe, _Server(recorder) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         with suppress(EOFError, ConnectionError):
             pipe.send(Ready(os.getpid(), port=server.server_address[1]))
-            _obey(pipe, desk)
+            _obey(pipe, recorder)
         server.shutdown()
 
 
-def _obey(pipe: Connection[Message, bool | None], desk: Desk) -> None:
+def _obey(pipe: Connection[Message, bool | None], recorder: CallRecorder) -> None:
     while True:
         if not pipe.poll(_TALLY_PERIOD):
-            pipe.send(desk.tally())
+            pipe.send(recorder.tally())
             continue
         order = pipe.recv()
         if order is None:
-            pipe.send(desk.tally())
-            pipe.send(desk.logbook())
+            pipe.send(recorder.tally())
+            pipe.send(recorder.logbook())
             return
-        desk.healthy = order
+        recorder.healthy = order
         pipe.send(Health(order, time.monotonic()))

@@ -1,4 +1,4 @@
-"""Ctrl-C and the other signals to end, remembered until the demo can clean up."""
+"""Ctrl-C, SIGTERM and SIGHUP, recorded until the demo can end in order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopper:
-    """Remembers the first signal to end; the demo checks it often and then cleans up.
+class SignalRecorder:
+    """Records the first signal to end. The demo checks it often and then ends in order.
 
     Attributes:
-        signum: The signal; ``None`` until one comes.
+        signum: The number of the signal, or ``None`` before one arrived.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle the signals; afterwards restore the handlers from before."""
+        """Record signals inside this block, and restore their handlers afterwards."""
         before = {number: signal.signal(number, self._receive) for number in _signals()}
         try:
             yield
@@ -31,10 +31,10 @@ class Stopper:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal interrupt the block, such as connecting to a server that does not answer.
+        """Let a signal interrupt this block, such as a connection attempt to a server that does not answer.
 
         Raises:
-            KeyboardInterrupt: A signal came.
+            KeyboardInterrupt: A signal arrived.
         """
         self._at_once = True
         try:
@@ -53,7 +53,7 @@ class Stopper:
 def _signals() -> list[signal.Signals]:
     taken = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)
-    # nohup ignores it, and it stays ignored.
+    # Under nohup SIGHUP is ignored; keep ignoring it.
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         taken.append(hangup)
     return taken

@@ -1,37 +1,46 @@
-"""The course of a run as two rows of cells."""
+"""The course of a run as two rows of cells, one for the service and one for the breaker."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cbstore_sql.cli.demo.run_state import Board
+from cbstore_sql.cli.demo.run_state import RunState
 
-Spell = tuple[float, str]
-"""The moment at which a state began, and the state."""
+Period = tuple[float, str]
+"""The time at which a state began, and the state."""
 
 _WEIGHT = ("closed", "open", "half_open")
 
 
-def service_cells(board: Board, count: int, now: float) -> list[str]:
-    """Return for each cell ``"closed"`` (the service was healthy), ``"open"`` (it failed) or ``""`` (the future)."""
-    spells = [(health.at, "closed" if health.healthy else "open") for health in board.health]
-    return _cells(board, spells, count, now)
+def service_cells(run: RunState, count: int, now: float) -> list[str]:
+    """Return the state of the service for each cell.
+
+    Args:
+        run: The state of the run.
+        count: The number of cells.
+        now: The current time by `time.monotonic`, in seconds.
+
+    Returns:
+        ``"closed"`` (healthy), ``"open"`` (failing), or ``""`` for the future.
+    """
+    spells = [(health.at, "closed" if health.healthy else "open") for health in run.health]
+    return _cells(run, spells, count, now)
 
 
-def breaker_cells(board: Board, count: int, now: float) -> list[str]:
-    """Return for each cell the state of the breaker; the rarest one where there were several."""
-    return _cells(board, [(change.until, change.after) for change in board.changes], count, now)
+def breaker_cells(run: RunState, count: int, now: float) -> list[str]:
+    """Return the state of the breaker for each cell: the rarest one if there were several; see `service_cells`."""
+    return _cells(run, [(change.until, change.after) for change in run.changes], count, now)
 
 
-def _cells(board: Board, spells: Sequence[Spell], count: int, now: float) -> list[str]:
-    if not board.began:
+def _cells(run: RunState, spells: Sequence[Period], count: int, now: float) -> list[str]:
+    if not run.began:
         return [""] * count
-    spells = [(board.began, "closed"), *spells]
+    spells = [(run.began, "closed"), *spells]
     ends = [begin for begin, _ in spells[1:]] + [now]
-    length = max(board.pace.total, now - board.began) / count
+    length = max(run.timing.total, now - run.began) / count
     cells = [""] * count
     for (begin, state), end in zip(spells, ends, strict=True):
-        first, last = (min(count - 1, int((at - board.began) / length)) for at in (begin, end))
+        first, last = (min(count - 1, int((at - run.began) / length)) for at in (begin, end))
         for cell in range(first, last + 1):
             cells[cell] = max(cells[cell] or "closed", state, key=_WEIGHT.index)
     return cells

@@ -1,4 +1,4 @@
-"""How long the phases of the demo take, and how long its checks wait."""
+"""How long the parts of a run take, and how long the checks wait."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from cbstore_sql.core.policy import BreakerPolicy
 
 SERVED_IN = 0.02
-"""Seconds the service takes for a good answer."""
+"""Seconds that the healthy service takes to answer."""
 
 FAILS_IN = 0.15
-"""Seconds a caller waits for a bad one: a failing service is slow."""
+"""Seconds that the failing service takes to fail."""
 
 CALL_TIMEOUT = 4.0
-"""Seconds a worker waits for the service; less than the probe's lease."""
+"""Seconds that a worker waits for the service; less than the probe's lease."""
 
 FAILURE_THRESHOLD = 5
 PROBE_LEASE = 5.0
@@ -23,16 +23,16 @@ _PAUSE = (0.05, 0.11)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """The times of one run, seconds.
+class Timing:
+    """The times of one run, in seconds.
 
     Attributes:
-        healthy: The first phase: the service answers.
-        failing: The second phase: it fails, and for up to ``patience`` longer until a probe has failed.
-        calm: How long the workers go on after the circuit has closed again.
-        recovering: The longest that the third phase may take.
+        healthy: How long the service works at first.
+        failing: How long it fails; then up to ``patience`` longer, until a probe has failed.
+        calm: How long the run continues after the circuit has closed again.
+        recovering: How long the recovery may take at most.
         recovery_timeout: How long the breaker stays open.
-        pause: The shortest and the longest a worker waits between two attempts.
+        pause: The shortest and the longest pause of a worker between two attempts.
         patience: How late a step may be before its check fails.
     """
 
@@ -45,8 +45,14 @@ class Pace:
     patience: float
 
     @classmethod
-    def of(cls, seconds: float, workers: int, patience: float) -> Pace:
-        """Divide a run among its phases; with many workers, each calls less often."""
+    def of(cls, seconds: float, workers: int, patience: float) -> Timing:
+        """Divide a run into its parts.
+
+        Args:
+            seconds: How long the run takes, roughly.
+            workers: The number of workers; if there are many, each one calls less often.
+            patience: Seconds by which a step may be late before its check fails.
+        """
         crowd = max(1.0, workers / _CROWD)
         return cls(
             healthy=seconds / 6,
@@ -60,25 +66,29 @@ class Pace:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The breaker's numbers."""
+        """The policy of the breaker."""
         return BreakerPolicy(
             failure_threshold=FAILURE_THRESHOLD, recovery_timeout=self.recovery_timeout, probe_lease=PROBE_LEASE
         )
 
     @property
     def total(self) -> float:
-        """About how long a run takes."""
+        """Seconds that a run takes, roughly, if nothing is late."""
         return self.healthy + self.failing + self.recovery_timeout + self.calm
 
     def opens_within(self, workers: int) -> float:
-        """Return the seconds after the first failure within which the workers must have opened the circuit."""
+        """Return the seconds from the first failure within which the circuit must open.
+
+        Args:
+            workers: The number of workers.
+        """
         rounds = -(-FAILURE_THRESHOLD // workers)
         return rounds * (FAILS_IN + self.pause[1]) + self.patience
 
     @property
     def closes_within(self) -> float:
-        """Seconds from the service's recovery in which every worker must be served again.
+        """Seconds from the recovery of the service within which every worker must be served again.
 
-        A probe that failed at the last moment keeps the circuit open for another whole open time.
+        A probe that failed just before the recovery keeps the circuit open for one more `recovery_timeout`.
         """
         return FAILS_IN + self.recovery_timeout + SERVED_IN + 2 * self.pause[1] + self.patience

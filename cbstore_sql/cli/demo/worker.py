@@ -1,4 +1,4 @@
-"""A worker: calls the service repeatedly, each time through the shared breaker."""
+"""The worker process: it calls the service repeatedly, behind the shared breaker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.cli.demo.records import BREAKER, Attempt, Change, Failed, Message, Outcome, Ready
 from cbstore_sql.cli.demo.service import ASKED_HEADER, PROBE_HEADER, WORKER_HEADER
-from cbstore_sql.cli.demo.timing import CALL_TIMEOUT, Pace
+from cbstore_sql.cli.demo.timing import CALL_TIMEOUT, Timing
 from cbstore_sql.core.model import Permit, State
 from cbstore_sql.errors import CircuitBreakerError, CircuitBreakerOpenError
 from cbstore_sql.events import BreakerEvent, ProbeClaimed, StateChanged
@@ -22,16 +22,16 @@ from cbstore_sql.stores.sql import SqlStore
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """The instructions of one worker.
+class WorkerTask:
+    """The parameters of one worker.
 
     Attributes:
-        number: The worker's number, from 1.
-        url: The database with the breaker.
-        schema: The schema of its table.
+        number: The number of the worker, from 1.
+        url: The URL of the database with the breaker.
+        schema: The schema of the table.
         namespace: The breaker's namespace.
-        port: Where the service listens on this machine.
-        pace: The times of the run.
+        port: The port on which the service listens on this machine.
+        timing: The times of the run.
     """
 
     number: int
@@ -39,23 +39,23 @@ class Job:
     schema: str
     namespace: str
     port: int
-    pace: Pace
+    timing: Timing
 
 
 class ServiceError(Exception):
-    """The call failed."""
+    """A call of the service failed."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.value)
         self.outcome = outcome
 
 
-def work(job: Job, pipe: Connection[Message, None]) -> None:
-    """Run a worker until an order to stop, or until the other end of the pipe closes.
+def work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
+    """Run a worker until it is told to stop, or until the other end of the pipe is closed.
 
     Args:
-        job: What to call, through which breaker.
-        pipe: Receives ``None`` twice: to begin and to stop; sends every attempt.
+        job: The parameters of the worker.
+        pipe: Delivers ``None`` twice, to begin and to stop; the worker sends each attempt to it.
     """
     with pipe, suppress(EOFError, ConnectionError):
         try:
@@ -64,7 +64,7 @@ def work(job: Job, pipe: Connection[Message, None]) -> None:
             pipe.send(Failed(str(error)))
 
 
-def _work(job: Job, pipe: Connection[Message, None]) -> None:
+def _work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
     with SqlStore(job.url, schema=job.schema, namespace=job.namespace) as store:
         store.read(BREAKER)
         pipe.send(Ready(os.getpid(), job.number))
@@ -75,12 +75,12 @@ def _work(job: Job, pipe: Connection[Message, None]) -> None:
 
 
 class _Worker:
-    def __init__(self, job: Job, store: SqlStore) -> None:
+    def __init__(self, job: WorkerTask, store: SqlStore) -> None:
         self._job = job
-        # Without a view: the demo's checks count every call that is admitted late.
+        # Strict, because the checks count every call that is admitted too late.
         self._breaker = CircuitBreaker(
             store,
-            job.pace.policy,
+            job.timing.policy,
             store_timeout=None,
             on_store_outage="raise",
             listeners=[self._witness],
@@ -91,12 +91,12 @@ class _Worker:
         self._retry_after = 0.0
 
     def pause(self) -> float:
-        """Return how long to wait, seconds; after a refusal, at most until the breaker may admit a call."""
-        pause = random.uniform(*self._job.pace.pause)
+        """Return the seconds to wait before the next attempt: at most until the time that a rejection named."""
+        pause = random.uniform(*self._job.timing.pause)
         return min(pause, self._retry_after) if self._retry_after else pause
 
     def attempt(self) -> Attempt:
-        """Call the service, if the breaker admits it."""
+        """Call the service if the breaker admits the call."""
         asked = self._asked_store = time.monotonic()
         self._changes = []
         self._retry_after = 0.0
@@ -119,7 +119,7 @@ class _Worker:
         try:
             call_service(self._job.port, headers)
         finally:
-            # The next statement reports what the service did.
+            # The next request to the store reports this outcome.
             self._asked_store = time.monotonic()
 
     def _witness(self, event: BreakerEvent) -> None:
@@ -135,10 +135,14 @@ class _Worker:
 
 
 def call_service(port: int, headers: dict[str, str]) -> None:
-    """Make one HTTP call.
+    """Make one HTTP call to the service.
+
+    Args:
+        port: The port of the service on this machine.
+        headers: The headers of the request.
 
     Raises:
-        ServiceError: The service answered with an error, hung up, or did not answer in time.
+        ServiceError: The service answered with an error, closed the connection, or did not answer in time.
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=CALL_TIMEOUT)
     try:

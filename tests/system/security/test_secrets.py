@@ -30,8 +30,8 @@ from cbstore_sql import (
     prune,
 )
 from cbstore_sql.cli import main
-from cbstore_sql.cli.demo.database import Stage
-from cbstore_sql.cli.demo.worker import Job
+from cbstore_sql.cli.demo.database import DemoDatabase
+from cbstore_sql.cli.demo.worker import WorkerTask
 from cbstore_sql.migration import downgrade, migration_sql
 from cbstore_sql.migration.runner import Target
 from cbstore_sql.stores.sql.connections.engine import parse_url
@@ -190,8 +190,8 @@ def test_no_representation_shows_a_url(url: str, heard: Heard) -> None:
     store, awaited = SqlStore(url), AsyncSqlStore(url)
     for shown in (store, awaited, Target(url)):
         heard.run(partial(lambda it: it, shown))
-    heard.run(lambda: Stage(url, "cbstore", "PostgreSQL", store))
-    heard.run(lambda: Job(1, url, "cbstore", "default", 1, None))  # type: ignore[arg-type] # no pace is kept
+    heard.run(lambda: DemoDatabase(url, "cbstore", "PostgreSQL", store))
+    heard.run(lambda: WorkerTask(1, url, "cbstore", "default", 1, None))  # type: ignore[arg-type] # no pace is kept
     assert SECRET not in heard.everything()
 
 

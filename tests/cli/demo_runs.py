@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cbstore_sql.cli.demo.records import BREAKER, Attempt, Change, Health, Logbook, Message, Outcome, Tally, Visit
-from cbstore_sql.cli.demo.run_state import Board, WorkerLine
-from cbstore_sql.cli.demo.timing import Pace
+from cbstore_sql.cli.demo.run_state import RunState, WorkerStatus
+from cbstore_sql.cli.demo.timing import Timing
 from cbstore_sql.core.model import Row, Snapshot
 
 BEGAN = 1000.0
@@ -19,8 +19,10 @@ _CHANGES = (
 )
 
 
-def board() -> Board:
-    made = Board("a SQLite file", Pace.of(12, 2, patience=1), [WorkerLine(1, 101), WorkerLine(2, 102)], began=BEGAN)
+def finished_run() -> RunState:
+    made = RunState(
+        "a SQLite file", Timing.of(12, 2, patience=1), [WorkerStatus(1, 101), WorkerStatus(2, 102)], began=BEGAN
+    )
     told: list[Message] = [
         Health(False, BEGAN + 3),
         Health(True, BEGAN + 6.5),
