@@ -1,7 +1,8 @@
 """Circuit breakers whose state all processes of a team share through the PostgreSQL they already have.
 
 Guard calls
-    `CircuitBreaker`, `AsyncCircuitBreaker`, `BreakerPolicy`, `DEFAULT_POLICY`, `CircuitBreakerOpenError`
+    `CircuitBreaker`, `AsyncCircuitBreaker`, `BreakerPolicy`, `FailureRate`, `DEFAULT_POLICY`,
+    `CircuitBreakerOpenError`
 
 Guard calls to language models
     `LLMCircuitBreaker`, `LLMCircuitBreakerConfig`, `CircuitState`, `RateLimitAction`, `classify_429`,
@@ -12,7 +13,7 @@ Keep the state
     the interfaces `Store`, `AsyncStore`, `CircuitBreakerStore` and `DEFAULT_CIRCUIT_BREAKER_STATE`
 
 Read what a store or a breaker answers
-    `Snapshot`, `Transition`, `Permit`, `State`, `Verdict`, `PushState`
+    `Snapshot`, `Transition`, `Permit`, `State`, `Verdict`, `HistoryEntry`, `PushState`
 
 Set up and look after the table
     `migrate`, `prune`; more in `cbstore_sql.migration`
@@ -21,9 +22,9 @@ Observe
     `CircuitBreakerMetrics`, `OpenTelemetryMetrics`, `FleetCollector`, `log_events`; the events in `cbstore_sql.events`
 
 Handle errors
-    `CircuitBreakerError`, `ConfigurationError`, `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`,
-    `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`, `StoreUnavailableError`,
-    `TooManyBreakersError`; the tree in `cbstore_sql.errors`
+    `CircuitBreakerError`, `ConfigurationError`, `InvalidArgumentError`, `InvalidNameError`, `InvalidPolicyError`,
+    `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`,
+    `StoreUnavailableError`, `TooManyBreakersError`, `UnknownBreakerError`; the tree in `cbstore_sql.errors`
 
 A module that defines ``__all__`` is public, with the names listed there. All other modules are internal.
 

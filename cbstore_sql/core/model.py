@@ -166,7 +166,7 @@ class Snapshot(NamedTuple):
             values[_SCORE] = 0.0
         return cls._make(values)
 
-    def to_row(self) -> Row:
+    def _to_row(self) -> Row:
         """Return the row that this shows, without its history."""
         columns = {column: getattr(self, column) for column in SNAPSHOT_COLUMNS}
         return Row(

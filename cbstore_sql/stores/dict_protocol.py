@@ -206,7 +206,7 @@ class ProtocolStore(Store):
 
 def _has_effect(command: Command, snapshot: Snapshot) -> bool:
     """Whether the command would change the breaker as it was read."""
-    return command.apply_to(snapshot.to_row(), snapshot.as_of) is not None
+    return command.apply_to(snapshot._to_row(), snapshot.as_of) is not None
 
 
 def _conflict(command: Command) -> StoreConflictError:
