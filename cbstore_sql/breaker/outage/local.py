@@ -285,7 +285,7 @@ def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
         return max(0.0, moment + shift) if moment > 0.0 else 0.0
 
     return replace(
-        snapshot.to_row(),
+        snapshot._to_row(),
         last_failure_time=moved(snapshot.last_failure_time),
         open_until=moved(snapshot.open_until),
         probe_until=moved(snapshot.probe_until),
