@@ -24,7 +24,8 @@ Observe
 Handle errors
     `CircuitBreakerError`, `ConfigurationError`, `InvalidArgumentError`, `InvalidNameError`, `InvalidPolicyError`,
     `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`,
-    `StoreUnavailableError`, `TooManyBreakersError`, `UnknownBreakerError`; the tree in `cbstore_sql.errors`
+    `StoreUnavailableError`, `BreakerNotStoredError`, `TooManyBreakersError`, `UnstorableNameError`,
+    `UnknownBreakerError`; the tree in `cbstore_sql.errors`
 
 A module that defines ``__all__`` is public, with the names listed there. All other modules are internal.
 
@@ -43,6 +44,7 @@ from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy, FailureRate
 from cbstore_sql.errors import (
+    BreakerNotStoredError,
     CircuitBreakerError,
     CircuitBreakerOpenError,
     ConfigurationError,
@@ -57,6 +59,7 @@ from cbstore_sql.errors import (
     StoreUnavailableError,
     TooManyBreakersError,
     UnknownBreakerError,
+    UnstorableNameError,
 )
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
@@ -122,6 +125,7 @@ __all__ = [
     "AsyncRedisStore",
     "AsyncSqlStore",
     "AsyncStore",
+    "BreakerNotStoredError",
     "BreakerPolicy",
     "CircuitBreaker",
     "CircuitBreakerError",
@@ -157,6 +161,7 @@ __all__ = [
     "TooManyBreakersError",
     "Transition",
     "UnknownBreakerError",
+    "UnstorableNameError",
     "Verdict",
     "classify_429",
     "extract_retry_after",

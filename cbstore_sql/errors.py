@@ -15,7 +15,9 @@
         ├── StoreUnavailableError    the store is unreachable or did not answer in time
         ├── StoreConflictError       other writers won every retry; also a RuntimeError
         ├── UnknownBreakerError      the breaker does not exist, and the operation does not create it
-        └── TooManyBreakersError     the namespace is full; existing breakers go on working
+        └── BreakerNotStoredError    the store cannot hold this one breaker; the others go on working
+            ├── TooManyBreakersError the namespace is full
+            └── UnstorableNameError  the database's encoding has no such characters
 
 Messages never contain a URL, a password or a driver's text. The driver's error is on ``__cause__``. All errors can be
 pickled and copied.
@@ -26,6 +28,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "BreakerNotStoredError",
     "CircuitBreakerError",
     "CircuitBreakerOpenError",
     "ConfigurationError",
@@ -39,6 +42,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "TooManyBreakersError",
+    "UnstorableNameError",
 ]
 
 
@@ -145,7 +149,15 @@ class UnknownBreakerError(StoreError):
         self.name = name
 
 
-class TooManyBreakersError(StoreError):
+class BreakerNotStoredError(StoreError):
+    """The store cannot hold this breaker; the others go on working. The operation had no effect."""
+
+
+class UnstorableNameError(BreakerNotStoredError):
+    """The database's encoding, or that of the connection, has no such characters as the breaker's name."""
+
+
+class TooManyBreakersError(BreakerNotStoredError):
     """The operation would have added a breaker to a full namespace. It had no effect.
 
     Attributes:

@@ -26,7 +26,7 @@ from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, Transition, UnreportedPermit, Verdict
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
-from cbstore_sql.errors import StoreError, TooManyBreakersError
+from cbstore_sql.errors import BreakerNotStoredError, StoreError
 from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
@@ -199,7 +199,7 @@ class BreakerController:
             try:
                 yield from self._shared.force_open(name, seconds)
                 return
-            except TooManyBreakersError as error:
+            except BreakerNotStoredError as error:
                 self._log_full(error)
                 return
             except StoreError as error:
@@ -238,7 +238,7 @@ class BreakerController:
             raise error
         log.error("an outcome could not be reported: %s", type(error).__name__)
 
-    def _log_full(self, error: TooManyBreakersError) -> None:
+    def _log_full(self, error: BreakerNotStoredError) -> None:
         """Log that a namespace is full: once, since every failure of a further breaker finds it full."""
         if not self._full:
             self._full = True
@@ -277,7 +277,7 @@ class BreakerController:
         self.recovery.accepted(name)
 
     def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict) -> None:
-        if isinstance(error, TooManyBreakersError):
+        if isinstance(error, BreakerNotStoredError):
             self._log_full(error)
             return
         self._begin_outage(permit.name, error)

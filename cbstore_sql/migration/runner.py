@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from cbstore_sql.errors import ConfigurationError, SchemaError
 from cbstore_sql.runtime import environment
 from cbstore_sql.runtime.backoff import ExponentialBackoff
-from cbstore_sql.stores.sql.connections.engine import check_engine, importing_driver, parse_url
+from cbstore_sql.stores.sql.connections.engine import check_engine, open_single_use_engine, parse_url
 from cbstore_sql.stores.sql.errors import is_conflict
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE, check_identifier, make_table
 
@@ -97,11 +97,7 @@ class Target:
         """Return the application's engine, or one that keeps no connection."""
         if isinstance(self.place, Engine):
             return self.place
-        url = parse_url(self.place)
-        with importing_driver(url):
-            engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
-        check_engine(engine)
-        return engine
+        return open_single_use_engine(self.place)
 
 
 def run(target: Target) -> None:

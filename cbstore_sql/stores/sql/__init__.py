@@ -9,6 +9,7 @@
 `push`                  LISTEN and NOTIFY
 `retry`                 what an error says about a statement, and whether to repeat it
 `sqlstates`             PostgreSQL's error codes by name
+`reasons`               why a database cannot be used, in words without secrets
 `errors`                which of our errors a driver error becomes
 `overview`              one page of a list of breakers, in one statement
 `prune`                 deletes breakers that are no longer used

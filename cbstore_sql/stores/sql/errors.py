@@ -1,4 +1,4 @@
-"""Which of the library's errors a driver's becomes."""
+"""Which of the library's errors a driver's error becomes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import NoReturn
 import sqlalchemy.exc
 
 from cbstore_sql.deadline import remaining
-from cbstore_sql.errors import SchemaError, StoreConflictError, StoreError, StoreUnavailableError
+from cbstore_sql.errors import SchemaError, StoreConflictError, StoreError, StoreUnavailableError, UnstorableNameError
+from cbstore_sql.stores.sql import sqlstates
+from cbstore_sql.stores.sql.reasons import reason
 from cbstore_sql.stores.sql.retry import (
     Effect,
     LateError,
     NotSentError,
+    StaleConnectionError,
     StatementOutcome,
     classify_error,
     driver_errors,
@@ -22,37 +25,28 @@ from cbstore_sql.stores.sql.retry import (
     sqlstate,
 )
 
-# Undefined table, undefined column, invalid schema name.
-_SCHEMA_STATES = frozenset({"42P01", "42703", "3F000"})
-
-# Insufficient privilege.
-_DENIED_STATE = "42501"
-
-# Disk full, out of memory, program limit exceeded.
-_FULL = {
-    "53100": "the database's disk is full",
-    "53200": "the database is out of memory",
-    "54000": "a limit of the database is exceeded",
-}
-
+_SCHEMA_STATES = frozenset(
+    {sqlstates.UNDEFINED_TABLE, sqlstates.UNDEFINED_COLUMN, sqlstates.INVALID_SCHEMA_NAME, sqlstates.UNDEFINED_OBJECT}
+)
 _SCHEMA_TEXTS = ("no such table", "no such column", "has no column named")
+_ENCODING_STATES = frozenset({sqlstates.UNTRANSLATABLE_CHARACTER, sqlstates.CHARACTER_NOT_IN_REPERTOIRE})
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a concurrent writer made the statement fail, with nothing applied: to be repeated at once."""
+    """Whether a concurrent writer made the statement fail, with nothing applied: worth repeating at once."""
     return classify_error(error) is StatementOutcome.CONFLICT
 
 
 @contextmanager
 def translated(place: str) -> Iterator[None]:
-    """Turn what a driver raises into the library's errors, with the driver's as their cause.
+    """Turn a driver's errors into the library's, with the driver's as their cause.
 
     Args:
-        place: What the table is called in messages.
+        place: What messages call the table.
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever is no driver's is raised again as it is
+    except Exception as error:  # noqa: BLE001 - an error that is not a driver's is raised again as it is
         raise_translated(error, place)
 
 
@@ -63,54 +57,60 @@ def raise_translated(
 
     Args:
         error: What was raised.
-        place: What the table is called in messages.
+        place: What messages call the table.
         effect: What the statement does.
-        lost: Whether it, or an earlier attempt at the same, may have been applied.
+        lost: Whether the statement, or an earlier attempt at the same, may have been applied.
     """
     if isinstance(error, LateError):
         applied = None if (error.sent or lost) and effect is not Effect.READ_ONLY else False
-        raise StoreUnavailableError(f"{place}: no answer by the deadline", applied=applied) from None
-    reason = error.reason if isinstance(error, NotSentError) else error
-    if isinstance(reason, driver_errors()):
-        raise _translate(reason, StatementOutcome.UNKNOWN if lost else classify_error(error), place, effect) from reason
-    raise reason
+        raise StoreUnavailableError(f"{place}: no answer by the deadline", applied=applied) from error.__cause__
+    cause = error.reason if isinstance(error, NotSentError) else error
+    if isinstance(cause, UnicodeEncodeError):
+        raise UnstorableNameError(f"{place}: the connection's encoding has no such characters") from cause
+    if isinstance(cause, StaleConnectionError):
+        raise StoreUnavailableError(f"{place}: {cause}", applied=False) from cause
+    if isinstance(cause, driver_errors()):
+        outcome = StatementOutcome.UNKNOWN if lost else classify_error(error)
+        raise _translate(cause, outcome, place, effect) from cause
+    raise cause
 
 
-def _translate(error: BaseException, verdict: StatementOutcome, place: str, effect: Effect) -> StoreError:
+def _translate(error: BaseException, outcome: StatementOutcome, place: str, effect: Effect) -> StoreError:
     state = sqlstate(error)
-    # Which of SQLite's many reasons it was (a full disk, a read-only file), from Python 3.11 on.
+    # From Python 3.11 on, SQLite's errors have a name too.
     named = state or getattr(error, "sqlite_errorname", None)
     code = f" ({named})" if named else ""
     if state in _SCHEMA_STATES or _says(error, _SCHEMA_TEXTS):
         return SchemaError(f"{place} is missing or outdated: run 'cbstore migrate' (or 'alembic upgrade head')")
-    if verdict is StatementOutcome.CONFLICT and remaining() != 0.0:
+    if state in _ENCODING_STATES:
+        return UnstorableNameError(f"{place}: the database's encoding has no such characters")
+    if outcome is StatementOutcome.CONFLICT and remaining() != 0.0:
         return StoreConflictError(f"{place}: other writers won every repetition")
-    if state == _DENIED_STATE:
+    if state == sqlstates.INSUFFICIENT_PRIVILEGE:
         return StoreError(f"{place}: the database role lacks SELECT, INSERT, UPDATE or DELETE on it")
-    if verdict is StatementOutcome.NEVER and not _is_unavailable(error):
+    if outcome is StatementOutcome.NEVER and not _is_unavailable(error):
         return StoreError(f"{place}: the database refused the statement ({state or type(error).__name__})")
-    unknown = verdict is StatementOutcome.UNKNOWN or (
-        isinstance(error, sqlite3.Error) and verdict is not StatementOutcome.CONFLICT
+    unknown = outcome is StatementOutcome.UNKNOWN or (
+        isinstance(error, sqlite3.Error) and outcome is not StatementOutcome.CONFLICT and not _is_read_only(error)
     )
     applied = None if unknown and effect is not Effect.READ_ONLY else False
-    return StoreUnavailableError(f"{place}: {_why(error, verdict, state)}{code}", applied=applied)
-
-
-def _why(error: BaseException, verdict: StatementOutcome, state: str | None) -> str:
-    if isinstance(error, sqlalchemy.exc.TimeoutError):
-        return "no connection became free in the pool"
-    if verdict is StatementOutcome.CONFLICT:
-        return "other writers held it until the deadline"
-    if verdict is StatementOutcome.READ_ONLY:
-        return "the server is read-only"
-    if "certificate" in str(error):
-        return "the database's TLS certificate is not accepted, or no certificate could be read"
-    return _FULL.get(state or "", "the database cannot be reached or does not answer")
+    why = "other writers held it until the deadline" if outcome is StatementOutcome.CONFLICT else reason(error, state)
+    return StoreUnavailableError(f"{place}: {why}{code}", applied=applied)
 
 
 def _is_unavailable(error: BaseException) -> bool:
+    if isinstance(error, psycopg_errors("ProgrammingError")):
+        # Without a code it is psycopg's own, about the connection's options.
+        return sqlstate(error) is None
+    # All of SQLite's but those of the statement itself: a damaged file is a DatabaseError.
+    if isinstance(error, sqlite3.DatabaseError) and type(error) is sqlite3.DatabaseError:
+        return True
     kinds = (sqlite3.OperationalError, sqlalchemy.exc.TimeoutError)
     return isinstance(error, (*kinds, *psycopg_errors("OperationalError", "InterfaceError")))
+
+
+def _is_read_only(error: BaseException) -> bool:
+    return _says(error, ("attempt to write a readonly database",))
 
 
 def _says(error: BaseException, texts: tuple[str, ...]) -> bool:

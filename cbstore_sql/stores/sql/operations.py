@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from time import time
 from typing import Any, TypeVar
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row, Snapshot, Transition
 from cbstore_sql.core.rules import ANY_STATE, BY_SCORE, UNFENCED
 from cbstore_sql.core.validation import check_max_breakers
-from cbstore_sql.errors import TooManyBreakersError
+from cbstore_sql.errors import TooManyBreakersError, UnstorableNameError
 from cbstore_sql.stores.sql.errors import raise_translated
 from cbstore_sql.stores.sql.retry import Effect, RetryPolicy, StatementOutcome, classify_error
 from cbstore_sql.stores.sql.schema.table import TABLE_NAME, check_identifier
@@ -87,13 +88,24 @@ class SqlOperations:
     def read(self, name: str, now: float | None) -> QuerySteps[Snapshot]:
         """Read one breaker."""
         given = {"namespace": self._namespace, "name": name, "now": now}
-        rows = yield from self.rows(self._statements.read, given, Effect.READ_ONLY)
+        try:
+            rows = yield from self.rows(self._statements.read, given, Effect.READ_ONLY)
+        except UnstorableNameError:
+            # Nothing can have written such a row.
+            return Snapshot.of(name, Row(), time() if now is None else now)
         return to_snapshot(name, rows[0])
 
     def read_many(self, names: list[str], now: float | None) -> QuerySteps[dict[str, Snapshot]]:
         """Read several breakers in one statement."""
-        given = {"namespace": self._namespace, "names": json.dumps(names), "now": now}
-        rows = yield from self.rows(self._statements.read_many, given, Effect.READ_ONLY)
+        given = {"namespace": self._namespace, "names": json.dumps(names, ensure_ascii=False), "now": now}
+        try:
+            rows = yield from self.rows(self._statements.read_many, given, Effect.READ_ONLY)
+        except UnstorableNameError:
+            # One of them is; the others can be read.
+            snapshots = {}
+            for name in names:
+                snapshots[name] = yield from self.read(name, now)
+            return snapshots
         unwritten = (None, rows[0][-1])
         found = {name: values for name, *values in rows}
         return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.sql.dml import ReturningDelete
 
 from cbstore_sql.core.validation import check_name, check_seconds
-from cbstore_sql.stores.sql.connections.engine import check_engine, importing_driver, parse_url
+from cbstore_sql.stores.sql.connections.engine import check_engine, open_single_use_engine
 from cbstore_sql.stores.sql.errors import translated
 from cbstore_sql.stores.sql.schema.functions import server_clock
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, check_identifier, make_table
@@ -131,13 +131,10 @@ def _delete(rows: _IdleRows, after: tuple[str, str] | None) -> ReturningDelete[s
 
 def _engine(url_or_engine: str | URL | Engine) -> Engine:
     """Return the application's engine, or one that keeps no connection."""
-    engine = url_or_engine
-    if not isinstance(engine, Engine):
-        url = parse_url(engine)
-        with importing_driver(url):
-            engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
-    check_engine(engine)
-    return engine
+    if not isinstance(url_or_engine, Engine):
+        return open_single_use_engine(url_or_engine)
+    check_engine(url_or_engine)
+    return url_or_engine
 
 
 @contextmanager

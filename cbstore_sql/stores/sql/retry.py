@@ -31,6 +31,10 @@ class NotSentError(Exception):
         self.reason = reason
 
 
+class StaleConnectionError(Exception):
+    """The connection leads nowhere any more; another one may work. The message is for the user."""
+
+
 class LateError(Exception):
     """The deadline passed.
 
@@ -112,7 +116,7 @@ _BY_STATE = {state: outcome for outcome, states in _STATES_OF.items() for state 
 # PgBouncer reports these as protocol violations, and never forwarded the statement.
 _NEVER_FORWARDED = ("query_wait_timeout", "server login has been failing")
 
-_BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked")
+_BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked", "interrupted")
 
 
 def classify(error: BaseException, *, sent: bool) -> StatementOutcome:
@@ -122,8 +126,12 @@ def classify(error: BaseException, *, sent: bool) -> StatementOutcome:
         error: What the driver or the pool raised.
         sent: Whether the statement had been sent; connecting and preparing come before.
     """
+    if isinstance(error, StaleConnectionError):
+        return StatementOutcome.GONE
+    if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
+        return StatementOutcome.GONE
     if isinstance(error, sqlite3.Error):
-        return StatementOutcome.CONFLICT if str(error).startswith(_BUSY_TEXTS) else StatementOutcome.NEVER
+        return StatementOutcome.CONFLICT if is_busy(error) else StatementOutcome.NEVER
     verdict = _by_state(error, sqlstate(error))
     return StatementOutcome.GONE if verdict is StatementOutcome.UNKNOWN and not sent else verdict
 
@@ -140,6 +148,11 @@ def _by_state(error: BaseException, state: str | None) -> StatementOutcome:
     if state.startswith(sqlstates.CONNECTION_CLASS):
         return StatementOutcome.UNKNOWN
     return _BY_STATE.get(state, StatementOutcome.NEVER)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether SQLite gave up because of another writer, or because it was interrupted; nothing was applied."""
+    return str(error).startswith(_BUSY_TEXTS)
 
 
 def classify_error(error: BaseException) -> StatementOutcome:

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, StoreUnavailableError
 from cbstore_sql.deadline import within
 from cbstore_sql.stores.dict_protocol import ProtocolStore
-from cbstore_sql.stores.sql.connections.connection import BusyTimeout
 from cbstore_sql.stores.sql.connections.libpq import PgSession, drive, drive_async
 from cbstore_sql.stores.sql.operations import Query
 from cbstore_sql.stores.sql.retry import LateError
@@ -208,14 +207,3 @@ def test_sqlite_waits_for_other_writers_until_the_deadline(
             assert time.monotonic() - began < 4.0, "it waited as long as without a deadline"
         store.record_failure("b", NEVER)
         assert store.read("b").failure_count == 1
-
-
-def test_sqlite_s_patience_follows_the_deadline_there_and_back() -> None:
-    patience = BusyTimeout(5000)
-    assert patience.setting() is None
-    with within(0.0):
-        assert patience.setting() == "PRAGMA busy_timeout = 10"
-        assert patience.setting() is None
-    assert patience.setting() == "PRAGMA busy_timeout = 5000"
-    with within(60.0):
-        assert patience.setting() is None, "never longer than it was opened with"

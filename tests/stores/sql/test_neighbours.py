@@ -15,7 +15,19 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from cbstore_sql import BreakerPolicy, ConfigurationError, SchemaError, SqlStore, StoreUnavailableError
+from cbstore_sql import (
+    BreakerPolicy,
+    CircuitBreaker,
+    ConfigurationError,
+    SchemaError,
+    SqlStore,
+    StoreUnavailableError,
+    UnstorableNameError,
+    migrate,
+)
+from cbstore_sql.events import StoreDegraded
+from cbstore_sql.stores.sql.operations import Query
+from cbstore_sql.stores.sql.statements.statement import TEXT, Statement
 
 NEVER = BreakerPolicy(failure_threshold=1000)
 
@@ -182,6 +194,100 @@ def test_names_arrive_whole_in_whatever_encoding_the_application_s_connections_h
         assert other.read_many(["Café"])["Café"].probe_token == "é"
     assert store.read_many(["Café"])["Café"].probe_token == "é"
     engine.dispose()
+
+
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def encoded(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[str]:
+    """The URL of a migrated database with another encoding than UTF-8."""
+    name = f"encoded_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
+        options = f"ENCODING '{request.param}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        admin.execute(f"CREATE DATABASE {name} {options}".encode())
+        url = sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+        migrate(url)
+        yield url
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.mark.parametrize("kind", ["store", "engine"])
+def test_a_database_with_another_encoding_loses_no_count(encoded: str, kind: str) -> None:
+    utf8 = {"client_encoding": "utf8"}
+    engine = sa.create_engine(encoded, connect_args=utf8)
+    with SqlStore(encoded if kind == "store" else engine, namespace="Käse") as store:
+        for name in ("plain", "Café"):
+            store.record_failure(name, NEVER)
+            store.record_failure(name, NEVER)
+        found = store.read_many(["plain", "Café", "new"])
+        assert [found[name].failure_count for name in ("plain", "Café", "new")] == [2, 2, 0]
+        assert {snapshot.name for _, snapshot in store.read_all()} == {"plain", "Café"}
+    engine.dispose()
+
+
+@pytest.mark.parametrize("encoded", ["LATIN1"], indirect=True)
+@pytest.mark.parametrize("kind", ["store", "engine", "engine in LATIN1"])
+def test_a_name_that_the_database_cannot_hold_suffers_alone(
+    encoded: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = sa.create_engine(encoded, connect_args={"client_encoding": "latin1" if "LATIN1" in kind else "utf8"})
+    store = SqlStore(encoded if kind == "store" else engine)
+
+    def fail() -> None:
+        raise ConnectionError
+
+    degraded: list[object] = []
+    with CircuitBreaker(store, NEVER, max_staleness=0, listeners=[degraded.append]) as breaker:
+        for name in ("支付", "支付", "plain"):
+            assert breaker.call(name, lambda: "made") == "made"
+            with pytest.raises(ConnectionError):
+                breaker.call(name, fail)
+        assert not [event for event in degraded if isinstance(event, StoreDegraded)]
+        assert [record.levelname for record in caplog.records] == ["ERROR"], "said once"
+    assert store.read("plain").failure_count == 1
+    assert {name: row.failure_count for name, row in store.read_many(["支付", "plain"]).items()} == {
+        "支付": 0,
+        "plain": 1,
+    }
+    with pytest.raises(UnstorableNameError, match="encoding"):
+        store.force_open("支付", 1.0)
+    store.close()
+    engine.dispose()
+
+
+def test_options_of_the_environment_hold_with_relaxed_durability(
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=123kB")
+    with SqlStore(migrated_postgres_url, durability="relaxed", namespace=uuid.uuid4().hex) as store:
+        question = "SELECT current_setting('work_mem') || ' ' || current_setting('synchronous_commit')"
+        statement = Statement(question, (), [TEXT])
+        assert store._execute(Query(statement, {}, durable=False)) == [("123kB off",)]
+        assert store._execute(Query(statement, {}, durable=True)) == [("123kB on",)]
+        store.record_failure("b", NEVER)
+        assert store.read("b").failure_count == 1
+
+
+def test_a_search_path_with_functions_of_the_same_names_changes_nothing(migrated_postgres_url: str) -> None:
+    schema = f"shadow_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(migrated_postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(f"CREATE SCHEMA {schema}".encode())
+        for signature, value in (
+            ("clock_timestamp() RETURNS timestamptz", "'epoch'::timestamptz"),
+            ("date_part(text, timestamptz) RETURNS float8", "1.0::float8"),
+            ("octet_length(text) RETURNS int", "0"),
+            ("json_array_elements_text(json) RETURNS text", "'nothing'::text"),
+            ("pg_notify(text, text) RETURNS void", "NULL"),
+        ):
+            body = f"CREATE FUNCTION {schema}.{signature} LANGUAGE sql AS $$ SELECT {value} $$"
+            admin.execute(body.encode())
+        options = f"-c search_path={schema},pg_catalog"
+        url = sa.make_url(migrated_postgres_url).update_query_dict({"options": options})
+        with SqlStore(url, namespace=uuid.uuid4().hex) as store:
+            store.record_failure("b", NEVER)
+            row = store.read_many(["b"])["b"]
+            assert row.failure_count == 1
+            assert row.last_failure_time > 1e9
+            assert row.as_of > 1e9
+        admin.execute(f"DROP SCHEMA {schema} CASCADE".encode())
 
 
 def test_an_encoding_that_the_application_changes_on_a_pooled_connection_is_followed(

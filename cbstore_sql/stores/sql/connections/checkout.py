@@ -11,13 +11,22 @@ from sqlalchemy.pool import PoolProxiedConnection
 from cbstore_sql.stores.sql.connections.engine import sqlite_mode
 from cbstore_sql.stores.sql.connections.prepare import Preparing
 from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
+from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile
+from cbstore_sql.stores.sql.connections.sqlite_fork import SqliteForks
 from cbstore_sql.stores.sql.operations import Query, Values
-from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, classify_error
+from cbstore_sql.stores.sql.retry import (
+    ON_ALL_CONNECTIONS,
+    LateError,
+    NotSentError,
+    StaleConnectionError,
+    classify_error,
+)
 
 if TYPE_CHECKING:
     from cbstore_sql.stores.sql.connections.libpq import PgSession
 
 _SESSION = "cbstore_session"
+_FILE = "cbstore_file"
 
 EMPTIED_AT_MOST_EVERY = 30.0
 """Seconds between two times at which the application's pool is emptied: a read-only server may stay so for hours."""
@@ -27,11 +36,13 @@ class CheckoutHealth:
     """What is learned from errors on the application's connections, for stores of both colours.
 
     Args:
+        engine: The application's.
         preparing: See `Preparing`.
         setup: What a session is asked first on PostgreSQL.
     """
 
-    def __init__(self, preparing: Preparing, setup: SessionSetup | None) -> None:
+    def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None) -> None:
+        self._forks = SqliteForks(SqliteFile(engine.url)) if engine.dialect.name == "sqlite" else None
         self.preparing = preparing
         self._setup = setup
         self._may_empty_at = 0.0
@@ -47,6 +58,24 @@ class CheckoutHealth:
         else:
             session.look_at_encoding()
         return session
+
+    def check_file(self) -> None:
+        """Find out whether the store may open its SQLite file here; see `SqliteForks.check`."""
+        if self._forks is not None:
+            self._forks.check()
+
+    def check_connection(self, fairy: PoolProxiedConnection) -> None:
+        """Find out whether a SQLite connection leads to the file that stands there now.
+
+        Raises:
+            NotSentError: It leads to one that was deleted or replaced. The pool replaces its idle connections.
+        """
+        if self._forks is None:
+            return
+        now = self._forks.file.identity()
+        if fairy.info.setdefault(_FILE, now) != now:
+            fairy._pool._invalidate(fairy)
+            raise NotSentError(StaleConnectionError("the SQLite file was replaced"))
 
     def learn(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         """Prevent the same error on the next connection."""
@@ -89,7 +118,7 @@ class Checkouts:
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         self._engine = engine
-        self._health = CheckoutHealth(preparing, setup)
+        self._health = CheckoutHealth(engine, preparing, setup)
 
     def execute(self, query: Query) -> list[Values]:
         """Run one statement in its own transaction and return its rows.
@@ -98,6 +127,7 @@ class Checkouts:
             NotSentError: It failed before the statement was sent.
             LateError: The deadline passed.
         """
+        self._health.check_file()
         try:
             fairy = self._engine.raw_connection()
         except Exception as error:
@@ -132,6 +162,7 @@ class Checkouts:
 
             session = self._health.session_of(fairy)
             return drive(session, session.steps(query, prepare=self._health.preparing.wanted))
+        self._health.check_connection(fairy)
         driver: Any = fairy.driver_connection
         with sqlite_mode(driver):
             # Unfetched rows of a RETURNING keep SQLite's write lock.

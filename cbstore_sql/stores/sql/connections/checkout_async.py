@@ -61,7 +61,7 @@ class AsyncCheckouts:
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         self._engine = engine
-        self._health = CheckoutHealth(preparing, setup)
+        self._health = CheckoutHealth(engine.sync_engine, preparing, setup)
         self._pool = engine.pool
         self._loop = OneLoop()
 
@@ -76,6 +76,7 @@ class AsyncCheckouts:
             NotSentError: It failed before the statement was sent.
             LateError: The deadline passed.
         """
+        self._health.check_file()
         if self._loop.is_new():
             self._enter_loop()
         try:
@@ -112,6 +113,7 @@ class AsyncCheckouts:
 
             session = self._health.session_of(fairy)
             return await drive_async(session, session.steps(query, prepare=self._health.preparing.wanted))
+        self._health.check_connection(fairy)
         driver: Any = fairy.driver_connection
         with sqlite_mode(driver):
             rows: list[Values] = await driver.execute_fetchall(query.statement.text, query.parameters)

@@ -11,26 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
 from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.stores.sql.connections.pg_options import pg_arguments
+from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile, absolute, path_of
+from cbstore_sql.stores.sql.connections.sqlite_fork import SqliteForks
 
 EngineT = TypeVar("EngineT")
 
 Durability = Literal["full", "relaxed"]
 
 _MIN_SQLITE = (3, 35, 0)
-
-# How our own connections are opened to PostgreSQL where the URL does not say. A server that does not answer is given up
-# after some seconds, and so is a network that has become silent.
-_CONNECTING = {
-    "connect_timeout": 5,  # seconds
-    "keepalives": 1,
-    "keepalives_idle": 10,  # seconds
-    "keepalives_interval": 5,  # seconds
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15000,  # milliseconds
-    "client_encoding": "utf8",
-    # What pg_stat_activity shows, unless the URL or PGAPPNAME names the application.
-    "fallback_application_name": "cbstore_sql",
-}
 
 # What brings a driver along, psycopg's with libpq.
 _EXTRAS = {"psycopg": "binary", "aiosqlite": "aiosqlite"}
@@ -95,13 +84,15 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
     known = drivers.by_database.get(database)
     if known is None or driver not in ("", known):
         raise ConfigurationError(f"this store does not work with {parsed.drivername!r}; use {drivers}")
-    if database == "sqlite" and parsed.database in (None, "", ":memory:"):
+    if database == "sqlite" and not path_of(parsed):
         raise ConfigurationError("an in-memory SQLite database is private to one connection: use InMemoryStore")
     chosen = parsed.set(drivername=f"{database}+{known}")
     with _reading():
         # Only here are the options looked at.
         chosen.get_dialect()().create_connect_args(chosen)
-    return chosen
+    if database == "postgresql":
+        pg_arguments(chosen)
+    return absolute(chosen) if database == "sqlite" else chosen
 
 
 @contextmanager
@@ -135,12 +126,31 @@ def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
     """Return the URL and the options for an engine of our own, synchronous or not."""
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     if url.get_backend_name() == "postgresql":
-        given = {name: value for name, value in _CONNECTING.items() if name not in url.query}
-        options |= {"connect_args": given, "use_native_hstore": False}
-    if relaxed:
-        before = url.query.get("options", "")
-        url = url.update_query_dict({"options": f"{before} -c synchronous_commit=off".strip()})
+        url, arguments = pg_arguments(url, relaxed=relaxed)
+        options |= {"connect_args": arguments, "use_native_hstore": False}
+    else:
+        options["connect_args"] = {"factory": SqliteForks(SqliteFile(url)).connect}
     return url, options
+
+
+def open_single_use_engine(url: str | URL) -> Engine:
+    """Make an engine that keeps no connection, for a migration or another task that happens once.
+
+    Args:
+        url: See `parse_url`.
+
+    Raises:
+        ConfigurationError: See `parse_url` and `importing_driver`.
+    """
+    parsed = parse_url(url)
+    options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
+    with importing_driver(parsed):
+        if parsed.get_backend_name() == "postgresql":
+            parsed, arguments = pg_arguments(parsed)
+            options |= {"connect_args": arguments, "use_native_hstore": False}
+        engine = sa.create_engine(parsed, **options)
+    check_engine(engine)
+    return engine
 
 
 def without_questions(dialect: Dialect) -> None:

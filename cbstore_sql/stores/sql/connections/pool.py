@@ -22,7 +22,8 @@ from sqlalchemy.engine import Engine
 
 from cbstore_sql.deadline import remaining
 from cbstore_sql.runtime.fork import after_fork_in_child
-from cbstore_sql.stores.sql.connections.connection import Lease, SqliteConnection
+from cbstore_sql.stores.sql.connections.connection import Lease
+from cbstore_sql.stores.sql.connections.connection_sqlite import SqliteConnection
 from cbstore_sql.stores.sql.connections.prepare import Preparing
 from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
@@ -99,7 +100,7 @@ class StickyPool(BasePool[Any]):
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         super().__init__(engine, preparing)
-        self._kind = _kind(engine, setup)
+        self._connect = _connector(engine, setup)
 
     def execute(self, query: Query) -> list[Values]:
         """Execute one statement in a transaction of its own and return its rows.
@@ -150,8 +151,8 @@ class StickyPool(BasePool[Any]):
     def close(self) -> None:
         """Put back what is not at work and close the pool; what is at work follows when it is done."""
         for lease in self._taken_back():
-            # The pool a lease came from may not be the one there is: nobody would close what goes back there.
-            if lease.pool is self._engine.pool:
+            # The pool that a lease came from may have been replaced: nothing would close what goes back there.
+            if self._is_usable(lease):
                 lease.connection.close()
             else:
                 lease.discard()
@@ -184,8 +185,7 @@ class StickyPool(BasePool[Any]):
 
     def _open(self) -> Lease:
         try:
-            pool = self._engine.pool
-            return self._kind(pool, self._engine.raw_connection())
+            return self._connect()
         except Exception as error:
             raise NotSentError(error) from error
 
@@ -226,12 +226,13 @@ class StickyPool(BasePool[Any]):
                 lease.discard()
 
 
-def _kind(engine: Engine, setup: SessionSetup | None) -> Callable[..., Lease]:
+def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease]:
+    """Return what opens a connection of the right kind."""
     if engine.dialect.name == "sqlite":
-        return SqliteConnection
+        return lambda: SqliteConnection(engine.pool, engine.raw_connection())
     from cbstore_sql.stores.sql.connections.connection_pg import PsycopgConnection
 
-    return partial(PsycopgConnection, setup=setup)
+    return lambda: PsycopgConnection(engine.pool, engine.raw_connection(), setup)
 
 
 # Collected, they would be closed, and the parent's sessions with them.

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import Pool, PoolProxiedConnection
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.deadline import remaining
 from cbstore_sql.runtime.tasks import OneLoop, in_background
-from cbstore_sql.stores.sql.connections.connection import BusyTimeout, Lease
+from cbstore_sql.stores.sql.connections.connection import Lease
+from cbstore_sql.stores.sql.connections.connection_sqlite import AiosqliteConnection
 from cbstore_sql.stores.sql.connections.pool import BasePool
 from cbstore_sql.stores.sql.connections.prepare import Preparing
 from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
 from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, classify_error
-
-
-class AiosqliteConnection(Lease):
-    """A lease of an asynchronous connection to SQLite."""
-
-    __slots__ = ("_busy_timeout",)
-
-    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
-        super().__init__(pool, connection)
-        self._busy_timeout: BusyTimeout | None = None
-
-    def begin(self, query: Query, *, prepare: bool) -> None:
-        """Begin nothing: the driver waits for its thread."""
-
-    async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
-        """Execute one statement and fetch its rows."""
-        if self._busy_timeout is None:
-            self._busy_timeout = BusyTimeout((await self.driver.execute_fetchall(BusyTimeout.QUESTION))[0][0])
-        if setting := self._busy_timeout.setting():
-            await self.driver.execute_fetchall(setting)
-        rows: list[Values] = await self.driver.execute_fetchall(query.statement.text, query.parameters)
-        return rows
 
 
 class Begun:
@@ -88,7 +65,7 @@ class AsyncStickyPool(BasePool[Any]):
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
         super().__init__(engine.sync_engine, preparing)
         self._async_engine = engine
-        self._kind = _kind(engine, setup)
+        self._connect = _connector(engine, setup)
 
     def _begin(self) -> None:
         self._slots = asyncio.Semaphore(self._limit())
@@ -173,7 +150,7 @@ class AsyncStickyPool(BasePool[Any]):
         """Put back what is not at work and close the pool."""
         for lease in self._taken_back():
             # See `StickyPool.close`.
-            await greenlet_spawn(lease.connection.close if lease.pool is self._engine.pool else lease.discard)
+            await greenlet_spawn(lease.connection.close if self._is_usable(lease) else lease.discard)
         await self._async_engine.dispose()
 
     def _drop(self, lease: Lease) -> None:
@@ -201,8 +178,7 @@ class AsyncStickyPool(BasePool[Any]):
 
     async def _open(self) -> Any:
         try:
-            pool = self._engine.pool
-            return self._kind(pool, await self._async_engine.raw_connection())
+            return await self._connect()
         except Exception as error:
             raise NotSentError(error) from error
 
@@ -231,12 +207,22 @@ class AsyncStickyPool(BasePool[Any]):
                 in_background(greenlet_spawn(lease.discard))
 
 
-def _kind(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[..., Any]:
+def _connector(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[[], Awaitable[Any]]:
+    """Return what opens a connection of the right kind."""
     if engine.dialect.name == "sqlite":
-        return AiosqliteConnection
+
+        async def connect_aiosqlite() -> Any:
+            pool = engine.pool
+            return AiosqliteConnection(pool, await engine.raw_connection())
+
+        return connect_aiosqlite
     from cbstore_sql.stores.sql.connections.connection_pg import AsyncPsycopgConnection
 
-    return partial(AsyncPsycopgConnection, setup=setup)
+    async def connect_psycopg() -> Any:
+        pool = engine.pool
+        return AsyncPsycopgConnection(pool, await engine.raw_connection(), setup)
+
+    return connect_psycopg
 
 
 def _releasing(slots: asyncio.Semaphore) -> Callable[[], None]:

@@ -1,0 +1,89 @@
+"""One SQLite connection that stays checked out between statements, sync and async."""
+
+from __future__ import annotations
+
+import sqlite3
+from time import monotonic
+from typing import Any
+
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+
+from cbstore_sql.deadline import remaining
+from cbstore_sql.stores.sql.connections.connection import Lease
+from cbstore_sql.stores.sql.connections.sqlite_fork import ForkAwareConnection
+from cbstore_sql.stores.sql.operations import Query, Values
+from cbstore_sql.stores.sql.retry import NotSentError, StaleConnectionError, is_busy
+
+BUSY_SLICE = 0.025
+"""Seconds for which SQLite itself waits for other writers. Nothing can interrupt that wait, neither a deadline nor a
+fork, so a longer one is made of several."""
+
+
+class SqliteConnection(Lease):
+    """A synchronous connection to SQLite."""
+
+    __slots__ = ("_file", "_opened", "_patience", "_raw")
+
+    def __init__(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        super().__init__(pool, connection)
+        self._raw = self._raw_connection()
+        self._file = self._raw.forks.file
+        self._opened = self._file.identity()
+        # Seconds to wait for other writers where no deadline is set: as the connection was opened.
+        self._patience: float | None = None
+
+    def is_dead(self) -> bool:
+        """Whether the file was deleted or replaced, or the connection closed before a fork."""
+        return self._raw.is_closed or self._file.identity() != self._opened
+
+    def execute(self, query: Query, *, prepare: bool) -> Any:
+        """See `Lease`."""
+        return self._run(query.statement.text, query.parameters, remaining())
+
+    def _raw_connection(self) -> ForkAwareConnection:
+        raw: ForkAwareConnection = self.driver
+        return raw
+
+    def _run(self, text: str, parameters: Any, left: float | None) -> list[Values]:
+        raw = self._raw
+        with raw.lock:
+            if raw.is_closed:
+                raise NotSentError(StaleConnectionError("the connection was closed before a fork"))
+            if self._patience is None:
+                self._patience = raw.execute("PRAGMA busy_timeout").fetchone()[0] / 1000.0
+                raw.execute(f"PRAGMA busy_timeout = {BUSY_SLICE * 1000.0:.0f}").fetchall()
+            patience = self._patience if left is None else min(left, self._patience)
+            end = monotonic() + patience
+            while True:
+                began = monotonic()
+                try:
+                    # Unfetched rows of a RETURNING keep SQLite's write lock.
+                    return raw.execute(text, parameters).fetchall()
+                except sqlite3.OperationalError as error:
+                    if not self._is_worth_waiting(error, began, end):
+                        raise
+
+    def _is_worth_waiting(self, error: sqlite3.OperationalError, began: float, end: float) -> bool:
+        now = monotonic()
+        # SQLite did not wait at all: it will not help to ask again.
+        waited = now - began >= 0.8 * BUSY_SLICE
+        return waited and is_busy(error) and now < end and not self._raw.forks.is_forking
+
+
+class AiosqliteConnection(SqliteConnection):
+    """An asynchronous connection to SQLite: the driver has a thread for each connection."""
+
+    __slots__ = ()
+
+    def begin(self, query: Query, *, prepare: bool) -> None:
+        """Begin nothing: the driver waits for its thread."""
+
+    async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
+        """See `Lease`."""
+        run = self._run, query.statement.text, query.parameters, remaining()
+        rows: list[Values] = await self.driver._execute(*run)
+        return rows
+
+    def _raw_connection(self) -> ForkAwareConnection:
+        raw: ForkAwareConnection = self.driver._conn
+        return raw

@@ -1,0 +1,82 @@
+"""How connections to PostgreSQL are opened: what the URL says, and what holds where it does not."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from sqlalchemy.engine import URL
+
+from cbstore_sql.errors import ConfigurationError
+
+# A server that does not answer is given up after some seconds, and so is a network that has become silent.
+_DEFAULTS = {
+    "connect_timeout": 5,  # seconds
+    "keepalives": 1,
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,  # milliseconds
+    "client_encoding": "utf8",
+    # What pg_stat_activity shows, unless the URL or PGAPPNAME names the application.
+    "fallback_application_name": "cbstore_sql",
+}
+
+# Arguments of psycopg's own, which it does not read from text.
+_PREPARE = "prepare_threshold"
+_OBJECTS = ("autocommit", "context", "cursor_factory", "row_factory", "server_cursor_factory")
+
+
+def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any]]:
+    """Return a PostgreSQL URL without psycopg's own arguments, and what goes to ``psycopg.connect`` besides it.
+
+    Args:
+        url: The URL.
+        relaxed: Whether commits do not wait for the disk.
+
+    Raises:
+        ConfigurationError: An argument cannot be given in a URL, or is not a number.
+    """
+    if given := [name for name in _OBJECTS if name in url.query]:
+        raise ConfigurationError(f"{given[0]} cannot be given in a URL: pass an engine made with connect_args")
+    arguments: dict[str, Any] = {name: value for name, value in _DEFAULTS.items() if name not in url.query}
+    if _PREPARE in url.query:
+        arguments[_PREPARE] = _threshold(url.query[_PREPARE])
+        url = url.difference_update_query([_PREPARE])
+    if relaxed:
+        before = url.query.get("options", _default_options())
+        url = url.update_query_dict({"options": f"{before} -c synchronous_commit=off".strip()})
+    return url, arguments
+
+
+def check_options(url: URL) -> None:
+    """Find out whether libpq knows every option of a URL; psycopg must have been imported.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    psycopg = sys.modules["psycopg"]
+    _, options = url.get_dialect()().create_connect_args(url)
+    try:
+        psycopg.conninfo.make_conninfo("", **options)
+    except psycopg.ProgrammingError:
+        raise ConfigurationError(
+            "the store URL has an option that libpq does not know; the URL is not shown, since it may hold a password"
+        ) from None
+
+
+def _threshold(text: Any) -> int | None:
+    if str(text).lower() == "none":
+        return None
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{_PREPARE} in a URL must be a whole number or none") from None
+
+
+def _default_options() -> str:
+    """Return the options that libpq takes from ``PGOPTIONS`` or a service file, which ours would replace."""
+    from psycopg.pq import Conninfo
+
+    found = (option.val or b"" for option in Conninfo.get_defaults() if option.keyword == b"options")
+    return next(found, b"").decode()
