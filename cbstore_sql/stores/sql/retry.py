@@ -88,6 +88,10 @@ class StatementOutcome(Enum):
     SHARED_SESSION = auto()
     """Not applied: what was prepared is on another session; somebody in between hands them round. Unprepared."""
 
+    STALE = auto()
+    """Not applied: the connection was closed before a fork, or leads to a file that was replaced. At once, on another
+    one."""
+
     UNKNOWN = auto()
     """Sent, and then lost: it may have been applied."""
 
@@ -127,9 +131,9 @@ def classify(error: BaseException, *, sent: bool) -> StatementOutcome:
         sent: Whether the statement had been sent; connecting and preparing come before.
     """
     if isinstance(error, StaleConnectionError):
-        return StatementOutcome.GONE
+        return StatementOutcome.STALE
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
-        return StatementOutcome.GONE
+        return StatementOutcome.STALE
     if isinstance(error, sqlite3.Error):
         return StatementOutcome.CONFLICT if is_busy(error) else StatementOutcome.NEVER
     verdict = _by_state(error, sqlstate(error))
@@ -183,12 +187,13 @@ _CONFLICT_SECONDS = 5.0
 _CONFLICT = ExponentialBackoff(0.002, 0.04, jitter=(0.0, 1.0))
 
 # Each session that was open has its own prepared statements to miss.
-_UNPREPARED_ATTEMPTS = 20
+_ELSEWHERE_ATTEMPTS = 20
 
 _FIRST_PAUSE = 0.02
 _LATER = ExponentialBackoff(2.0 * _FIRST_PAUSE, 0.5)
 
 _LOST = frozenset({StatementOutcome.GONE, StatementOutcome.READ_ONLY, StatementOutcome.UNKNOWN})
+_ELSEWHERE = frozenset({StatementOutcome.SHARED_SESSION, StatementOutcome.STALE})
 _ONCE = frozenset({StatementOutcome.CREATED, StatementOutcome.OUTDATED})
 
 ON_ALL_CONNECTIONS = frozenset({StatementOutcome.READ_ONLY, StatementOutcome.OUTDATED})
@@ -225,8 +230,8 @@ class RetryPolicy:
             return _CONFLICT.after(failures - 1) if patient else None
         if verdict in _ONCE:
             return 0.0 if failures == 1 else None
-        if verdict is StatementOutcome.SHARED_SESSION:
-            return 0.0 if failures < _UNPREPARED_ATTEMPTS else None
+        if verdict in _ELSEWHERE:
+            return 0.0 if failures < _ELSEWHERE_ATTEMPTS else None
         if verdict in _LOST and failures == 1:
             return _FIRST_PAUSE * rng.random()
         if lasts and verdict is not StatementOutcome.NEVER:
