@@ -11,7 +11,7 @@ from cbstore_sql.breaker.outage.failures import was_not_applied
 from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox, PendingReport
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
-from cbstore_sql.errors import StoreError, BreakerNotStoredError
+from cbstore_sql.errors import BreakerNotStoredError, StoreError
 from cbstore_sql.stores.call import StoreCall
 
 log = logging.getLogger("cbstore_sql")
