@@ -8,6 +8,8 @@ from tests.system.mutation.selections import (
     CANCELLED,
     DEADLINES,
     FAULTS,
+    FILED,
+    FORKED,
     GATE,
     LEASES,
     PROMISED,
@@ -17,7 +19,8 @@ from tests.system.mutation.text import Broken, Text
 
 _WIRE = "stores/sql/connections/libpq.py"
 _LEASE = "stores/sql/connections/pool.py"
-_LEASED = "stores/sql/connections/connection.py"
+_LEASED = "stores/sql/connections/connection_sqlite.py"
+_FORKS = "stores/sql/connections/sqlite_fork.py"
 
 _DEADLINES: tuple[Broken, ...] = (
     ("a statement has none", _WIRE, "session.wait(remaining(), ", "session.wait(None, ", (DEADLINES,)),
@@ -75,11 +78,33 @@ _DEADLINES: tuple[Broken, ...] = (
     (
         "SQLite waits for other writers as ever",
         _LEASED,
-        "self._usual if left is None else min(self._usual, ",
-        "self._usual if True else min(self._usual, ",
+        "self._patience if left is None else min(left, self._patience)",
+        "self._patience",
         (DEADLINES,),
     ),
-    ("SQLite waits no less the next time", _LEASED, "        self._now = wanted\n", "", (DEADLINES, LEASES)),
+    ("a fork waits for SQLite's own wait", _LEASED, " and not self._raw.forks.is_forking", "", (FORKED,)),
+    (
+        "a connection stays open across a fork",
+        _FORKS,
+        "            self.is_closed = True\n            self.close()\n",
+        "            pass\n",
+        (FORKED,),
+    ),
+    (
+        "a connection is opened in the middle of a fork",
+        _FORKS,
+        "        with self._gate:\n            self.check()",
+        "        if True:\n            self.check()",
+        (FORKED,),
+    ),
+    (
+        "a child opens a file that its parent has open",
+        _FORKS,
+        "self._is_inherited or self.file.is_open_here()",
+        "False",
+        (FORKED,),
+    ),
+    ("a replaced file is not noticed", _LEASED, " or self._file.identity() != self._opened", "", (FILED,)),
     (
         "a store that keeps none is waited for",
         "stores/timeout.py",

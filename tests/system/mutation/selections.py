@@ -47,6 +47,8 @@ LEASES: Selection = (
     "tests/stores/sql/test_restart.py",
     "tests/stores/sql/test_configuration.py",
 )
+FORKED: Selection = ("tests/stores/sql/connections/test_sqlite_fork.py",)
+FILED: Selection = ("tests/stores/sql/connections/test_sqlite_file.py",)
 CANCELLED: Selection = ("tests/stores/sql/connections/test_cancel.py",)
 NEIGHBOURS: Selection = ("tests/stores/sql/test_neighbours.py",)
 POOLED: Selection = ("tests/stores/sql/test_pooler.py",)
