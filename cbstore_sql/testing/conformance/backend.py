@@ -1,0 +1,47 @@
+"""How the suite opens a store, in this process and in others."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.stores.base import Store
+
+
+class Backend(Protocol):
+    """Opens stores over one place; it can be pickled, so that other processes open the same."""
+
+    def open(self, namespace: str | None = None) -> Store:
+        """Open a store on the breakers of a namespace; ``None`` means a fresh one."""
+
+
+@dataclass(frozen=True)
+class ImportedBackend:
+    """A backend given by name.
+
+    Attributes:
+        target: ``"package.module:function"``. The function takes a namespace and returns a `Store`.
+    """
+
+    target: str
+
+    def open(self, namespace: str | None = None) -> Store:
+        """Call the function.
+
+        Raises:
+            ConfigurationError: There is no such function, or what it returns is not a `Store`.
+        """
+        module, _, function = self.target.partition(":")
+        try:
+            make: Any = getattr(import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigurationError(
+                f"--store must be package.module:function, got {self.target!r}: {error}"
+            ) from error
+        store = make(namespace or uuid.uuid4().hex)
+        if not isinstance(store, Store):
+            raise ConfigurationError(f"{self.target} must return a cbstore_sql.Store, got {type(store).__name__}")
+        return store

@@ -1,0 +1,38 @@
+"""The fixtures of the suite, for a store given on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cbstore_sql.stores.base import Store
+from cbstore_sql.testing.conformance.backend import ImportedBackend
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the suite."""
+    group = parser.getgroup("cbstore conformance")
+    group.addoption("--store", metavar="MODULE:FUNCTION", help="opens the store: takes a namespace, returns a Store")
+    group.addoption("--processes", action="store_true", help="also test processes: the store is shared between them")
+
+
+@pytest.fixture
+def backend(pytestconfig: pytest.Config) -> ImportedBackend:
+    """What opens stores over the place under test."""
+    return ImportedBackend(pytestconfig.getoption("--store"))
+
+
+@pytest.fixture
+def shared_backend(pytestconfig: pytest.Config, backend: ImportedBackend) -> ImportedBackend:
+    """The same, for tests with several processes."""
+    if not pytestconfig.getoption("--processes"):
+        pytest.skip("not tried without --processes")
+    return backend
+
+
+@pytest.fixture
+def store(backend: ImportedBackend) -> Iterator[Store]:
+    """A store on breakers that no other test uses."""
+    with backend.open() as opened:
+        yield opened
