@@ -53,8 +53,9 @@ LAYERS = (
     {"stores"},
     {"breaker"},
     {"llm", "metrics", "migration", "panel"},
-    {"integrations", "testing"},
+    {"integrations"},
     {"__init__"},
+    {"testing"},
     {"cli"},
     {"__main__"},
 )
