@@ -138,10 +138,10 @@ class StoreConflictError(StoreError, RuntimeError):
 
 
 class UnknownBreakerError(StoreError):
-    """The operation needs a breaker that exists, and there is none of this name. It had no effect.
+    """The operation needs an existing breaker, and no breaker has this name. It had no effect.
 
     Attributes:
-        name: The name that was given.
+        name: The name that the caller passed.
     """
 
     def __init__(self, name: str) -> None:

@@ -54,7 +54,7 @@ class StateChanged(BreakerEvent):
     snapshot: Snapshot
 
 
-# One that adds no field is a dataclass by inheritance: each decoration makes half a dozen methods anew, at import.
+# These add no field, so they inherit the dataclass methods: each decoration would cost time at import.
 class Opened(StateChanged):
     """Closed or half_open became open."""
 

@@ -1,4 +1,4 @@
-"""A store by name or by URL."""
+"""`make_store`: a store by name or by URL."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from cbstore_sql.stores.memory import InMemoryStore
 
 
 def make_store(backend: str = "memory", **kwargs: Any) -> ProtocolStore:
-    """Make a store.
+    """Make a store by name or by URL.
 
     Args:
         backend: ``"memory"``, ``"redis"``, ``"sql"``, or a URL: ``postgresql://…``, ``sqlite:///file``,
             ``redis://…``, ``rediss://…``, ``unix://…`` or ``memory://``.
-        **kwargs: What the store's class takes. ``"redis"`` needs ``redis_client``, ``"sql"`` needs ``url`` or
-            ``engine``; a URL replaces them. ``"memory"`` ignores what the others take.
+        **kwargs: The arguments of the store's class. ``"redis"`` needs ``redis_client`` and ``"sql"`` needs ``url`` or
+            ``engine``, unless ``backend`` is a URL. ``"memory"`` ignores the arguments of the others.
 
     Raises:
-        ConfigurationError: (a `ValueError`) The backend is unknown, or its client, URL or engine is missing.
+        ConfigurationError: The backend is unknown, or its client, URL or engine is missing.
+        MissingExtraError: The backend needs an extra that is not installed.
     """
     scheme, separator, _ = backend.partition("://")
     if separator:
@@ -30,7 +31,7 @@ def make_store(backend: str = "memory", **kwargs: Any) -> ProtocolStore:
         return _redis(kwargs)
     if backend == "sql":
         return _sql(kwargs)
-    # What is no plain word may be a connection string with a password in it.
+    # Anything other than a plain word may be a connection string with a password.
     shown = backend if backend.isidentifier() else "(not shown)"
     raise ConfigurationError(f"Unknown circuit breaker store backend: {shown}")
 

@@ -1,4 +1,4 @@
-"""What a step of an operation can want of redis-py, whichever its colour."""
+"""Requests to redis-py as data, for sync and async clients."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A run of a registered script.
+    """One run of a registered Lua script.
 
     Attributes:
-        operation: Whose script.
-        key: The one it works on.
-        arguments: After the key.
+        operation: The operation whose script runs.
+        key: The breaker's key.
+        arguments: The arguments after the key.
     """
 
     operation: str
@@ -28,24 +28,24 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a method of the client or, within a transaction, of its pipeline."""
+    """One method call of the client or, within a transaction, of its pipeline."""
 
     method: str
     arguments: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def on(self, target: Any) -> Any:
-        """Make it; of an asynchronous client the answer is to be awaited."""
+        """Make the call on a client or a pipeline. An async client returns an awaitable."""
         return getattr(target, self.method)(*self.arguments, **self.options)
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Calls on one pipeline; the answer is what their steps return.
+    """Calls on one pipeline. The answer is the return value of the steps.
 
     Attributes:
-        steps: The calls.
-        pause: Seconds to wait before it, without holding a connection.
+        steps: A generator that yields the calls.
+        pause: Seconds to wait before the transaction, without holding a connection.
     """
 
     steps: Generator[Call, Any, Any]
@@ -54,7 +54,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """In place of a result: the operation would have made a key and was not allowed to.
+    """The result of an operation that would have created a key without permission to do so.
 
     Attributes:
         as_of: The server's clock, Unix seconds.
@@ -64,7 +64,7 @@ class Missing:
 
 
 Result = tuple[Row, float] | Missing | None
-"""The breaker after an operation and the clock; ``None`` where the rule's condition does not hold."""
+"""The breaker after an operation and the server's clock; ``None`` if the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
 RedisSteps = Generator["Call | Script | Transaction", Any, T]

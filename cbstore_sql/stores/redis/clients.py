@@ -1,4 +1,4 @@
-"""The clients that the stores work with."""
+"""Checks and makes redis-py clients for the stores."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _ASYNC = (redis.asyncio.Redis, redis.asyncio.RedisCluster)
 
 
 def check_client(client: Any, store: str, *, awaited: bool) -> None:
-    """Find out whether a store can work with a client.
+    """Check that a store can use a client.
 
     Args:
-        client: What the caller gave.
-        store: What the store is called in messages.
-        awaited: Whether it awaits what the client answers.
+        client: The client that the caller passed.
+        store: The name of the store's class, for messages.
+        awaited: Whether the store is asynchronous.
 
     Raises:
-        ConfigurationError: There is no client, or it is of the other colour.
+        ConfigurationError: The client is missing, or it is sync for an async store or the other way round.
     """
     if client is None:
         raise ConfigurationError(f"redis_client is required for {store}")
@@ -36,12 +36,12 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
     """Make a client for a URL.
 
     Args:
-        kind: ``redis.Redis`` or its asynchronous twin.
+        kind: ``redis.Redis`` or ``redis.asyncio.Redis``.
         url: See `RedisStore.from_url`.
-        retry: The client's.
+        retry: The retry policy of the client.
 
     Raises:
-        ConfigurationError: It is no such URL. The message does not repeat it.
+        ConfigurationError: The URL is invalid. The message does not contain it.
     """
     try:
         client = kind.from_url(url, retry=retry)
@@ -56,5 +56,5 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
 
 
 def register_scripts(client: Any) -> dict[str, Any]:
-    """Make every operation's script known to a client; nothing is sent yet."""
+    """Register the script of each operation with a client and return them by operation. Sends nothing."""
     return {name: client.register_script(script(name)) for name in (READ, *OPERATIONS)}

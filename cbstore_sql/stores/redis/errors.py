@@ -1,4 +1,4 @@
-"""What a Redis error means: which of the library's errors it becomes."""
+"""Which of our errors a Redis error becomes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _NO_SCRIPTING = re.compile(r"lupa|unknown (redis )?command\b(?=.*eval)|unknown c
 
 _REASONS = {
     "NOPERM": "the Redis user may not use a command or key that the store needs (NOPERM)",
-    "WRONGTYPE": "the breaker's key holds something that is no hash (WRONGTYPE)",
+    "WRONGTYPE": "the breaker's key holds something other than a hash (WRONGTYPE)",
 }
 
 
 def is_scripting_unavailable(error: Exception) -> bool:
-    """Whether a server or client without Lua refused a script; every other refusal is an error."""
+    """Return whether a script was refused because the server or the client has no Lua."""
     return _NO_SCRIPTING.search(str(error).lower()) is not None
 
 
@@ -50,10 +50,11 @@ def says_nothing_of_writes(error: Exception) -> bool:
 
 @contextmanager
 def translated(client: Any) -> Iterator[None]:
-    """Turn what redis-py raises into the library's errors, with redis-py's as their cause.
+    """Turn errors of redis-py in this block into ours, with the original as the cause.
 
     Args:
-        client: Who raised it. Only of a client that sends each command once can be known that one had no effect.
+        client: The client used in the block. If it may send a command twice, no error says that a command had no
+            effect.
     """
     try:
         yield

@@ -15,7 +15,7 @@ from cbstore_sql.stores.redis.calls import Call, Calls, RedisSteps, Transaction
 from cbstore_sql.stores.redis.errors import translated
 
 _SCANNED = 1000
-"""How many keys one SCAN looks at."""
+"""How many keys one SCAN call examines."""
 
 _READ = 500
 """How many breakers one round trip reads."""
@@ -24,16 +24,16 @@ _GLOB = str.maketrans({character: f"\\{character}" for character in "*?[]\\"})
 
 
 def read_all(client: Any, key_prefix: str) -> RedisSteps[list[tuple[str, Snapshot]]]:
-    """Return every breaker, with its namespace, in order.
+    """Return every breaker with its namespace, in order.
 
-    SCAN finds every key that exists from its beginning to its end. A breaker made in between may be missing.
+    SCAN finds all keys that exist during the whole scan. A breaker added meanwhile may be missing.
 
     Args:
-        client: Of a single server.
+        client: The client of a single server.
         key_prefix: See `RedisStore`.
 
     Raises:
-        ConfigurationError: The client is a cluster's, which cannot list its keys in one scan.
+        ConfigurationError: The client is for a cluster, whose keys cannot be listed in one scan.
     """
     if not hasattr(client, "connection_pool"):
         raise ConfigurationError("the breakers of a Redis cluster cannot be listed")
@@ -46,7 +46,7 @@ def read_all(client: Any, key_prefix: str) -> RedisSteps[list[tuple[str, Snapsho
             batch = found[start : start + _READ]
             hashes = yield Transaction(_hashes([key for key, _, _ in batch]), pause=0.0)
             for (_, namespace, name), raw in zip(batch, hashes, strict=True):
-                # A key of another type is no breaker's, and one may have expired since the scan.
+                # A key of another type is not a breaker, and a key may have expired since the scan.
                 if raw and not isinstance(raw, Exception):
                     breakers.append((namespace, Snapshot.of(name, codec.from_hash(raw), as_of)))
     return sorted(breakers, key=lambda pair: (pair[0], pair[1].name))

@@ -1,8 +1,8 @@
-"""The register of a namespace: which breakers it holds, so that their number can be bounded.
+"""The names of the breakers in one namespace, to limit their number.
 
-A sorted set beside the breakers' keys, asked only when a breaker is about to be added. Its scores are the server's
-clock when a key was last known to be there: keys expire by themselves, which is noticed when the register is full.
-Single commands on single keys, so that it serves a cluster as well.
+The index is a sorted set beside the breakers' keys. It is read only before a breaker is added. A score is the server's
+clock when the key was last known to exist: keys expire by themselves, and expired ones are removed from the index when
+it is full. It uses single commands on single keys, so it works on a cluster too.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from cbstore_sql.errors import TooManyBreakersError
 from cbstore_sql.stores.redis.calls import Call, RedisSteps
 
 CHECKED = 10
-"""How many keys of a full register are looked up when one more is to be added."""
+"""How many keys of a full index are checked before another breaker is added."""
 
 SETTLED = 5.0
-"""Seconds for which a key that was there is taken to be there still; within them an added one is written."""
+"""Seconds for which a key that existed counts as existing. An added breaker is written within this time."""
 
 
 class NameIndex:
-    """Who may enter.
+    """The index of one namespace.
 
     Args:
-        prefix: Of the namespace's keys.
-        namespace: What the namespace is called in messages.
+        prefix: The prefix of the namespace's keys.
+        namespace: The name of the namespace, for messages.
         max_breakers: See `RedisStore`.
 
     Raises:
@@ -33,27 +33,27 @@ class NameIndex:
     """
 
     def __init__(self, prefix: str, namespace: str, max_breakers: int | None) -> None:
-        # No breaker's name has a NUL, and whoever may use the breakers' keys may use this one.
+        # Names of breakers contain no NUL. A Redis user with access to the breakers' keys has access to this key.
         self._key = f"{prefix}:\0names".encode()
         self._namespace = namespace
         self._max_breakers = check_max_breakers(max_breakers)
 
     @property
     def is_unbounded(self) -> bool:
-        """Whether any number may enter, and nobody is written down."""
+        """Whether the namespace has no limit; then no name is stored."""
         return self._max_breakers is None
 
     def enter(self, breaker: bytes, now: float) -> RedisSteps[None]:
-        """Write a breaker down that is about to be made.
+        """Add a breaker that is about to be created.
 
-        Those who come at the same moment may be one too many each.
+        The check and the addition are separate commands: concurrent callers may exceed the limit by one each.
 
         Args:
-            breaker: Its key, which is missing.
+            breaker: The key of the breaker, which does not exist yet.
             now: The server's clock, Unix seconds.
 
         Raises:
-            TooManyBreakersError: The register is full.
+            TooManyBreakersError: The namespace is full.
         """
         if self._max_breakers is None:
             return
@@ -64,12 +64,12 @@ class NameIndex:
         yield Call("zadd", (self._key, {breaker: now}))
 
     def leave(self, breaker: bytes) -> RedisSteps[None]:
-        """Take a breaker out whose key was deleted."""
+        """Remove a breaker whose key was deleted."""
         if self._max_breakers is not None:
             yield Call("zrem", (self._key, breaker))
 
     def _is_full(self, bound: int, breaker: bytes) -> RedisSteps[bool]:
-        """Whether there is no room for a breaker; one that was written down before has its own."""
+        """Return whether there is no room for a breaker. A breaker that is in the index already has its place."""
         if (yield Call("zcard", (self._key,))) < bound:
             return False
         return (yield Call("zscore", (self._key, breaker))) is None

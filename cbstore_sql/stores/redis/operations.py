@@ -1,4 +1,4 @@
-"""What the store's operations ask of Redis, and what they make of the answers: without any I/O."""
+"""The operations of the Redis stores as generators that yield requests to Redis; they do no I/O."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from cbstore_sql.stores.redis.name_index import NameIndex
 from cbstore_sql.stores.redis.scripts import READ
 
 MAX_TTL = 10**9
-"""The longest life of a key at rest, seconds (about 31 years)."""
+"""The longest lifetime of an unused key, seconds (about 31 years)."""
 
 T = TypeVar("T")
 
 
 class Operations:
-    """The operations of one store as steps; they take what `RedisStore` takes.
+    """The operations of one store as generators. The arguments are those of `RedisStore`.
 
     Raises:
         ConfigurationError: See `RedisStore`.
@@ -75,10 +75,10 @@ class Operations:
         """Have the server accept a write that changes nothing; see `Store.check_writable`."""
         with translated(self._client):
             try:
-                # Nothing to write: where there is no key, none is made.
+                # Writing an empty text creates no key.
                 yield Call("setrange", (self.key(NOBODYS_PROBE.name), 0, b""))
             except ResponseError as error:
-                # The user may not use this one command, or the key holds a breaker: nothing is known against writes.
+                # The user lacks permission for this command, or the key holds a breaker. Other writes may still work.
                 if not says_nothing_of_writes(error):
                     raise
 

@@ -1,4 +1,4 @@
-"""The store on Redis."""
+"""`RedisStore`: breakers in Redis."""
 
 from __future__ import annotations
 
@@ -21,41 +21,40 @@ from cbstore_sql.stores.redis.operations import Operations
 
 
 class RedisStore(ProtocolStore):
-    """Breakers in Redis hashes, one key each, shared by everyone who can reach the server.
+    """Keeps breakers in Redis 5 or newer, one hash each, shared by all processes that reach the server.
 
-    Each operation is one Lua script (EVALSHA; the first one on a server sends the text), or WATCH, MULTI and EXEC
-    where the server has no scripting. Redis 5 or newer. The hash keeps the fields and encodings of MassGen's
-    ``RedisStore``, so that both can share a key while a team migrates; what a foreign write does to permits, and how
-    a damaged hash reads, is told in ``codec.py``.
+    Each operation is one Lua script, or WATCH, MULTI and EXEC if the server has no scripting. The hash has the fields
+    and encodings of MassGen's ``RedisStore``, so that both can share a key while a team migrates. ``codec.py``
+    describes what a foreign write does to permits, and how a damaged hash is read.
 
-    Counting is not idempotent, so the client should send each command once:
-    ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``, as `from_url` does. By default redis-py since version 6 repeats a
-    command whose reply was lost, and may so count one failure twice; what such a client could not do is hardly ever
-    known to have had no effect (``applied`` of `StoreUnavailableError`).
+    Counting is not idempotent, so the client should send each command once, as the client of `from_url` does:
+    ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. By default redis-py 6 and newer repeats a command whose reply was
+    lost, which may count one failure twice. With such a client, errors rarely say that an operation had no effect
+    (``applied`` of `StoreUnavailableError`).
 
-    A user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE; with
-    ``max_breakers`` EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM; and with them EVALSHA and SCRIPT LOAD, or
-    WATCH, UNWATCH, MULTI and EXEC where there is no scripting.
+    A Redis user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE; for
+    ``max_breakers`` EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM; and either EVALSHA and SCRIPT LOAD, or
+    WATCH, UNWATCH, MULTI and EXEC.
 
     Args:
-        redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. It stays open.
-        ttl: Seconds until a closed breaker that nobody writes to is forgotten, from 1 to 10**9; ``None`` means never.
-            An open breaker outlives its open time by at least this, a half-open one lives at least its probe's lease.
-        key_prefix: What every key begins with. Keys are ``prefix:name``, in another namespace than ``"default"``
-            ``prefix@namespace:name`` with the namespace percent-encoded.
-        half_open_probe_ttl: Seconds a breaker with a probe under way lives at least; ``None`` means ``ttl``, and less
-            than that has no effect.
+        redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. Closing the
+            store leaves it open.
+        ttl: Seconds after its last write until a closed breaker expires, from 1 to 10**9; ``None`` means never. An
+            open breaker lives at least this long after its open time, a half-open one at least as long as its lease.
+        key_prefix: The beginning of every key. Keys are ``prefix:name``; in a namespace other than ``"default"`` they
+            are ``prefix@namespace:name``, with the namespace percent-encoded.
+        half_open_probe_ttl: Seconds for which a breaker with a running probe lives at least. ``None`` means ``ttl``;
+            less than ``ttl`` has no effect.
         namespace: See `Store`.
-        max_breakers: How many breakers the namespace may hold, at least 1; an operation that would add one more
-            raises `TooManyBreakersError`. They are counted in a sorted set beside their keys, which takes two more
-            commands when a breaker is added. Those whose keys have expired are noticed once it is full, a few with
-            each breaker that is to be added; those made by a foreign client are not counted. ``None`` means any
-            number, and no sorted set.
+        max_breakers: How many breakers the namespace may hold, 1 or more. An operation that would add another one
+            raises `TooManyBreakersError`. A sorted set beside the keys holds the names, which costs two more commands
+            when a breaker is added. Expired breakers are removed from it when it is full. Breakers made by a foreign
+            client are not counted. ``None`` means no limit and no sorted set.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: There is no client, or a number of seconds or breakers is none.
-        InvalidNameError: See `Store`; the same holds for the prefix.
+        ConfigurationError: The client is missing, or a number of seconds or breakers is out of range.
+        InvalidNameError: The namespace or the prefix is not valid text; see `Store`.
         InvalidPolicyError: See `ProtocolStore`.
     """
 
@@ -85,15 +84,15 @@ class RedisStore(ProtocolStore):
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> RedisStore:
-        """Open a store with a client of its own, which sends each command once and is closed with the store.
+        """Make a store with a new client, which sends each command once and is closed with the store.
 
         Args:
-            url: ``redis://…``, ``rediss://…`` or ``unix://…``; its query may set redis-py's options, such as
-                ``socket_timeout`` in seconds.
-            **kwargs: What the class takes, without the client.
+            url: ``redis://…``, ``rediss://…`` or ``unix://…``; its query may contain options of redis-py, such
+                as ``socket_timeout`` in seconds.
+            **kwargs: The arguments of the class, without the client.
 
         Raises:
-            ConfigurationError: It is no such URL. The message does not repeat it.
+            ConfigurationError: The URL is invalid. The message does not contain it.
         """
         store = cls(open_client(Redis, url, Retry(NoBackoff(), 0)), **kwargs)
         store._owned = True
@@ -104,10 +103,10 @@ class RedisStore(ProtocolStore):
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> RedisStore:
-        """Open the store that ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE`` name; see `from_url`.
+        """Make the store that the environment variables ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE`` name; see `from_url`.
 
         Args:
-            **kwargs: What the class takes, without the client; they win over the environment.
+            **kwargs: The arguments of the class, without the client; they override the environment.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -117,15 +116,15 @@ class RedisStore(ProtocolStore):
         )
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace under the key prefix, with its namespace, in order.
+        """Return all breakers of all namespaces under the key prefix, each as (namespace, snapshot), in order.
 
         Raises:
-            ConfigurationError: The client is a cluster's.
+            ConfigurationError: The client is for a cluster.
         """
         return sansio.run(read_all(self._client, self._key_prefix), self._do)
 
     def close(self) -> None:
-        """Close the client if the store opened it; one that was handed over is left as it is."""
+        """Close the client if the store made it. A client that you passed stays open."""
         if self._owned:
             self._client.connection_pool.disconnect()
 

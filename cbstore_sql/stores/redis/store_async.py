@@ -1,4 +1,4 @@
-"""The store on Redis, for callers in an event loop."""
+"""`AsyncRedisStore`: breakers in Redis, for event loops."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from cbstore_sql.stores.redis.operations import Operations
 
 
 class AsyncRedisStore(AsyncStore):
-    """The breakers of `RedisStore`, awaited: the same keys, the same scripts.
+    """`RedisStore` for event loops: the same keys and scripts, with ``await``.
 
-    An operation once begun is carried through in the background even if its await is cancelled: it leaks no
-    connection, and its effect is not lost. One event loop at a time; a store made by `from_url` may be used in one
-    loop after the other, if it is closed at the end of each.
+    An operation that has begun is completed in the background even if its caller is cancelled, so it leaks no
+    connection and its effect is not lost. Use a store in one event loop at a time. A store made by `from_url` may be
+    used in several loops one after the other, if it is closed at the end of each.
 
     Args:
-        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. It stays open.
+        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. Closing the
+            store leaves it open.
         ttl: See `RedisStore`, seconds.
         key_prefix: See `RedisStore`.
         half_open_probe_ttl: See `RedisStore`, seconds.
@@ -40,9 +41,9 @@ class AsyncRedisStore(AsyncStore):
         max_breakers: See `RedisStore`.
 
     Raises:
-        ConfigurationError: There is no client, or a number of seconds or breakers is none. Every operation raises it
-            in a second event loop while the first one still runs.
-        InvalidNameError: See `Store`; the same holds for the prefix.
+        ConfigurationError: The client is missing, or a number of seconds or breakers is out of range. Operations
+            raise it too, if they run in a second event loop while the first one is still running.
+        InvalidNameError: The namespace or the prefix is not valid text; see `Store`.
     """
 
     def __init__(
@@ -68,14 +69,14 @@ class AsyncRedisStore(AsyncStore):
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> AsyncRedisStore:
-        """Open a store with a client of its own, which sends each command once; see `RedisStore.from_url`.
+        """Make a store with a new client, which sends each command once; see `RedisStore.from_url`.
 
         Args:
             url: See `RedisStore.from_url`.
-            **kwargs: What the class takes, without the client.
+            **kwargs: The arguments of the class, without the client.
 
         Raises:
-            ConfigurationError: It is no such URL. The message does not repeat it.
+            ConfigurationError: The URL is invalid. The message does not contain it.
         """
 
         def open_one() -> Any:
@@ -90,10 +91,10 @@ class AsyncRedisStore(AsyncStore):
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> AsyncRedisStore:
-        """Open the store that ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE`` name; see `RedisStore.from_env`.
+        """Make the store that the environment names; see `RedisStore.from_env`.
 
         Args:
-            **kwargs: What the class takes, without the client; they win over the environment.
+            **kwargs: The arguments of the class, without the client; they override the environment.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -107,7 +108,7 @@ class AsyncRedisStore(AsyncStore):
         return await self._ask(read_all(self._client, self._key_prefix))
 
     async def close(self) -> None:
-        """Wait for the operations under way; then close the client if the store opened it."""
+        """Wait for running operations, then close the client if the store made it."""
         await run_to_completion(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
@@ -150,7 +151,7 @@ class AsyncRedisStore(AsyncStore):
             return await sansio.run_async(wish.steps, lambda call: _answer(call.on(pipe)))
 
     def _enter_loop(self) -> None:
-        """Connections cannot move to another loop: a client of our own is replaced, a caller's has to be closed."""
+        """Replace our own client in a new event loop, because connections cannot move to another loop."""
         if self._loop.is_new():
             if self._open is not None:
                 self._work_with(self._open())
@@ -168,5 +169,5 @@ class AsyncRedisStore(AsyncStore):
 
 
 async def _answer(answer: Any) -> Any:
-    """Await it where it is one to be awaited; what a pipeline only notes down is none."""
+    """Await an answer if it is awaitable. Calls that a pipeline only queues return none."""
     return await answer if inspect.isawaitable(answer) else answer

@@ -1,4 +1,4 @@
-"""The same operations for servers without scripting: watch the key, run the rule here, write if nobody else did."""
+"""The operations for servers without scripting: WATCH a key, run the rule in Python, write if the key is unchanged."""
 
 from __future__ import annotations
 
@@ -20,21 +20,27 @@ _BACKOFF = ExponentialBackoff(0.002, 0.02, jitter=(0.0, 1.0))
 _ENDLESS = -1
 
 Lifetime = Callable[[Row, float], "int | None"]
-"""From a row and the clock to the seconds its key shall live; ``None`` is for ever."""
+"""Returns the lifetime of a key in seconds, from its row and the clock; ``None`` is for ever."""
 
 
 def read(key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
-    """Return one breaker and the clock, which is read after it: nothing in the row is later."""
+    """Return one breaker and the clock, which is read after the row so that no time in the row is later."""
     row = codec.from_hash((yield _hash_of(key)))
     return row, (yield from _server_time()) if now is None else now
 
 
 def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> RedisSteps[Result]:
-    """Carry out one command; ``adds`` says whether it may make a key.
+    """Execute one command.
+
+    Args:
+        key: The key of the breaker.
+        command: The command.
+        lifetime: Returns how long the key lives.
+        adds: Whether the command may create the key.
 
     Raises:
-        StoreConflictError: Other writers won every repetition; nothing was written.
-        redis.exceptions.RedisError: What redis-py raises; after a lost connection it is not known what was written.
+        StoreConflictError: Other writers won every retry; nothing was written.
+        redis.exceptions.RedisError: redis-py failed; after a lost connection the write may have been applied.
     """
     around = sys.exc_info()[1]
     pause = 0.0
@@ -42,7 +48,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Re
         try:
             result: Result = yield Transaction(_attempt(key, command, lifetime, adds=adds), pause)
         except WatchError as error:
-            # redis-py calls it the same when the connection broke; then the write may have been made.
+            # redis-py raises the same error when the connection broke; then the write may have been applied.
             if error.__context__ is not None and error.__context__ is not around:
                 raise error.__context__ from None
         else:
