@@ -65,15 +65,27 @@ class CircuitBreakerOpenError(CircuitBreakerError):
 
     Attributes:
         name: The breaker's name.
-        state: The breaker's state when the call was rejected: ``"open"`` or ``"half_open"``.
+        state: The breaker's state when the call was rejected: ``"open"`` or ``"half_open"``; ``"closed"`` while a
+            ``ramp_up`` admits a share of the calls.
         retry_after: Seconds until a call may be admitted, as far as the store can tell; 0.0 means now.
+        reason: What rejected the call: ``"state"``, ``"override"`` (an operator locked the breaker open), ``"hold"``
+            (the dependency asked to wait) or ``"ramp"``.
     """
 
-    def __init__(self, message: str = "", *, name: str = "", state: str = "open", retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        name: str = "",
+        state: str = "open",
+        retry_after: float = 0.0,
+        reason: str = "state",
+    ) -> None:
         super().__init__(message or f"circuit breaker {name!r} is {state}; retry after {retry_after:.3f} s")
         self.name = name
         self.state = state
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class ConfigurationError(CircuitBreakerError, ValueError):

@@ -19,6 +19,8 @@ __all__ = [
     "HalfOpened",
     "Listener",
     "Opened",
+    "OverrideCleared",
+    "OverrideSet",
     "ProbeClaimed",
     "ProbeExpired",
     "ProbeLost",
@@ -27,6 +29,8 @@ __all__ = [
     "StoreDegraded",
     "StoreRecovered",
     "ViewRefreshed",
+    "WouldHaveOpened",
+    "WouldHaveRejected",
 ]
 
 
@@ -78,12 +82,64 @@ class Rejected(BreakerEvent):
     """A call was refused.
 
     Attributes:
-        state: Open, or half_open while another caller holds the probe.
+        state: Open, or half_open while another caller holds the probe; closed while a ``ramp_up`` admits a share.
         retry_after: Seconds until a call may be admitted; 0.0 means now.
+        reason: What refused it: ``"state"``, ``"override"``, ``"hold"`` or ``"ramp"``.
     """
 
     state: State
     retry_after: float
+    reason: str = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class WouldHaveRejected(BreakerEvent):
+    """A call was made that the breaker would have refused, if it were not in shadow mode.
+
+    Attributes:
+        state: The circuit's state underneath.
+        retry_after: Seconds until the circuit would have admitted a call.
+        reason: What would have refused it: ``"state"`` or ``"hold"``.
+    """
+
+    state: State
+    retry_after: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WouldHaveOpened(BreakerEvent):
+    """The circuit of a breaker in shadow mode opened, as this process's operation reported; calls go on.
+
+    It comes after `Opened`, which tells the state underneath.
+
+    Attributes:
+        snapshot: The breaker after it.
+    """
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSet(BreakerEvent):
+    """This process set an override.
+
+    Attributes:
+        snapshot: The breaker after it, with mode, end, author and reason.
+    """
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideCleared(BreakerEvent):
+    """This process removed the override.
+
+    Attributes:
+        by: Who removed it.
+    """
+
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 `circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`
 `circuit_breaker_async`               `AsyncCircuitBreaker`, the same, awaited
 `arguments`                           refuses wrong arguments and says what to write instead
+`decision`                            one call on a snapshot: override, hold, state, ramp, with the events
 `controller`                          admission and settling without I/O: view first, then store, then outage policy
 `flow`                                admit, settle and renew as generators that yield store calls
 `notifier`, `notifier_async`          the listeners, and how long calls take

@@ -18,7 +18,8 @@ from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.failures import raise_store_error
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
-from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
+from cbstore_sql.core.history import HistoryEntry
+from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.runtime import sansio
@@ -232,6 +233,71 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             StoreError: See `Store`.
         """
         return self._drive(self._controller.reset(name))
+
+    def set_override(
+        self,
+        name: str,
+        mode: OverrideMode,
+        *,
+        by: str,
+        reason: str,
+        seconds: float | None = None,
+        create: bool = False,
+    ) -> Transition:
+        """Lock a breaker in every process: open, closed or shadow; see `Store.set_override`.
+
+        Processes notice it within their ``max_staleness``, with ``push`` at once. In an outage of the store they obey
+        the last override they know until it expires.
+
+        Args:
+            name: The breaker's name.
+            mode: ``"open"``, ``"closed"`` or ``"shadow"``.
+            by: Who sets it.
+            reason: Why.
+            seconds: How long it lasts; ``None`` means until `clear_override`.
+            create: Whether to create the breaker if it does not exist.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist, and ``create`` is false.
+            StoreError: See `Store`.
+        """
+        return self._drive(
+            self._controller.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
+        )
+
+    def clear_override(self, name: str, *, by: str) -> Transition:
+        """Remove the override of a breaker; its own state decides again.
+
+        Args:
+            name: The breaker's name.
+            by: Who removes it.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist.
+            StoreError: See `Store`.
+        """
+        return self._drive(self._controller.clear_override(name, by=by))
+
+    def history(self, name: str) -> tuple[HistoryEntry, ...]:
+        """Return the last state changes and overrides of a breaker, about eight, oldest first.
+
+        Args:
+            name: The breaker's name.
+
+        Raises:
+            StoreError: See `Store`.
+        """
+        return self._drive(self._controller.history(name))
+
+    def explain(self, name: str) -> str:
+        """Say in plain sentences why a breaker is in its state, since when, and what happens next.
+
+        While the store does not answer, it says what this process knows.
+
+        Args:
+            name: The breaker's name.
+        """
+        return self._drive(self._controller.explanation(name))
 
     def check_store(self) -> bool:
         """Ask the store now whether it answers and accepts writes.

@@ -18,7 +18,8 @@ from cbstore_sql.breaker.notifier_async import AsyncNotifier
 from cbstore_sql.breaker.outage.failures import raise_store_error
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
-from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
+from cbstore_sql.core.history import HistoryEntry
+from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.runtime import sansio
@@ -146,6 +147,33 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
     async def reset(self, name: str) -> Transition:
         """Close a circuit and clear its counts; see `CircuitBreaker.reset`."""
         return await run_to_completion(self._drive(self._controller.reset(name)))
+
+    async def set_override(
+        self,
+        name: str,
+        mode: OverrideMode,
+        *,
+        by: str,
+        reason: str,
+        seconds: float | None = None,
+        create: bool = False,
+    ) -> Transition:
+        """Lock a breaker in every process; see `CircuitBreaker.set_override`."""
+        return await run_to_completion(
+            self._drive(self._controller.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create))
+        )
+
+    async def clear_override(self, name: str, *, by: str) -> Transition:
+        """Remove the override of a breaker; see `CircuitBreaker.clear_override`."""
+        return await run_to_completion(self._drive(self._controller.clear_override(name, by=by)))
+
+    async def history(self, name: str) -> tuple[HistoryEntry, ...]:
+        """Return the last changes of a breaker; see `CircuitBreaker.history`."""
+        return await run_to_completion(self._drive(self._controller.history(name)))
+
+    async def explain(self, name: str) -> str:
+        """Say why a breaker is in its state and what happens next; see `CircuitBreaker.explain`."""
+        return await run_to_completion(self._drive(self._controller.explanation(name)))
 
     async def check_store(self) -> bool:
         """Ask the store now whether it answers and accepts writes; see `CircuitBreaker.check_store`."""

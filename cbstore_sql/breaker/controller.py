@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
 
+from cbstore_sql.breaker.decision import needs_decision
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutageDetector, OutagePolicy
@@ -23,7 +24,17 @@ from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.reentrancy import in_probe
 from cbstore_sql.breaker.refresh import ViewRefresh
 from cbstore_sql.breaker.view import View
-from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, Transition, UnreportedPermit, Verdict
+from cbstore_sql.core.explanation import explain
+from cbstore_sql.core.history import HistoryEntry
+from cbstore_sql.core.model import (
+    LocalPermit,
+    OverrideMode,
+    Permit,
+    Snapshot,
+    Transition,
+    UnreportedPermit,
+    Verdict,
+)
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
 from cbstore_sql.errors import BreakerNotStoredError, StoreError
@@ -74,6 +85,8 @@ class BreakerController:
         self.is_clean: Callable[[Permit], object] = nothing if view is None else view.is_clean
         self.policy = policy
         self.policies = dict(policies or {})
+        if view is not None:
+            view.needs_decision = lambda snapshot: needs_decision(snapshot, self.policy_for(snapshot.name))
         self.outcomes = outcomes or OutcomeClassifier()
         self.notifier = notifier or Notifier()
         self.watch: Callable[[], object] = nothing
@@ -117,16 +130,16 @@ class BreakerController:
             The permit, or ``None``: ask the store.
 
         Raises:
-            CircuitBreakerOpenError: The view shows the circuit open or probed, or the store is out and the policy
-                refuses the call.
+            CircuitBreakerOpenError: The view shows the circuit open, probed, locked or on hold, or the store is out
+                and the policy refuses the call.
             StoreError: The store is out and the policy is ``"raise"``.
         """
         if in_probe(self, name):
             return UnreportedPermit(name, 0)
         if self._decides_alone(name):
             return self._admit_without_store(name)
-        if self.view is not None and (refused := self.view.fresh_refusal(name)) is not None:
-            self._shared.refuse(name, *refused)
+        if self.view is not None and (seen := self.view.fresh_snapshot(name)) is not None:
+            return self._shared.decide(*seen)
         return None
 
     def settle_without_io(self, permit: Permit, verdict: Verdict) -> bool:
@@ -223,6 +236,35 @@ class BreakerController:
     def reset(self, name: str) -> StoreCalls[Transition]:
         """Close a circuit and clear its counts."""
         return self._shared.reset(name)
+
+    def set_override(
+        self, name: str, mode: OverrideMode, *, by: str, reason: str, seconds: float | None, create: bool
+    ) -> StoreCalls[Transition]:
+        """Lock a breaker in every process."""
+        return self._shared.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
+
+    def clear_override(self, name: str, *, by: str) -> StoreCalls[Transition]:
+        """Remove the override of a breaker."""
+        return self._shared.clear_override(name, by)
+
+    def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
+        """Read the last changes of a breaker."""
+        check_name("breaker name", name)
+        return self._shared.history(name)
+
+    def explanation(self, name: str) -> StoreCalls[str]:
+        """Say why a breaker is in its state and what happens next; without the store, as this process has it."""
+        snapshot = yield from self.seen(name)
+        history: tuple[HistoryEntry, ...] = ()
+        if not self._decides_alone(name):
+            try:
+                history = yield from self._shared.history(name)
+            except StoreError as error:
+                self._begin_outage(name, error)
+        sentences = explain(snapshot, history)
+        if self._decides_alone(name):
+            sentences.append("The store does not answer: this is what this process knows and does by itself.")
+        return " ".join(sentences)
 
     def snapshot(self, name: str) -> StoreCalls[Snapshot]:
         """Read one breaker."""

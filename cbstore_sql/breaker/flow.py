@@ -10,13 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
+from cbstore_sql.breaker.decision import decide, pass_anyway, refuse_call
 from cbstore_sql.breaker.outage.failures import was_not_applied
-from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict, new_token
+from cbstore_sql.core.admission import Action, Admission, admission
+from cbstore_sql.core.history import HistoryEntry
+from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.core.policy import BreakerPolicy
-from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
-from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost, Rejected, change_of
+from cbstore_sql.errors import StoreError
+from cbstore_sql.events import (
+    BreakerEvent,
+    Opened,
+    OverrideCleared,
+    OverrideSet,
+    ProbeClaimed,
+    ProbeExpired,
+    ProbeLost,
+    WouldHaveOpened,
+    change_of,
+)
 from cbstore_sql.stores.call import StoreCall
 
 T = TypeVar("T")
@@ -75,19 +88,29 @@ class CallFlow:
         """Let a call through, as the probe where one is due, or refuse it.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe.
+            CircuitBreakerOpenError: The circuit is open, locked or on hold, or another caller holds the probe.
         """
         policy = self.policy_for(name)
         for _ in range(_CLAIM_ATTEMPTS):
             snapshot = yield from self.read(name)
-            if snapshot.state is State.CLOSED:
-                return snapshot.permit
-            if not snapshot.probe_claimable:
-                break
-            permit = yield from self._claim(name, policy)
+            permit = self.decide(snapshot, snapshot.as_of) or (yield from self._claim(name, policy))
             if permit is not None:
                 return permit
-        self.refuse(name, snapshot.state, snapshot.retry_after)
+            if (decided := admission(snapshot)).always:
+                return pass_anyway(snapshot, decided, self.emit)
+        refuse_call(snapshot, Admission(Action.REFUSE, retry_after=snapshot.retry_after), self.emit)
+
+    def decide(self, snapshot: Snapshot, now: float) -> Permit | None:
+        """Admit or refuse a call on a snapshot; see `decision.decide`.
+
+        Args:
+            snapshot: The breaker.
+            now: The store's clock, Unix seconds.
+
+        Raises:
+            CircuitBreakerOpenError: The call is refused.
+        """
+        return decide(snapshot, now, self.policy_for(snapshot.name), self.emit)
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
         asked_at, token = self._clock(), new_token()
@@ -156,14 +179,29 @@ class CallFlow:
         """Close and clean a circuit."""
         return (yield from self._change(name, StoreCall("reset", (name,))))
 
-    def refuse(self, name: str, state: State, retry_after: float) -> NoReturn:
-        """Refuse a call.
+    def set_override(self, name: str, mode: OverrideMode, **given: Any) -> StoreCalls[Transition]:
+        """Lock a breaker; see `Store.set_override`."""
+        transition = yield from self._change(name, StoreCall("set_override", (name, mode), given))
+        self._announce_override(transition)
+        self.emit(OverrideSet(name, transition.snapshot))
+        return transition
 
-        Raises:
-            CircuitBreakerOpenError: Always.
-        """
-        self.emit(Rejected(name, state, retry_after))
-        raise CircuitBreakerOpenError(name=name, state=state.value, retry_after=retry_after)
+    def clear_override(self, name: str, by: str) -> StoreCalls[Transition]:
+        """Remove the override of a breaker."""
+        transition = yield from self._change(name, StoreCall("clear_override", (name,), {"by": by}))
+        self._announce_override(transition)
+        self.emit(OverrideCleared(name, by))
+        return transition
+
+    def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
+        """Read the history of one breaker."""
+        entries: tuple[HistoryEntry, ...] = yield StoreCall("history", (name,))
+        return entries
+
+    def _announce_override(self, transition: Transition) -> None:
+        # An override begins no generation, and others read again only what they hear has a later one.
+        snapshot = transition.snapshot
+        self._announce(transition._replace(snapshot=snapshot._replace(generation=snapshot.generation + 1)))
 
     def _change(self, name: str, ask: StoreCall) -> StoreCalls[Transition]:
         asked_at = self._clock()
@@ -192,3 +230,5 @@ class CallFlow:
         if (event := change_of(transition)) is not None:
             self._announce(transition)
             self.emit(event)
+            if isinstance(event, Opened) and event.snapshot.active_override == "shadow":
+                self.emit(WouldHaveOpened(event.name, event.snapshot))

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from math import inf
 from time import monotonic
 
+from cbstore_sql.breaker.decision import needs_decision
 from cbstore_sql.core.model import Permit, Snapshot, State
+from cbstore_sql.core.policy import DEFAULT_POLICY
 from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.runtime.fork import after_fork_in_child
 
@@ -42,31 +44,30 @@ class _Seen:
         "generation",
         "idle",
         "permit",
-        "refused_until",
         "snapshot",
         "state",
         "used",
     )
 
-    def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, idle: int) -> None:
+    def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, idle: int, *, plain: bool) -> None:
         closed = snapshot.state is State.CLOSED
         self.snapshot = snapshot
         self.state = snapshot.state
         self.generation = snapshot.generation
-        self.permit = snapshot.permit if closed else None
+        self.permit = snapshot.permit if closed and plain else None
         self.clean = closed and snapshot.failure_count == 0 and snapshot.probe_token == ""
         self.asked_at = asked_at
         self.fresh_until = asked_at + max_staleness
-        self.refused_until = asked_at + snapshot.retry_after
+        if snapshot.active_override and snapshot.override_until:
+            self.fresh_until = min(self.fresh_until, asked_at + snapshot.override_until - snapshot.as_of)
         self.used = False
         self.idle = idle
 
     def distrusted(self, now: float) -> _Seen:
         """Return a copy that answers nothing, and that only an answer to a later question replaces."""
-        copy = _Seen(self.snapshot, now, 0.0, self.idle)
-        copy.permit = None
+        copy = _Seen(self.snapshot, now, 0.0, self.idle, plain=False)
         copy.clean = False
-        copy.refused_until = -inf
+        copy.fresh_until = -inf
         copy.used = self.used
         return copy
 
@@ -78,12 +79,19 @@ class View:
         max_staleness: Seconds after which what was seen is not used any more; more than 0.
         clock: The steady clock, seconds.
 
+    Attributes:
+        clock: As given.
+        max_staleness: As given.
+        needs_decision: Asked about each snapshot: whether calls through the circuit need more than its state. Then
+            `fresh_permit` admits none of them.
+
     Raises:
         InvalidPolicyError: The bound is no such number.
     """
 
     def __init__(self, max_staleness: float, clock: Callable[[], float] = monotonic) -> None:
         self.clock = clock
+        self.needs_decision: Callable[[Snapshot], bool] = _is_overridden_or_held
         self.max_staleness = max_staleness
         self._slowest = 0.0
         self._seen: dict[str, _Seen] = {}
@@ -108,15 +116,15 @@ class View:
         seen.used = True
         return seen.permit if self.clock() <= seen.fresh_until else None
 
-    def fresh_refusal(self, name: str) -> tuple[State, float] | None:
-        """Return state and seconds left of a circuit seen open or probing, or ``None``: ask the store.
+    def fresh_snapshot(self, name: str) -> tuple[Snapshot, float] | None:
+        """Return a breaker as it was seen and what the store's clock shows now, or ``None``: ask the store.
 
         Asked after `fresh_permit`, which marks the breaker as in use.
         """
         seen, now = self._seen.get(name), self.clock()
-        if seen is None or now > seen.fresh_until or now >= seen.refused_until:
+        if seen is None or now > seen.fresh_until:
             return None
-        return seen.state, seen.refused_until - now
+        return seen.snapshot, seen.snapshot.as_of + (now - seen.asked_at)
 
     def is_clean(self, permit: Permit) -> bool:
         """Whether a success through this permit is known to have nothing to clear."""
@@ -139,7 +147,9 @@ class View:
             known = self._seen.get(snapshot.name)
             if known is not None and not _supersedes(snapshot, asked_at, known):
                 return
-            self._seen[snapshot.name] = _Seen(snapshot, asked_at, self.max_staleness, known.idle if known else 0)
+            idle = known.idle if known else 0
+            plain = not self.needs_decision(snapshot)
+            self._seen[snapshot.name] = _Seen(snapshot, asked_at, self.max_staleness, idle, plain=plain)
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
         """Take in what a batched read answered; see `record`."""
@@ -178,7 +188,7 @@ class View:
 
     def snapshots(self) -> list[tuple[Snapshot, float]]:
         """Return what is known and trusted of each breaker, with the moment before the store was asked."""
-        return [(seen.snapshot, seen.asked_at) for seen in list(self._seen.values()) if seen.refused_until > -inf]
+        return [(seen.snapshot, seen.asked_at) for seen in list(self._seen.values()) if seen.fresh_until > -inf]
 
     def staleness(self) -> Mapping[str, float]:
         """Return how old what is known of each breaker in use is, seconds."""
@@ -198,6 +208,10 @@ def make_view(max_staleness: float, *, needed: bool) -> View | None:
         InvalidPolicyError: The bound is no number of seconds from 0.
     """
     return View(max_staleness) if check_seconds("max_staleness", max_staleness) > 0 and needed else None
+
+
+def _is_overridden_or_held(snapshot: Snapshot) -> bool:
+    return needs_decision(snapshot, DEFAULT_POLICY)
 
 
 def _supersedes(snapshot: Snapshot, asked_at: float, known: _Seen) -> bool:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from cbstore_sql.core.admission import admission
 from cbstore_sql.core.model import STATES, Snapshot, State
 from cbstore_sql.core.validation import check_count, check_store_timeout
 from cbstore_sql.deadline import within
@@ -114,6 +115,18 @@ def _overdue(snapshot: Snapshot) -> float:
     return max(0.0, snapshot.as_of - due) if snapshot.probe_claimable else 0.0
 
 
+def _override_remaining(snapshot: Snapshot) -> float | None:
+    ends = snapshot.active_override and snapshot.override_until
+    return snapshot.override_until - snapshot.as_of if ends else None
+
+
+def _would_reject(snapshot: Snapshot) -> float:
+    return float(admission(snapshot).would_refuse)
+
+
+OVERRIDE_VALUES = {"": 0, "shadow": 1, "closed": 2, "open": 3}
+"""The number exported for each override."""
+
 _SERIES = (
     _Series("cb_fleet_state", "0 closed, 1 half_open, 2 open.", lambda breaker: STATE_VALUES[breaker.state.value]),
     _Series("cb_fleet_failures", "Number of failures since the last success.", lambda breaker: breaker.failure_count),
@@ -138,6 +151,23 @@ _SERIES = (
         "cb_fleet_last_failure_timestamp_seconds",
         "Unix time of the last failure; absent before the first.",
         lambda breaker: breaker.last_failure_time or None,
+    ),
+    _Series("cb_fleet_score", "Score of a FailureRate policy, as a share of its limit.", lambda breaker: breaker.score),
+    _Series(
+        "cb_fleet_override",
+        "Override in force: 0 none, 1 shadow, 2 closed, 3 open.",
+        lambda breaker: OVERRIDE_VALUES[breaker.active_override],
+    ),
+    _Series(
+        "cb_fleet_override_seconds_remaining",
+        "Seconds until the override ends; absent without one, or if it has no end.",
+        _override_remaining,
+    ),
+    _Series("cb_fleet_would_reject", "1 while only shadow mode lets calls through.", _would_reject),
+    _Series(
+        "cb_fleet_hold_seconds_remaining",
+        "Seconds for which the dependency asked to wait; 0 without a hold.",
+        lambda breaker: max(0.0, breaker.hold_until - breaker.as_of),
     ),
 )
 

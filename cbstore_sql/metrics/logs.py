@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cbstore_sql.core.wording import printable
 from cbstore_sql.events import (
     BreakerEvent,
     CallFinished,
@@ -14,6 +15,8 @@ from cbstore_sql.events import (
     HalfOpened,
     Listener,
     Opened,
+    OverrideCleared,
+    OverrideSet,
     ProbeClaimed,
     ProbeExpired,
     ProbeLost,
@@ -22,6 +25,8 @@ from cbstore_sql.events import (
     StoreDegraded,
     StoreRecovered,
     ViewRefreshed,
+    WouldHaveOpened,
+    WouldHaveRejected,
 )
 
 EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
@@ -33,6 +38,10 @@ EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
     ProbeExpired: logging.WARNING,
     StoreDegraded: logging.WARNING,
     StoreRecovered: logging.WARNING,
+    OverrideSet: logging.WARNING,
+    OverrideCleared: logging.WARNING,
+    WouldHaveOpened: logging.WARNING,
+    WouldHaveRejected: logging.DEBUG,
     Rejected: logging.DEBUG,
     CallFinished: logging.DEBUG,
     ViewRefreshed: logging.DEBUG,
@@ -49,8 +58,9 @@ def log_events(
 
     Each record has the attributes ``cb_name`` (the breaker's name) and ``cb_event``. Depending on the event it also has
     ``cb_state``, ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds),
-    ``cb_took_over``, ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds) and ``cb_error`` (the name of an
-    exception class). Probe tokens are never written.
+    ``cb_took_over``, ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds), ``cb_mode``, ``cb_by``, ``cb_reason``
+    (of an override, or of a rejection) and ``cb_error`` (the name of an exception class).
+    Probe tokens are never written.
 
     Args:
         logger: The logger to write to. ``None`` means the logger ``cbstore_sql.events``.
@@ -91,8 +101,19 @@ def _data(event: BreakerEvent) -> dict[str, Any]:
                 "failure_count": breaker.failure_count,
                 "retry_after": breaker.retry_after,
             }
-        case Rejected():
-            data = {"state": event.state.value, "retry_after": event.retry_after}
+        case Rejected() | WouldHaveRejected():
+            data = {"state": event.state.value, "retry_after": event.retry_after, "reason": event.reason}
+        case OverrideSet(snapshot=breaker):
+            data = {
+                "mode": breaker.override,
+                "seconds": max(0.0, breaker.override_until - breaker.as_of),
+                "by": printable(breaker.override_by),
+                "reason": printable(breaker.override_reason),
+            }
+        case OverrideCleared():
+            data = {"by": printable(event.by)}
+        case WouldHaveOpened(snapshot=breaker):
+            data = {"generation": breaker.generation, "failure_count": breaker.failure_count}
         case ProbeClaimed():
             data = {"generation": event.permit.generation, "took_over": event.took_over}
         case ProbeExpired():

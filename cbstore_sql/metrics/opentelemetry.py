@@ -91,6 +91,11 @@ class _Instruments:
             "{event}",
             "Probes claimed, lost to another caller, or expired in this process.",
         )
+        self._shadow = meter.create_counter(
+            "cb.shadow_events",
+            "{event}",
+            "What breakers in shadow mode would have done: opened, rejected.",
+        )
         self._degraded = meter.create_up_down_counter(
             "cb.store_degraded", "{breaker}", "Breaker objects whose store is unavailable."
         )
@@ -120,6 +125,9 @@ class _Instruments:
 
     def probe(self, backend: str, event: str) -> None:
         self._probes.add(1, {"name": backend, "backend": backend, "event": event})
+
+    def shadow(self, name: str, event: str) -> None:
+        self._shadow.add(1, {"name": name, "event": event})
 
     def degraded(self, change: int) -> None:
         self._degraded.add(change)

@@ -93,6 +93,12 @@ class _Series:
             ["name", "backend", "event"],
             registry=registry,
         )
+        self._shadow = Counter(
+            "cb_shadow_events_total",
+            "What breakers in shadow mode would have done: opened, rejected.",
+            ["name", "event"],
+            registry=registry,
+        )
         self._degraded = Gauge(
             "cb_store_degraded",
             "Breaker objects whose store is unavailable.",
@@ -119,6 +125,9 @@ class _Series:
 
     def probe(self, backend: str, event: str) -> None:
         self._probes.labels(name=backend, backend=backend, event=event).inc()
+
+    def shadow(self, name: str, event: str) -> None:
+        self._shadow.labels(name=name, event=event).inc()
 
     def degraded(self, change: int) -> None:
         self._degraded.inc(change)

@@ -20,6 +20,8 @@ from cbstore_sql.events import (
     StoreDegraded,
     StoreRecovered,
     ViewRefreshed,
+    WouldHaveOpened,
+    WouldHaveRejected,
 )
 from cbstore_sql.runtime.fork import after_fork_in_child
 from cbstore_sql.runtime.pickling import NotPicklable
@@ -56,6 +58,9 @@ class Instruments(Protocol):
 
     def probe(self, backend: str, event: str) -> None:
         """Count an event of a probe."""
+
+    def shadow(self, name: str, event: str) -> None:
+        """Count what a breaker in shadow mode would have done."""
 
     def degraded(self, change: int) -> None:
         """Add ``change`` to the number of breakers whose store is unavailable."""
@@ -101,6 +106,10 @@ class Recorder(NotPicklable, ABC):
                 self.record_request(event.name, _REJECTED + event.state.value)
             case StateChanged():
                 self.record_state_transition(event.name, event.previous_state.value, event.snapshot.state.value)
+            case WouldHaveOpened():
+                self.record_shadow(event.name, "opened")
+            case WouldHaveRejected():
+                self.record_shadow(event.name, "rejected")
             case ProbeClaimed():
                 self.record_probe(event.name, "claimed")
             case ProbeLost():
@@ -151,6 +160,16 @@ class Recorder(NotPicklable, ABC):
         """
         if instruments := self._ready():
             instruments.probe(self._label(backend), event)
+
+    def record_shadow(self, name: str, event: str) -> None:
+        """Count what a breaker in shadow mode would have done without it.
+
+        Args:
+            name: The breaker's name; see `record_state_transition`.
+            event: ``"opened"`` or ``"rejected"``.
+        """
+        if instruments := self._ready():
+            instruments.shadow(self._label(name), event)
 
     def record_store(self, *, degraded: bool) -> None:
         """Count a breaker whose store became unavailable, or take it off the count.

@@ -39,7 +39,7 @@ def test_a_healthy_call_is_answered_by_the_methods_of_the_view() -> None:
 
 
 class CountingView(View):
-    """Counts how often it is asked for a permit and for a refusal."""
+    """Counts how often it is asked for a permit and for a snapshot."""
 
     def __init__(self) -> None:
         super().__init__(3600.0)
@@ -49,9 +49,9 @@ class CountingView(View):
         self.asked.append("permit")
         return super().fresh_permit(name)
 
-    def fresh_refusal(self, name: str) -> tuple[State, float] | None:
-        self.asked.append("refusal")
-        return super().fresh_refusal(name)
+    def fresh_snapshot(self, name: str) -> tuple[Snapshot, float] | None:
+        self.asked.append("snapshot")
+        return super().fresh_snapshot(name)
 
 
 @pytest.mark.parametrize("how", ["call", "decorated", "guard", "admit"])
@@ -65,7 +65,7 @@ def test_a_cold_call_asks_the_view_each_question_once(make: Make, how: str) -> N
         "admit": lambda: breaker.admit("b"),
     }
     ways[how]()
-    assert view.asked == ["permit", "refusal"]
+    assert view.asked == ["permit", "snapshot"]
 
 
 @pytest.mark.parametrize("kind", [CircuitBreaker, AsyncCircuitBreaker])

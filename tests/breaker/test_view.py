@@ -6,6 +6,7 @@ import pytest
 
 from cbstore_sql import InMemoryStore, InvalidPolicyError, State
 from cbstore_sql.breaker.view import View, make_view
+from cbstore_sql.core.admission import Action, admission
 from cbstore_sql.core.model import Row, Snapshot
 from tests.breaker.drivers import Clock
 
@@ -17,6 +18,15 @@ OPEN = CLOSED._replace(state=State.OPEN, generation=5, open_until=5000.1)
 PROBING = CLOSED._replace(state=State.HALF_OPEN, generation=6, probe_token="me", probe_until=5000.1)
 
 
+def refusal(view: View) -> tuple[State, float] | None:
+    """State and seconds left of a circuit that the view refuses; ``None`` where the store is to be asked."""
+    seen = view.fresh_snapshot("b")
+    decided = admission(*seen) if seen else None
+    if seen is None or decided is None or decided.action is not Action.REFUSE:
+        return None
+    return seen[0].state, decided.retry_after
+
+
 @pytest.fixture
 def view(clock: Clock) -> View:
     return View(BOUND, clock)
@@ -24,7 +34,7 @@ def view(clock: Clock) -> View:
 
 def test_what_was_never_seen_is_not_answered(view: View) -> None:
     assert view.fresh_permit("b") is None
-    assert view.fresh_refusal("b") is None
+    assert refusal(view) is None
     assert not view.is_clean(CLOSED.permit)
 
 
@@ -48,26 +58,26 @@ def test_a_circuit_that_is_not_closed_refuses_until_its_deadline(view: View, clo
     view.record(snapshot, clock())
     clock.advance(0.06)
     assert view.fresh_permit("b") is None
-    refused = view.fresh_refusal("b")
+    refused = refusal(view)
     assert refused is not None
     assert refused[0] is snapshot.state
     assert refused[1] == pytest.approx(0.04)
     clock.advance(0.05)
-    assert view.fresh_refusal("b") is None, "the deadline is reached: the store is asked"
+    assert refusal(view) is None, "the deadline is reached: the store is asked"
 
 
 def test_a_refusal_is_bounded_too(view: View, clock: Clock) -> None:
     view.record(OPEN._replace(open_until=9000.0), clock())
     clock.advance(BOUND)
-    assert view.fresh_refusal("b") is not None
+    assert refusal(view) is not None
     clock.advance(0.001)
-    assert view.fresh_refusal("b") is None
+    assert refusal(view) is None
 
 
 def test_at_the_deadline_the_store_is_asked(view: View, clock: Clock) -> None:
     view.record(OPEN._replace(open_until=5000.125), clock())
     clock.advance(0.125)
-    assert view.fresh_refusal("b") is None
+    assert refusal(view) is None
 
 
 def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: View, clock: Clock) -> None:

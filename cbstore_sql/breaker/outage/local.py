@@ -13,7 +13,7 @@ from typing import Any
 
 from cbstore_sql.breaker.flow import CallFlow
 from cbstore_sql.breaker.outage.changes import ChangeLog, LocalChanges
-from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, Verdict
+from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, UnreportedPermit, Verdict
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.events import BreakerEvent, Closed, Opened
 from cbstore_sql.runtime import sansio
@@ -128,7 +128,9 @@ class LocalBreakers(ForkSafeLock):
             CircuitBreakerOpenError: The circuit is open, or another caller of this process holds the probe.
         """
         self._begin(name)
-        return LocalPermit(*sansio.run(self._flow.admit(name), self._call_store))
+        permit = sansio.run(self._flow.admit(name), self._call_store)
+        # Under an override a call may go through a circuit that is not closed; nobody is told of its outcome.
+        return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
         """Take a verdict.
@@ -284,8 +286,11 @@ def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
     def moved(moment: float) -> float:
         return max(0.0, moment + shift) if moment > 0.0 else 0.0
 
+    # A moment before this clock began would read as 0, which for an override means that it has no end.
+    override = snapshot.active_override
     return replace(
         snapshot._to_row(),
+        override=override,
         last_failure_time=moved(snapshot.last_failure_time),
         open_until=moved(snapshot.open_until),
         probe_until=moved(snapshot.probe_until),

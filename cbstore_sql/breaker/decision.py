@@ -1,0 +1,88 @@
+"""The decision about one call on a snapshot: `core.admission` with the events, the permit and the ramp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from cbstore_sql.core.admission import Action, Admission, admission, ramp_share
+from cbstore_sql.core.model import Permit, Snapshot, State, UnreportedPermit
+from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.events import BreakerEvent, Rejected, WouldHaveRejected
+from cbstore_sql.runtime.rng import rng
+
+Emit = Callable[[BreakerEvent], None]
+
+# A call that the ramp refused may try again after this share of the ramp: it then grows by as much.
+_RAMP_RETRY = 0.1
+
+_WHY = {
+    "override": "is locked open",
+    "hold": "is on hold, as the dependency asked",
+    "ramp": "was closed a moment ago and admits only some calls yet",
+}
+
+
+def decide(snapshot: Snapshot, now: float, policy: BreakerPolicy, emit: Emit) -> Permit | None:
+    """Admit a call, or refuse it, or find that it must claim the probe first.
+
+    Args:
+        snapshot: The breaker.
+        now: The store's clock, Unix seconds.
+        policy: The breaker's policy.
+        emit: Called with the events.
+
+    Returns:
+        The permit, or ``None``: claim the probe.
+
+    Raises:
+        CircuitBreakerOpenError: The call is refused.
+    """
+    decided = admission(snapshot, now)
+    if decided.action is Action.REFUSE:
+        refuse_call(snapshot, decided, emit)
+    if decided.action is Action.CLAIM:
+        return None
+    if decided.reason == "state" and policy.ramp_up and rng.random() >= ramp_share(snapshot, policy.ramp_up, now):
+        emit(Rejected(snapshot.name, State.CLOSED, policy.ramp_up * _RAMP_RETRY, "ramp"))
+        raise _refusal(snapshot.name, State.CLOSED, policy.ramp_up * _RAMP_RETRY, "ramp")
+    return pass_anyway(snapshot, decided, emit)
+
+
+def pass_anyway(snapshot: Snapshot, decided: Admission, emit: Emit) -> Permit:
+    """Return the permit of a call that goes through, whatever the state is.
+
+    Through a circuit that is not closed, only an override lets it: the state machine goes on by its probes alone, so
+    the outcome of this call is not reported.
+    """
+    if decided.shadowed is not None and decided.would_refuse:
+        emit(WouldHaveRejected(snapshot.name, snapshot.state, decided.shadowed.retry_after, decided.shadowed.reason))
+    if snapshot.state is State.CLOSED:
+        return snapshot.permit
+    return UnreportedPermit(snapshot.name, snapshot.generation)
+
+
+def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
+    """Refuse a call.
+
+    Raises:
+        CircuitBreakerOpenError: Always.
+    """
+    # Callers know states only: an override or a hold has the effect of an open circuit.
+    state = snapshot.state if decided.reason == "state" else State.OPEN
+    emit(Rejected(snapshot.name, state, decided.retry_after, decided.reason))
+    raise _refusal(snapshot.name, state, decided.retry_after, decided.reason)
+
+
+def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
+    """Whether calls through a circuit seen closed need more than its permit: a ramp, a hold, or a shadow's event."""
+    decided = admission(snapshot)
+    ramping = policy.ramp_up > 0.0 and ramp_share(snapshot, policy.ramp_up) < 1.0
+    return decided.action is not Action.ADMIT or decided.would_refuse or ramping
+
+
+def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:
+    why = _WHY.get(reason)
+    message = "" if why is None else f"circuit breaker {name!r} {why}; retry after {retry_after:.3f} s"
+    return CircuitBreakerOpenError(message, name=name, state=state.value, retry_after=retry_after, reason=reason)
