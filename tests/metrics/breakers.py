@@ -19,6 +19,11 @@ PROBED = DUE._replace(
 ABANDONED = PROBED._replace(name="abandoned", probe_until=NOW - 30.0)
 GIVEN_BACK = PROBED._replace(name="given_back", probe_token="", probe_until=0.0)
 
+LOCKED = OPEN._replace(
+    name="locked", override="open", override_until=NOW + 60.0, override_by="alice", override_reason="maintenance"
+)
+SHADOWED = OPEN._replace(name="shadowed", override="shadow", score=0.4, hold_until=NOW + 5.0)
+
 FLEET = (CLEAN, DIRTY, OPEN, DUE, PROBED, ABANDONED, GIVEN_BACK)
 
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from cbstore_sql import CircuitBreakerMetrics, FleetCollector
 from cbstore_sql.events import ProbeLost
-from tests.metrics.breakers import Rows
+from tests.metrics.breakers import FLEET, LOCKED, Rows
 
 Series = dict[str, frozenset[str]]
 
@@ -15,11 +15,12 @@ Series = dict[str, frozenset[str]]
 def exported() -> Series:
     """Every series that the metrics and the exporter give out, with the names of its labels."""
     registry = CollectorRegistry()
-    registry.register(FleetCollector(Rows()))
+    registry.register(FleetCollector(Rows((*FLEET, LOCKED))))
     metrics = CircuitBreakerMetrics(registry)
     metrics.record_state_transition("api", "closed", "open")
     metrics.record_request("api", "success", 0.1)
     metrics.listener(ProbeLost("api"))
+    metrics.record_shadow("api", "opened")
     metrics.record_store(degraded=True)
     samples = [sample for family in registry.collect() for sample in family.samples]
     return {sample.name: frozenset(sample.labels) for sample in samples}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,3 +31,40 @@ def test_an_alert_asks_for_what_exists_and_says_what_it_is_about(rule: dict[str,
 def test_each_alert_has_a_name_of_its_own() -> None:
     names = [rule["alert"] for rule in RULES]
     assert len(set(names)) == len(names) > 0
+
+
+# In minutes: two breakers are open, one of them in shadow mode; a third is locked open.
+CASES = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'cb_fleet_up', values: '1x60'}}
+      - {{series: 'cb_fleet_state{{namespace="shop",name="open"}}', values: '2x60'}}
+      - {{series: 'cb_fleet_state{{namespace="shop",name="shadow"}}', values: '2x60'}}
+      - {{series: 'cb_fleet_override{{namespace="shop",name="open"}}', values: '0x60'}}
+      - {{series: 'cb_fleet_override{{namespace="shop",name="shadow"}}', values: '1x60'}}
+      - {{series: 'cb_fleet_override{{namespace="shop",name="locked"}}', values: '3x60'}}
+    alert_rule_test:
+      - eval_time: 15m
+        alertname: CircuitBreakerNotClosed
+        exp_alerts: [{{exp_labels: {{severity: critical, namespace: shop, name: open}}}}]
+      - {{eval_time: 15m, alertname: CircuitBreakerLockedOpen, exp_alerts: []}}
+      - eval_time: 31m
+        alertname: CircuitBreakerLockedOpen
+        exp_alerts: [{{exp_labels: {{severity: warning, namespace: shop, name: locked}}}}]
+"""
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+def test_prometheus_itself_accepts_the_rules_and_fires_them_as_meant(tmp_path: Path) -> None:
+    rules = ROOT / "dashboards" / "alerts.yml"
+    subprocess.run(["promtool", "check", "rules", str(rules)], check=True, capture_output=True)
+    bare = [{key: value for key, value in rule.items() if key != "annotations"} for rule in RULES]
+    (tmp_path / "alerts.yml").write_text(yaml.safe_dump({"groups": [{"name": "bare", "rules": bare}]}))
+    (tmp_path / "cases.yml").write_text(CASES.format(rules="alerts.yml"))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(tmp_path / "cases.yml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cbstore_sql import FleetCollector, InvalidStateError, SqlStore, StoreUnavailableError
-from tests.metrics.breakers import FLEET, Rows
+from tests.metrics.breakers import CLEAN, FLEET, LOCKED, SHADOWED, Rows
 
 
 def scraped(store: Rows | SqlStore, **options: int) -> dict[tuple[str, str], float]:
@@ -69,6 +69,21 @@ def test_since_when_a_probe_is_due_that_nobody_claims() -> None:
     overdue = about("cb_fleet_probe_overdue_seconds")
     assert (overdue.pop("due"), overdue.pop("abandoned"), overdue.pop("given_back")) == (40.0, 30.0, 40.0)
     assert set(overdue.values()) == {0}
+
+
+def test_overrides_holds_and_scores_are_numbers() -> None:
+    samples = scraped(Rows((CLEAN, LOCKED, SHADOWED)))
+    numbers = {
+        series: {name: samples.get((f"cb_fleet_{series}", name)) for name in ("clean", "locked", "shadowed")}
+        for series in ("override", "override_seconds_remaining", "would_reject", "score", "hold_seconds_remaining")
+    }
+    assert numbers == {
+        "override": {"clean": 0, "locked": 3, "shadowed": 1},
+        "override_seconds_remaining": {"clean": None, "locked": 60.0, "shadowed": None},
+        "would_reject": {"clean": 0, "locked": 0, "shadowed": 1},
+        "score": {"clean": 0, "locked": 0, "shadowed": 0.4},
+        "hold_seconds_remaining": {"clean": 0, "locked": 0, "shadowed": 5.0},
+    }
 
 
 def test_the_totals_count_every_breaker_also_without_series_of_its_own() -> None:
