@@ -183,8 +183,8 @@ class BreakerController:
                 yield from self._resync.late(permit, verdict)
             else:
                 yield from self._shared.settle(permit, verdict)
-                if verdict is Verdict.SUCCESS and self._local.is_in_doubt:
-                    self._local.forget(permit.name)
+                if verdict is Verdict.SUCCESS and not self._local.is_settled:
+                    self._local.succeeded(permit.name)
         except StoreError as error:
             if or_raise:
                 raise original_of(error) from error.__cause__
@@ -288,7 +288,7 @@ class BreakerController:
 
     def _decides_alone(self, name: str) -> bool:
         """Return whether calls of a breaker go by the outage policy at the moment."""
-        return self._outage.is_out or self._local.has_changes(name)
+        return self._outage.is_out or self._local.is_open_here(name)
 
     def _begin_outage(self, name: str, error: StoreError) -> None:
         if self.view is not None and not self._outage.is_out:
@@ -296,17 +296,17 @@ class BreakerController:
             for snapshot, asked_at in self.view.snapshots():
                 self._local.note(snapshot, asked_at)
             self.view.clear()
-            self.is_clean = self._is_clean_in_doubt
+            self.is_clean = self._is_clean_after_outage
         self._outage.mark_down(name, error)
         self.watch()
 
-    def _is_clean_in_doubt(self, permit: Permit) -> bool:
-        """Do what `is_clean` does, and drop a doubt about failures that the success of this call has cleared."""
+    def _is_clean_after_outage(self, permit: Permit) -> bool:
+        """Do what `is_clean` does, and let the success clear failures that the store has not heard of yet."""
         view = self.view
         if view is None or not view.is_clean(permit):
             return False
-        if self._local.is_in_doubt:
-            self._local.forget(permit.name)
+        if not self._local.is_settled:
+            self._local.succeeded(permit.name)
         elif not self._outage.is_degraded:
             self.is_clean = view.is_clean
         return True

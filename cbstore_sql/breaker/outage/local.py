@@ -114,12 +114,25 @@ class LocalBreakers(ForkSafeLock):
         return bool(self._doubts)
 
     def forget(self, name: str) -> None:
-        """Drop a doubt: the shared store took a write of this breaker, or a call succeeded."""
+        """Drop a doubt: the shared store took a write of this breaker."""
         with self._lock:
             self._doubts.discard(name)
             if name not in self._logs:
                 self._store.drop(name)
                 self._bases.pop(name, None)
+
+    def succeeded(self, name: str) -> None:
+        """Note a success that the shared store has decided: it clears failures in doubt and those not yet reported."""
+        with self._lock:
+            log = self._logs.get(name)
+            if log is not None:
+                log.add_success()
+        self.forget(name)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is in doubt and nothing is left to report."""
+        return not (self._doubts or self._logs)
 
     def admit(self, name: str) -> Permit:
         """Admit or refuse a call.
@@ -186,9 +199,10 @@ class LocalBreakers(ForkSafeLock):
         with self._lock:
             self._log_opened(name, opened=True)
 
-    def has_changes(self, name: str) -> bool:
-        """Return whether calls still go by this breaker here, until its changes have reached the shared store."""
-        return name in self._logs or name == self._opening
+    def is_open_here(self, name: str) -> bool:
+        """Return whether a circuit opened here and the shared store may not know it yet: then this store decides."""
+        log = self._logs.get(name)
+        return name == self._opening or (log is not None and log.opened)
 
     def pending(self) -> list[str]:
         """Return the breakers with changes to report; those with an open circuit first."""
@@ -209,7 +223,7 @@ class LocalBreakers(ForkSafeLock):
     def take(self, name: str) -> LocalChanges | None:
         """Remove and return the changes of one breaker, to report them; `delivered` or `put_back` follows.
 
-        From now on its calls go to the shared store, unless its circuit is open: that store may not know it yet.
+        While its circuit is open here, `is_open_here` goes on until then.
         """
         with self._lock:
             log = self._logs.pop(name, None)
@@ -219,9 +233,9 @@ class LocalBreakers(ForkSafeLock):
             base = self._bases.get(name)
             if snapshot.state is State.CLOSED:
                 return LocalChanges(name, base, successes=log.successes, failures=log.failures)
-            self._opening = name
             if not log.opened:
                 return LocalChanges(name, base)
+            self._opening = name
             left = max(0.0, snapshot.open_until - snapshot.as_of)
             return LocalChanges(name, base, opened=True, open_for=left, opened_ago=self._clock() - log.opened_at)
 

@@ -101,7 +101,8 @@ class Recovery:
             yield from self._resync.probes()
             if self._outage.is_out:
                 yield from self._resync.lost_circuits()
-                # As soon as one write was taken, only breakers with changes are used here: the others need not wait.
+                # As soon as one write was taken, only circuits that opened here are decided here: the others need not
+                # wait until everything is reported.
                 yield from self._resync.changes(self._try_again)
                 self._try_again()
                 self._local.clear()

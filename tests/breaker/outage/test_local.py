@@ -106,11 +106,20 @@ def test_where_nothing_happened_nothing_is_reported(local: LocalBreakers) -> Non
 
 def test_failures_are_reported_once(local: LocalBreakers) -> None:
     fails(local, 2)
-    assert local.has_changes("b")
+    assert not local.is_open_here("b")
     assert local.pending() == ["b"]
     assert taken(local) == LocalChanges("b", failures=2)
-    assert not local.has_changes("b"), "from now on they go to the store"
     assert local.take("b") is None
+
+
+def test_a_success_that_the_store_decided_clears_failures_not_yet_reported(local: LocalBreakers) -> None:
+    fails(local, 1)
+    fails(local, 1, uncounted=False)
+    local.succeeded("b")
+    assert not local.is_in_doubt
+    assert taken(local) == LocalChanges("b", successes=1)
+    local.succeeded("another")
+    assert local.is_settled
 
 
 def test_successes_are_reported_where_they_clear_failures(local: LocalBreakers) -> None:
@@ -155,12 +164,13 @@ def test_a_circuit_whose_time_is_over_is_reported_for_a_probe_at_once(local: Loc
 
 def test_an_open_circuit_is_decided_here_until_its_report_has_arrived(local: LocalBreakers) -> None:
     fails(local, 3)
+    assert local.is_open_here("b")
     changes = taken(local)
-    assert local.has_changes("b")
+    assert local.is_open_here("b")
     with pytest.raises(CircuitBreakerOpenError):
         local.admit("b")
     local.delivered(changes)
-    assert not local.has_changes("b")
+    assert not local.is_open_here("b")
     assert local.pending() == []
 
 
