@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -100,15 +101,31 @@ class Push:
         if thread is not None:
             thread.join(_CLOSING_SECONDS)
 
+    def end_with(self, owner: object) -> None:
+        """End the thread when an object is garbage-collected: a breaker that nothing refers to needs no connection."""
+        weakref.finalize(owner, self._end).atexit = False
+
+    def _end(self) -> None:
+        # Without the lock: the garbage collector may call this in the middle of anything.
+        self._stopped.set()
+        self._wake()
+
     def _start(self) -> None:
-        self._stopped = threading.Event()
-        self.state = "connecting"
-        self._ends = waker, wake = socket.socketpair()
-        waker.setblocking(False)
-        wake.setblocking(False)
-        run = (self._stopped, waker, wake)
-        self._thread = threading.Thread(target=self._run, args=run, name="cbstore-push", daemon=True)
-        self._thread.start()
+        stopped = threading.Event()
+        waker, wake = socket.socketpair()
+        try:
+            waker.setblocking(False)
+            wake.setblocking(False)
+            thread = threading.Thread(target=self._run, args=(stopped, waker, wake), name="cbstore-push", daemon=True)
+            self.state = "connecting"
+            thread.start()
+        except BaseException:
+            self.state = "off"
+            waker.close()
+            wake.close()
+            raise
+        # Only now: a thread that did not start must not be taken for one that runs.
+        self._stopped, self._ends, self._thread = stopped, (waker, wake), thread
 
     def _wake(self) -> None:
         # Closed, nobody waits; full, it was woken already.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 
 import psycopg
@@ -14,13 +15,15 @@ from cbstore_sql import (
     AsyncSqlStore,
     CircuitBreaker,
     SqlStore,
+    StoreUnavailableError,
 )
 from cbstore_sql.stores.sql.operations import Query
 from cbstore_sql.stores.sql.push import listener as listen
 from cbstore_sql.stores.sql.push.channel import Channel
 from cbstore_sql.stores.sql.statements.statement import Statement
+from tests.runtime.threads import no_new_threads
 from tests.stores.sql.push.tools import LONG, pushing, refuses, sessions
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 def test_a_listener_whose_session_ended_listens_again_and_catches_up(
@@ -135,3 +138,39 @@ def test_a_forked_child_listens_for_itself(listening: CircuitBreaker, other: Sql
         elsewhere.force_open("b", LONG)
         assert eventually(lambda: refuses(listening)), "the parent's session goes on"
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_breaker_that_nothing_refers_to_leaves_no_thread_and_no_session(
+    url: str, namespace: str, observer: psycopg.Connection
+) -> None:
+    with SqlStore(url, namespace=namespace) as store:
+        breakers = [pushing(store) for _ in range(3)]
+        threads = [breaker._push._thread for breaker in breakers if breaker._push is not None]
+        pooled = len(sessions(observer, namespace)) - len(breakers)
+        del breakers
+        gc.collect()
+        for thread in threads:
+            assert thread is not None
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+        assert eventually(lambda: len(sessions(observer, namespace)) <= pooled)
+
+
+def test_a_listener_whose_thread_could_not_start_starts_later(url: str, namespace: str) -> None:
+    with (
+        SqlStore(url, namespace=namespace) as store,
+        CircuitBreaker(store, store_timeout=None, max_staleness=LONG, push=True) as breaker,
+    ):
+        with no_new_threads():
+            assert breaker.call("b", int) == 0
+            assert breaker.push_state == "off"
+        breaker.call("another", int)
+        assert eventually(lambda: breaker.push_state == "listening")
+
+
+def test_a_circuit_that_only_push_told_of_stays_open_in_an_outage(listening: CircuitBreaker, other: SqlStore) -> None:
+    with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
+        elsewhere.force_open("b", LONG)
+    assert eventually(lambda: refuses(listening))
+    listening._controller._begin_outage("another", StoreUnavailableError("gone"))
+    assert refuses(listening), "by the breakers of this process"
