@@ -138,11 +138,14 @@ class StoreUnavailableError(StoreError):
     Attributes:
         applied: ``False`` if the operation certainly had no effect. ``None`` if the outcome is unknown because
             the connection was lost after the statement was sent.
+        reason: Why, in this library's own words, which contain no secret: the log line about an outage has them. ``""``
+            if it is not known, or if a store of someone else raised the error.
     """
 
-    def __init__(self, message: str, *, applied: bool | None = None) -> None:
+    def __init__(self, message: str, *, applied: bool | None = None, reason: str = "") -> None:
         super().__init__(message)
         self.applied = applied
+        self.reason = reason
 
 
 class StoreConflictError(StoreError, RuntimeError):

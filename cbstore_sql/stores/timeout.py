@@ -15,6 +15,8 @@ T = TypeVar("T")
 _MAX_THREADS = 8
 """How many operations of one store may hang. The next ones wait in a queue, each until its deadline."""
 
+_NO_THREAD = "no thread can start"
+
 
 def timeout_error(call: StoreCall, *, began: bool = True) -> StoreUnavailableError:
     """Return the error for a caller that stopped waiting.
@@ -24,7 +26,8 @@ def timeout_error(call: StoreCall, *, began: bool = True) -> StoreUnavailableErr
         began: Whether the operation may have been started.
     """
     unknown = began and not call.operation.startswith("read")
-    return StoreUnavailableError("the store did not answer in time", applied=None if unknown else False)
+    why = "the store did not answer in time"
+    return StoreUnavailableError(why, applied=None if unknown else False, reason=why)
 
 
 class TimeoutWorkers:
@@ -49,7 +52,7 @@ class TimeoutWorkers:
         try:
             self._workers.submit(work)
         except RuntimeError as error:
-            raise StoreUnavailableError("no thread can start", applied=False) from error
+            raise StoreUnavailableError(_NO_THREAD, applied=False, reason=f"{_NO_THREAD}: RuntimeError") from error
         in_time = False
         try:
             in_time = work.wait(remaining())

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, NoReturn, get_args
 
-from cbstore_sql.breaker.outage.failures import kind_of
+from cbstore_sql.breaker.outage.failures import described, kind_of
 from cbstore_sql.core.model import State
 from cbstore_sql.errors import (
     CircuitBreakerOpenError,
@@ -74,7 +74,7 @@ class OutageDetector(ForkSafeLock):
         if not begins:
             return
         if missing is None:
-            log.warning("the breaker store does not answer (%s)", kind)
+            log.warning("the breaker store does not answer (%s)", described(error))
         else:
             log.error("the breaker store cannot be used: %s", missing)
         self._say()

@@ -53,6 +53,12 @@ def was_not_applied(error: StoreError) -> bool:
     return not isinstance(error, StoreUnavailableError) or error.applied is False
 
 
+def described(error: StoreError) -> str:
+    """Return what the log says about an error: its class, and why in words that contain no secret."""
+    why = error.reason if isinstance(error, StoreUnavailableError) else ""
+    return f"{kind_of(error)}: {why}" if why else kind_of(error)
+
+
 def kind_of(error: StoreError) -> str:
     """Return the class name to log and to report in `StoreDegraded`; an error's text may hold secrets."""
     return type(original_of(error)).__name__

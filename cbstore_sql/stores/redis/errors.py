@@ -67,13 +67,17 @@ def _translate(error: Exception, not_applied: bool | None) -> StoreError:
     if code in _REASONS:
         return StoreError(_REASONS[code])
     if code:
-        return StoreUnavailableError(f"the Redis server takes no such command now ({code})", applied=not_applied)
+        return _unavailable(f"the Redis server takes no such command now ({code})", not_applied)
     if isinstance(error, exceptions.MaxConnectionsError):
-        return StoreUnavailableError("no connection to Redis became free in the pool", applied=False)
+        return _unavailable("no connection to Redis became free in the pool", applied=False)
     if isinstance(error, _UNREACHABLE):
         applied = not_applied if _is_before_sending(error) else None
-        return StoreUnavailableError(f"{_why(error)} ({type(error).__name__})", applied=applied)
+        return _unavailable(f"{_why(error)} ({type(error).__name__})", applied)
     return StoreError(f"the Redis server refused the command ({type(error).__name__})")
+
+
+def _unavailable(why: str, applied: bool | None) -> StoreUnavailableError:
+    return StoreUnavailableError(why, applied=applied, reason=why)
 
 
 _UNREACHABLE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.RedisClusterException)

@@ -11,6 +11,7 @@ import sqlalchemy.exc
 
 from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import SchemaError, StoreConflictError, StoreError, StoreUnavailableError, UnstorableNameError
+from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.stores.sql import sqlstates
 from cbstore_sql.stores.sql.reasons import reason
 from cbstore_sql.stores.sql.retry import (
@@ -63,16 +64,23 @@ def raise_translated(
     """
     if isinstance(error, LateError):
         applied = None if (error.sent or lost) and effect is not Effect.READ_ONLY else False
-        raise StoreUnavailableError(f"{place}: no answer by the deadline", applied=applied) from error.__cause__
+        raise _unavailable(place, "no answer by the deadline", applied) from error.__cause__
     cause = error.reason if isinstance(error, NotSentError) else error
     if isinstance(cause, UnicodeEncodeError):
         raise UnstorableNameError(f"{place}: the connection's encoding has no such characters") from cause
     if isinstance(cause, StaleConnectionError):
-        raise StoreUnavailableError(f"{place}: {cause}", applied=False) from cause
+        raise _unavailable(place, str(cause), applied=False) from cause
     if isinstance(cause, driver_errors()):
         outcome = StatementOutcome.UNKNOWN if lost else classify_error(error)
         raise _translate(cause, outcome, place, effect) from cause
+    if cause is not error and not from_signal_handler(cause):
+        # A hook of the application's engine, or no thread could start.
+        raise _unavailable(place, f"no connection was opened: {type(cause).__name__}", applied=False) from cause
     raise cause
+
+
+def _unavailable(place: str, why: str, applied: bool | None) -> StoreUnavailableError:
+    return StoreUnavailableError(f"{place}: {why}", applied=applied, reason=why)
 
 
 def _translate(error: BaseException, outcome: StatementOutcome, place: str, effect: Effect) -> StoreError:
@@ -95,7 +103,7 @@ def _translate(error: BaseException, outcome: StatementOutcome, place: str, effe
     )
     applied = None if unknown and effect is not Effect.READ_ONLY else False
     why = "other writers held it until the deadline" if outcome is StatementOutcome.CONFLICT else reason(error, state)
-    return StoreUnavailableError(f"{place}: {why}{code}", applied=applied)
+    return _unavailable(place, why + code, applied)
 
 
 def _is_unavailable(error: BaseException) -> bool:

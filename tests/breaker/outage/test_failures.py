@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cbstore_sql import InvalidNameError, InvalidPolicyError, InvalidStateError, SchemaError, StoreUnavailableError
-from cbstore_sql.breaker.outage.failures import kind_of, original_of, raise_store_error, was_not_applied
+from cbstore_sql.breaker.outage.failures import described, kind_of, original_of, raise_store_error, was_not_applied
 from cbstore_sql.errors import ConfigurationError, StoreError, TooManyBreakersError
 from cbstore_sql.stores.call import StoreCall
 
@@ -50,6 +50,18 @@ def test_everything_else_is_a_store_that_does_not_answer(error: Exception, call:
     assert "password" not in str(raised.value)
     assert kind_of(raised.value) == type(error).__name__
     assert original_of(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StoreUnavailableError("password"), "StoreUnavailableError"),
+        (StoreUnavailableError("password", reason="the disk is full"), "StoreUnavailableError: the disk is full"),
+        (StoreError("password"), "StoreError"),
+    ],
+)
+def test_the_log_has_the_class_and_only_words_of_the_library(error: StoreError, words: str) -> None:
+    assert described(error) == words
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_creator_that_raises_stops_no_call(url: str) -> None:
             raise TokenError
         return sa.create_engine(url).raw_connection().driver_connection
 
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+    engine = sa.create_engine(url, creator=connect, poolclass=sa.NullPool)
     with CircuitBreaker(SqlStore(engine), store_timeout=PATIENCE) as breaker:
         assert breaker.call("b", lambda: "answer") == "answer"
         broken = False

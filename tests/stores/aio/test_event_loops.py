@@ -23,10 +23,12 @@ from cbstore_sql import (
     SqlStore,
     StoreUnavailableError,
 )
+from cbstore_sql.deadline import within
 from cbstore_sql.stores.sql.operations import Query
 from cbstore_sql.stores.sql.statements.statement import TEXT, Statement
 from tests.stores.aio.conftest import OpenStore
 from tests.stores.aio.turns import checked_out, numbers_of_turns, take_turns
+from tests.system.faults.proxy import FaultProxy
 
 TASKS = 30
 """More than a pool of our own has connections."""
@@ -170,3 +172,27 @@ def test_a_loop_that_ends_at_any_turn_leaves_no_connection_behind(sql_url: str, 
         if done:
             break
     asyncio.run(store.close())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_connections_that_closed_loops_were_opening_take_no_slot(migrated_postgres_url: str) -> None:
+    async def read(store: AsyncSqlStore) -> int:
+        with within(0.02):
+            return (await store.read("b")).failure_count
+
+    def in_a_loop_that_is_closed(store: AsyncSqlStore) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            with pytest.raises(StoreUnavailableError):
+                loop.run_until_complete(read(store))
+        finally:
+            # As Celery tasks and web handlers do: what the loop had begun is left where it is.
+            loop.close()
+
+    with FaultProxy(migrated_postgres_url) as proxy:
+        store = AsyncSqlStore(proxy.url(migrated_postgres_url), namespace=uuid.uuid4().hex)
+        proxy.switch("hole")
+        for _ in range(TASKS):
+            in_a_loop_that_is_closed(store)
+        proxy.heal()
+        assert asyncio.run(failures(store)) == 0

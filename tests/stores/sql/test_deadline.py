@@ -125,7 +125,7 @@ def test_a_connection_that_cannot_be_opened_holds_nobody_and_ends(open_postgres:
 def openers(store: Any) -> int:
     """How many connections are being opened in threads, or in tasks."""
     threads = [thread for thread in threading.enumerate() if thread.name == "cbstore-open"]
-    return len(threads) + getattr(getattr(store, "store", store)._connections, "_opening", 0)
+    return len(threads) + len(getattr(getattr(store, "store", store)._connections, "_opening", ()))
 
 
 def test_what_was_opened_too_late_serves_the_next_one(open_postgres: Open, proxy: FaultProxy) -> None:

@@ -69,7 +69,7 @@ class AsyncStickyPool(BasePool[Any]):
 
     def _begin(self) -> None:
         self._slots = asyncio.Semaphore(self._limit())
-        self._opening = 0
+        self._opening: set[asyncio.Task[Any]] = set()
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> Begun | None:
@@ -163,6 +163,8 @@ class AsyncStickyPool(BasePool[Any]):
         stale = [*self._taken_back()]
         self._engine.dispose(close=False)
         self._slots = asyncio.Semaphore(self._limit())
+        # Tasks of a loop that was closed never end, so they must not count any more.
+        self._opening = set()
         self._loop.entered()
         for lease in stale:
             await greenlet_spawn(lease.discard)
@@ -184,19 +186,17 @@ class AsyncStickyPool(BasePool[Any]):
 
     async def _open_within(self, seconds: float) -> Any:
         """Open a connection in a task that may take longer: its caller does not wait, and the next one has it."""
-        if self._opening >= self._limit():
+        opening = self._opening
+        if len(opening) >= self._limit():
             raise LateError(sent=False)
-        self._opening += 1
         opened = in_background(self._open())
-        opened.add_done_callback(self._no_longer_opening)
+        opening.add(opened)
+        opened.add_done_callback(opening.discard)
         in_time, _ = await asyncio.wait({opened}, timeout=seconds)
         if not in_time:
             opened.add_done_callback(self._keep)
             raise LateError(sent=False)
         return opened.result()
-
-    def _no_longer_opening(self, _opened: asyncio.Task[Any]) -> None:
-        self._opening -= 1
 
     def _keep(self, opened: asyncio.Task[Any]) -> None:
         if not opened.cancelled() and opened.exception() is None:
