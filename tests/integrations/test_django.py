@@ -180,3 +180,22 @@ def test_an_entry_of_databases_becomes_a_url(database: dict[str, Any], url: str)
 def test_another_database_engine_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="PostgreSQL or SQLite"):
         url_of({"ENGINE": "django.db.backends.mysql", "NAME": "shop"})
+
+
+@pytest.mark.parametrize("actions", [False, True])
+def test_the_panel_is_for_the_staff_and_acts_if_the_settings_say_so(sqlite_project: Project, actions: bool) -> None:
+    sqlite_project.manage("migrate")
+    done = sqlite_project.run("tests.integrations.django_project.panel_visits", panel_actions=actions)
+    assert done.returncode == 0, done.stderr
+    *answers, override = [json.loads(line) for line in done.stdout.splitlines()]
+    stranger, listed, page, asset, other_site, acted = answers
+    assert stranger[0] == 302
+    assert "login" in stranger[1]
+    assert listed == [200, None, True]
+    assert page == [200, None, True]
+    assert asset[0] == 200
+    assert other_site[0] == 403
+    if actions:
+        assert (acted[0], override) == (303, ["closed", "ada", "the service is back"])
+    else:
+        assert (acted[0], override) == (403, ["", "", ""])

@@ -20,6 +20,7 @@
 | ``policy``, ``policies`` | arguments of `BreakerPolicy`: one for all names, and by name | the library's |
 | ``options`` | further arguments of `CircuitBreaker` | none |
 | ``migrate`` | whether ``manage.py migrate`` brings the table up to date | ``True`` |
+| ``panel_actions`` | whether the staff may change breakers in the panel | ``False`` |
 
 ============  =============================================================================================
 `apps`        the Django application: ``manage.py migrate`` and ``manage.py check``
@@ -27,6 +28,7 @@
 `config`      the settings, and the way from ``DATABASES`` to a URL
 `middleware`  the answer for refused requests, and a readiness view
 `models`      no models; Django wants the module
+`panel`       the web panel for members of the staff
 ============  =============================================================================================
 """
 

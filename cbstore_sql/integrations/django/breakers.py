@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.integrations.django.config import BreakersSettings
 from cbstore_sql.stores.sql.store import SqlStore
+
+panels: WeakKeyDictionary[CircuitBreaker, Any] = WeakKeyDictionary()
+"""The web panel over each breaker's store, where one was asked for."""
 
 _lock = threading.Lock()
 _breaker: CircuitBreaker | None = None

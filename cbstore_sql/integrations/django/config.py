@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +14,9 @@ from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
-_KEYS = frozenset({"database", "url", "namespace", "schema", "policy", "policies", "options", "migrate"})
+_KEYS = frozenset(
+    {"database", "url", "namespace", "schema", "policy", "policies", "options", "migrate", "panel_actions"}
+)
 
 # Options of Django's that are no options of a connection.
 _DJANGO_ONLY = frozenset({"pool", "isolation_level", "server_side_binding", "assume_role", "transaction_mode"})
@@ -32,6 +34,7 @@ class BreakersSettings:
     policies: Mapping[str, BreakerPolicy] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     migrate: bool = True
+    panel_actions: bool = False
 
     @classmethod
     def read(cls) -> BreakersSettings:
@@ -41,7 +44,7 @@ class BreakersSettings:
             ConfigurationError: A key is unknown, or a policy cannot be made.
         """
         given = dict(getattr(settings, "CBSTORE", {}))
-        if unknown := sorted(given.keys() - _KEYS):
+        if unknown := sorted(given.keys() - {each.name for each in fields(cls)}):
             raise ConfigurationError(f"CBSTORE has unknown keys: {', '.join(unknown)}")
         policies = {name: _policy(f"policies[{name!r}]", value) for name, value in given.pop("policies", {}).items()}
         policy = _policy("policy", given.pop("policy", {}))

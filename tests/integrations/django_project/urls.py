@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 
 from cbstore_sql.integrations.django import get_breaker
 from cbstore_sql.integrations.django.middleware import ready
@@ -14,4 +14,10 @@ def rates(request: HttpRequest) -> HttpResponse:
         raise OSError("down")
 
 
-urlpatterns = [path("rates", rates), path("ready", ready), path("strict", ready, {"require_store": True})]
+urlpatterns = [
+    path("rates", rates),
+    path("ready", ready),
+    path("strict", ready, {"require_store": True}),
+    path("ops/breakers/", include("cbstore_sql.integrations.django.panel")),
+    path("admin/", include(([path("login/", rates, name="login")], "admin"))),
+]
