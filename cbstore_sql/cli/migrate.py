@@ -71,9 +71,12 @@ def _print_sql(target: Target, arguments: argparse.Namespace) -> int:
     from cbstore_sql.migration import migration_sql
 
     down = arguments.downgrade is not None
-    names = {"schema": target.schema, "version_table": target.version_table}
     revision = arguments.downgrade if down else arguments.revision
-    sys.stdout.write(migration_sql(target.place, revision=revision, down=down, **names))
+    sys.stdout.write(
+        migration_sql(
+            target.place, schema=target.schema, version_table=target.version_table, revision=revision, down=down
+        )
+    )
     return exit_codes.OK
 
 

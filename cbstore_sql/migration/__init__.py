@@ -1,9 +1,12 @@
 """Migrations of the breaker table, from Python, from ``cbstore migrate`` and from alembic.
 
-========  ===========================================================================
-`runner`  what `migrations/env.py` does: which table to migrate, in one transaction
-`state`   at which revision a breaker table is, and which revision the library brings
-========  ===========================================================================
+===========  ===========================================================================
+`runner`     what `migrations/env.py` does: which table to migrate, in one transaction
+`state`      at which revision a breaker table is, and which revision the library brings
+`within`     our migrations as steps of the application's own alembic history
+`proxies`    alembic's modules, given back to the run that had them
+`placement`  where a revision puts the table
+===========  ===========================================================================
 
 The table has its own revisions, its own version table and, on PostgreSQL, its own schema, so that it does not
 meet the migrations of the application. The revisions are in ``migrations/``.
@@ -25,16 +28,17 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 
 from cbstore_sql.errors import ConfigurationError, StoreConflictError, StoreError
+from cbstore_sql.migration.proxies import kept
 from cbstore_sql.migration.runner import Target, is_locked
+from cbstore_sql.stores.sql import sqlstates
 from cbstore_sql.stores.sql.errors import translated
+from cbstore_sql.stores.sql.retry import sqlstate
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE
 
 if TYPE_CHECKING:
     from alembic.runtime.environment import IncludeNameFn, NameFilterParentNames, NameFilterType
 
 __all__ = ["downgrade", "ignore_breakers", "include_name", "migrate", "migration_sql"]
-
-_DENIED = "42501"
 
 # alembic keeps its current environment in module globals.
 _ALEMBIC = threading.Lock()
@@ -101,6 +105,7 @@ def migration_sql(
     version_table: str = VERSION_TABLE,
     revision: str = "head",
     down: bool = False,
+    transaction: bool = True,
 ) -> str:
     """Return a script that does what `migrate` would do to an empty database, without connecting to one.
 
@@ -110,11 +115,13 @@ def migration_sql(
         version_table: See `migrate`.
         revision: Where to go; ``"from:to"`` starts at a revision other than none (going down: other than the last).
         down: Go down, as `downgrade` does.
+        transaction: Whether the script begins and commits a transaction of its own. ``False`` is for
+            ``op.execute(…)`` in a revision of the application's, on PostgreSQL.
 
     Raises:
         ConfigurationError: See `migrate`.
     """
-    target = Target(url_or_dialect, schema, version_table)
+    target = Target(url_or_dialect, schema, version_table, transaction=transaction)
     script = io.StringIO()
     if down:
         revision = revision if ":" in revision else f"head:{revision}"
@@ -156,7 +163,7 @@ def _carry_out(do: Callable[..., None], target: Target, revision: str, script: i
     config = Config(output_buffer=script)
     config.set_main_option("script_location", str(scripts_location()).replace("%", "%%"))
     config.attributes["cbstore"] = target
-    with _ALEMBIC, typed_errors(target):
+    with _ALEMBIC, typed_errors(target), kept():
         do(config, revision, sql=script is not None)
 
 
@@ -179,6 +186,6 @@ def typed_errors(target: Target) -> Iterator[None]:
             cause = error.orig or error
             if is_locked(cause):
                 raise StoreConflictError(f"{target.table_name}: another session kept it locked") from cause
-            if getattr(cause, "sqlstate", None) == _DENIED:
+            if sqlstate(cause) == sqlstates.INSUFFICIENT_PRIVILEGE:
                 raise StoreError(f"{target.table_name}: the database role may not create or change it") from cause
             raise cause from None

@@ -10,8 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from cbstore_sql.migration.placement import ensure_schema, table_schema
+
 revision = "0001"
 down_revision = None
+branch_labels = ("cbstore",)
 
 _STATES = "IN ('closed', 'open', 'half_open')"
 _COUNTS = "BETWEEN 0 AND 9007199254740992"
@@ -20,6 +23,7 @@ _SECONDS = "BETWEEN 0 AND 1000000000000"
 
 def upgrade() -> None:
     """Create the table."""
+    ensure_schema()
     context = op.get_context()
     sqlite = context.dialect.name == "sqlite"
     text: sa.types.TypeEngine[str] = sa.Text() if sqlite else sa.Text(collation="C")
@@ -43,7 +47,7 @@ def upgrade() -> None:
         column("probe_token", text, "''"),
         column("probe_until", sa.Double(), "0.0"),
         *_checks("length(CAST({} AS BLOB))" if sqlite else "octet_length({})"),
-        schema=context.version_table_schema,
+        schema=table_schema(),
     )
     if not sqlite:
         name = context.dialect.identifier_preparer.format_table(table)
@@ -70,4 +74,4 @@ def _checks(size: str) -> list[sa.CheckConstraint]:
 
 def downgrade() -> None:
     """Drop the table and every breaker's state with it."""
-    op.drop_table("breakers", schema=op.get_context().version_table_schema)
+    op.drop_table("breakers", schema=table_schema())

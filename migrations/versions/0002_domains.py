@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from alembic import op
 
+from cbstore_sql.migration.placement import qualified
+
 revision = "0002"
 down_revision = "0001"
 
@@ -56,9 +58,9 @@ def upgrade() -> None:
         return
     changes = []
     for name, domain in _DOMAINS.items():
-        op.execute(f"CREATE DOMAIN {_ours(name)} AS {domain.base} CHECK ({domain.rule.format('VALUE')})")
+        op.execute(f"CREATE DOMAIN {qualified(name)} AS {domain.base} CHECK ({domain.rule.format('VALUE')})")
         for column in domain.columns:
-            changes += [f"DROP CONSTRAINT ck_breakers_{column}_{domain.check}", *_retype(column, _ours(name))]
+            changes += [f"DROP CONSTRAINT ck_breakers_{column}_{domain.check}", *_retype(column, qualified(name))]
     _alter(changes)
 
 
@@ -76,7 +78,7 @@ def downgrade() -> None:
             ]
     _alter(changes)
     for name in _DOMAINS:
-        op.execute(f"DROP DOMAIN {_ours(name)}")
+        op.execute(f"DROP DOMAIN {qualified(name)}")
 
 
 def _retype(column: str, type_: str) -> list[str]:
@@ -90,10 +92,4 @@ def _retype(column: str, type_: str) -> list[str]:
 
 def _alter(changes: list[str]) -> None:
     # At once, so that the table is written anew but once.
-    op.execute(f"ALTER TABLE {_ours('breakers')}\n    " + ",\n    ".join(changes))
-
-
-def _ours(name: str) -> str:
-    context = op.get_context()
-    prepare = context.dialect.identifier_preparer
-    return f"{prepare.quote_schema(context.version_table_schema or '')}.{name}"
+    op.execute(f"ALTER TABLE {qualified('breakers')}\n    " + ",\n    ".join(changes))

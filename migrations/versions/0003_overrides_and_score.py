@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from alembic import op
 
+from cbstore_sql.migration.placement import qualified
+
 revision = "0003"
 down_revision = "0002"
 
@@ -59,8 +61,8 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE breakers ADD COLUMN {definition}")
         return
     for name, domain in _DOMAINS.items():
-        op.execute(f"CREATE DOMAIN {_ours(name)} AS {domain.base} CHECK ({domain.rule.format('VALUE')})")
-    _alter([f"ADD COLUMN {c.name} {_ours(c.domain)} DEFAULT {c.default} NOT NULL" for c in _COLUMNS])
+        op.execute(f"CREATE DOMAIN {qualified(name)} AS {domain.base} CHECK ({domain.rule.format('VALUE')})")
+    _alter([f"ADD COLUMN {c.name} {qualified(c.domain)} DEFAULT {c.default} NOT NULL" for c in _COLUMNS])
 
 
 def downgrade() -> None:
@@ -71,14 +73,8 @@ def downgrade() -> None:
         return
     _alter([f"DROP COLUMN {column.name}" for column in _COLUMNS])
     for name in _DOMAINS:
-        op.execute(f"DROP DOMAIN {_ours(name)}")
+        op.execute(f"DROP DOMAIN {qualified(name)}")
 
 
 def _alter(changes: list[str]) -> None:
-    op.execute(f"ALTER TABLE {_ours('breakers')}\n    " + ",\n    ".join(changes))
-
-
-def _ours(name: str) -> str:
-    context = op.get_context()
-    prepare = context.dialect.identifier_preparer
-    return f"{prepare.quote_schema(context.version_table_schema or '')}.{name}"
+    op.execute(f"ALTER TABLE {qualified('breakers')}\n    " + ",\n    ".join(changes))

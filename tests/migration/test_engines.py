@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +13,10 @@ import sqlalchemy as sa
 
 import cbstore_sql
 import cbstore_sql.migration
-from cbstore_sql import migrate
+from cbstore_sql import SqlStore, migrate, prune
+from cbstore_sql.cli import main
 from cbstore_sql.migration import downgrade
-from tests.migration.databases import table_names
+from tests.migration.databases import execute, table_names
 
 DONE = {"breakers", "cbstore_version"}
 
@@ -83,3 +87,47 @@ def test_nothing_is_left_of_a_migration_that_fails_half_way(empty_url: str, monk
     assert table_names(empty_url) == set()
     migrate(empty_url)
     downgrade(empty_url, "base")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no autocommit before Python 3.12")
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_sqlite_engine_with_either_autocommit_is_migrated_and_left_as_it_was(
+    sqlite_url: str, autocommit: bool
+) -> None:
+    engine = sa.create_engine(sqlite_url, connect_args={"autocommit": autocommit})
+    migrate(engine)
+    with SqlStore(sqlite_url) as other, SqlStore(engine) as store:
+        other.record_failure("b")
+        store.record_failure("b")
+        assert other.read("b").failure_count == 2
+    assert prune(engine, idle_for=3600.0) == 0
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        assert driver.autocommit is autocommit
+    migrate(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("query", ["prepare_threshold=0", "prepare_threshold=none", "connect_timeout=3"])
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
+def test_every_url_that_a_store_takes_is_migrated_and_pruned(postgresql_url: str, query: str, encoding: str) -> None:
+    name = f"encoded_{uuid.uuid4().hex[:12]}"
+    options = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    execute(postgresql_url, f"CREATE DATABASE {name} {options}")
+    url = f"{sa.make_url(postgresql_url).set(database=name).render_as_string(hide_password=False)}?{query}"
+    migrate(url)
+    with SqlStore(url) as store:
+        store.record_failure("b")
+    assert prune(url, idle_for=3600.0) == 0
+    downgrade(url, "base")
+    execute(postgresql_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_file_uri_is_migrated_used_and_pruned(tmp_path: Path) -> None:
+    url = f"sqlite:///file:{tmp_path}/b.db?uri=true"
+    migrate(url)
+    with SqlStore(url) as store:
+        store.record_failure("b")
+    assert prune(url, idle_for=3600.0) == 0
+    assert main(["status", "--url", url]) == 0
+    assert main(["migrate", "--check", "--url", url]) == 0

@@ -43,7 +43,7 @@ def test_an_installed_wheel_migrates_without_the_checkout(wheel: zipfile.ZipFile
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "table breakers: migrated to head\ncbstore 0.2.0\n"
+    assert done.stdout == "table breakers: migrated from revision base to 0003\ncbstore 0.2.0\n"
     assert table_names(f"sqlite:///{folder}/cbstore.db") == {"breakers", "cbstore_version"}
 
 

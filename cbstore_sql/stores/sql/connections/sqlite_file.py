@@ -67,7 +67,9 @@ class SqliteFile:
             SchemaError: There is none.
         """
         if self.identity() is None:
-            raise SchemaError("table breakers: there is no SQLite file (any more): run 'cbstore migrate' to create it")
+            raise SchemaError(
+                "table breakers: there is no SQLite file: run 'cbstore migrate' (or 'alembic upgrade head')"
+            )
 
     def is_open_here(self) -> bool:
         """Whether this process has the file open, through whatever library."""
