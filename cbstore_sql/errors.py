@@ -4,6 +4,7 @@
 
     CircuitBreakerError
     ├── CircuitBreakerOpenError      a guarded call was rejected
+    ├── GuardInUseError              a guard was entered twice; also a RuntimeError
     ├── ConfigurationError           bad input; also a ValueError; nothing was written
     │   ├── InvalidArgumentError     an argument of the wrong kind; also a TypeError
     │   ├── InvalidNameError         breaker name, namespace or probe token
@@ -32,6 +33,7 @@ __all__ = [
     "CircuitBreakerError",
     "CircuitBreakerOpenError",
     "ConfigurationError",
+    "GuardInUseError",
     "InvalidArgumentError",
     "InvalidNameError",
     "InvalidPolicyError",
@@ -86,6 +88,10 @@ class CircuitBreakerOpenError(CircuitBreakerError):
         self.state = state
         self.retry_after = retry_after
         self.reason = reason
+
+
+class GuardInUseError(CircuitBreakerError, RuntimeError):
+    """A guard was entered while another block is still inside it. Make one guard for each block."""
 
 
 class ConfigurationError(CircuitBreakerError, ValueError):

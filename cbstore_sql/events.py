@@ -24,6 +24,7 @@ __all__ = [
     "ProbeClaimed",
     "ProbeExpired",
     "ProbeLost",
+    "ProbeStalled",
     "Rejected",
     "StateChanged",
     "StoreDegraded",
@@ -180,6 +181,20 @@ class ProbeExpired(BreakerEvent):
 
     Attributes:
         permit: The late owner's.
+    """
+
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStalled(BreakerEvent):
+    """This process stopped renewing its probe's lease: the call showed no progress for ten leases.
+
+    When the lease has run out, another caller may take the probe over. A chunk of a response that a client integration
+    receives, `CircuitBreaker.progress` and `CircuitBreaker.renew` are signs of progress.
+
+    Attributes:
+        permit: The permit of the stalled call.
     """
 
     permit: Permit

@@ -15,6 +15,7 @@ from cbstore_sql.breaker.arguments import (
     check_flag,
     check_listener,
     check_listeners,
+    check_permit,
     check_policies,
     check_policy,
     check_predicate,
@@ -26,6 +27,7 @@ from cbstore_sql.breaker.outage.detector import OutagePolicy
 from cbstore_sql.breaker.outage.recovery import recovery_backoff
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.push import make_push
+from cbstore_sql.breaker.reentrancy import note_progress
 from cbstore_sql.breaker.view import DEFAULT_MAX_STALENESS, make_view
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
@@ -183,6 +185,17 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             InvalidArgumentError: It is not a function of one argument, or a coroutine function that nothing awaits.
         """
         self._controller.notifier.add(check_listener(listener, awaits=self._awaits))
+
+    def progress(self, permit: Permit) -> None:
+        """Note a sign of progress of a guarded call, such as a received chunk. It does no I/O.
+
+        The lease of a probe is renewed for at most ten leases after the last sign of progress. Calls that answer sooner
+        never need this.
+
+        Args:
+            permit: What entering the guard returned.
+        """
+        note_progress(check_permit(permit))
 
     @abstractmethod
     def _prepare(self, store: GivenStore, flush_interval: float) -> UsedStore:

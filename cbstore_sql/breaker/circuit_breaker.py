@@ -109,7 +109,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         Raises:
             CircuitBreakerOpenError: On entering: the block was refused.
         """
-        return Guard(name, self.admit, self._controller, self._report, self.renew)
+        return Guard(name, self.admit, self._controller, self._report, self._renew)
 
     def admit(self, name: str) -> Permit:
         """Admit a call by hand. Report its outcome with `success`, `failure` or `release`.
@@ -164,7 +164,8 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         Raises:
             InvalidStateError: The permit never owned a probe.
         """
-        return self._drive(self._controller.renewal(check_permit(permit)))
+        self.progress(permit)
+        return self._renew(permit)
 
     def snapshot(self, name: str) -> Snapshot:
         """Read one breaker from the store.
@@ -366,11 +367,15 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
     def _guarded(self, permit: Permit) -> GuardedCall:
         """Return an admitted call that reports its own outcome and renews a probe's lease."""
-        return GuardedCall(permit, self._controller, self._report, self.renew)
+        return GuardedCall(permit, self._controller, self._report, self._renew)
 
     def _admit(self, name: str) -> Permit:
         """Admit a call that the view could not admit."""
         return self._admit_without_io(name) or self._drive(self._controller.admission(name))
+
+    def _renew(self, permit: Permit) -> bool:
+        """Extend the lease of a probe; unlike `renew` it is not a sign of progress."""
+        return self._drive(self._controller.renewal(permit))
 
     def _settle(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> None:
         """Report a verdict; ``or_raise`` raises what the store raises, in place of the outage policy."""

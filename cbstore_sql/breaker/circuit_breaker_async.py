@@ -101,7 +101,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     def guard(self, name: str) -> AsyncGuard:
         """Guard a block: ``async with breaker.guard("billing"): …``; see `CircuitBreaker.guard`."""
-        return AsyncGuard(name, self.admit, self._controller, self._report, self.renew)
+        return AsyncGuard(name, self.admit, self._controller, self._report, self._renew)
 
     async def admit(self, name: str) -> Permit:
         """Admit a call by hand; see `CircuitBreaker.admit`. If cancelled, it gives back a probe that it won."""
@@ -122,7 +122,8 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     async def renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe that was admitted by hand; see `CircuitBreaker.renew`."""
-        return await run_to_completion(self._drive(self._controller.renewal(check_permit(permit))))
+        self.progress(permit)
+        return await self._renew(permit)
 
     async def snapshot(self, name: str) -> Snapshot:
         """Read one breaker from the store; see `CircuitBreaker.snapshot`."""
@@ -220,7 +221,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             result: T = await require_awaitable(function, function(*args, **kwargs))
             verdict = controller.outcomes.classify_result(result)
         except BaseException as error:
-            await self._report(permit, controller.outcomes.classify_exception(error), error)
+            await self._report(permit, controller.outcomes.classify_exception(error), isinstance(error, GeneratorExit))
             raise
         if verdict is not SUCCESS or not controller.is_clean(permit):
             await self._report(permit, verdict)
@@ -241,7 +242,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     def _guarded(self, permit: Permit) -> AsyncGuardedCall:
         """Return an admitted call that reports its own outcome and renews a probe's lease."""
-        return AsyncGuardedCall(permit, self._controller, self._report, self.renew)
+        return AsyncGuardedCall(permit, self._controller, self._report, self._renew)
 
     async def _admit(self, name: str) -> Permit:
         """Admit a call that the view could not admit."""
@@ -253,16 +254,27 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             return permit
         return await run_to_completion(self._drive(self._controller.admission(name)), abandoned=self.release)
 
+    async def _renew(self, permit: Permit) -> bool:
+        """Extend the lease of a probe; unlike `renew` it is not a sign of progress."""
+        return await run_to_completion(self._drive(self._controller.renewal(permit)))
+
     async def _settle(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> None:
         """Report a verdict; ``or_raise`` raises what the store raises, in place of the outage policy."""
         if not self._controller.settle_without_io(permit, verdict):
             await run_to_completion(self._drive(self._controller.settlement(permit, verdict, or_raise=or_raise)))
 
-    async def _report(self, permit: Permit, verdict: Verdict, error: BaseException | None = None) -> None:
-        """Settle a call that has its outcome. Nothing is raised: no report may replace that outcome."""
-        if isinstance(error, GeneratorExit):
-            # The coroutine is being closed and must not await; the lease of a probe runs out.
-            self._controller.settle_without_io(permit, verdict)
+    async def _report(self, permit: Permit, verdict: Verdict, closed: bool = False) -> None:
+        """Settle a call that has its outcome. Nothing is raised: no report may replace that outcome.
+
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
+            closed: The coroutine is being closed, so this must not await: a task reports. Without a running event loop
+                nothing is reported, and the lease of a probe runs out.
+        """
+        if closed:
+            if permit.is_probe and asyncio._get_running_loop() is not None:
+                in_background(self._report(permit, verdict))
             return
         try:
             await self._settle(permit, verdict)

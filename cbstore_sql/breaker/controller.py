@@ -21,7 +21,7 @@ from cbstore_sql.breaker.outage.outbox import Outbox
 from cbstore_sql.breaker.outage.recovery import Recovery
 from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
-from cbstore_sql.breaker.reentrancy import in_probe
+from cbstore_sql.breaker.reentrancy import PROBE_CAP, probes_of_caller
 from cbstore_sql.breaker.refresh import ViewRefresh
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.explanation import explain
@@ -38,6 +38,7 @@ from cbstore_sql.core.model import (
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
 from cbstore_sql.errors import BreakerNotStoredError, StoreError
+from cbstore_sql.events import ProbeStalled
 from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
@@ -134,11 +135,14 @@ class BreakerController:
                 and the policy refuses the call.
             StoreError: The store is out and the policy is ``"raise"``.
         """
-        if in_probe(self, name):
-            return UnreportedPermit(name, 0)
         if self._decides_alone(name):
-            return self._admit_without_store(name)
-        if self.view is not None and (seen := self.view.fresh_snapshot(name)) is not None:
+            return self._admit_without_store(name, probes_of_caller(name))
+        # Inside a probe only the store knows whether this call is part of it.
+        if (
+            self.view is not None
+            and (seen := self.view.fresh_snapshot(name)) is not None
+            and not probes_of_caller(name)
+        ):
             return self._shared.decide(*seen)
         return None
 
@@ -163,12 +167,16 @@ class BreakerController:
                 policy refuses the call.
             StoreError: The store fails and the policy is ``"raise"``.
         """
+        # Here and not in the generator: it may run in a task, outside of the generator that the caller is.
+        return self._admission(name, probes_of_caller(name))
+
+    def _admission(self, name: str, probes: frozenset[str]) -> StoreCalls[Permit]:
         check_name("breaker name", name)
         try:
-            return (yield from self._shared.admit(name))
+            return (yield from self._shared.admit(name, probes))
         except StoreError as error:
             self._begin_outage(name, error)
-        return self._admit_without_store(name)
+        return self._admit_without_store(name, probes)
 
     def settlement(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
         """Report a verdict to the store; if the store fails, the outage policy takes it.
@@ -271,6 +279,11 @@ class BreakerController:
         check_name("breaker name", name)
         return self._shared.read(name)
 
+    def probe_stalled(self, permit: Permit) -> None:
+        """Tell that a probe's lease is not renewed any more, since nothing showed progress."""
+        log.warning("circuit breaker %r: its probe showed no progress for %d leases", permit.name, PROBE_CAP)
+        self.notifier.emit(ProbeStalled(permit.name, permit))
+
     def log_failed_report(self, error: Exception) -> None:
         """Log an error that must not replace the outcome of a guarded call.
 
@@ -325,11 +338,11 @@ class BreakerController:
         self._begin_outage(permit.name, error)
         self._settle_without_store(permit, verdict, uncounted=was_not_applied(error))
 
-    def _admit_without_store(self, name: str) -> Permit:
+    def _admit_without_store(self, name: str, probes: frozenset[str]) -> Permit:
         check_name("breaker name", name)
         self.watch()
         if self._outage.policy == "local":
-            return self._local.admit(name)
+            return self._local.admit(name, probes)
         if self._outage.policy != "allow":
             self._outage.refuse(name)
         return UnreportedPermit(name, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+from cbstore_sql.breaker.reentrancy import holds_probe
 from cbstore_sql.core.admission import Action, Admission, admission, ramp_share
 from cbstore_sql.core.model import Permit, Snapshot, State, UnreportedPermit
 from cbstore_sql.core.policy import BreakerPolicy
@@ -24,7 +25,12 @@ _WHY = {
 }
 
 
-def decide(snapshot: Snapshot, now: float, policy: BreakerPolicy, emit: Emit) -> Permit | None:
+_REMEDY = "run it in the probe's context: executor.submit(contextvars.copy_context().run, function)"
+
+
+def decide(
+    snapshot: Snapshot, now: float, policy: BreakerPolicy, emit: Emit, probes: frozenset[str] = frozenset()
+) -> Permit | None:
     """Admit a call, or refuse it, or find that it must claim the probe first.
 
     Args:
@@ -32,6 +38,8 @@ def decide(snapshot: Snapshot, now: float, policy: BreakerPolicy, emit: Emit) ->
         now: The store's clock, Unix seconds.
         policy: The breaker's policy.
         emit: Called with the events.
+        probes: See `probes_of_caller`. A call inside the probe that the row shows is part of it: it is admitted, and
+            its permit reports nothing.
 
     Returns:
         The permit, or ``None``: claim the probe.
@@ -41,6 +49,8 @@ def decide(snapshot: Snapshot, now: float, policy: BreakerPolicy, emit: Emit) ->
     """
     decided = admission(snapshot, now)
     if decided.action is Action.REFUSE:
+        if decided.reason == "state" and snapshot.state is State.HALF_OPEN and snapshot.probe_token in probes:
+            return UnreportedPermit(snapshot.name, snapshot.generation)
         refuse_call(snapshot, decided, emit)
     if decided.action is Action.CLAIM:
         return None
@@ -85,4 +95,9 @@ def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
 def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:
     why = _WHY.get(reason)
     message = "" if why is None else f"circuit breaker {name!r} {why}; retry after {retry_after:.3f} s"
+    if reason == "state" and state is State.HALF_OPEN and holds_probe(name):
+        message = (
+            f"circuit breaker {name!r} is {state}; retry after {retry_after:.3f} s. This process holds the probe. "
+            f"If this call is part of it, {_REMEDY}"
+        )
     return CircuitBreakerOpenError(message, name=name, state=state.value, retry_after=retry_after, reason=reason)

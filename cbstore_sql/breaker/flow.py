@@ -84,8 +84,13 @@ class CallFlow:
         self._claimed = claimed
         self._accepted = accepted
 
-    def admit(self, name: str) -> StoreCalls[Permit]:
-        """Let a call through, as the probe where one is due, or refuse it.
+    def admit(self, name: str, probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
+        """Admit a call, as the probe if one is due, or refuse it.
+
+        Args:
+            name: The breaker's name.
+            probes: See `probes_of_caller`. A call inside the probe that the row shows is part of it: the permit reports
+                nothing.
 
         Raises:
             CircuitBreakerOpenError: The circuit is open, locked or on hold, or another caller holds the probe.
@@ -93,24 +98,25 @@ class CallFlow:
         policy = self.policy_for(name)
         for _ in range(_CLAIM_ATTEMPTS):
             snapshot = yield from self.read(name)
-            permit = self.decide(snapshot, snapshot.as_of) or (yield from self._claim(name, policy))
+            permit = self.decide(snapshot, snapshot.as_of, probes) or (yield from self._claim(name, policy))
             if permit is not None:
                 return permit
             if (decided := admission(snapshot)).always:
                 return pass_anyway(snapshot, decided, self.emit)
         refuse_call(snapshot, Admission(Action.REFUSE, retry_after=snapshot.retry_after), self.emit)
 
-    def decide(self, snapshot: Snapshot, now: float) -> Permit | None:
+    def decide(self, snapshot: Snapshot, now: float, probes: frozenset[str] = frozenset()) -> Permit | None:
         """Admit or refuse a call on a snapshot; see `decision.decide`.
 
         Args:
             snapshot: The breaker.
             now: The store's clock, Unix seconds.
+            probes: See `admit`.
 
         Raises:
             CircuitBreakerOpenError: The call is refused.
         """
-        return decide(snapshot, now, self.policy_for(snapshot.name), self.emit)
+        return decide(snapshot, now, self.policy_for(snapshot.name), self.emit, probes)
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
         asked_at, token = self._clock(), new_token()

@@ -3,44 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from cbstore_sql.breaker.controller import BreakerController
-from cbstore_sql.breaker.guard import RENEWALS_PER_LEASE
+from cbstore_sql.breaker.guard import take
 from cbstore_sql.breaker.outcomes import SUCCESS
-from cbstore_sql.breaker.reentrancy import ProbeScope
+from cbstore_sql.breaker.reentrancy import RENEWALS_PER_LEASE, ProbeScope, generator_of
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.runtime.tasks import in_background
 
-Report = Callable[[Permit, Verdict, BaseException | None], Awaitable[None]]
+Report = Callable[[Permit, Verdict, bool], Awaitable[None]]
 Renew = Callable[[Permit], Awaitable[bool]]
 
 
 class AsyncGuardedCall:
-    """An admitted call; see `GuardedCall`. ``report`` also receives what the call raised."""
+    """An admitted call; see `GuardedCall`. ``report`` also receives whether it must not await."""
 
-    def __init__(self, permit: Permit, controller: BreakerController, report: Report, renew: Renew) -> None:
+    def __init__(
+        self,
+        permit: Permit,
+        controller: BreakerController,
+        report: Report,
+        renew: Renew,
+        block: FrameType | None = None,
+    ) -> None:
         self._controller = controller
         self._report = report
         self._renew = renew
+        self._block = block
+        self._probe: ProbeScope | None = None
         self.permit = permit
         self.verdict = SUCCESS
 
     async def __aenter__(self) -> AsyncGuardedCall:
-        self._probe = self._renewing = None
         if self.permit.is_probe:
-            self._probe = ProbeScope(self._controller, self.permit.name)
-            self._renewing = in_background(renew_until_done(self._controller, self.permit, self._renew))
+            self._probe = ProbeScope(self.permit, self._block)
+            renewing = renew_until_done(self._controller, self.permit, self._renew, self._probe)
+            self._renewing = in_background(renewing)
         self._began = self._controller.notifier.call_began()
         return self
+
+    def progress(self) -> None:
+        """Note a sign of progress; see `CircuitBreaker.progress`."""
+        if self._probe is not None:
+            self._probe.progressed()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._probe is not None and self._renewing is not None:
-            self._probe.ended()
+        if self._probe is not None:
+            if not self._probe.is_held:
+                return  # in a forked child: the probe is the parent's to report
+            self._probe.end()
             self._renewing.cancel()
         verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
         try:
@@ -48,11 +65,12 @@ class AsyncGuardedCall:
         finally:
             # Also if a signal handler's exception ends a listener.
             if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
-                await self._report(self.permit, verdict, error)
+                # A coroutine that is being closed must not await. An asynchronous generator may.
+                await self._report(self.permit, verdict, isinstance(error, GeneratorExit) and self._block is None)
 
 
 class AsyncGuard(NotPicklable):
-    """One guarded block, made by `AsyncCircuitBreaker.guard`. It can be entered again after it was left.
+    """One guarded block, made by `AsyncCircuitBreaker.guard`. It can be entered again after it was left, not before.
 
     The arguments are those of `Guard`.
     """
@@ -68,24 +86,38 @@ class AsyncGuard(NotPicklable):
         self._name = name
         self._admit = admit
         self._parts = controller, report, renew
+        self._free = [True]
 
     async def __aenter__(self) -> Permit:
-        permit = await self._admit(self._name)
-        self._call = await AsyncGuardedCall(permit, *self._parts).__aenter__()
+        take(self._free, self._name)
+        try:
+            # Before the first await the caller's frame is the one that entered.
+            block = generator_of(sys._getframe(1))
+            permit = await self._admit(self._name)
+            self._call = await AsyncGuardedCall(permit, *self._parts, block).__aenter__()
+        except BaseException:
+            self._free.append(True)
+            raise
         return permit
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._call.__aexit__(kind, error, tb)
+        try:
+            await self._call.__aexit__(kind, error, tb)
+        finally:
+            self._free.append(True)
 
 
-async def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew) -> None:
-    """Renew a probe's lease until cancelled or until the lease is lost."""
+async def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> None:
+    """Renew a probe's lease until cancelled, until the lease is lost or the call stalls."""
     period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
     try:
         while True:
             await asyncio.sleep(period)
+            if not probe.take_renewal():
+                controller.probe_stalled(permit)
+                return
             if not await renew(permit):
                 return
     except Exception as failed:  # noqa: BLE001 - this task has no caller to raise to

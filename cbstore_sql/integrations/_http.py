@@ -170,6 +170,11 @@ class HttpCall:
             self._breaker.trip(self._name, seconds)
         return False
 
+    def progress(self) -> None:
+        """Note that a part of the response arrived: a probe's lease goes on being renewed."""
+        if self._call is not None:
+            self._call.progress()
+
     def end(self, verdict: Verdict = Verdict.SUCCESS, error: BaseException | None = None) -> None:
         """Report the outcome. Only the first report of a call counts."""
         call, self._call = self._call, None
@@ -206,6 +211,11 @@ class AsyncHttpCall:
         if seconds is not None:
             await self._breaker.trip(self._name, seconds)
         return False
+
+    def progress(self) -> None:
+        """Note that a part of the response arrived: a probe's lease goes on being renewed."""
+        if self._call is not None:
+            self._call.progress()
 
     async def end(self, verdict: Verdict = Verdict.SUCCESS, error: BaseException | None = None) -> None:
         """Report the outcome. Only the first report of a call counts."""

@@ -36,7 +36,9 @@ class WatchedBody:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._body
+            for chunk in self._body:
+                self._call.progress()
+                yield chunk
         except Exception as error:
             self._call.end(error=error)
             raise
@@ -60,6 +62,7 @@ class AsyncWatchedBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._body:
+                self._call.progress()
                 yield chunk
         except Exception as error:
             await self._call.end(error=error)

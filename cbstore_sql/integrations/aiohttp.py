@@ -97,10 +97,12 @@ class _WatchedBody:
     def _watching(self, read: Callable[..., Any]) -> Callable[..., Any]:
         async def watched(*args: Any, **kwargs: Any) -> Any:
             try:
-                return await read(*args, **kwargs)
+                data = await read(*args, **kwargs)
             except Exception as error:
                 await self._call.end(error=error)
                 raise
+            self._call.progress()
+            return data
 
         return watched
 

@@ -111,7 +111,9 @@ class _WatchedBody:
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
         """Read the body chunk by chunk, as ``requests`` does."""
         try:
-            yield from self._raw.stream(*args, **kwargs)
+            for chunk in self._raw.stream(*args, **kwargs):
+                self._call.progress()
+                yield chunk
         except Exception as error:
             self._call.end(error=error)
             raise
@@ -124,6 +126,7 @@ class _WatchedBody:
         except Exception as error:
             self._call.end(error=error)
             raise
+        self._call.progress()
         if self._raw.closed or not data:
             self._call.end()
         return data

@@ -20,6 +20,7 @@ from cbstore_sql.events import (
     ProbeClaimed,
     ProbeExpired,
     ProbeLost,
+    ProbeStalled,
     Rejected,
     StateChanged,
     StoreDegraded,
@@ -36,6 +37,7 @@ EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
     ProbeClaimed: logging.INFO,
     ProbeLost: logging.DEBUG,
     ProbeExpired: logging.WARNING,
+    ProbeStalled: logging.WARNING,
     StoreDegraded: logging.WARNING,
     StoreRecovered: logging.WARNING,
     OverrideSet: logging.WARNING,
@@ -116,7 +118,7 @@ def _data(event: BreakerEvent) -> dict[str, Any]:
             data = {"generation": breaker.generation, "failure_count": breaker.failure_count}
         case ProbeClaimed():
             data = {"generation": event.permit.generation, "took_over": event.took_over}
-        case ProbeExpired():
+        case ProbeExpired() | ProbeStalled():
             data = {"generation": event.permit.generation}
         case CallFinished():
             data = {"verdict": event.verdict.value, "seconds": event.seconds}

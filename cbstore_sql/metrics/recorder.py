@@ -15,6 +15,7 @@ from cbstore_sql.events import (
     ProbeClaimed,
     ProbeExpired,
     ProbeLost,
+    ProbeStalled,
     Rejected,
     StateChanged,
     StoreDegraded,
@@ -116,6 +117,8 @@ class Recorder(NotPicklable, ABC):
                 self.record_probe(event.name, "lost")
             case ProbeExpired():
                 self.record_probe(event.name, "expired")
+            case ProbeStalled():
+                self.record_probe(event.name, "stalled")
             case StoreDegraded():
                 self.record_store(degraded=True)
             case StoreRecovered():

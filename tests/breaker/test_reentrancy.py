@@ -1,14 +1,21 @@
-"""A breaker guarded once more inside its own probe: the inner call is part of the probe."""
+"""A call guarded once more inside a probe is part of the probe; nothing else is."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import os
 import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from cbstore_sql import (
     AsyncCircuitBreaker,
+    AsyncInMemoryStore,
     BreakerPolicy,
     CircuitBreaker,
     CircuitBreakerOpenError,
@@ -21,84 +28,250 @@ from tests.breaker.test_circuit_breaker import Down
 POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=10.0)
 
 
-@pytest.fixture
-def due(store: InMemoryStore, clock: Clock) -> InMemoryStore:
-    """A store whose breaker "b" lets a probe through and whose breaker "c" is open."""
+class FarStore(InMemoryStore):
+    """Has a view before it, like a store on a network."""
+
+    reads_locally = False
+
+
+@pytest.fixture(params=[InMemoryStore, FarStore], ids=["without a view", "with a view"])
+def due(request: pytest.FixtureRequest, clock: Clock) -> InMemoryStore:
+    """Return a store whose breaker "b" is due for a probe and whose breaker "c" is open."""
+    store: InMemoryStore = request.param(clock=clock)
     store.record_failure("b", POLICY)
     clock.advance(10.0)
     store.record_failure("c", POLICY)
     return store
 
 
-def test_a_probe_that_guards_itself_closes_the_circuit(due: InMemoryStore) -> None:
-    breaker = CircuitBreaker(due, POLICY)
-    with breaker.guard("b") as outer:
-        with breaker.guard("b") as inner:
-            assert outer.is_probe
-            assert not inner.is_probe
-        assert due.read("b").state is State.HALF_OPEN
-    assert due.read("b").state is State.CLOSED
+@pytest.fixture
+def breaker(due: InMemoryStore) -> Iterator[CircuitBreaker]:
+    with CircuitBreaker(due, POLICY) as made:
+        yield made
 
 
-def test_so_does_an_awaited_one(due: InMemoryStore) -> None:
-    async def probe() -> None:
-        breaker = AsyncCircuitBreaker(due, POLICY)
-        async with breaker.guard("b"):
-            await breaker.call("b", asyncio.sleep, 0)
-            assert due.read("b").state is State.HALF_OPEN
+@pytest.fixture(params=["the same object", "another object"])
+def inner(request: pytest.FixtureRequest, due: InMemoryStore, breaker: CircuitBreaker) -> Iterator[CircuitBreaker]:
+    """Return what guards the inner call: two breaker objects over one row are one probe."""
+    if request.param == "the same object":
+        yield breaker
+        return
+    with CircuitBreaker(due, POLICY) as another:
+        yield another
 
-    asyncio.run(probe())
-    assert due.read("b").state is State.CLOSED
+
+def state(store: InMemoryStore, name: str = "b") -> State:
+    return store.read(name).state
 
 
-def test_its_failure_is_reported_once(due: InMemoryStore) -> None:
-    breaker = CircuitBreaker(due, POLICY)
-    with pytest.raises(Down), breaker.guard("b"), breaker.guard("b"):
+def is_refused(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except CircuitBreakerOpenError:
+        return True
+    return False
+
+
+def test_a_call_inside_the_probe_is_part_of_it(
+    due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
+) -> None:
+    with breaker.guard("b") as outer_permit:
+        with inner.guard("b") as inner_permit:
+            assert outer_permit.is_probe
+            assert not inner_permit.is_probe
+        assert inner.call("b", lambda: "made") == "made"
+        assert state(due) is State.HALF_OPEN
+    assert state(due) is State.CLOSED
+
+
+def test_a_failure_inside_the_probe_is_reported_once(
+    due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
+) -> None:
+    with pytest.raises(Down), breaker.guard("b"), inner.guard("b"):
         raise Down
     assert due.read("b").failure_count == 2
-    with pytest.raises(CircuitBreakerOpenError), breaker.guard("b"):
-        pass
+    assert is_refused(lambda: breaker.admit("b"))
 
 
-def test_another_breaker_in_it_is_another_breaker(due: InMemoryStore) -> None:
-    breaker = CircuitBreaker(due, POLICY)
-    with breaker.guard("b"), pytest.raises(CircuitBreakerOpenError), breaker.guard("c"):
-        pass
+@pytest.mark.parametrize("objects", [1, 2])
+def test_an_awaited_call_inside_the_probe_is_part_of_it(due: InMemoryStore, objects: int) -> None:
+    async def main() -> None:
+        breakers = [AsyncCircuitBreaker(due, POLICY) for _ in range(objects)]
+        async with breakers[0].guard("b"):
+            await breakers[-1].call("b", asyncio.sleep, 0)
+            await asyncio.gather(*(breakers[-1].call("b", asyncio.sleep, 0) for _ in range(3)))
+            assert state(due) is State.HALF_OPEN
+        for breaker in breakers:
+            await breaker.close()
+
+    asyncio.run(main())
+    assert state(due) is State.CLOSED
 
 
-def test_another_thread_is_not_in_the_probe(due: InMemoryStore) -> None:
-    breaker = CircuitBreaker(due, POLICY)
-    refused: list[CircuitBreakerOpenError] = []
+def test_a_call_in_a_thread_with_the_probe_s_context_is_part_of_it(
+    due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
+) -> None:
+    with ThreadPoolExecutor(2) as pool, breaker.guard("b"):
+        run: list[Callable[..., Any]] = [contextvars.copy_context().run for _ in range(2)]
+        done = [pool.submit(each, inner.call, "b", int) for each in run]
+        assert [each.result() for each in done] == [0, 0]
+    assert state(due) is State.CLOSED
 
-    def stranger() -> None:
-        with pytest.raises(CircuitBreakerOpenError) as caught:
-            breaker.admit("b")
-        refused.append(caught.value)
 
+def test_a_call_in_a_bare_thread_is_refused_with_the_remedy_and_the_probe_ends_without_a_verdict(
+    due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
+) -> None:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(CircuitBreakerOpenError, match=r"contextvars\.copy_context\(\)\.run"),
+        breaker.guard("b"),
+    ):
+        pool.submit(inner.call, "b", int).result()
+    assert due.read("b").failure_count == 1, "the refusal is not the dependency's failure"
+    assert breaker.admit("b").is_probe, "the slot is free"
+
+
+def test_another_breaker_inside_the_probe_decides_for_itself(breaker: CircuitBreaker) -> None:
     with breaker.guard("b"):
-        thread = threading.Thread(target=stranger)
-        thread.start()
-        thread.join()
-    assert len(refused) == 1
+        assert is_refused(lambda: breaker.admit("c"))
 
 
-def test_a_task_that_outlives_the_probe_is_a_caller_like_any_other(due: InMemoryStore) -> None:
-    breaker = AsyncCircuitBreaker(due, POLICY)
+def test_the_same_name_in_another_store_decides_for_itself(breaker: CircuitBreaker, clock: Clock) -> None:
+    elsewhere = InMemoryStore(clock=clock)
+    elsewhere.force_open("b", 60.0)
+    with breaker.guard("b"):
+        assert is_refused(lambda: CircuitBreaker(elsewhere).admit("b"))
+        elsewhere.force_open("d", 0.0)
+        elsewhere.claim_probe("d")
+        assert is_refused(lambda: CircuitBreaker(elsewhere).admit("d"))
 
-    async def later(inside: asyncio.Event, over: asyncio.Event) -> None:
+
+def test_a_probe_that_was_lost_covers_nothing(due: InMemoryStore, breaker: CircuitBreaker) -> None:
+    with breaker.guard("b"):
+        due.force_open("b", 10.0)
+        with CircuitBreaker(due, POLICY) as another:
+            assert is_refused(lambda: another.admit("b"))
+
+
+def test_a_task_that_outlives_the_probe_is_an_ordinary_caller(due: InMemoryStore) -> None:
+    async def later(breaker: AsyncCircuitBreaker, inside: asyncio.Event, over: asyncio.Event) -> None:
         async with breaker.guard("b"):
             inside.set()
         await over.wait()
         with pytest.raises(CircuitBreakerOpenError):
             await breaker.admit("b")
 
-    async def probe() -> None:
+    async def main() -> None:
         inside, over = asyncio.Event(), asyncio.Event()
-        async with breaker.guard("b"):
-            task = asyncio.create_task(later(inside, over))
-            await inside.wait()
-        due.force_open("b", 10.0)
-        over.set()
-        await task
+        async with AsyncCircuitBreaker(due, POLICY, max_staleness=0.0) as breaker:
+            async with breaker.guard("b"):
+                task = asyncio.create_task(later(breaker, inside, over))
+                await inside.wait()
+            due.force_open("b", 10.0)
+            over.set()
+            await task
 
-    asyncio.run(probe())
+    asyncio.run(main())
+
+
+def test_the_consumer_of_a_generator_is_not_inside_its_probe(due: InMemoryStore, breaker: CircuitBreaker) -> None:
+    def stream() -> Iterator[int]:
+        with breaker.guard("b"):
+            yield breaker.call("b", int)
+            yield breaker.call("b", int)
+
+    def stacked() -> Iterator[int]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(breaker.guard("b"))
+            yield breaker.call("b", int)
+
+    for make in (stream, stacked):
+        items = make()
+        next(items)
+        assert is_refused(lambda: breaker.call("b", int))
+        assert list(items) == [0] * (make is stream)
+        assert state(due) is State.CLOSED
+        breaker.force_open("b", 0.0)
+
+
+def test_a_generator_that_is_dropped_gives_the_probe_back(breaker: CircuitBreaker) -> None:
+    def stream() -> Iterator[int]:
+        with breaker.guard("b"):
+            yield 1
+
+    items = stream()
+    next(items)
+    del items
+    assert breaker.admit("b").is_probe
+
+
+def test_the_block_of_a_context_manager_is_inside_its_probe(due: InMemoryStore, breaker: CircuitBreaker) -> None:
+    @contextlib.contextmanager
+    def connection() -> Iterator[None]:
+        with breaker.guard("b"):
+            yield
+
+    with connection():
+        breaker.call("b", int)
+    assert state(due) is State.CLOSED
+
+
+def test_an_asynchronous_generator_neither_keeps_its_probe_nor_covers_its_consumer() -> None:
+    async def main() -> None:
+        breaker = AsyncCircuitBreaker(AsyncInMemoryStore(), POLICY)
+
+        async def stream() -> AsyncIterator[int]:
+            async with breaker.guard("b"):
+                for part in range(3):
+                    await breaker.call("b", asyncio.sleep, 0)
+                    yield part
+
+        @contextlib.asynccontextmanager
+        async def connection() -> AsyncIterator[None]:
+            async with breaker.guard("b"):
+                yield
+
+        await breaker.force_open("b", 0.0)
+        async with contextlib.aclosing(stream()) as parts:  # type: ignore[type-var] # a generator, though not by its type
+            async for _ in parts:
+                with pytest.raises(CircuitBreakerOpenError):
+                    await breaker.call("b", asyncio.sleep, 0)
+                break
+        async with connection():
+            await breaker.call("b", asyncio.sleep, 0)
+        assert await breaker.state("b") is State.CLOSED
+        await breaker.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_is_not_inside_the_probe_and_does_not_report_it(
+    due: InMemoryStore, breaker: CircuitBreaker
+) -> None:
+    def fork() -> int:
+        """Return what a child finds: 0 if it is refused inside the block and reports nothing when it leaves."""
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return -1
+
+    try:
+        with breaker.guard("b"):
+            outcome = fork()
+            refused = outcome != -1 or is_refused(lambda: breaker.admit("b"))
+        reported = state(due) is not State.HALF_OPEN
+    finally:
+        if outcome == -1:
+            os._exit(int(not refused) + 2 * int(reported))
+    assert outcome == 0
+    assert state(due) is State.CLOSED, "the parent reports"
+
+
+def test_a_bare_thread_inside_the_probe_is_a_stranger(breaker: CircuitBreaker) -> None:
+    refused: list[bool] = []
+    with breaker.guard("b"):
+        thread = threading.Thread(target=lambda: refused.append(is_refused(lambda: breaker.admit("b"))))
+        thread.start()
+        thread.join()
+    assert refused == [True]

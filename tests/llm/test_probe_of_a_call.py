@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from contextvars import Context
 from typing import TypeVar
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_probe_stopped_by_a_long_retry_after_opens_it_for_that_time(bench: Ben
 
 def test_a_probe_is_kept_while_its_owner_waits(bench: Bench) -> None:
     refusals: list[bool] = []
-    bench.on_nap = lambda: refusals.append(bench.another().should_block())
+    bench.on_nap = lambda: refusals.append(Context().run(bench.another().should_block))
     bench.due()
     assert bench.call(Api(busy(7), busy(7), "answer")) == "answer"
     assert (refusals, bench.state, bench.told().count("ProbeClaimed")) == ([True, True], "closed", 1)

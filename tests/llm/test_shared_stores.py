@@ -6,6 +6,7 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextvars import Context
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_only_the_probes_owner_is_heard(fleet: tuple[Bench, Bench]) -> None:
 def test_a_call_is_the_probe_and_keeps_it_while_it_waits(fleet: tuple[Bench, Bench]) -> None:
     one, other = fleet
     refused: list[bool] = []
-    one.on_nap = lambda: refused.append(other.breaker.should_block())
+    one.on_nap = lambda: refused.append(Context().run(other.breaker.should_block))
     elapsed(one)
     assert one.call(Api(busy(7), "answer")) == "answer"
     assert (refused, other.state) == ([True], "closed")

@@ -32,6 +32,7 @@ from cbstore_sql import (
     CircuitState,
     ConfigurationError,
     FleetCollector,
+    GuardInUseError,
     InMemoryStore,
     InvalidArgumentError,
     InvalidNameError,
@@ -314,13 +315,15 @@ def migrations(engine: sa.Engine) -> None:
 
 def errors(error: CircuitBreakerError) -> str:
     match error:
-        case InvalidArgumentError() | InvalidNameError() | InvalidPolicyError() | InvalidStateError():
+        case (
+            GuardInUseError() | InvalidArgumentError() | InvalidNameError() | InvalidPolicyError() | InvalidStateError()
+        ):
             return str(ValueError(error))
         case MissingExtraError(extra=extra):
             assert_type(extra, str)
             return extra
         case ConfigurationError():
-            return "settings"
+            return str(GuardInUseError(error))
         case StoreUnavailableError(applied=applied):
             assert_type(applied, bool | None)
             return "later"

@@ -134,15 +134,19 @@ class LocalBreakers(ForkSafeLock):
         """Whether nothing is in doubt and nothing is left to report."""
         return not (self._doubts or self._logs)
 
-    def admit(self, name: str) -> Permit:
-        """Admit or refuse a call.
+    def admit(self, name: str, probes: frozenset[str] = frozenset()) -> Permit:
+        """Admit a call or refuse it.
+
+        Args:
+            name: The breaker's name.
+            probes: See `CallFlow.admit`.
 
         Raises:
             CircuitBreakerOpenError: The circuit is open, or another caller of this process holds the probe.
         """
         self._begin(name)
-        permit = sansio.run(self._flow.admit(name), self._call_store)
-        # Under an override a call may go through a circuit that is not closed; nobody is told of its outcome.
+        permit = sansio.run(self._flow.admit(name, probes), self._call_store)
+        # It is part of a probe of this caller, which reports. Or under an override a call may go through a circuit that is not closed; nobody is told of its outcome.
         return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
