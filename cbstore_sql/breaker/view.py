@@ -95,7 +95,8 @@ class View:
         self.max_staleness = max_staleness
         self._slowest = 0.0
         self._seen: dict[str, _Seen] = {}
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may make a guarded call in the middle of an update of the same thread.
+        self._lock = threading.RLock()
         after_fork_in_child(self._reset_after_fork)
 
     @property
@@ -197,7 +198,7 @@ class View:
 
     def _reset_after_fork(self) -> None:
         """Forget everything, in a process just forked: a lock may have been held by a thread that is not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seen = {}
 
 

@@ -48,6 +48,7 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
         self._max_breakers = check_max_breakers(max_breakers)
         self._have_lock()
         self._rows: dict[str, Row] = {}
+        self._writes = 0
 
     def _read(self, name: str, now: float | None) -> Snapshot:
         as_of = self._clock() if now is None else now
@@ -55,14 +56,21 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
 
     def _apply(self, command: Command) -> Transition | None:
         with self._lock:
-            now = self._clock()
-            known = command.name in self._rows
-            row = command.apply_to(self._rows.get(command.name, _UNWRITTEN), now)
-            if row is None or not (known or command.creates):
-                return None
-            if not known:
-                self._refuse_when_full()
-            self._rows[command.name] = row
+            while True:
+                writes = self._writes
+                now = self._clock()
+                known = command.name in self._rows
+                row = command.apply_to(self._rows.get(command.name, _UNWRITTEN), now)
+                if row is None or not (known or command.creates):
+                    return None
+                if not known:
+                    self._refuse_when_full()
+                # The lock is reentrant: a signal handler may have written in between. It runs after calls and at jumps
+                # backwards, so not between this comparison and the write.
+                if self._writes == writes:
+                    self._writes = writes + 1
+                    self._rows[command.name] = row
+                    break
         return Transition.of(command.name, row, command.clock(now))
 
     def _history(self, name: str) -> str:

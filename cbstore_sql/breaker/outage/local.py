@@ -31,6 +31,14 @@ _RECENT_SECONDS = 60.0
 
 
 class _Store(InMemoryStore):
+    """The rows of `LocalBreakers`, which shares its lock with them.
+
+    With two locks a signal handler that makes a guarded call could take them in the opposite order.
+    """
+
+    def _have_lock(self) -> None:
+        """Make no lock: the owner sets it, again after each fork."""
+
     def has(self, name: str) -> bool:
         return name in self._rows
 
@@ -83,6 +91,7 @@ class LocalBreakers(ForkSafeLock):
 
     def _renew_lock(self) -> None:
         super()._renew_lock()
+        self._store._lock = self._lock
         # A forked process owes nothing of what its parent did.
         self._logs: dict[str, ChangeLog] = {}
         self._doubts: set[str] = set()
