@@ -155,7 +155,7 @@ class LocalBreakers(ForkSafeLock):
         """
         self._begin(name)
         permit = sansio.run(self._flow.admit(name, probes), self._call_store)
-        # It is part of a probe of this caller, which reports. Or under an override a call may go through a circuit that is not closed; nobody is told of its outcome.
+        # Of a call inside this caller's probe, and of one that an override lets through, no outcome is reported.
         return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
