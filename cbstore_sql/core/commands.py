@@ -108,8 +108,7 @@ def record_failure(
         "successes": check_count("successes", successes),
         "test": _test(policy),
         "failure_threshold": policy.failures_to_trip,
-        "evidence": _evidence(policy, failures, evidence),
-        "relief": _relief(policy, successes),
+        **weights(_evidence(policy, failures, evidence), _relief(policy, successes)),
         "recovery_timeout": policy.recovery_timeout,
         "backoff_multiplier": policy.backoff_multiplier,
         "recovery_timeout_cap": policy.recovery_timeout_cap,
@@ -241,18 +240,30 @@ def _owner(permit: Permit) -> tuple[str, int, str]:
     return _fence(permit)
 
 
+def weights(evidence: float, relief: float) -> dict[str, Any]:
+    """Return the parameters that say what a report does to the score.
+
+    Args:
+        evidence: What its failures add, as a share of the limit; more than the whole limit counts as the limit.
+        relief: What its successes take first.
+    """
+    added = min(1.0, evidence)
+    enough = rules.TRIP_AT - added + relief
+    return {"evidence": added, "relief": relief, "enough": enough, "trips_alone": int(added >= rules.TRIP_AT)}
+
+
 def _test(policy: BreakerPolicy) -> str:
     return rules.BY_COUNT if policy.trip is None else rules.BY_SCORE
 
 
 def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> float:
-    """Return what a report adds to the score; more than the whole limit says no more than the limit."""
+    """Return what a report adds to the score."""
     if policy.trip is None:
         if evidence is not None:
             raise InvalidPolicyError("evidence needs a policy with a score: write trip=FailureRate(0.05, 0.5)")
         return 0.0
     if evidence is None:
-        return min(1.0, failures * policy.trip.failure_step)
+        return failures * policy.trip.failure_step
     return check_factor("evidence", evidence, 0.0, 1.0)
 
 

@@ -1,6 +1,6 @@
 """The short history that a row keeps: its last state changes and overrides, in at most 256 bytes.
 
-The text holds the newest entry first. An entry is ``<milliseconds, hexadecimal><cause><from><to><label>;``: the cause
+The text holds the newest entry first. An entry is ``<milliseconds><cause><from><to><label>;``: the cause
 is one capital letter, ``from`` and ``to`` are the first letters of the states, and the label is up to
 `LABEL_LENGTH` ASCII characters. Everything is ASCII, so that every backend counts characters and bytes alike. The text
 is cut off at `HISTORY_LENGTH`, and the decoder ignores an entry that was cut.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from cbstore_sql.core.model import STATES, State, host_name
@@ -21,7 +22,7 @@ from cbstore_sql.core.model import STATES, State, host_name
 HISTORY_LENGTH = 256
 """The longest history, in characters and in bytes."""
 
-LABEL_LENGTH = 16
+LABEL_LENGTH = 15
 """The longest label of an entry: eight entries then fit."""
 
 COUNT_REACHED = "N"
@@ -57,7 +58,7 @@ OVERRIDE_CAUSES = {"open": OVERRIDE_OPEN, "closed": OVERRIDE_CLOSED, "shadow": O
 """By the mode of an override: the letter of its entry."""
 
 _BY_LETTER = {state[0]: State(state) for state in STATES}
-_ENTRY = re.compile(r"([0-9a-f]+)([A-Z])([a-z])([a-z])([^;]*);", re.ASCII)
+_ENTRY = re.compile(r"([0-9]+)([A-Z])([a-z])([a-z])([^;]*);", re.ASCII)
 _UNSAFE = re.compile(r"[^ -:<-~]", re.ASCII)
 
 
@@ -93,7 +94,7 @@ def append(history: str, now: float, before: str, after: str, cause: str, label:
         cause: A key of `CAUSES`.
         label: Who; see `entry_label`.
     """
-    return f"{int(now * 1000):x}{cause}{before[:1]}{after[:1]}{label};{history}"[:HISTORY_LENGTH]
+    return f"{int(now * 1000)}{cause}{before[:1]}{after[:1]}{label};{history}"[:HISTORY_LENGTH]
 
 
 def decode_history(text: str) -> tuple[HistoryEntry, ...]:
@@ -102,7 +103,7 @@ def decode_history(text: str) -> tuple[HistoryEntry, ...]:
     for time, cause, before, after, label in _ENTRY.findall(text):
         if cause in CAUSES and before in _BY_LETTER and after in _BY_LETTER:
             states = _BY_LETTER[before], _BY_LETTER[after]
-            entries.append(HistoryEntry(int(time, 16) / 1000, *states, CAUSES[cause], label))
+            entries.append(HistoryEntry(int(time) / 1000, *states, CAUSES[cause], label))
     return tuple(reversed(entries))
 
 
@@ -112,7 +113,12 @@ def entry_label(by: str | None = None) -> str:
     Of this process, ``host/process id``, the end is kept: it is what tells the instances of a service apart.
     """
     if by is None:
-        return _UNSAFE.sub("?", f"{host_name()}/{os.getpid()}")[-LABEL_LENGTH:]
+        return _label_of(os.getpid())
     plain = unicodedata.normalize("NFKD", by)
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return _UNSAFE.sub("?", letters)[:LABEL_LENGTH]
+
+
+@lru_cache(maxsize=1)
+def _label_of(process_id: int) -> str:
+    return _UNSAFE.sub("?", f"{host_name()}/{process_id}")[-LABEL_LENGTH:]

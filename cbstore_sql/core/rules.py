@@ -112,15 +112,16 @@ def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
     """Count failures, after the successes that came before them; trip a closed circuit; re-open a half-open one.
 
     By count: the circuit trips when the failures in a row reach the threshold. By score: when the score reaches its
-    limit; the score counts only in the generation it was written in. An unfenced failure that arrives while the
-    circuit is open prolongs the open time.
+    limit; the score counts only in the generation it was written in. The condition stands in the statement many times,
+    so the caller computes beforehand from which score the report trips (``enough``), and whether it trips from every
+    score (``trips_alone``). An unfenced failure that arrives while the circuit is open prolongs the open time.
 
-    Given: now, generation, token, failures, successes, test, failure_threshold, evidence, relief, recovery_timeout,
-    backoff_multiplier, recovery_timeout_cap, stretch, label.
+    Given: now, generation, token, failures, successes, test, failure_threshold, evidence, relief, enough, trips_alone,
+    recovery_timeout, backoff_multiplier, recovery_timeout_cap, stretch, label.
     """
     count = when(given.successes == 0, row.failure_count + given.failures, given.failures)
     current = row.score_generation == row.generation
-    reached = (given.evidence >= TRIP_AT) | (current & (row.score - given.relief + given.evidence >= TRIP_AT))
+    reached = (given.trips_alone == 1) | (current & (row.score >= given.enough))
     by_count = (given.test == BY_COUNT) & (count >= given.failure_threshold)
     by_score = (given.test == BY_SCORE) & reached
     trips = (row.state == HALF_OPEN) | ((row.state == CLOSED) & (by_count | by_score))
@@ -393,7 +394,7 @@ OPERATIONS: Mapping[str, Operation] = {
         record_failure,
         (
             *("now", *_FENCE, "failures", "successes", "test", "failure_threshold", "evidence", "relief"),
-            *_POLICY,
+            *("enough", "trips_alone", *_POLICY),
             "label",
         ),
         creates=True,

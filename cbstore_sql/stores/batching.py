@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 
-from cbstore_sql.core.commands import Command
+from cbstore_sql.core.commands import Command, weights
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.deadline import remaining
@@ -24,7 +24,7 @@ from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.stores.base import Store
 
 # What a report counts, and its random number: they may differ within one batch.
-_COUNTED = frozenset({"failures", "successes", "relief", "evidence", "stretch"})
+_COUNTED = frozenset({"failures", "successes", *weights(0.0, 0.0), "stretch"})
 
 
 def combines(command: Command) -> bool:
@@ -79,8 +79,7 @@ class Batch:
 
     def command(self) -> Command:
         """Return the one command for all."""
-        evidence = min(1.0, self._evidence)
-        counted = {**self._counted, "relief": self._relief, "evidence": evidence}
+        counted = {**self._counted, **weights(self._evidence, self._relief)}
         return self._first._replace(parameters={**self._first.parameters, **counted})
 
     def _weigh(self, relief: float, evidence: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from time import time
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ _SAFE = frozenset(
 
 T = TypeVar("T")
 
-Values = tuple[Any, ...]
+Values = Sequence[Any]
 """One row as the driver returned it."""
 
 
@@ -154,7 +154,7 @@ class SqlOperations:
 
     def rows(
         self, statement: Statement, parameters: Mapping[str, Any], effect: Effect, *, durable: bool = False
-    ) -> QuerySteps[list[Values]]:
+    ) -> QuerySteps[Sequence[Values]]:
         """Run a statement; repeat it while that can help and counts nothing twice; see `RetryPolicy`.
 
         A concurrent writer makes a statement fail only if the session's default isolation is stricter than READ
@@ -165,7 +165,7 @@ class SqlOperations:
         lost = False
         while True:
             try:
-                return (yield query)
+                return statement.completed((yield query))
             except Exception as error:  # noqa: BLE001 - raised again, drivers' errors as ours
                 patience = patience or RetryPolicy(effect)
                 verdict = classify_error(error)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from cbstore_sql import BreakerPolicy, Permit, SqlStore, Store
+from cbstore_sql import BreakerPolicy, Permit, SqlStore, Store, UnknownBreakerError
 
 POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=60.0, probe_lease=30.0)
 
@@ -80,6 +80,10 @@ def test_each_operation_is_one_statement(heard: Heard, store: SqlStore) -> None:
     assert heard.during(lambda: store.record_success("b", POLICY)) == ["UPDATE"]
     assert heard.during(lambda: store.force_open("b", 1.0)) == ["UPDATE"]
     assert heard.during(lambda: store.reset("b")) == ["UPDATE"]
+    assert heard.during(lambda: store.hold("b", 1.0)) == ["UPDATE"]
+    assert heard.during(lambda: store.set_override("b", "open", by="ann", reason="deploy")) == ["UPDATE"]
+    assert heard.during(lambda: store.clear_override("b", by="ann")) == ["UPDATE"]
+    assert heard.during(lambda: store.history("b")) == ["SELECT"]
 
 
 def test_only_the_first_ever_failure_counts_the_breakers_and_adds_one(heard: Heard, store: SqlStore) -> None:
@@ -87,12 +91,20 @@ def test_only_the_first_ever_failure_counts_the_breakers_and_adds_one(heard: Hea
     assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE"]
 
 
+def test_an_override_of_an_unknown_name_adds_nothing(heard: Heard, store: SqlStore) -> None:
+    def misspelt() -> None:
+        with pytest.raises(UnknownBreakerError):
+            store.set_override("misspelt", "open", by="ann", reason="deploy")
+
+    assert heard.during(misspelt) == ["UPDATE"]
+
+
 def test_what_has_no_effect_on_a_breaker_never_written_adds_nothing(heard: Heard, store: SqlStore) -> None:
     assert heard.during(lambda: store.record_success("b", POLICY)) == ["UPDATE"]
     assert heard.during(lambda: store.claim_probe("b", POLICY)) == ["UPDATE"]
 
 
-def test_the_protocol_s_operations_are_one_statement_and_a_read_where_nothing_changed(
+def test_the_protocol_needs_a_second_statement_only_for_a_dirty_success_and_a_lost_claim(
     heard: Heard, store: SqlStore
 ) -> None:
     store.set_state("b", {})
@@ -101,8 +113,8 @@ def test_the_protocol_s_operations_are_one_statement_and_a_read_where_nothing_ch
     assert heard.during(lambda: store.cas_state("b", "closed", {"failure_count": 2})) == ["UPDATE"]
     assert heard.during(lambda: store.cas_state("b", "open", {"failure_count": 2})) == ["UPDATE"]
     assert heard.during(lambda: store.increment_failure("b")) == ["UPDATE"]
-    assert heard.during(lambda: store.atomic_record_success("b")) == ["UPDATE"]
-    assert heard.during(lambda: store.atomic_record_success("b")) == ["UPDATE", "SELECT"]
+    assert heard.during(lambda: store.atomic_record_success("b")) == ["SELECT", "UPDATE"]
+    assert heard.during(lambda: store.atomic_record_success("b")) == ["SELECT"]
     assert heard.during(lambda: store.atomic_record_failure("b", 1, 60.0)) == ["UPDATE"]
     assert heard.during(lambda: store.try_transition_and_claim_probe("b", 0.0, 60.0)) == ["UPDATE", "SELECT"]
     assert heard.during(lambda: store.try_transition_and_claim_probe("b", 9e9, 60.0)) == ["UPDATE"]

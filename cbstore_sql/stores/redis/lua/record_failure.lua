@@ -1,7 +1,7 @@
 local function record_failure(row, given)
     local count = when(given.successes == 0, row.failure_count + given.failures, given.failures)
     local current = row.score_generation == row.generation
-    local reached = given.evidence >= TRIP_AT or current and row.score - given.relief + given.evidence >= TRIP_AT
+    local reached = given.trips_alone == 1 or current and row.score >= given.enough
     local by_count = given.test == BY_COUNT and count >= given.failure_threshold
     local by_score = given.test == BY_SCORE and reached
     local trips = row.state == HALF_OPEN or row.state == CLOSED and (by_count or by_score)
@@ -43,6 +43,8 @@ return apply(record_failure, {
     "failure_threshold",
     "evidence",
     "relief",
+    "enough",
+    "trips_alone",
     "recovery_timeout",
     "backoff_multiplier",
     "recovery_timeout_cap",

@@ -102,15 +102,16 @@ def _among_sqlite(element: is_among, compiler: SQLCompiler, **options: Any) -> s
 @compiles(with_entry, "postgresql")
 def _entry_postgresql(element: with_entry, compiler: SQLCompiler, **options: Any) -> str:
     now, *texts = (compiler.process(clause, **options) for clause in element.clauses)
-    time = f"pg_catalog.to_hex(CAST(pg_catalog.floor({now} * 1000) AS BIGINT))"
-    return f"pg_catalog.substr({' || '.join([time, *texts])}, 1, {HISTORY_LENGTH})"
+    # One call of concat costs less than as many operators, and writes a whole double without a point.
+    time = f"pg_catalog.floor({now} * 1000)"
+    return f"pg_catalog.substr(pg_catalog.concat({', '.join([time, *texts])}), 1, {HISTORY_LENGTH})"
 
 
 @compiles(with_entry, "sqlite")
 def _entry_sqlite(element: with_entry, compiler: SQLCompiler, **options: Any) -> str:
     now, *texts = (compiler.process(clause, **options) for clause in element.clauses)
     # CAST rounds towards zero; times are never negative.
-    time = f"printf('%x', CAST({now} * 1000 AS INTEGER))"
+    time = f"CAST({now} * 1000 AS INTEGER)"
     return f"substr({' || '.join([time, *texts])}, 1, {HISTORY_LENGTH})"
 
 

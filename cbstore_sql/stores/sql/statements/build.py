@@ -23,6 +23,7 @@ from cbstore_sql.core.model import ANSWER_COLUMNS, Row
 from cbstore_sql.core.rules import OPERATIONS, Change, Operation
 from cbstore_sql.stores.sql.schema.functions import is_among, server_clock
 from cbstore_sql.stores.sql.schema.table import make_table
+from cbstore_sql.stores.sql.statements.answer import Answer
 from cbstore_sql.stores.sql.statements.partial_eval import (
     GENERAL,
     SPECIALIZATIONS,
@@ -35,8 +36,8 @@ from cbstore_sql.stores.sql.statements.partial_eval import (
 from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement, WireType
 
 _TEXTS = ("token", "expected", "state", "namespace", "name", "names", "mode", "by", "reason", "label", "test")
-_INTEGERS = ("generation", "failures", "successes", "failure_count", "failure_threshold")
-_FLOATS = ("now", "lease", "seconds", "last_failure_time", "open_until", "stretch", "evidence", "relief")
+_INTEGERS = ("generation", "failures", "successes", "failure_count", "failure_threshold", "trips_alone")
+_FLOATS = ("now", "lease", "seconds", "last_failure_time", "open_until", "stretch", "evidence", "relief", "enough")
 
 _KINDS = {
     **dict.fromkeys(_TEXTS, TEXT),
@@ -45,9 +46,6 @@ _KINDS = {
 }
 
 _TYPES: dict[WireType, sa.types.TypeEngine[Any]] = {TEXT: sa.Text(), INTEGER: sa.BigInteger(), FLOAT: sa.Double()}
-
-_WIRE_TYPES = {str: TEXT, int: INTEGER, float: FLOAT}
-ANSWER = (*(_WIRE_TYPES[type(getattr(Row(), column))] for column in ANSWER_COLUMNS), FLOAT)
 
 # SQLAlchemy reserves the names of columns; the prefix is removed from the finished text.
 _PREFIX = "given_"
@@ -91,38 +89,58 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
     dialect, insert = DIALECTS[dialect_name]
     table = make_table(schema)
 
-    def finished(statement: sa.ClauseElement, columns: tuple[WireType, ...] = ANSWER) -> Statement:
-        return compile_statement(statement, dialect(), columns)
+    def finished(statement: sa.ClauseElement, answer: Answer) -> Statement:
+        return compile_statement(statement, dialect(), answer)
 
+    def update(name: str, form: Specialization = GENERAL) -> Statement:
+        return finished(*_update(table, OPERATIONS[name], form))
+
+    whole = Answer.whole()
     return Statements(
-        update={name: finished(_update(table, operation)) for name, operation in OPERATIONS.items()},
+        update={name: update(name) for name in OPERATIONS},
         short={
-            (name, form): finished(_update(table, OPERATIONS[name], specialization))
+            (name, form): update(name, specialization)
             for name, specializations in SPECIALIZATIONS.items()
             for form, specialization in specializations.items()
         },
         upsert={
-            name: finished(_upsert(table, OPERATIONS[name], insert)) for name in OPERATIONS if OPERATIONS[name].creates
+            name: finished(_upsert(table, OPERATIONS[name], insert), whole)
+            for name in OPERATIONS
+            if OPERATIONS[name].creates
         },
-        read=finished(_read(table)),
-        read_many=finished(_read_many(table), (TEXT, *ANSWER)),
-        read_all=finished(_read_all(table), (TEXT, TEXT, *ANSWER)),
-        history=finished(sa.select(table.c.history).where(*_key(table)), (TEXT,)),
-        delete=finished(sa.delete(table).where(*_key(table)), ()),
-        no_room=finished(_no_room(table), (TEXT,)),
+        read=finished(_read(table), whole),
+        read_many=finished(_read_many(table), whole.after(TEXT)),
+        read_all=finished(_read_all(table), whole.after(TEXT, TEXT)),
+        history=finished(sa.select(table.c.history).where(*_key(table)), Answer((TEXT,))),
+        delete=finished(sa.delete(table).where(*_key(table)), Answer()),
+        no_room=finished(_no_room(table), Answer((TEXT,))),
     )
 
 
-def _update(table: sa.Table, operation: Operation, form: Specialization = GENERAL) -> sa.ClauseElement:
-    change = _change(operation, dict(table.c), form)
-    where = (*_key(table), *_in_state(table, form), *_where(change))
-    return sa.update(table).where(*where).values(**_changed(table, change)).returning(*_result(table))
+def _update(table: sa.Table, operation: Operation, form: Specialization) -> tuple[sa.ClauseElement, Answer]:
+    """Return an update, and what it returns: no column whose new value is a constant."""
+    now = _now()
+    before = {**dict(table.c), **form.row, **form.implied}
+    change = _change(operation, before, now, form)
+    demanded = (table.c[name] == value for name, value in form.row.items())
+    where = (*_key(table), *demanded, *_where(change))
+    values = {**before, **change.values}
+    constants = {name: values[name] for name in ANSWER_COLUMNS if not isinstance(values[name], sa.ClauseElement)}
+    # A column that is set to the time need not be returned twice.
+    moment = next((name for name in ANSWER_COLUMNS if values[name] is now), None)
+    columns = [table.c[name] for name in ANSWER_COLUMNS if name not in constants]
+    returned = columns if moment else [*columns, now.label("as_of")]
+    statement = sa.update(table).where(*where).values(**_changed(change.values, before)).returning(*returned)
+    return statement, Answer.without(constants, moment)
 
 
 def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElement:
     defaults = {field.name: sa.literal(field.default) for field in fields(Row)}
-    made = insert(table).values(namespace=given("namespace"), name=given("name"), **_change(operation, defaults).values)
-    change = _change(operation, dict(table.c))
+    now = _now()
+    made = insert(table).values(
+        namespace=given("namespace"), name=given("name"), **_change(operation, defaults, now).values
+    )
+    change = _change(operation, dict(table.c), now)
     where = None if change.where is True else change.where
     key = [table.c.namespace, table.c.name]
     written = made.on_conflict_do_update(index_elements=key, set_=dict(change.values), where=where)
@@ -154,11 +172,9 @@ def _no_room(table: sa.Table) -> sa.ClauseElement:
     return others.limit(1).offset(given("others"))
 
 
-def _change(operation: Operation, row: Mapping[str, Any], form: Specialization = GENERAL) -> Change:
+def _change(operation: Operation, row: Mapping[str, Any], now: Any, form: Specialization = GENERAL) -> Change:
     terms = {name: Value(value) for name, value in row.items()}
-    if form.state is not None:
-        terms["state"] = Value(form.state)
-    parameters = {name: _term(name, form) for name in operation.parameters} | {"now": Value(_now())}
+    parameters = {name: _term(name, form) for name in operation.parameters} | {"now": Value(now)}
     change = operation(SimpleNamespace(**terms), SimpleNamespace(**parameters), choose, append)
     return Change({name: plain(value) for name, value in change.values.items()}, plain(change.where))
 
@@ -167,12 +183,15 @@ def _term(name: str, form: Specialization) -> Value:
     return Value(form.fixed[name]) if name in form.fixed else Value(given(name), form.excluded.get(name))
 
 
-def _changed(table: sa.Table, change: Change) -> Mapping[str, Any]:
-    return {name: value for name, value in change.values.items() if value is not table.c[name]}
+def _changed(values: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the columns that keep their value; two expressions are equal only if they are the same object."""
+    return {name: value for name, value in values.items() if not _same(value, before[name])}
 
 
-def _in_state(table: sa.Table, form: Specialization) -> tuple[sa.ColumnElement[bool], ...]:
-    return () if form.state is None else (table.c.state == form.state,)
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, sa.ClauseElement) or isinstance(b, sa.ClauseElement):
+        return a is b
+    return bool(a == b)
 
 
 def _where(change: Change) -> tuple[Any, ...]:
@@ -197,12 +216,14 @@ def _now() -> sa.ColumnElement[float]:
     return sa.func.coalesce(given("now"), server_clock())
 
 
-def compile_statement(statement: sa.ClauseElement, dialect: Dialect, columns: tuple[WireType, ...]) -> Statement:
-    """Return the finished statement, whose answer has columns of these types."""
+def compile_statement(statement: sa.ClauseElement, dialect: Dialect, answer: Answer) -> Statement:
+    """Return the finished statement."""
     dialect.statement_compiler = _inlining(dialect.statement_compiler)
     compiled: Any = statement.compile(dialect=dialect)
     names = [name.removeprefix(_PREFIX) for name in compiled.positiontup or ()]
-    return Statement(str(compiled).replace(_PREFIX, ""), [(name, _KINDS[name]) for name in names], columns)
+    parameters = [(name, _KINDS[name]) for name in names]
+    text = str(compiled).replace(_PREFIX, "")
+    return Statement(text, parameters, answer.columns, answer.completion(has_exact_types=dialect.name == "postgresql"))
 
 
 def _inlining(compiler: type[Any]) -> type[Any]:

@@ -15,7 +15,8 @@ from cbstore_sql.core.model import ANSWER_COLUMNS, STATES
 from cbstore_sql.core.severity import active_override, severity
 from cbstore_sql.stores.sql.schema.functions import server_clock
 from cbstore_sql.stores.sql.schema.table import make_table
-from cbstore_sql.stores.sql.statements.build import ANSWER, DIALECTS, compile_statement, given
+from cbstore_sql.stores.sql.statements.answer import Answer
+from cbstore_sql.stores.sql.statements.build import DIALECTS, compile_statement, given
 from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement
 
 TOTALS = (*STATES, "override")
@@ -93,8 +94,8 @@ def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: 
         .select_from(totals.outerjoin(page, sa.true()))
         .order_by(page.c.place)
     )
-    kinds = (*(INTEGER for _ in TOTALS), FLOAT, INTEGER, TEXT, TEXT, *ANSWER, TEXT)
-    return compile_statement(statement, dialect(), kinds)
+    kinds = (*(INTEGER for _ in TOTALS), FLOAT, INTEGER, TEXT, TEXT, *Answer.whole().columns, TEXT)
+    return compile_statement(statement, dialect(), Answer(kinds))
 
 
 def _totals(table: sa.Table) -> sa.Subquery:

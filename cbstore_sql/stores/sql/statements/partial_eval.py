@@ -23,12 +23,14 @@ class Specialization(NamedTuple):
     Attributes:
         fixed: The parameters that are known, by name.
         excluded: By the name of a parameter: a value that it does not have.
-        state: The state that the rule's condition demands in this case, ``None`` if it demands none.
+        row: The columns whose values the rule's condition demands, by name; the statement's condition demands them.
+        implied: The columns that have these values wherever the row has the demanded ones.
     """
 
     fixed: Mapping[str, Any] = {}
     excluded: Mapping[str, Any] = {}
-    state: str | None = None
+    row: Mapping[str, Any] = {}
+    implied: Mapping[str, Any] = {}
 
 
 GENERAL = Specialization()
@@ -37,42 +39,49 @@ GENERAL = Specialization()
 # Without open times that grow: they depend on the last one.
 _FIXED = {"token": "", "expected": ANY_STATE, "backoff_multiplier": 1.0}
 
-# The permit of a closed circuit has no effect in another state.
+# The permit of a closed circuit has no token, and no effect in another state. Without a token there is no lease.
+_CLOSED = {"state": CLOSED, "probe_token": ""}
 _TARGETS = {
-    "closed": Specialization(_FIXED, {"generation": UNFENCED}, CLOSED),
+    "closed": Specialization(_FIXED, {"generation": UNFENCED}, _CLOSED, {"probe_until": 0.0}),
     "by_name": Specialization({**_FIXED, "generation": UNFENCED}),
 }
-_TESTS = {"": {"test": BY_COUNT}, ".score": {"test": BY_SCORE}}
+_TESTS = {"": {"test": BY_COUNT, "trips_alone": 0}, ".score": {"test": BY_SCORE, "trips_alone": 0}}
 _CARRIED = ".carried"
 
 
-def _combined(*, carries: bool) -> Mapping[str, Specialization]:
-    found = {
-        f"{target}{test}": base._replace(fixed={**base.fixed, **known})
-        for target, base in _TARGETS.items()
+def _by_test(specializations: Mapping[str, Specialization]) -> Mapping[str, Specialization]:
+    return {
+        f"{name}{test}": base._replace(fixed={**base.fixed, **known})
+        for name, base in specializations.items()
         for test, known in _TESTS.items()
     }
-    if not carries:
-        return found
-    alone = {name: base._replace(fixed={**base.fixed, "successes": 0}) for name, base in found.items()}
+
+
+def _by_successes(specializations: Mapping[str, Specialization]) -> Mapping[str, Specialization]:
+    nothing = {"successes": 0, "relief": 0.0}
+    alone = {name: base._replace(fixed={**base.fixed, **nothing}) for name, base in specializations.items()}
     carried = {
-        f"{name}{_CARRIED}": base._replace(excluded={**base.excluded, "successes": 0}) for name, base in found.items()
+        f"{name}{_CARRIED}": base._replace(excluded={**base.excluded, "successes": 0})
+        for name, base in specializations.items()
     }
     return {**alone, **carried}
 
 
 SPECIALIZATIONS: Mapping[str, Mapping[str, Specialization]] = {
-    "record_failure": _combined(carries=True),
-    "record_success": _combined(carries=False),
+    "record_failure": _by_successes(_by_test(_TARGETS)),
+    "record_success": _by_test(_TARGETS),
 }
 """By operation: its shorter variants, by name. Only the reports of guarded calls have them."""
+
+# These parameters have the same value in every variant.
+_REQUIRED = {**_FIXED, "trips_alone": 0}
 
 
 def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
     """Return the name of the shorter variant that fits a command, ``None`` if none does."""
     if operation not in SPECIALIZATIONS:
         return None
-    for name, value in _FIXED.items():
+    for name, value in _REQUIRED.items():
         if given.get(name, value) != value:
             return None
     target = "by_name" if given["generation"] == UNFENCED else "closed"
@@ -113,16 +122,25 @@ class Value:
     __le__ = _combining(operator.le)
     __gt__ = _combining(operator.gt)
     __ge__ = _combining(operator.ge)
-    __add__ = _combining(operator.add)
     __radd__ = _combining(operator.add)
-    __sub__ = _combining(operator.sub)
     __mul__ = _combining(operator.mul)
+
+    def __add__(self, other: Any) -> Value:
+        return self if _is_zero(other) else Value(self.value + plain(other))
+
+    def __sub__(self, other: Any) -> Value:
+        return self if _is_zero(other) else Value(self.value - plain(other))
 
     def __and__(self, other: Any) -> Value:
         return _either(self.value, plain(other), decisive=False) or Value(self.value & plain(other))
 
     def __or__(self, other: Any) -> Value:
         return _either(self.value, plain(other), decisive=True) or Value(self.value | plain(other))
+
+
+def _is_zero(value: Any) -> bool:
+    value = plain(value)
+    return isinstance(value, (int, float)) and value == 0
 
 
 def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:

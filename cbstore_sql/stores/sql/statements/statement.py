@@ -39,19 +39,31 @@ class Statement:
     Args:
         text: The SQL.
         given: The parameters in the order of their numbers, by name; SQLite takes them by name.
-        columns: The types of the answer's columns.
+        columns: The types of the columns that the database returns.
+        complete: From a row that the database returned to the whole answer, if the answer has columns that the database
+            need not return; ``None`` if the row is the answer.
 
     Attributes:
-        name: What a server that prepared it knows it by: made from the text, so that two clients whom a pooler gives
-            the same session mean the same by it.
+        name: Its name on a server that prepared it. The name is made from the text, so that two clients that a pooler
+            gives the same session mean the same statement.
         command: The text, encoded.
         types: PostgreSQL's numbers of the parameters' types.
-        formats: That each parameter is binary.
+        formats: One for each parameter: all are binary.
     """
 
-    __slots__ = ("_packers", "_readers", "columns", "command", "formats", "name", "parameters", "text", "types")
+    __slots__ = (
+        *("_complete", "_packers", "_readers", "columns", "command", "formats", "name", "parameters", "text"),
+        "types",
+    )
 
-    def __init__(self, text: str, given: Sequence[tuple[str, WireType]] = (), columns: Sequence[WireType] = ()) -> None:
+    def __init__(
+        self,
+        text: str,
+        given: Sequence[tuple[str, WireType]] = (),
+        columns: Sequence[WireType] = (),
+        complete: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+    ) -> None:
+        self._complete = complete
         self.text = text
         self.parameters = tuple(given)
         self.columns = tuple(columns)
@@ -75,9 +87,14 @@ class Statement:
             for row in range(result.ntuples)
         ]
 
+    def completed(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return whole answers for rows that the database returned."""
+        return rows if self._complete is None else [self._complete(row) for row in rows]
+
     @lru_cache(maxsize=256)  # noqa: B019 - what is kept is the few statements there are
     def in_encoding(self, encoding: str) -> Statement:
         """Return the statement for a client encoding other than UTF-8."""
         text = WireType(TEXT.oid, lambda value: value.encode(encoding), lambda sent: sent.decode(encoding))
         given = [(name, text if kind is TEXT else kind) for name, kind in self.parameters]
-        return Statement(self.text, given, [text if kind is TEXT else kind for kind in self.columns])
+        columns = [text if kind is TEXT else kind for kind in self.columns]
+        return Statement(self.text, given, columns, self._complete)

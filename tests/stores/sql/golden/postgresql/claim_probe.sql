@@ -22,9 +22,13 @@ probe_until=CASE
     pg_catalog.date_part('epoch',
       pg_catalog.clock_timestamp())) + $3 END,
 history=CASE
-  WHEN (cbstore.breakers.state = 'open') THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($2,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'Qoh' || $4 || ';' || cbstore.breakers.history,
+  WHEN (cbstore.breakers.state = 'open') THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($2,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
+      'Qoh',
+      $4,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
@@ -56,8 +60,7 @@ AND (cbstore.breakers.state = 'half_open'
     AND cbstore.breakers.probe_until <= coalesce($2,
       pg_catalog.date_part('epoch',
         pg_catalog.clock_timestamp()))))
-RETURNING cbstore.breakers.state,
-cbstore.breakers.previous_state,
+RETURNING cbstore.breakers.previous_state,
 cbstore.breakers.generation,
 cbstore.breakers.failure_count,
 cbstore.breakers.success_count,

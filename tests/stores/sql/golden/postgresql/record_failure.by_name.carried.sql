@@ -50,14 +50,19 @@ probe_until=CASE
 history=CASE
   WHEN (cbstore.breakers.state = 'half_open'
     OR cbstore.breakers.state = 'closed'
-    AND $1 >= $2) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-    CASE
-      WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
-      ELSE 'N' END || pg_catalog.substr(cbstore.breakers.state,
-      1,
-      1) || 'o' || $6 || ';' || cbstore.breakers.history,
+    AND $1 >= $2) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($3,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
+      CASE
+        WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
+        ELSE 'N' END,
+      pg_catalog.substr(cbstore.breakers.state,
+        1,
+        1),
+      'o',
+      $6,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
@@ -67,7 +72,6 @@ RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
 cbstore.breakers.failure_count,
-cbstore.breakers.success_count,
 cbstore.breakers.last_failure_time,
 cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
@@ -80,7 +84,4 @@ cbstore.breakers.hold_until,
 cbstore.breakers.override,
 cbstore.breakers.override_until,
 cbstore.breakers.override_by,
-cbstore.breakers.override_reason,
-coalesce($3,
-  pg_catalog.date_part('epoch',
-    pg_catalog.clock_timestamp())) AS as_of
+cbstore.breakers.override_reason

@@ -19,34 +19,28 @@ open_until=CASE
 open_seconds=CASE
   WHEN ($1 >= $2) THEN $4
   ELSE cbstore.breakers.open_seconds END,
-probe_token=CASE
-  WHEN ($1 >= $2) THEN ''
-  ELSE cbstore.breakers.probe_token END,
-probe_until=CASE
-  WHEN ($1 >= $2) THEN 0.0
-  ELSE cbstore.breakers.probe_until END,
 history=CASE
-  WHEN ($1 >= $2) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'Nco' || $6 || ';' || cbstore.breakers.history,
+  WHEN ($1 >= $2) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($3,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
+      'Nco',
+      $6,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
 WHERE cbstore.breakers.namespace = $7
 AND cbstore.breakers.name = $8
 AND cbstore.breakers.state = 'closed'
-AND cbstore.breakers.generation = $9
 AND cbstore.breakers.probe_token = ''
+AND cbstore.breakers.generation = $9
 RETURNING cbstore.breakers.state,
-cbstore.breakers.previous_state,
 cbstore.breakers.generation,
 cbstore.breakers.failure_count,
-cbstore.breakers.success_count,
 cbstore.breakers.last_failure_time,
 cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
-cbstore.breakers.probe_token,
-cbstore.breakers.probe_until,
 cbstore.breakers.score,
 cbstore.breakers.score_generation,
 cbstore.breakers.closed_at,
@@ -54,7 +48,4 @@ cbstore.breakers.hold_until,
 cbstore.breakers.override,
 cbstore.breakers.override_until,
 cbstore.breakers.override_by,
-cbstore.breakers.override_reason,
-coalesce($3,
-  pg_catalog.date_part('epoch',
-    pg_catalog.clock_timestamp())) AS as_of
+cbstore.breakers.override_reason

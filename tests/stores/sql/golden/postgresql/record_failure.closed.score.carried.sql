@@ -1,71 +1,56 @@
 UPDATE cbstore.breakers
 SET state=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN 'open'
+  WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+    AND cbstore.breakers.score >= $1) THEN 'open'
   ELSE 'closed' END,
 previous_state='closed',
 generation=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN cbstore.breakers.generation + 1
+  WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+    AND cbstore.breakers.score >= $1) THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
-failure_count=$3,
+failure_count=$2,
 success_count=0,
-last_failure_time=coalesce($4,
+last_failure_time=coalesce($3,
   pg_catalog.date_part('epoch',
     pg_catalog.clock_timestamp())),
 open_until=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN coalesce($4,
+  WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+    AND cbstore.breakers.score >= $1) THEN coalesce($3,
     pg_catalog.date_part('epoch',
-      pg_catalog.clock_timestamp())) + $5 * $6
+      pg_catalog.clock_timestamp())) + $4 * $5
   ELSE cbstore.breakers.open_until END,
 open_seconds=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN $5
+  WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+    AND cbstore.breakers.score >= $1) THEN $4
   ELSE cbstore.breakers.open_seconds END,
-probe_token=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN ''
-  ELSE cbstore.breakers.probe_token END,
-probe_until=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN 0.0
-  ELSE cbstore.breakers.probe_until END,
 score=(CASE
     WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
-      AND cbstore.breakers.score > $2) THEN cbstore.breakers.score - $2
-    ELSE 0.0 END + $1),
+      AND cbstore.breakers.score > $6) THEN cbstore.breakers.score - $6
+    ELSE 0.0 END + $7),
 score_generation=cbstore.breakers.generation,
 history=CASE
-  WHEN ($1 >= 0.999999999
-    OR cbstore.breakers.score_generation = cbstore.breakers.generation
-    AND (cbstore.breakers.score - $2) + $1 >= 0.999999999) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($4,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'Sco' || $7 || ';' || cbstore.breakers.history,
+  WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
+    AND cbstore.breakers.score >= $1) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($3,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
+      'Sco',
+      $8,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
-WHERE cbstore.breakers.namespace = $8
-AND cbstore.breakers.name = $9
+WHERE cbstore.breakers.namespace = $9
+AND cbstore.breakers.name = $10
 AND cbstore.breakers.state = 'closed'
-AND cbstore.breakers.generation = $10
 AND cbstore.breakers.probe_token = ''
+AND cbstore.breakers.generation = $11
 RETURNING cbstore.breakers.state,
-cbstore.breakers.previous_state,
 cbstore.breakers.generation,
 cbstore.breakers.failure_count,
-cbstore.breakers.success_count,
 cbstore.breakers.last_failure_time,
 cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
-cbstore.breakers.probe_token,
-cbstore.breakers.probe_until,
 cbstore.breakers.score,
 cbstore.breakers.score_generation,
 cbstore.breakers.closed_at,
@@ -73,7 +58,4 @@ cbstore.breakers.hold_until,
 cbstore.breakers.override,
 cbstore.breakers.override_until,
 cbstore.breakers.override_by,
-cbstore.breakers.override_reason,
-coalesce($4,
-  pg_catalog.date_part('epoch',
-    pg_catalog.clock_timestamp())) AS as_of
+cbstore.breakers.override_reason

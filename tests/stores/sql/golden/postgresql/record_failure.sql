@@ -8,9 +8,9 @@ SET state=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN 'open'
+        AND cbstore.breakers.score >= $6))) THEN 'open'
   ELSE cbstore.breakers.state END,
 previous_state=cbstore.breakers.state,
 generation=CASE
@@ -22,9 +22,9 @@ generation=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN cbstore.breakers.generation + 1
+        AND cbstore.breakers.score >= $6))) THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
 failure_count=CASE
   WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
@@ -42,9 +42,9 @@ open_until=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN coalesce($7,
+        AND cbstore.breakers.score >= $6))) THEN coalesce($7,
     pg_catalog.date_part('epoch',
       pg_catalog.clock_timestamp())) +
   CASE
@@ -74,9 +74,9 @@ open_seconds=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN
+        AND cbstore.breakers.score >= $6))) THEN
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
       AND $8 > 1.0) THEN
@@ -94,9 +94,9 @@ probe_token=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN ''
+        AND cbstore.breakers.score >= $6))) THEN ''
   ELSE cbstore.breakers.probe_token END,
 probe_until=CASE
   WHEN (cbstore.breakers.state = 'half_open'
@@ -107,17 +107,17 @@ probe_until=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN 0.0
+        AND cbstore.breakers.score >= $6))) THEN 0.0
   ELSE cbstore.breakers.probe_until END,
 score=CASE
   WHEN ($1 = 'score'
     AND cbstore.breakers.state = 'closed') THEN
   CASE
     WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
-      AND cbstore.breakers.score > $6) THEN cbstore.breakers.score - $6
-    ELSE 0.0 END + $5
+      AND cbstore.breakers.score > $12) THEN cbstore.breakers.score - $12
+    ELSE 0.0 END + $13
   ELSE cbstore.breakers.score END,
 score_generation=CASE
   WHEN ($1 = 'score'
@@ -132,34 +132,38 @@ history=CASE
         WHEN ($2 = 0) THEN cbstore.breakers.failure_count + $3
         ELSE $3 END >= $4
       OR $1 = 'score'
-      AND ($5 >= 0.999999999
+      AND ($5 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $6) + $5 >= 0.999999999))) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($7,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-    CASE
-      WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
-      ELSE
+        AND cbstore.breakers.score >= $6))) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($7,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
       CASE
-        WHEN ($1 = 'score') THEN 'S'
-        ELSE 'N' END END || pg_catalog.substr(cbstore.breakers.state,
-      1,
-      1) || 'o' || $12 || ';' || cbstore.breakers.history,
+        WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
+        ELSE
+        CASE
+          WHEN ($1 = 'score') THEN 'S'
+          ELSE 'N' END END,
+      pg_catalog.substr(cbstore.breakers.state,
+        1,
+        1),
+      'o',
+      $14,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
-WHERE cbstore.breakers.namespace = $13
-AND cbstore.breakers.name = $14
-AND ($15 = -1
-  OR cbstore.breakers.generation = $15
-  AND cbstore.breakers.probe_token = $16
+WHERE cbstore.breakers.namespace = $15
+AND cbstore.breakers.name = $16
+AND ($17 = -1
+  OR cbstore.breakers.generation = $17
+  AND cbstore.breakers.probe_token = $18
   AND (cbstore.breakers.state = 'closed'
-    OR $16 != ''))
+    OR $18 != ''))
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,
 cbstore.breakers.failure_count,
-cbstore.breakers.success_count,
 cbstore.breakers.last_failure_time,
 cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
@@ -172,7 +176,4 @@ cbstore.breakers.hold_until,
 cbstore.breakers.override,
 cbstore.breakers.override_until,
 cbstore.breakers.override_by,
-cbstore.breakers.override_reason,
-coalesce($7,
-  pg_catalog.date_part('epoch',
-    pg_catalog.clock_timestamp())) AS as_of
+cbstore.breakers.override_reason

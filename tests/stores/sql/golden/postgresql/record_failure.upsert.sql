@@ -24,9 +24,9 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN 'open'
+          AND 0.0 >= $8))) THEN 'open'
     ELSE 'closed' END,
   'closed',
   CASE
@@ -38,9 +38,9 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN 0 + 1
+          AND 0.0 >= $8))) THEN 0 + 1
     ELSE 0 END,
   CASE
     WHEN ($4 = 0) THEN 0 + $5
@@ -58,9 +58,9 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN coalesce($9,
+          AND 0.0 >= $8))) THEN coalesce($9,
       pg_catalog.date_part('epoch',
         pg_catalog.clock_timestamp())) +
     CASE
@@ -90,9 +90,9 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN
+          AND 0.0 >= $8))) THEN
     CASE
       WHEN (0.0 > 0.0
         AND $10 > 1.0) THEN
@@ -110,9 +110,9 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN ''
+          AND 0.0 >= $8))) THEN ''
     ELSE '' END,
   CASE
     WHEN ('closed' = 'half_open'
@@ -123,17 +123,17 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN 0.0
+          AND 0.0 >= $8))) THEN 0.0
     ELSE 0.0 END,
   CASE
     WHEN ($3 = 'score'
       AND 'closed' = 'closed') THEN
     CASE
       WHEN (0 = 0
-        AND 0.0 > $8) THEN 0.0 - $8
-      ELSE 0.0 END + $7
+        AND 0.0 > $14) THEN 0.0 - $14
+      ELSE 0.0 END + $15
     ELSE 0.0 END,
   CASE
     WHEN ($3 = 'score'
@@ -148,19 +148,24 @@ VALUES ($1,
           WHEN ($4 = 0) THEN 0 + $5
           ELSE $5 END >= $6
         OR $3 = 'score'
-        AND ($7 >= 0.999999999
+        AND ($7 = 1
           OR 0 = 0
-          AND (0.0 - $8) + $7 >= 0.999999999))) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($9,
-              pg_catalog.date_part('epoch',
-                pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-      CASE
-        WHEN ('closed' = 'half_open') THEN 'P'
-        ELSE
+          AND 0.0 >= $8))) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($9,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000),
         CASE
-          WHEN ($3 = 'score') THEN 'S'
-          ELSE 'N' END END || pg_catalog.substr('closed',
-        1,
-        1) || 'o' || $14 || ';' || '',
+          WHEN ('closed' = 'half_open') THEN 'P'
+          ELSE
+          CASE
+            WHEN ($3 = 'score') THEN 'S'
+            ELSE 'N' END END,
+        pg_catalog.substr('closed',
+          1,
+          1),
+        'o',
+        $16,
+        ';',
+        ''),
       1,
       256)
     ELSE '' END)
@@ -176,9 +181,9 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN 'open'
+        AND cbstore.breakers.score >= $8))) THEN 'open'
   ELSE cbstore.breakers.state END,
 previous_state = cbstore.breakers.state,
 generation =
@@ -191,9 +196,9 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN cbstore.breakers.generation + 1
+        AND cbstore.breakers.score >= $8))) THEN cbstore.breakers.generation + 1
   ELSE cbstore.breakers.generation END,
 failure_count =
 CASE
@@ -213,9 +218,9 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN coalesce($9,
+        AND cbstore.breakers.score >= $8))) THEN coalesce($9,
     pg_catalog.date_part('epoch',
       pg_catalog.clock_timestamp())) +
   CASE
@@ -246,9 +251,9 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN
+        AND cbstore.breakers.score >= $8))) THEN
   CASE
     WHEN (cbstore.breakers.open_seconds > 0.0
       AND $10 > 1.0) THEN
@@ -267,9 +272,9 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN ''
+        AND cbstore.breakers.score >= $8))) THEN ''
   ELSE cbstore.breakers.probe_token END,
 probe_until =
 CASE
@@ -281,9 +286,9 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN 0.0
+        AND cbstore.breakers.score >= $8))) THEN 0.0
   ELSE cbstore.breakers.probe_until END,
 score =
 CASE
@@ -291,8 +296,8 @@ CASE
     AND cbstore.breakers.state = 'closed') THEN
   CASE
     WHEN (cbstore.breakers.score_generation = cbstore.breakers.generation
-      AND cbstore.breakers.score > $8) THEN cbstore.breakers.score - $8
-    ELSE 0.0 END + $7
+      AND cbstore.breakers.score > $14) THEN cbstore.breakers.score - $14
+    ELSE 0.0 END + $15
   ELSE cbstore.breakers.score END,
 score_generation =
 CASE
@@ -309,27 +314,32 @@ CASE
         WHEN ($4 = 0) THEN cbstore.breakers.failure_count + $5
         ELSE $5 END >= $6
       OR $3 = 'score'
-      AND ($7 >= 0.999999999
+      AND ($7 = 1
         OR cbstore.breakers.score_generation = cbstore.breakers.generation
-        AND (cbstore.breakers.score - $8) + $7 >= 0.999999999))) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($9,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-    CASE
-      WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
-      ELSE
+        AND cbstore.breakers.score >= $8))) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($9,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
       CASE
-        WHEN ($3 = 'score') THEN 'S'
-        ELSE 'N' END END || pg_catalog.substr(cbstore.breakers.state,
-      1,
-      1) || 'o' || $14 || ';' || cbstore.breakers.history,
+        WHEN (cbstore.breakers.state = 'half_open') THEN 'P'
+        ELSE
+        CASE
+          WHEN ($3 = 'score') THEN 'S'
+          ELSE 'N' END END,
+      pg_catalog.substr(cbstore.breakers.state,
+        1,
+        1),
+      'o',
+      $16,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
-WHERE $15 = -1
-OR cbstore.breakers.generation = $15
-AND cbstore.breakers.probe_token = $16
+WHERE $17 = -1
+OR cbstore.breakers.generation = $17
+AND cbstore.breakers.probe_token = $18
 AND (cbstore.breakers.state = 'closed'
-  OR $16 != '')
+  OR $18 != '')
 RETURNING cbstore.breakers.state,
 cbstore.breakers.previous_state,
 cbstore.breakers.generation,

@@ -31,9 +31,13 @@ closed_at=CASE
   ELSE cbstore.breakers.closed_at END,
 history=CASE
   WHEN (cbstore.breakers.state = 'half_open'
-    AND cbstore.breakers.success_count + 1 >= $1) THEN pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($2,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'Khc' || $3 || ';' || cbstore.breakers.history,
+    AND cbstore.breakers.success_count + 1 >= $1) THEN pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($2,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
+      'Khc',
+      $3,
+      ';',
+      cbstore.breakers.history),
     1,
     256)
   ELSE cbstore.breakers.history END
@@ -51,8 +55,6 @@ cbstore.breakers.success_count,
 cbstore.breakers.last_failure_time,
 cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
-cbstore.breakers.probe_token,
-cbstore.breakers.probe_until,
 cbstore.breakers.score,
 cbstore.breakers.score_generation,
 cbstore.breakers.closed_at,

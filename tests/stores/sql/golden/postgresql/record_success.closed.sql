@@ -1,30 +1,20 @@
 UPDATE cbstore.breakers
-SET state='closed',
-previous_state='closed',
+SET previous_state='closed',
 failure_count=0,
 success_count=0,
 open_seconds=CASE
   WHEN (cbstore.breakers.success_count + 1 >= $1) THEN 0.0
-  ELSE cbstore.breakers.open_seconds END,
-probe_token='',
-probe_until=0.0
+  ELSE cbstore.breakers.open_seconds END
 WHERE cbstore.breakers.namespace = $2
 AND cbstore.breakers.name = $3
 AND cbstore.breakers.state = 'closed'
-AND cbstore.breakers.generation = $4
 AND cbstore.breakers.probe_token = ''
-AND (cbstore.breakers.failure_count > 0
-  OR cbstore.breakers.probe_until > 0.0)
-RETURNING cbstore.breakers.state,
-cbstore.breakers.previous_state,
-cbstore.breakers.generation,
-cbstore.breakers.failure_count,
-cbstore.breakers.success_count,
+AND cbstore.breakers.generation = $4
+AND cbstore.breakers.failure_count > 0
+RETURNING cbstore.breakers.generation,
 cbstore.breakers.last_failure_time,
 cbstore.breakers.open_until,
 cbstore.breakers.open_seconds,
-cbstore.breakers.probe_token,
-cbstore.breakers.probe_until,
 cbstore.breakers.score,
 cbstore.breakers.score_generation,
 cbstore.breakers.closed_at,

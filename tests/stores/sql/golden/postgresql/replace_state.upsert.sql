@@ -52,13 +52,19 @@ VALUES ($1,
   CASE
     WHEN ($3 = ''
       OR $3 = 'closed') THEN ''
-    ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($9,
-              pg_catalog.date_part('epoch',
-                pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'W' || pg_catalog.substr('closed',
-        1,
-        1) || pg_catalog.substr($3,
-        1,
-        1) || $11 || ';' || '',
+    ELSE pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($9,
+            pg_catalog.date_part('epoch',
+              pg_catalog.clock_timestamp())) * 1000),
+        'W',
+        pg_catalog.substr('closed',
+          1,
+          1),
+        pg_catalog.substr($3,
+          1,
+          1),
+        $11,
+        ';',
+        ''),
       1,
       256) END)
 ON CONFLICT (namespace,
@@ -110,13 +116,19 @@ history =
 CASE
   WHEN ($3 = ''
     OR $3 = cbstore.breakers.state) THEN cbstore.breakers.history
-  ELSE pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($9,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) || 'W' || pg_catalog.substr(cbstore.breakers.state,
-      1,
-      1) || pg_catalog.substr($3,
-      1,
-      1) || $11 || ';' || cbstore.breakers.history,
+  ELSE pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($9,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
+      'W',
+      pg_catalog.substr(cbstore.breakers.state,
+        1,
+        1),
+      pg_catalog.substr($3,
+        1,
+        1),
+      $11,
+      ';',
+      cbstore.breakers.history),
     1,
     256) END
 WHERE $12 = ''

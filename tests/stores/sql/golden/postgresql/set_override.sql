@@ -8,19 +8,24 @@ override_until=CASE
   ELSE 0.0 END,
 override_by=$4,
 override_reason=$5,
-history=pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($3,
-          pg_catalog.date_part('epoch',
-            pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-  CASE
-    WHEN ($1 = 'open') THEN 'X'
-    ELSE
+history=pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($3,
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) * 1000),
     CASE
-      WHEN ($1 = 'closed') THEN 'Y'
-      ELSE 'Z' END END || pg_catalog.substr(cbstore.breakers.state,
-    1,
-    1) || pg_catalog.substr(cbstore.breakers.state,
-    1,
-    1) || $6 || ';' || cbstore.breakers.history,
+      WHEN ($1 = 'open') THEN 'X'
+      ELSE
+      CASE
+        WHEN ($1 = 'closed') THEN 'Y'
+        ELSE 'Z' END END,
+    pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1),
+    pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1),
+    $6,
+    ';',
+    cbstore.breakers.history),
   1,
   256)
 WHERE cbstore.breakers.namespace = $7

@@ -17,19 +17,24 @@ VALUES ($1,
     ELSE 0.0 END,
   $6,
   $7,
-  pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($5,
-            pg_catalog.date_part('epoch',
-              pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-    CASE
-      WHEN ($3 = 'open') THEN 'X'
-      ELSE
+  pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($5,
+          pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp())) * 1000),
       CASE
-        WHEN ($3 = 'closed') THEN 'Y'
-        ELSE 'Z' END END || pg_catalog.substr('closed',
-      1,
-      1) || pg_catalog.substr('closed',
-      1,
-      1) || $8 || ';' || '',
+        WHEN ($3 = 'open') THEN 'X'
+        ELSE
+        CASE
+          WHEN ($3 = 'closed') THEN 'Y'
+          ELSE 'Z' END END,
+      pg_catalog.substr('closed',
+        1,
+        1),
+      pg_catalog.substr('closed',
+        1,
+        1),
+      $8,
+      ';',
+      ''),
     1,
     256))
 ON CONFLICT (namespace,
@@ -44,19 +49,24 @@ CASE
   ELSE 0.0 END,
 override_by = $6,
 override_reason = $7,
-history = pg_catalog.substr(pg_catalog.to_hex(CAST(pg_catalog.floor(coalesce($5,
-          pg_catalog.date_part('epoch',
-            pg_catalog.clock_timestamp())) * 1000) AS BIGINT)) ||
-  CASE
-    WHEN ($3 = 'open') THEN 'X'
-    ELSE
+history = pg_catalog.substr(pg_catalog.concat(pg_catalog.floor(coalesce($5,
+        pg_catalog.date_part('epoch',
+          pg_catalog.clock_timestamp())) * 1000),
     CASE
-      WHEN ($3 = 'closed') THEN 'Y'
-      ELSE 'Z' END END || pg_catalog.substr(cbstore.breakers.state,
-    1,
-    1) || pg_catalog.substr(cbstore.breakers.state,
-    1,
-    1) || $8 || ';' || cbstore.breakers.history,
+      WHEN ($3 = 'open') THEN 'X'
+      ELSE
+      CASE
+        WHEN ($3 = 'closed') THEN 'Y'
+        ELSE 'Z' END END,
+    pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1),
+    pg_catalog.substr(cbstore.breakers.state,
+      1,
+      1),
+    $8,
+    ';',
+    cbstore.breakers.history),
   1,
   256)
 RETURNING cbstore.breakers.state,

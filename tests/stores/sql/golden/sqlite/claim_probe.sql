@@ -16,8 +16,7 @@ probe_until=CASE
     AND breakers.probe_until > coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0))) THEN breakers.probe_until
   ELSE coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :lease END,
 history=CASE
-  WHEN (breakers.state = 'open') THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'Qoh' || :label || ';' || breakers.history,
+  WHEN (breakers.state = 'open') THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'Qoh' || :label || ';' || breakers.history,
     1,
     256)
   ELSE breakers.history END
@@ -37,8 +36,7 @@ AND (breakers.state = 'half_open'
     AND breakers.open_until <= coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0))
     OR breakers.state = 'half_open'
     AND breakers.probe_until <= coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0))))
-RETURNING state,
-previous_state,
+RETURNING previous_state,
 generation,
 failure_count,
 success_count,

@@ -6,8 +6,7 @@ override_by='',
 override_reason='',
 history=CASE
   WHEN (breakers.override = '') THEN breakers.history
-  ELSE substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'U' || substr(breakers.state,
+  ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'U' || substr(breakers.state,
       1,
       1) || substr(breakers.state,
       1,
@@ -30,8 +29,4 @@ score,
 score_generation,
 closed_at,
 hold_until,
-override,
-override_until,
-override_by,
-override_reason,
 coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of

@@ -13,24 +13,19 @@ probe_token='',
 probe_until=0.0,
 history=CASE
   WHEN (breakers.state = 'open') THEN breakers.history
-  ELSE substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'F' || substr(breakers.state,
+  ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'F' || substr(breakers.state,
       1,
       1) || 'o' || :label || ';' || breakers.history,
     1,
     256) END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
-RETURNING state,
-previous_state,
+RETURNING previous_state,
 generation,
 failure_count,
-success_count,
 last_failure_time,
 open_until,
 open_seconds,
-probe_token,
-probe_until,
 score,
 score_generation,
 closed_at,

@@ -25,8 +25,7 @@ VALUES (:namespace,
   0.0,
   CASE
     WHEN ('closed' = 'open') THEN ''
-    ELSE substr(printf('%x',
-        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'F' || substr('closed',
+    ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'F' || substr('closed',
         1,
         1) || 'o' || :label || ';' || '',
       1,
@@ -50,8 +49,7 @@ probe_until = 0.0,
 history =
 CASE
   WHEN (breakers.state = 'open') THEN breakers.history
-  ELSE substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'F' || substr(breakers.state,
+  ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'F' || substr(breakers.state,
       1,
       1) || 'o' || :label || ';' || breakers.history,
     1,

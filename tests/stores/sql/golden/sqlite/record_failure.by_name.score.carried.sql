@@ -2,17 +2,15 @@ UPDATE breakers
 SET state=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN 'open'
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN 'open'
   ELSE breakers.state END,
 previous_state=breakers.state,
 generation=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN breakers.generation + 1
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN breakers.generation + 1
   ELSE breakers.generation END,
 failure_count=:failures,
 success_count=0,
@@ -20,9 +18,8 @@ last_failure_time=coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)),
 open_until=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :recovery_timeout * :stretch
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) + :recovery_timeout * :stretch
   ELSE
   CASE
     WHEN (breakers.state = 'open') THEN
@@ -33,23 +30,20 @@ open_until=CASE
 open_seconds=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN :recovery_timeout
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN :recovery_timeout
   ELSE breakers.open_seconds END,
 probe_token=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN ''
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN ''
   ELSE breakers.probe_token END,
 probe_until=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN 0.0
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN 0.0
   ELSE breakers.probe_until END,
 score=CASE
   WHEN (breakers.state = 'closed') THEN
@@ -64,10 +58,8 @@ score_generation=CASE
 history=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND (:evidence >= 0.999999999
-      OR breakers.score_generation = breakers.generation
-      AND (breakers.score - :relief) + :evidence >= 0.999999999)) THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+    AND breakers.score_generation = breakers.generation
+    AND breakers.score >= :enough) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) ||
     CASE
       WHEN (breakers.state = 'half_open') THEN 'P'
       ELSE 'S' END || substr(breakers.state,
@@ -82,7 +74,6 @@ RETURNING state,
 previous_state,
 generation,
 failure_count,
-success_count,
 last_failure_time,
 open_until,
 open_seconds,
@@ -95,5 +86,4 @@ hold_until,
 override,
 override_until,
 override_by,
-override_reason,
-coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of
+override_reason

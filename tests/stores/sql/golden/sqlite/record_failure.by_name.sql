@@ -42,8 +42,7 @@ probe_until=CASE
 history=CASE
   WHEN (breakers.state = 'half_open'
     OR breakers.state = 'closed'
-    AND breakers.failure_count + :failures >= :failure_threshold) THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+    AND breakers.failure_count + :failures >= :failure_threshold) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) ||
     CASE
       WHEN (breakers.state = 'half_open') THEN 'P'
       ELSE 'N' END || substr(breakers.state,
@@ -58,7 +57,6 @@ RETURNING state,
 previous_state,
 generation,
 failure_count,
-success_count,
 last_failure_time,
 open_until,
 open_seconds,
@@ -71,5 +69,4 @@ hold_until,
 override,
 override_until,
 override_by,
-override_reason,
-coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of
+override_reason

@@ -15,33 +15,22 @@ open_until=CASE
 open_seconds=CASE
   WHEN (:failures >= :failure_threshold) THEN :recovery_timeout
   ELSE breakers.open_seconds END,
-probe_token=CASE
-  WHEN (:failures >= :failure_threshold) THEN ''
-  ELSE breakers.probe_token END,
-probe_until=CASE
-  WHEN (:failures >= :failure_threshold) THEN 0.0
-  ELSE breakers.probe_until END,
 history=CASE
-  WHEN (:failures >= :failure_threshold) THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'Nco' || :label || ';' || breakers.history,
+  WHEN (:failures >= :failure_threshold) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'Nco' || :label || ';' || breakers.history,
     1,
     256)
   ELSE breakers.history END
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 AND breakers.state = 'closed'
-AND breakers.generation = :generation
 AND breakers.probe_token = ''
+AND breakers.generation = :generation
 RETURNING state,
-previous_state,
 generation,
 failure_count,
-success_count,
 last_failure_time,
 open_until,
 open_seconds,
-probe_token,
-probe_until,
 score,
 score_generation,
 closed_at,
@@ -49,5 +38,4 @@ hold_until,
 override,
 override_until,
 override_by,
-override_reason,
-coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of
+override_reason

@@ -8,9 +8,9 @@ SET state=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN 'open'
+        AND breakers.score >= :enough))) THEN 'open'
   ELSE breakers.state END,
 previous_state=breakers.state,
 generation=CASE
@@ -22,9 +22,9 @@ generation=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN breakers.generation + 1
+        AND breakers.score >= :enough))) THEN breakers.generation + 1
   ELSE breakers.generation END,
 failure_count=CASE
   WHEN (:successes = 0) THEN breakers.failure_count + :failures
@@ -40,9 +40,9 @@ open_until=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) +
+        AND breakers.score >= :enough))) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) +
   CASE
     WHEN (breakers.open_seconds > 0.0
       AND :backoff_multiplier > 1.0) THEN
@@ -66,9 +66,9 @@ open_seconds=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN
+        AND breakers.score >= :enough))) THEN
   CASE
     WHEN (breakers.open_seconds > 0.0
       AND :backoff_multiplier > 1.0) THEN
@@ -86,9 +86,9 @@ probe_token=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN ''
+        AND breakers.score >= :enough))) THEN ''
   ELSE breakers.probe_token END,
 probe_until=CASE
   WHEN (breakers.state = 'half_open'
@@ -99,9 +99,9 @@ probe_until=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN 0.0
+        AND breakers.score >= :enough))) THEN 0.0
   ELSE breakers.probe_until END,
 score=CASE
   WHEN (:test = 'score'
@@ -124,10 +124,9 @@ history=CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+        AND breakers.score >= :enough))) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) ||
     CASE
       WHEN (breakers.state = 'half_open') THEN 'P'
       ELSE
@@ -150,7 +149,6 @@ RETURNING state,
 previous_state,
 generation,
 failure_count,
-success_count,
 last_failure_time,
 open_until,
 open_seconds,
@@ -163,5 +161,4 @@ hold_until,
 override,
 override_until,
 override_by,
-override_reason,
-coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) AS as_of
+override_reason

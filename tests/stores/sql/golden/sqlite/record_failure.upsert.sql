@@ -24,9 +24,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN 'open'
+          AND 0.0 >= :enough))) THEN 'open'
     ELSE 'closed' END,
   'closed',
   CASE
@@ -38,9 +38,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN 0 + 1
+          AND 0.0 >= :enough))) THEN 0 + 1
     ELSE 0 END,
   CASE
     WHEN (:successes = 0) THEN 0 + :failures
@@ -56,9 +56,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) +
+          AND 0.0 >= :enough))) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) +
     CASE
       WHEN (0.0 > 0.0
         AND :backoff_multiplier > 1.0) THEN
@@ -82,9 +82,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN
+          AND 0.0 >= :enough))) THEN
     CASE
       WHEN (0.0 > 0.0
         AND :backoff_multiplier > 1.0) THEN
@@ -102,9 +102,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN ''
+          AND 0.0 >= :enough))) THEN ''
     ELSE '' END,
   CASE
     WHEN ('closed' = 'half_open'
@@ -115,9 +115,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN 0.0
+          AND 0.0 >= :enough))) THEN 0.0
     ELSE 0.0 END,
   CASE
     WHEN (:test = 'score'
@@ -140,10 +140,9 @@ VALUES (:namespace,
           WHEN (:successes = 0) THEN 0 + :failures
           ELSE :failures END >= :failure_threshold
         OR :test = 'score'
-        AND (:evidence >= 0.999999999
+        AND (:trips_alone = 1
           OR 0 = 0
-          AND (0.0 - :relief) + :evidence >= 0.999999999))) THEN substr(printf('%x',
-        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+          AND 0.0 >= :enough))) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) ||
       CASE
         WHEN ('closed' = 'half_open') THEN 'P'
         ELSE
@@ -167,9 +166,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN 'open'
+        AND breakers.score >= :enough))) THEN 'open'
   ELSE breakers.state END,
 previous_state = breakers.state,
 generation =
@@ -182,9 +181,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN breakers.generation + 1
+        AND breakers.score >= :enough))) THEN breakers.generation + 1
   ELSE breakers.generation END,
 failure_count =
 CASE
@@ -202,9 +201,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) +
+        AND breakers.score >= :enough))) THEN coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) +
   CASE
     WHEN (breakers.open_seconds > 0.0
       AND :backoff_multiplier > 1.0) THEN
@@ -229,9 +228,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN
+        AND breakers.score >= :enough))) THEN
   CASE
     WHEN (breakers.open_seconds > 0.0
       AND :backoff_multiplier > 1.0) THEN
@@ -250,9 +249,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN ''
+        AND breakers.score >= :enough))) THEN ''
   ELSE breakers.probe_token END,
 probe_until =
 CASE
@@ -264,9 +263,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN 0.0
+        AND breakers.score >= :enough))) THEN 0.0
   ELSE breakers.probe_until END,
 score =
 CASE
@@ -292,10 +291,9 @@ CASE
         WHEN (:successes = 0) THEN breakers.failure_count + :failures
         ELSE :failures END >= :failure_threshold
       OR :test = 'score'
-      AND (:evidence >= 0.999999999
+      AND (:trips_alone = 1
         OR breakers.score_generation = breakers.generation
-        AND (breakers.score - :relief) + :evidence >= 0.999999999))) THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+        AND breakers.score >= :enough))) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) ||
     CASE
       WHEN (breakers.state = 'half_open') THEN 'P'
       ELSE

@@ -29,8 +29,7 @@ closed_at=CASE
   ELSE breakers.closed_at END,
 history=CASE
   WHEN (breakers.state = 'half_open'
-    AND breakers.success_count + 1 >= :success_threshold) THEN substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'Khc' || :label || ';' || breakers.history,
+    AND breakers.success_count + 1 >= :success_threshold) THEN substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'Khc' || :label || ';' || breakers.history,
     1,
     256)
   ELSE breakers.history END
@@ -48,8 +47,6 @@ success_count,
 last_failure_time,
 open_until,
 open_seconds,
-probe_token,
-probe_until,
 score,
 score_generation,
 closed_at,

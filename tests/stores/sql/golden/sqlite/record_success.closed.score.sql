@@ -1,13 +1,10 @@
 UPDATE breakers
-SET state='closed',
-previous_state='closed',
+SET previous_state='closed',
 failure_count=0,
 success_count=0,
 open_seconds=CASE
   WHEN (breakers.success_count + 1 >= :success_threshold) THEN 0.0
   ELSE breakers.open_seconds END,
-probe_token='',
-probe_until=0.0,
 score=CASE
   WHEN (breakers.score_generation = breakers.generation
     AND breakers.score > :relief) THEN breakers.score - :relief
@@ -16,22 +13,15 @@ score_generation=breakers.generation
 WHERE breakers.namespace = :namespace
 AND breakers.name = :name
 AND breakers.state = 'closed'
-AND breakers.generation = :generation
 AND breakers.probe_token = ''
+AND breakers.generation = :generation
 AND (breakers.failure_count > 0
-  OR breakers.probe_until > 0.0
   OR breakers.score_generation = breakers.generation
   AND breakers.score > 0.0)
-RETURNING state,
-previous_state,
-generation,
-failure_count,
-success_count,
+RETURNING generation,
 last_failure_time,
 open_until,
 open_seconds,
-probe_token,
-probe_until,
 score,
 score_generation,
 closed_at,

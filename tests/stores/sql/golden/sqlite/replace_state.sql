@@ -35,8 +35,7 @@ closed_at=CASE
 history=CASE
   WHEN (:state = ''
     OR :state = breakers.state) THEN breakers.history
-  ELSE substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'W' || substr(breakers.state,
+  ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'W' || substr(breakers.state,
       1,
       1) || substr(:state,
       1,
@@ -51,7 +50,6 @@ RETURNING state,
 previous_state,
 generation,
 failure_count,
-success_count,
 last_failure_time,
 open_until,
 open_seconds,

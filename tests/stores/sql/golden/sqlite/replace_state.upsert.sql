@@ -50,8 +50,7 @@ VALUES (:namespace,
   CASE
     WHEN (:state = ''
       OR :state = 'closed') THEN ''
-    ELSE substr(printf('%x',
-        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'W' || substr('closed',
+    ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'W' || substr('closed',
         1,
         1) || substr(:state,
         1,
@@ -105,8 +104,7 @@ history =
 CASE
   WHEN (:state = ''
     OR :state = breakers.state) THEN breakers.history
-  ELSE substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'W' || substr(breakers.state,
+  ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'W' || substr(breakers.state,
       1,
       1) || substr(:state,
       1,

@@ -31,8 +31,7 @@ VALUES (:namespace,
   0.0,
   CASE
     WHEN ('closed' = 'closed') THEN ''
-    ELSE substr(printf('%x',
-        CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'R' || substr('closed',
+    ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'R' || substr('closed',
         1,
         1) || 'c' || :label || ';' || '',
       1,
@@ -55,8 +54,7 @@ hold_until = 0.0,
 history =
 CASE
   WHEN (breakers.state = 'closed') THEN breakers.history
-  ELSE substr(printf('%x',
-      CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) || 'R' || substr(breakers.state,
+  ELSE substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) || 'R' || substr(breakers.state,
       1,
       1) || 'c' || :label || ';' || breakers.history,
     1,

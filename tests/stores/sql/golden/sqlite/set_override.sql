@@ -6,8 +6,7 @@ override_until=CASE
   ELSE 0.0 END,
 override_by=:by,
 override_reason=:reason,
-history=substr(printf('%x',
-    CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER)) ||
+history=substr(CAST(coalesce(:now, ((julianday('now') - 2440587.5) * 86400.0)) * 1000 AS INTEGER) ||
   CASE
     WHEN (:mode = 'open') THEN 'X'
     ELSE
