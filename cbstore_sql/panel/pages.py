@@ -211,7 +211,7 @@ def _one(entry: Entry) -> Markup:
     snapshot = entry.snapshot
     return join(
         (
-            tag("p", state_badge(snapshot), " ", override_words(snapshot), class_="states"),
+            tag("p", override_words(snapshot), " ", state_badge(snapshot), class_="states"),
             tag("ul", [tag("li", sentence) for sentence in explain(snapshot, entry.history)], class_="why"),
             facts(snapshot),
             history_table(entry),

@@ -25,8 +25,15 @@ def breakers_table(prefix: str, page: Page) -> Markup:
     """Return the table of the list."""
     if not page.entries:
         return tag("p", "No breaker matches. One that never failed is not in the store.", class_="empty")
-    columns = ("Breaker", "State", "Failures", "Next", "Last changes", "Last failure")
-    head = tag("tr", [tag("th", column, scope="col") for column in columns])
+    columns = {
+        "Breaker": None,
+        "State": None,
+        "Failures": None,
+        "Next": None,
+        "Last changes": "wide",
+        "Last failure": "wide",
+    }
+    head = tag("tr", [tag("th", column, scope="col", class_=kind) for column, kind in columns.items()])
     rows = [_row(prefix, entry) for entry in page.entries]
     caption = tag("caption", "Breakers", class_="hidden")
     return tag("table", caption, tag("thead", head), tag("tbody", rows), class_="breakers")
@@ -70,12 +77,13 @@ def history_table(entry: Entry) -> Markup:
     """Return the last changes, the latest first."""
     if not entry.history:
         return tag("p", "No change is remembered.", class_="empty")
-    head = tag("tr", [tag("th", column, scope="col") for column in ("When", "From", "To", "Why", "By")])
+    columns = {"When": None, "From": "wide", "To": None, "Why": None, "By": None}
+    head = tag("tr", [tag("th", column, scope="col", class_=kind) for column, kind in columns.items()])
     rows = [
         tag(
             "tr",
-            tag("td", tag("time", _when(change.at, entry.snapshot.as_of), datetime=iso(change.at))),
-            tag("td", _LABELS[change.previous_state]),
+            tag("td", tag("time", *_age_and_time(change.at, entry.snapshot.as_of), datetime=iso(change.at))),
+            tag("td", _LABELS[change.previous_state], class_="wide"),
             tag("td", tag("span", _LABELS[change.state], class_=f"state {change.state.value}")),
             tag("td", CAUSE_WORDS[change.cause]),
             tag("td", printable(change.by) if change.by else ""),
@@ -136,7 +144,7 @@ def _row(prefix: str, entry: Entry) -> Markup:
             tag("small", printable(entry.namespace)),
             scope="row",
         ),
-        tag("td", join((state_badge(snapshot), " ", override_words(snapshot)))),
+        tag("td", join((override_words(snapshot), " ", state_badge(snapshot)))),
         tag("td", count, class_="number"),
         tag("td", _next_with_owner(snapshot)),
         tag("td", sparkline(entry.history, snapshot.as_of), class_="wide"),
@@ -149,6 +157,11 @@ def _next_with_owner(snapshot: Snapshot) -> Markup:
     if snapshot.state is not State.HALF_OPEN or not snapshot.probe_active:
         return words
     return join((words, tag("small", printable(holder(snapshot.probe_token)))))
+
+
+def _age_and_time(then: float, now: float) -> tuple[str, Markup]:
+    time = moment(then)
+    return f"{duration(max(0.0, now - then))} ago", tag("small", f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "never")
 
 
 def _when(then: float, now: float, *, brief: bool = False) -> str:

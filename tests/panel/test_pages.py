@@ -37,8 +37,8 @@ def test_the_list_says_what_each_breaker_does(client: Client) -> None:
     assert "payments web open 3 probe in 1 d" in text
     assert "search web open (forced) 0 probe in 1 d" in text
     assert "mail web half open 0 probe under way, 1 d left api-1/77" in text
-    assert "locked web closed locked open, 1 d left" in text
-    assert "shadowed web closed shadow" in text
+    assert "locked web locked open, 1 d left closed" in text
+    assert "shadowed web shadow closed" in text
 
 
 @pytest.mark.parametrize(

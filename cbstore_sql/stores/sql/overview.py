@@ -26,7 +26,7 @@ class Overview:
     Attributes:
         as_of: The database's clock, Unix seconds.
         totals: How many breakers the table has by state, and with an override (``"override"``).
-        matched: How many breakers the filter lets through; 0 too where the page is past the last one.
+        matched: How many breakers the filter lets through, on all pages.
         breakers: Namespace, snapshot and history of each breaker of the page.
     """
 

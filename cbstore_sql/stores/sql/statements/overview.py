@@ -72,7 +72,7 @@ def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: 
 
     Its rows: the totals of the whole table (by `TOTALS`) and the clock; how many breakers the filter lets through;
     namespace, name, the columns of an answer with the clock, and the history. Without a breaker on the page there is
-    one row, of which only the totals and the clock are not NULL.
+    one row, of which only the totals, the number and the clock are not NULL.
 
     Args:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
@@ -84,38 +84,38 @@ def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: 
     """
     dialect, _ = DIALECTS[dialect_name]
     table = make_table(schema)
-    totals = _totals(table)
+    totals = _totals(table, exact=exact)
     page = _page(table, sort, limit, exact=exact)
-    shown = (page.c.matched, page.c.namespace, page.c.name, *(page.c[column] for column in ANSWER_COLUMNS))
+    shown = (totals.c.matched, page.c.namespace, page.c.name, *(page.c[column] for column in ANSWER_COLUMNS))
     statement = (
         sa.select(
             *(totals.c[f"total_{name}"] for name in TOTALS), totals.c.clock, *shown, totals.c.clock, page.c.history
         )
         .select_from(totals.outerjoin(page, sa.true()))
-        .order_by(page.c.place)
+        .order_by(*_order(page, sort))
     )
     kinds = (*(INTEGER for _ in TOTALS), FLOAT, INTEGER, TEXT, TEXT, *Answer.whole().columns, TEXT)
     return compile_statement(statement, dialect(), Answer(kinds))
 
 
-def _totals(table: sa.Table) -> sa.Subquery:
+def _totals(table: sa.Table, *, exact: bool) -> sa.Subquery:
     override = active_override(table.c, server_clock(), _when)
     conditions = {**{state: table.c.state == state for state in STATES}, WITH_OVERRIDE: override != ""}
     counts = [sa.func.count().filter(condition).label(f"total_{name}") for name, condition in conditions.items()]
-    return sa.select(*counts, server_clock().label("clock")).subquery("totals")
+    # Counted apart from the page, so that the page is the top of a heap and not of a whole sorted table.
+    shown = _exactly(table) if exact else _filter(table)
+    matched = sa.func.count().filter(shown).label("matched")
+    return sa.select(*counts, matched, server_clock().label("clock")).subquery("totals")
 
 
 def _page(table: sa.Table, sort: str, limit: int, *, exact: bool) -> sa.Subquery:
-    order = _order(table, sort)
-    place = sa.func.row_number().over(order_by=order).label("place")
-    matched = sa.func.count().over().label("matched")
-    columns = (*(table.c[name] for name in ("namespace", "name", *ANSWER_COLUMNS, "history")), matched, place)
+    columns = (table.c[name] for name in ("namespace", "name", *ANSWER_COLUMNS, "history"))
     chosen = sa.select(*columns).where(_exactly(table) if exact else _filter(table))
-    chosen = chosen.order_by(*order).limit(sa.literal(limit))
+    chosen = chosen.order_by(*_order(table, sort)).limit(sa.literal(limit))
     return (chosen if exact else chosen.offset(given("others"))).subquery("page")
 
 
-def _order(table: sa.Table, sort: str) -> tuple[Any, ...]:
+def _order(table: sa.FromClause, sort: str) -> tuple[Any, ...]:
     name = (table.c.namespace, table.c.name)
     if sort == "name":
         return name
