@@ -10,7 +10,14 @@ from typing import NoReturn
 import sqlalchemy.exc
 
 from cbstore_sql.deadline import remaining
-from cbstore_sql.errors import SchemaError, StoreConflictError, StoreError, StoreUnavailableError, UnstorableNameError
+from cbstore_sql.errors import (
+    CircuitBreakerError,
+    SchemaError,
+    StoreConflictError,
+    StoreError,
+    StoreUnavailableError,
+    UnstorableNameError,
+)
 from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.stores.sql import sqlstates
 from cbstore_sql.stores.sql.reasons import reason
@@ -73,6 +80,8 @@ def raise_translated(
     if isinstance(cause, driver_errors()):
         outcome = StatementOutcome.UNKNOWN if lost else classify_error(error)
         raise _translate(cause, outcome, place, effect) from cause
+    if isinstance(cause, CircuitBreakerError):
+        raise cause
     if cause is not error and not from_signal_handler(cause):
         # A hook of the application's engine, or no thread could start.
         raise _unavailable(place, f"no connection was opened: {type(cause).__name__}", applied=False) from cause
