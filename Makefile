@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+FLEET_ARGS ?=
 MUTANTS ?=
 
 BIN := .venv/bin
@@ -35,6 +36,9 @@ bench: .venv/dev.stamp ## Measure speed and compare with other libraries (BENCH_
 
 soak: .venv/dev.stamp ## Run for ten minutes under random faults (SOAK_ARGS="--minutes 1 --seed 7")
 	$(BIN)/python -m tests.system.soak $(SOAK_ARGS)
+
+fleet: .venv/dev.stamp ## Measure when a fleet trips, simulated and with real processes (FLEET_ARGS="--simulate")
+	$(BIN)/python -m tests.system.fleet $(FLEET_ARGS)
 
 lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff check .

@@ -63,7 +63,7 @@ def _restore(kind: type[CircuitBreakerError], args: tuple[Any, ...], state: dict
 
 
 class CircuitBreakerOpenError(CircuitBreakerError):
-    """A call was rejected: the circuit is open, or another caller holds the probe.
+    """A call was rejected: the circuit is open, another caller holds the probe, or the circuit is on its ramp.
 
     Attributes:
         name: The breaker's name.
@@ -71,7 +71,7 @@ class CircuitBreakerOpenError(CircuitBreakerError):
             ``ramp_up`` admits a share of the calls.
         retry_after: Seconds until a call may be admitted, as far as the store can tell; 0.0 means now.
         reason: What rejected the call: ``"state"``, ``"override"`` (an operator locked the breaker open), ``"hold"``
-            (the dependency asked to wait) or ``"ramp"``.
+            (the dependency asked to wait) or ``"ramp_up"``.
     """
 
     def __init__(

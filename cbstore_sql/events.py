@@ -85,7 +85,7 @@ class Rejected(BreakerEvent):
     Attributes:
         state: Open, or half_open while another caller holds the probe; closed while a ``ramp_up`` admits a share.
         retry_after: Seconds until a call may be admitted; 0.0 means now.
-        reason: What refused it: ``"state"``, ``"override"``, ``"hold"`` or ``"ramp"``.
+        reason: What refused it: ``"state"``, ``"override"``, ``"hold"`` or ``"ramp_up"``.
     """
 
     state: State

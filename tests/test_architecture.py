@@ -52,7 +52,7 @@ LAYERS = (
     {"events"},
     {"stores"},
     {"breaker"},
-    {"llm", "metrics", "migration", "panel"},
+    {"llm", "metrics", "migration", "panel", "replay"},
     {"integrations"},
     {"__init__"},
     {"testing"},

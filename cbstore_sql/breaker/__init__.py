@@ -11,6 +11,10 @@
 `notifier`, `notifier_async`          the listeners, and how long calls take
 `refresh`                             reads the breakers of the view again, in one statement
 `view`                                what this process last saw of each breaker, and for how long it may answer
+`unreported`, `success_reports`       successes that the store has not heard of: kept for the next report, or sent
+`own_score`                           what this process may add to the shared score, for ``min_reporters``
+`slow_calls`                          calls that take longer than ``slow_after``
+`ramp_gate`                           which calls are admitted after a circuit has closed, for ``ramp_up``
 `guard`, `guard_async`                one guarded block: keeps a probe's lease, measures, reports the outcome
 `outcomes`                            which exceptions and results count as failures
 `callables`                           which functions can be guarded

@@ -169,6 +169,8 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             self._refresher = self._background("cbstore-view", lambda: view.period, self._refresh)
         self._recovery: BackgroundT = self._background("cbstore-recovery", recovery_backoff().next, self._recover)
         self._controller.watch = self._recovery.ensure
+        self._reporter: BackgroundT = self._background("cbstore-report", lambda: 0.0, self._report_successes)
+        self._controller.successes.wake = self._reporter.ensure
 
     @property
     def push_state(self) -> PushState | None:
@@ -189,13 +191,14 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
     def progress(self, permit: Permit) -> None:
         """Note a sign of progress of a guarded call, such as a received chunk. It does no I/O.
 
-        The lease of a probe is renewed for at most ten leases after the last sign of progress. Calls that answer sooner
-        never need this.
+        With ``slow_after``, the first sign ends the measurement: the rest of a stream may take any time. The lease of a
+        probe is renewed for at most ten leases after the last sign. Calls that answer sooner never need this.
 
         Args:
-            permit: What entering the guard returned.
+            permit: What entering the guard, or `admit`, returned.
         """
         note_progress(check_permit(permit))
+        self._controller.slow_calls.answered(permit)
 
     @abstractmethod
     def _prepare(self, store: GivenStore, flush_interval: float) -> UsedStore:
@@ -204,6 +207,10 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
     @abstractmethod
     def _refresh(self) -> Any:
         """Refresh the view; return whether to go on."""
+
+    @abstractmethod
+    def _report_successes(self) -> Any:
+        """Send the successes that no failure has carried; return ``False``."""
 
     @abstractmethod
     def _recover(self) -> Any:

@@ -131,8 +131,9 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         Args:
             permit: What `admit` returned.
         """
-        if not self._controller.is_clean(check_permit(permit)):
-            self._settle(permit, SUCCESS)
+        verdict = self._controller.slow_calls.judge(check_permit(permit), SUCCESS)
+        if verdict is not SUCCESS or not self._controller.takes_success(permit):
+            self._settle(permit, verdict)
 
     def failure(self, permit: Permit, error: BaseException | None = None) -> None:
         """Report that an admitted call failed. A late or repeated report has no effect.
@@ -317,6 +318,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         self._recovery.close()
         if self._refresher is not None:
             self._refresher.close()
+        self._reporter.close()
         if self._push is not None:
             self._push.close()
 
@@ -342,7 +344,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
                 raise
             answer: T = fallback(refused)
             return answer
-        if permit.token or controller.notifier.listeners:
+        if permit.token or type(permit) is not Permit or controller.notifier.listeners:
             return self._attended(permit, function, args, kwargs)
         try:
             result = function(*args, **kwargs)
@@ -351,14 +353,14 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         except BaseException as error:
             self._report(permit, controller.outcomes.classify_exception(error))
             raise
-        if verdict is not SUCCESS or not controller.is_clean(permit):
+        if verdict is not SUCCESS or not controller.takes_success(permit):
             self._report(permit, verdict)
         return result
 
     def _attended(
         self, permit: Permit, function: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> T:
-        """Make a call whose lease must be renewed, or that has listeners."""
+        """Make a call whose lease must be renewed, that has listeners, or whose time counts."""
         with self._guarded(permit) as call:
             result = function(*args, **kwargs)
             require_finished(function, result)
@@ -399,6 +401,15 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
     def _refresh(self) -> bool:
         return self._drive(self._controller.refresh.run())
+
+    def _report_successes(self) -> bool:
+        """Send the unreported successes, each breaker's within a ``store_timeout`` of its own."""
+        try:
+            for permit in self._controller.successes.due():
+                self._drive(self._controller.successes.report(permit))
+        except Exception as failed:  # noqa: BLE001 - this thread has no caller to raise to
+            self._controller.log_failed_report(failed)
+        return False
 
     def _drive(self, calls: StoreCalls[T]) -> T:
         """Run a generator of store calls to its end, within one ``store_timeout``."""

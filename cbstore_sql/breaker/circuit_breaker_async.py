@@ -109,8 +109,9 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     async def success(self, permit: Permit) -> None:
         """Report that the dependency answered; see `CircuitBreaker.success`."""
-        if not self._controller.is_clean(check_permit(permit)):
-            await self._settle(permit, SUCCESS)
+        verdict = self._controller.slow_calls.judge(check_permit(permit), SUCCESS)
+        if verdict is not SUCCESS or not self._controller.takes_success(permit):
+            await self._settle(permit, verdict)
 
     async def failure(self, permit: Permit, error: BaseException | None = None) -> None:
         """Report that an admitted call failed; see `CircuitBreaker.failure`."""
@@ -185,6 +186,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         await self._recovery.close()
         if self._refresher is not None:
             await self._refresher.close()
+        await self._reporter.close()
         if self._push is not None:
             await run_in_thread(DaemonWorkers("cbstore-close", 1), self._push.close)
         if isinstance(self._controller.notifier, AsyncNotifier):
@@ -215,7 +217,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             answer = fallback(refused)
             resolved: T = await answer if isinstance(answer, Awaitable) else answer
             return resolved
-        if permit.token or controller.notifier.listeners:
+        if permit.token or type(permit) is not Permit or controller.notifier.listeners:
             return await self._attended(permit, function, args, kwargs)
         try:
             result: T = await require_awaitable(function, function(*args, **kwargs))
@@ -223,7 +225,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         except BaseException as error:
             await self._report(permit, controller.outcomes.classify_exception(error), isinstance(error, GeneratorExit))
             raise
-        if verdict is not SUCCESS or not controller.is_clean(permit):
+        if verdict is not SUCCESS or not controller.takes_success(permit):
             await self._report(permit, verdict)
         return result
 
@@ -234,7 +236,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
-        """Make a call whose lease must be renewed, or that has listeners."""
+        """Make a call whose lease must be renewed, that has listeners, or whose time counts."""
         async with self._guarded(permit) as call:
             result: T = await require_awaitable(function, function(*args, **kwargs))
             call.verdict = self._controller.outcomes.classify_result(result)
@@ -297,6 +299,15 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
     async def _recover(self) -> bool:
         return not await self.check_store() or self._controller.recovery.has_work
+
+    async def _report_successes(self) -> bool:
+        """Send the unreported successes; see `CircuitBreaker`."""
+        try:
+            for permit in self._controller.successes.due():
+                await self._drive(self._controller.successes.report(permit))
+        except Exception as failed:  # noqa: BLE001 - this task has no caller to raise to
+            self._controller.log_failed_report(failed)
+        return False
 
     async def _drive(self, calls: StoreCalls[T]) -> T:
         """Run a generator of store calls to its end, within one ``store_timeout``."""

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
 
-from cbstore_sql.breaker.decision import needs_decision
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutageDetector, OutagePolicy
@@ -23,6 +22,8 @@ from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.reentrancy import PROBE_CAP, probes_of_caller
 from cbstore_sql.breaker.refresh import ViewRefresh
+from cbstore_sql.breaker.slow_calls import SlowCalls
+from cbstore_sql.breaker.success_reports import SuccessReports
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.explanation import explain
 from cbstore_sql.core.history import HistoryEntry
@@ -63,8 +64,11 @@ class BreakerController:
         view: As given.
         policies: A copy of the argument.
         fresh_permit: The view's own method, which admits a healthy call. Without a view it returns ``None``.
-        is_clean: The view's own method, which takes the success of a healthy call. Without a view it returns ``None``.
+        takes_success: The view's own method, which takes the success of a healthy call. Without a view it returns
+            ``None``.
         refresh: Keeps the view fresh.
+        slow_calls: Times calls under ``slow_after``.
+        successes: Reports successes that no failure has carried.
         recovery: Ends an outage of the store.
         watch: Called while the store is out, so that the breaker asks it again in the background.
     """
@@ -83,16 +87,17 @@ class BreakerController:
     ) -> None:
         self.view = view
         self.fresh_permit: Callable[[str], Permit | None] = nothing if view is None else view.fresh_permit
-        self.is_clean: Callable[[Permit], object] = nothing if view is None else view.is_clean
+        self.takes_success: Callable[[Permit], object] = nothing if view is None else view.takes_success
         self.policy = policy
         self.policies = dict(policies or {})
-        if view is not None:
-            view.needs_decision = lambda snapshot: needs_decision(snapshot, self.policy_for(snapshot.name))
         self.outcomes = outcomes or OutcomeClassifier()
         self.notifier = notifier or Notifier()
         self.watch: Callable[[], object] = nothing
+        if view is not None:
+            view.policy_for = self.policy_for
         self._full = False
         emit, clock = self.notifier.emit, monotonic if view is None else view.clock
+        self.slow_calls = SlowCalls(self.policy_for, clock)
         self._outage = OutageDetector(on_store_outage, emit)
         self._outbox = Outbox(clock)
         self._local = LocalBreakers(self.policy_for, emit, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
@@ -104,6 +109,7 @@ class BreakerController:
             note=self._note,
             forget=self._forget,
             announce=announce or nothing,
+            successes_since=self._successes_since,
             claimed=self._claimed,
             accepted=self._accepted,
         )
@@ -111,8 +117,14 @@ class BreakerController:
         self.recovery = Recovery(
             self._local, self._outage, self._outbox, self._resync, begin_outage=self._begin_outage, clock=clock
         )
+        self.successes = SuccessReports(view, self._shared, self._decides_alone)
         self.refresh = ViewRefresh(
-            view, self._outage, self.notifier, record=self._note, begin_outage=self._begin_outage
+            view,
+            self._outage,
+            self.notifier,
+            record=self._refreshed,
+            refreshed=self.successes.wake_if_due,
+            begin_outage=self._begin_outage,
         )
 
     @property
@@ -143,11 +155,12 @@ class BreakerController:
             and (seen := self.view.fresh_snapshot(name)) is not None
             and not probes_of_caller(name)
         ):
-            return self._shared.decide(*seen)
+            permit = self._shared.decide(*seen)
+            return None if permit is None else self.slow_calls.timed(permit)
         return None
 
     def settle_without_io(self, permit: Permit, verdict: Verdict) -> bool:
-        """Take a verdict that the store does not need, or cannot take now. A success asks `is_clean` before.
+        """Take a verdict that the store does not need, or cannot take now. A success asks `takes_success` before.
 
         Returns:
             Whether the verdict is settled. ``False``: report it to the store.
@@ -173,7 +186,7 @@ class BreakerController:
     def _admission(self, name: str, probes: frozenset[str]) -> StoreCalls[Permit]:
         check_name("breaker name", name)
         try:
-            return (yield from self._shared.admit(name, probes))
+            return self.slow_calls.timed((yield from self._shared.admit(name, probes)))
         except StoreError as error:
             self._begin_outage(name, error)
         return self._admit_without_store(name, probes)
@@ -186,17 +199,27 @@ class BreakerController:
             verdict: What the outcome says about the dependency.
             or_raise: Raise what the store raises, in place of the outage policy.
         """
+        carried = self._take_successes(permit, verdict)
         try:
             if isinstance(permit, LocalPermit):
                 yield from self._resync.late(permit, verdict)
             else:
-                yield from self._shared.settle(permit, verdict)
+                yield from self._shared.settle(permit, verdict, carried)
                 if verdict is Verdict.SUCCESS and not self._local.is_settled:
                     self._local.succeeded(permit.name)
         except StoreError as error:
             if or_raise:
                 raise original_of(error) from error.__cause__
-            self._settle_after(error, permit, verdict)
+            self._settle_after(error, permit, verdict, carried)
+
+    def _successes_since(self, name: str, since: float) -> int:
+        return 0 if self.view is None else self.view.successes_since(name, since)
+
+    def _take_successes(self, permit: Permit, verdict: Verdict) -> int:
+        """Take the unreported successes that a report carries."""
+        if self.view is None or verdict is Verdict.NONE or isinstance(permit, LocalPermit):
+            return 0
+        return len(self.view.take_successes(permit))
 
     def renewal(self, permit: Permit) -> StoreCalls[bool]:
         """Extend the lease of a probe.
@@ -308,21 +331,29 @@ class BreakerController:
             # What push told the view is known as well.
             for snapshot, asked_at in self.view.snapshots():
                 self._local.note(snapshot, asked_at)
+            self._keep_successes(self.view)
             self.view.clear()
-            self.is_clean = self._is_clean_after_outage
+            self.takes_success = self._takes_success_after_outage
         self._outage.mark_down(name, error)
         self.watch()
 
-    def _is_clean_after_outage(self, permit: Permit) -> bool:
-        """Do what `is_clean` does, and let the success clear failures that the store has not heard of yet."""
+    def _takes_success_after_outage(self, permit: Permit) -> bool:
+        """Do what `takes_success` does, and let the success clear failures that the store has not heard of yet."""
         view = self.view
-        if view is None or not view.is_clean(permit):
+        if view is None or not view.takes_success(permit):
             return False
         if not self._local.is_settled:
             self._local.succeeded(permit.name)
         elif not self._outage.is_degraded:
-            self.is_clean = view.is_clean
+            self.takes_success = view.takes_success
         return True
+
+    def _keep_successes(self, view: View) -> None:
+        """Count the unreported successes in the breakers that this process goes on with."""
+        for permit in view.unreported() if self._outage.policy == "local" else ():
+            successes = len(view.take_successes(permit))
+            if successes:
+                self._local.settle(permit, Verdict.SUCCESS, uncounted=False, carried=successes - 1)
 
     def _claimed(self, name: str, token: str) -> None:
         self._outbox.claimed(name, token)
@@ -331,34 +362,39 @@ class BreakerController:
     def _accepted(self, name: str) -> None:
         self.recovery.accepted(name)
 
-    def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict) -> None:
+    def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict, carried: int) -> None:
         if isinstance(error, BreakerNotStoredError):
             self._log_full(error)
             return
         self._begin_outage(permit.name, error)
-        self._settle_without_store(permit, verdict, uncounted=was_not_applied(error))
+        uncounted = was_not_applied(error)
+        self._settle_without_store(permit, verdict, uncounted=uncounted, carried=carried if uncounted else 0)
 
     def _admit_without_store(self, name: str, probes: frozenset[str]) -> Permit:
         check_name("breaker name", name)
         self.watch()
         if self._outage.policy == "local":
-            return self._local.admit(name, probes)
+            return self.slow_calls.timed(self._local.admit(name, probes))
         if self._outage.policy != "allow":
             self._outage.refuse(name)
         return UnreportedPermit(name, 0)
 
-    def _settle_without_store(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
+    def _settle_without_store(self, permit: Permit, verdict: Verdict, *, uncounted: bool, carried: int = 0) -> None:
         self._outbox.settled(permit, verdict)
         if self._outage.policy == "local":
-            self._local.settle(permit, verdict, uncounted=uncounted)
+            self._local.settle(permit, verdict, uncounted=uncounted, carried=carried)
         if not self._outage.is_out:
             # The store came back meanwhile, and is to be told of this too.
             self.watch()
 
-    def _note(self, snapshot: Snapshot, asked_at: float) -> None:
+    def _note(self, snapshot: Snapshot, asked_at: float, *, refreshed: bool = False) -> None:
         self._local.note(snapshot, asked_at)
         if self.view is not None and not self._decides_alone(snapshot.name):
-            self.view.record(snapshot, asked_at)
+            self.view.record(snapshot, asked_at, refreshed=refreshed)
+
+    def _refreshed(self, snapshot: Snapshot, asked_at: float) -> None:
+        self._shared.follow_score(snapshot, asked_at)
+        self._note(snapshot, asked_at, refreshed=True)
 
     def _forget(self, name: str) -> None:
         if self.view is not None:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+from cbstore_sql.breaker.ramp_gate import RampGate
 from cbstore_sql.breaker.reentrancy import holds_probe
 from cbstore_sql.core.admission import Action, Admission, admission, ramp_share
 from cbstore_sql.core.model import Permit, Snapshot, State, UnreportedPermit
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.events import BreakerEvent, Rejected, WouldHaveRejected
-from cbstore_sql.runtime.rng import rng
 
 Emit = Callable[[BreakerEvent], None]
-
-# A call that the ramp refused may try again after this share of the ramp: it then grows by as much.
-_RAMP_RETRY = 0.1
 
 _WHY = {
     "override": "is locked open",
     "hold": "is on hold, as the dependency asked",
-    "ramp": "was closed a moment ago and admits only some calls yet",
+    "ramp_up": "was closed a moment ago and admits only some calls yet",
 }
 
 
@@ -29,7 +26,13 @@ _REMEDY = "run it in the probe's context: executor.submit(contextvars.copy_conte
 
 
 def decide(
-    snapshot: Snapshot, now: float, policy: BreakerPolicy, emit: Emit, probes: frozenset[str] = frozenset()
+    snapshot: Snapshot,
+    now: float,
+    policy: BreakerPolicy,
+    emit: Emit,
+    *,
+    ramps: RampGate,
+    probes: frozenset[str] = frozenset(),
 ) -> Permit | None:
     """Admit a call, or refuse it, or find that it must claim the probe first.
 
@@ -38,6 +41,7 @@ def decide(
         now: The store's clock, Unix seconds.
         policy: The breaker's policy.
         emit: Called with the events.
+        ramps: Decides which calls a ramp admits.
         probes: See `probes_of_caller`. A call inside the probe that the row shows is part of it: it is admitted, and
             its permit reports nothing.
 
@@ -54,9 +58,10 @@ def decide(
         refuse_call(snapshot, decided, emit)
     if decided.action is Action.CLAIM:
         return None
-    if decided.reason == "state" and policy.ramp_up and rng.random() >= ramp_share(snapshot, policy.ramp_up, now):
-        emit(Rejected(snapshot.name, State.CLOSED, policy.ramp_up * _RAMP_RETRY, "ramp"))
-        raise _refusal(snapshot.name, State.CLOSED, policy.ramp_up * _RAMP_RETRY, "ramp")
+    wait = ramps.refusal(snapshot, policy.ramp_up, now) if decided.reason == "state" else None
+    if wait is not None:
+        emit(Rejected(snapshot.name, State.CLOSED, wait, "ramp_up"))
+        raise _refusal(snapshot.name, State.CLOSED, wait, "ramp_up")
     return pass_anyway(snapshot, decided, emit)
 
 
@@ -86,10 +91,13 @@ def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
 
 
 def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
-    """Whether calls through a circuit seen closed need more than its permit: a ramp, a hold, or a shadow's event."""
+    """Whether calls through a circuit seen closed need more than its permit.
+
+    A ramp, a hold, a shadow's event, or a permit that knows when the call was admitted.
+    """
     decided = admission(snapshot)
     ramping = policy.ramp_up > 0.0 and ramp_share(snapshot, policy.ramp_up) < 1.0
-    return decided.action is not Action.ADMIT or decided.would_refuse or ramping
+    return decided.action is not Action.ADMIT or decided.would_refuse or ramping or policy.slow_after is not None
 
 
 def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:

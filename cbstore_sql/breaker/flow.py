@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from cbstore_sql.breaker.decision import decide, pass_anyway, refuse_call
 from cbstore_sql.breaker.outage.failures import was_not_applied
+from cbstore_sql.breaker.own_score import OwnScores, clip_for
+from cbstore_sql.breaker.ramp_gate import RampGate
 from cbstore_sql.core.admission import Action, Admission, admission
 from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict, new_token
@@ -57,6 +59,7 @@ class CallFlow:
         note: Called with every snapshot the store gave, and the moment before it was asked.
         forget: Called with the name of a breaker that is not what was noted.
         announce: Called with every change of state, before the listeners; it neither waits nor raises.
+        successes_since: Returns how many unreported successes of a breaker ended after a moment of the steady clock.
         claimed: Called with the name and the token of a claim that no caller uses although it may be won.
         accepted: Called with the name of a breaker of which the store took a write.
     """
@@ -71,6 +74,7 @@ class CallFlow:
         note: Callable[[Snapshot, float], object] = nothing,
         forget: Callable[[str], object] = nothing,
         announce: Callable[[Transition], object] = nothing,
+        successes_since: Callable[[str, float], int] = lambda *_: 0,
         claimed: Callable[[str, str], object] = nothing,
         accepted: Callable[[str], object] = nothing,
     ) -> None:
@@ -83,6 +87,9 @@ class CallFlow:
         self._announce = announce
         self._claimed = claimed
         self._accepted = accepted
+        self._successes_since = successes_since
+        self._ramps = RampGate()
+        self._own_scores = OwnScores(clock)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
         """Admit a call, as the probe if one is due, or refuse it.
@@ -93,7 +100,8 @@ class CallFlow:
                 nothing.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, locked or on hold, or another caller holds the probe.
+            CircuitBreakerOpenError: The circuit is open, locked, on hold or on its ramp, or another caller holds the
+                probe.
         """
         policy = self.policy_for(name)
         for _ in range(_CLAIM_ATTEMPTS):
@@ -116,7 +124,8 @@ class CallFlow:
         Raises:
             CircuitBreakerOpenError: The call is refused.
         """
-        return decide(snapshot, now, self.policy_for(snapshot.name), self.emit, probes)
+        policy = self.policy_for(snapshot.name)
+        return decide(snapshot, now, policy, self.emit, ramps=self._ramps, probes=probes)
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
         asked_at, token = self._clock(), new_token()
@@ -146,29 +155,57 @@ class CallFlow:
         """Read one breaker."""
         asked_at = self._clock()
         snapshot: Snapshot = yield StoreCall("read", (name,))
-        self._note(snapshot, asked_at)
+        self.saw(snapshot, asked_at)
         return snapshot
 
-    def settle(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report a verdict."""
+    def saw(self, snapshot: Snapshot, asked_at: float) -> None:
+        """Take in a snapshot that the store gave when it was asked at a moment of the steady clock."""
+        self.follow_score(snapshot, asked_at)
+        self._note(snapshot, asked_at)
+
+    def follow_score(self, snapshot: Snapshot, asked_at: float) -> None:
+        """Take in what a snapshot says about what this process may add to the score; see `OwnScores.seen`."""
+        trip = self.policy_for(snapshot.name).trip
+        if trip is not None:
+            step = trip.success_step
+            self._own_scores.seen(snapshot, asked_at, lambda since: step * self._successes_since(snapshot.name, since))
+
+    def settle(self, permit: Permit, verdict: Verdict, carried: int = 0) -> StoreCalls[None]:
+        """Report a verdict.
+
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
+            carried: Successes of other calls that came before and are not reported yet.
+        """
         if verdict is Verdict.SUCCESS:
-            yield from self.record_success(permit)
+            yield from self.record_success(permit, 1 + carried)
         elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
-            yield from self.record_failure(permit)
+            yield from self.record_failure(permit, successes=carried)
         elif permit.is_probe:
             yield from self._report(StoreCall("release_probe", (permit,)), permit)
 
     def record_success(self, permit: Permit, successes: int = 1) -> StoreCalls[Transition | None]:
         """Report successes; return ``None`` if they had no effect."""
-        counted = {} if successes == 1 else {"successes": successes}
-        success = StoreCall("record_success", (permit, self.policy_for(permit.name)), counted)
-        return (yield from self._report(success, permit))
+        return (yield from self._report(self._successes(permit, successes), permit))
 
     def record_failure(self, permit: Permit, failures: int = 1, successes: int = 0) -> StoreCalls[Transition | None]:
         """Report failures, and successes that came before them; return ``None`` if they had no effect."""
         counted = {"failures": failures, "successes": successes} if successes else {"failures": failures}
         failure = StoreCall("record_failure", (permit, self.policy_for(permit.name)), counted)
         return (yield from self._report(failure, permit))
+
+    def report_successes(self, permit: Permit, successes: int) -> StoreCalls[None]:
+        """Report successes of a closed circuit that nobody waits for."""
+        asked_at = self._clock()
+        transition = yield from self._clipped(self._successes(permit, successes), permit)
+        # Without effect the circuit was clean already, or has moved on: the next refresh tells.
+        if transition is not None:
+            self._take_in(transition, asked_at)
+
+    def _successes(self, permit: Permit, successes: int) -> StoreCall:
+        counted = {} if successes == 1 else {"successes": successes}
+        return StoreCall("record_success", (permit, self.policy_for(permit.name)), counted)
 
     def renew(self, permit: Permit) -> StoreCalls[bool]:
         """Extend the lease of a probe; return whether it is still the caller's."""
@@ -217,10 +254,35 @@ class CallFlow:
 
     def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
         asked_at = self._clock()
-        transition: Transition | None = yield report
+        transition = yield from self._clipped(report, permit)
         self._learn(permit.name, transition, asked_at)
         if transition is None and permit.is_probe:
             self.emit(ProbeExpired(permit.name, permit))
+        return transition
+
+    def _clipped(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
+        """Ask the store; under ``min_reporters`` a report adds no more than this process may."""
+        policy = self.policy_for(permit.name)
+        counts = report.operation in ("record_failure", "record_success") and not permit.is_probe
+        if policy.trip is None or policy.min_reporters == 1 or not counts:
+            unclipped: Transition | None = yield report
+            return unclipped
+        failed = report.operation == "record_failure"
+        step = report.keywords["failures"] * policy.trip.failure_step if failed else 0.0
+        relief = report.keywords.get("successes", 0 if failed else 1) * policy.trip.success_step
+        sent = self._own_scores.begin(permit.name, permit.generation, step, clip_for(policy.min_reporters))
+        if failed:
+            report = report._replace(keywords={**report.keywords, "evidence": sent.gain})
+        applied: bool | None = None
+        try:
+            transition: Transition | None = yield report
+            # Successes without effect found a clean circuit; failures without effect were fenced off.
+            applied = transition is not None or not failed
+        except StoreError as error:
+            applied = False if was_not_applied(error) else None
+            raise
+        finally:
+            self._own_scores.end(sent, relief, applied=applied)
         return transition
 
     def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
@@ -231,7 +293,7 @@ class CallFlow:
         self._take_in(transition, asked_at)
 
     def _take_in(self, transition: Transition, asked_at: float) -> None:
-        self._note(transition.snapshot, asked_at)
+        self.saw(transition.snapshot, asked_at)
         self._accepted(transition.snapshot.name)
         if (event := change_of(transition)) is not None:
             self._announce(transition)

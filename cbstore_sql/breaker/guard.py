@@ -70,12 +70,13 @@ class GuardedCall:
                 return  # in a forked child: the probe is the parent's to report
             self._probe.end()
             self._renewing.set()
-        verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
+        outcome = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
+        verdict = self._controller.slow_calls.judge(self.permit, outcome)
         try:
             self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
         finally:
             # Also if a signal handler's exception ends a listener.
-            if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
+            if verdict is not SUCCESS or not self._controller.takes_success(self.permit):
                 self._report(self.permit, verdict)
 
 

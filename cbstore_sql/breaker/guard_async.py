@@ -59,12 +59,13 @@ class AsyncGuardedCall:
                 return  # in a forked child: the probe is the parent's to report
             self._probe.end()
             self._renewing.cancel()
-        verdict = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
+        outcome = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
+        verdict = self._controller.slow_calls.judge(self.permit, outcome)
         try:
             self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
         finally:
             # Also if a signal handler's exception ends a listener.
-            if verdict is not SUCCESS or not self._controller.is_clean(self.permit):
+            if verdict is not SUCCESS or not self._controller.takes_success(self.permit):
                 # A coroutine that is being closed must not await. An asynchronous generator may.
                 await self._report(self.permit, verdict, isinstance(error, GeneratorExit) and self._block is None)
 

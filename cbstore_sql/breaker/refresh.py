@@ -22,6 +22,7 @@ class ViewRefresh:
         outage: Tells whether the store is out; then nothing is read.
         notifier: Hears how old the view was.
         record: Called with each snapshot and the moment before the store was asked, by the view's clock, seconds.
+        refreshed: Called when the view is up to date.
         begin_outage: Called with a breaker's name and the error when the store fails.
     """
 
@@ -32,12 +33,14 @@ class ViewRefresh:
         notifier: Notifier,
         *,
         record: Callable[[Snapshot, float], None],
+        refreshed: Callable[[], object],
         begin_outage: Callable[[str, StoreError], None],
     ) -> None:
         self._view = view
         self._outage = outage
         self._notifier = notifier
         self._record = record
+        self._refreshed = refreshed
         self._begin_outage = begin_outage
 
     def run(self) -> StoreCalls[bool]:
@@ -60,6 +63,7 @@ class ViewRefresh:
         ages = view.staleness()
         for snapshot in snapshots.values():
             self._record(snapshot, asked_at)
+        self._refreshed()
         if self._notifier.listeners and ages:
             oldest = max(ages, key=ages.__getitem__)
             self._notifier.emit(ViewRefreshed(oldest, ages[oldest]))

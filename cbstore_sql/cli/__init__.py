@@ -8,6 +8,7 @@
 `prune`, `migrate`      ``cbstore prune``, ``cbstore migrate``
 `grants`, `doctor`      ``cbstore grants``, ``cbstore doctor``
 `exporter`, `panel`     ``cbstore exporter``, ``cbstore panel``
+`replay`                ``cbstore replay LOG``
 `demo`                  ``cbstore demo``
 `arguments`             the options that several subcommands share
 `exit_codes`            the exit codes, and the error that carries one
@@ -47,7 +48,7 @@ _COMMANDS = (
     *("status", "show", "explain"),
     *("open", "close", "lock", "unlock", "prune"),
     *("migrate", "grants", "doctor"),
-    *("exporter", "panel"),
+    *("exporter", "panel", "replay"),
     *("demo",),
 )
 

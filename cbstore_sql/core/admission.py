@@ -86,11 +86,16 @@ def ramp_share(snapshot: Snapshot, ramp_up: float, now: float | None = None) -> 
         now: As in `admission`.
     """
     moment = snapshot.as_of if now is None else now
-    start = max(snapshot.closed_at, snapshot.hold_until)
+    start = ramp_start(snapshot)
     if ramp_up <= 0.0 or start == 0.0 or moment >= start + ramp_up or snapshot.override_at(moment):
         return 1.0
     # A start in the future (the database's clock was set back) is the start of the ramp.
     return FIRST_SHARE + (1.0 - FIRST_SHARE) * max(0.0, moment - start) / ramp_up
+
+
+def ramp_start(snapshot: Snapshot) -> float:
+    """Return when the last ramp began or begins, Unix seconds; 0.0 means never."""
+    return max(snapshot.closed_at, snapshot.hold_until)
 
 
 def effective_state(snapshot: Snapshot, now: float | None = None) -> tuple[State, float]:

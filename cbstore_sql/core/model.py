@@ -100,10 +100,24 @@ class Permit(NamedTuple):
         return self.token != ""
 
 
-class LocalPermit(Permit):
-    """A permit that this process gave by itself while the store did not answer."""
+class TimedPermit(Permit):
+    """A permit that knows when its call was admitted, for a policy with ``slow_after``.
 
-    __slots__ = ()
+    Attributes:
+        admitted_at: The moment of admission, seconds by the steady clock.
+        answered_at: When the first part of the answer came, by the same clock; ``None`` before.
+    """
+
+    admitted_at = 0.0
+    answered_at: float | None = None
+
+    def __reduce__(self) -> tuple[type[Permit], tuple[str, int, str]]:
+        # Another machine has another steady clock.
+        return Permit, (self.name, self.generation, self.token)
+
+
+class LocalPermit(TimedPermit):
+    """A permit that this process gave by itself while the store did not answer."""
 
 
 class UnreportedPermit(Permit):

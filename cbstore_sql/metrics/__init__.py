@@ -6,12 +6,14 @@
 `opentelemetry`    `OpenTelemetryMetrics`: the same as ``cb.*`` instruments
 `fleet`            `FleetCollector`: the ``cb_fleet_*`` series of all breakers, read from the table
 `logs`             `log_events`: one log record for each event
+`call_log`         `CallLog`: one line of a file for each guarded call, for ``cbstore replay``
 =================  ============================================================================
 
 No other package imports prometheus_client or opentelemetry. This package imports them when it takes its first
 measurement.
 """
 
+from cbstore_sql.metrics.call_log import CallLog
 from cbstore_sql.metrics.fleet import FleetCollector, ReadsAll
 from cbstore_sql.metrics.logs import EVENT_LEVELS, log_events
 from cbstore_sql.metrics.opentelemetry import OpenTelemetryMetrics
@@ -19,6 +21,7 @@ from cbstore_sql.metrics.prometheus import CircuitBreakerMetrics
 
 __all__ = [
     "EVENT_LEVELS",
+    "CallLog",
     "CircuitBreakerMetrics",
     "FleetCollector",
     "OpenTelemetryMetrics",

@@ -32,10 +32,10 @@ def test_an_admission_ages_by_the_clock_of_the_view(clock: Clock) -> None:
 def test_a_healthy_call_is_answered_by_the_methods_of_the_view() -> None:
     view = View(0.25)
     controller = BreakerController(view=view)
-    assert (controller.fresh_permit, controller.is_clean) == (view.fresh_permit, view.is_clean)
+    assert (controller.fresh_permit, controller.takes_success) == (view.fresh_permit, view.takes_success)
     without = BreakerController()
     assert without.fresh_permit("b") is None
-    assert not without.is_clean(CLEAN.permit)
+    assert not without.takes_success(CLEAN.permit)
 
 
 class CountingView(View):

@@ -35,7 +35,7 @@ def view(clock: Clock) -> View:
 def test_what_was_never_seen_is_not_answered(view: View) -> None:
     assert view.fresh_permit("b") is None
     assert refusal(view) is None
-    assert not view.is_clean(CLOSED.permit)
+    assert not view.takes_success(CLOSED.permit)
 
 
 def test_a_closed_circuit_admits_until_the_bound_and_no_longer(view: View, clock: Clock) -> None:
@@ -82,16 +82,16 @@ def test_at_the_deadline_the_store_is_asked(view: View, clock: Clock) -> None:
 
 def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: View, clock: Clock) -> None:
     view.record(CLOSED, clock())
-    assert view.is_clean(CLOSED.permit)
-    assert not view.is_clean(CLOSED.permit._replace(generation=3))
-    assert not view.is_clean(CLOSED.permit._replace(generation=5))
+    assert view.takes_success(CLOSED.permit)
+    assert not view.takes_success(CLOSED.permit._replace(generation=3))
+    assert not view.takes_success(CLOSED.permit._replace(generation=5))
     view.record(DIRTY, clock())
-    assert not view.is_clean(CLOSED.permit)
+    assert not view.takes_success(CLOSED.permit)
     view.record(CLOSED, clock())
     clock.advance(BOUND)
-    assert view.is_clean(CLOSED.permit)
+    assert view.takes_success(CLOSED.permit)
     clock.advance(0.001)
-    assert not view.is_clean(CLOSED.permit)
+    assert not view.takes_success(CLOSED.permit)
 
 
 @pytest.mark.parametrize("snapshot", [OPEN, PROBING, CLOSED._replace(probe_token="odd")])
@@ -99,7 +99,7 @@ def test_a_breaker_that_is_not_closed_or_has_a_probe_left_over_is_not_clean(
     view: View, clock: Clock, snapshot: Snapshot
 ) -> None:
     view.record(snapshot, clock())
-    assert not view.is_clean(snapshot.permit)
+    assert not view.takes_success(snapshot.permit)
 
 
 def took(view: View, clock: Clock, seconds: float) -> None:
@@ -146,7 +146,7 @@ def test_the_higher_generation_wins_and_then_the_later_question(view: View, cloc
     assert view.fresh_permit("b") is None, "a late answer of an earlier generation"
     view.record(CLOSED._replace(generation=7), clock())
     view.record(DIRTY._replace(generation=7), early)
-    assert view.is_clean(CLOSED.permit._replace(generation=7)), "an earlier question of the same generation"
+    assert view.takes_success(CLOSED.permit._replace(generation=7)), "an earlier question of the same generation"
 
 
 def test_a_breaker_that_began_anew_is_taken_in_when_what_was_known_is_stale(view: View, clock: Clock) -> None:

@@ -57,9 +57,9 @@ class ChangeLog:
         self.successes = 0
         self.failures = 0
 
-    def add_success(self) -> None:
-        """Count a success: it clears the failures before it."""
-        self.successes += 1
+    def add_successes(self, successes: int) -> None:
+        """Count successes: they clear the failures before them."""
+        self.successes += successes
         self.failures = 0
 
     def restore(self, changes: LocalChanges, now: float, *, may_be_counted: bool) -> None:

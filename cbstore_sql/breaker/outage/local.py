@@ -135,7 +135,7 @@ class LocalBreakers(ForkSafeLock):
         with self._lock:
             log = self._logs.get(name)
             if log is not None:
-                log.add_success()
+                log.add_successes(1)
         self.forget(name)
 
     @property
@@ -158,13 +158,14 @@ class LocalBreakers(ForkSafeLock):
         # Of a call inside this caller's probe, and of one that an override lets through, no outcome is reported.
         return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
-    def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool) -> None:
+    def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool, carried: int = 0) -> None:
         """Take a verdict.
 
         Args:
             permit: One given here, or by the shared store before it failed.
             verdict: What the outcome says about the dependency.
             uncounted: Whether the shared store has certainly not counted it.
+            carried: Successes that came before and were never reported.
         """
         name = permit.name
         self._begin(name)
@@ -176,17 +177,19 @@ class LocalBreakers(ForkSafeLock):
             effects.append(self._call_store(call))
             return effects[-1]
 
-        sansio.run(self._flow.settle(permit, verdict), call_store)
+        sansio.run(self._flow.settle(permit, verdict, carried), call_store)
         if verdict is Verdict.SUCCESS:
-            self._log_success(name, clears=clears)
+            self._log_successes(name, 1 + carried, clears=clears)
         # The shared store would have rejected a stale failure too.
         elif verdict is Verdict.FAILURE and effects != [None]:
+            if carried:
+                self._log_successes(name, carried, clears=True)
             self._log_failure(name, uncounted=uncounted)
 
-    def _log_success(self, name: str, *, clears: bool) -> None:
+    def _log_successes(self, name: str, successes: int, *, clears: bool) -> None:
         with self._lock:
             if clears or name in self._logs or name in self._doubts:
-                self._log(name).add_success()
+                self._log(name).add_successes(successes)
                 self._doubts.discard(name)
 
     def _log_failure(self, name: str, *, uncounted: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from cbstore_sql.core.model import Permit, Verdict
+from cbstore_sql.core.model import LocalPermit, Permit, UnreportedPermit, Verdict
 from cbstore_sql.runtime.fork import ForkSafeLock
 
 CLAIM_MAY_LAND_FOR = 60.0
@@ -57,7 +57,7 @@ class Outbox(ForkSafeLock):
 
     def settled(self, permit: Permit, verdict: Verdict) -> None:
         """Add the verdict of a probe that the store may not have received."""
-        if type(permit) is Permit and permit.is_probe:
+        if permit.is_probe and not isinstance(permit, (LocalPermit, UnreportedPermit)):
             self.put(PendingReport(permit, verdict))
 
     def put(self, report: PendingReport) -> None:

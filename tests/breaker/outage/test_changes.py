@@ -11,7 +11,7 @@ def logged(*calls: bool) -> ChangeLog:
     log = ChangeLog()
     for succeeded in calls:
         if succeeded:
-            log.add_success()
+            log.add_successes(1)
         else:
             log.failures += 1
     return log

@@ -1,0 +1,62 @@
+"""Guarded calls as lines of a file, for ``cbstore replay``."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cbstore_sql.events import BreakerEvent, CallFinished
+
+
+class CallLog:
+    """A listener that appends one JSON line for each guarded call.
+
+    ::
+
+        {"time": 1764251400.125, "name": "billing", "outcome": "failure", "seconds": 2.001, "process": "web-1/4711"}
+
+    ``time`` is when the call ended, Unix seconds. ``outcome`` is ``"success"``, ``"failure"`` or ``"none"`` (it said
+    nothing about the dependency). Calls that were refused, and calls admitted by hand, are not in it. Many processes of
+    one machine may write to the same file: each line is appended by one system call.
+
+    Args:
+        path: The file; it is created when the first call ends. Nothing limits its size: a line has about 110 bytes.
+        clock: Returns Unix seconds; ``None`` means the system's clock.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] | None = None) -> None:
+        self._path = Path(path)
+        self._clock = clock or time.time
+        self._opened: tuple[int, int, str] | None = None
+
+    def __call__(self, event: BreakerEvent) -> None:
+        """Append a call that has ended; other events are not logged."""
+        if not isinstance(event, CallFinished):
+            return
+        descriptor, process = self._file()
+        line = {
+            "time": round(self._clock(), 6),
+            "name": event.name,
+            "outcome": event.verdict.value,
+            "seconds": round(event.seconds, 6),
+            "process": process,
+        }
+        os.write(descriptor, (json.dumps(line) + "\n").encode())
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            os.close(opened[0])
+
+    def _file(self) -> tuple[int, str]:
+        """Return the open file and this process's name; a forked child has a name of its own."""
+        pid = os.getpid()
+        if self._opened is None or self._opened[1] != pid:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._opened = (descriptor, pid, f"{socket.gethostname()[:64]}/{pid}")
+        return self._opened[0], self._opened[2]
