@@ -1,4 +1,4 @@
-"""The listeners of one breaker: who hears which events, and how long a call took while anyone listens."""
+"""The listeners of one breaker, the log lines of its circuits, and how long a call takes while anyone listens."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from types import CoroutineType
 from typing import Any
 
-from cbstore_sql.core.model import Verdict
+from cbstore_sql.core.model import State, Verdict
 from cbstore_sql.deadline import paused
-from cbstore_sql.events import BreakerEvent, CallFinished, Listener
+from cbstore_sql.events import BreakerEvent, CallFinished, Closed, Listener, Opened, StateChanged
 from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
+
+LOGS_EVENTS = "logs_events"
+"""An attribute of a listener that logs openings and closings itself, as that of `log_events` does."""
 
 
 class Notifier:
@@ -34,11 +37,13 @@ class Notifier:
         self.listeners.append(listener)
 
     def emit(self, event: BreakerEvent) -> None:
-        """Call every listener with an event.
+        """Log an opening or a closing, and call every listener with the event.
 
         What a listener raises is logged and reaches neither the other listeners nor the caller. The time that the
         listeners take does not count towards the store's deadline.
         """
+        if isinstance(event, (Opened, Closed)) and not self._logs_events():
+            log_circuit(event)
         if not self.listeners:
             return
         with paused():
@@ -67,11 +72,29 @@ class Notifier:
         if began is not None:
             self.emit(CallFinished(name, verdict, time.perf_counter() - began))
 
+    def _logs_events(self) -> bool:
+        return any(getattr(listener, LOGS_EVENTS, False) for listener in self.listeners)
+
     def _take(self, result: Any, event: BreakerEvent) -> None:
         """Take what a listener returned: a synchronous breaker cannot await a coroutine."""
         if isinstance(result, CoroutineType):
             result.close()
             log.error("a listener returned a coroutine on %s: only AsyncCircuitBreaker awaits it", type(event).__name__)
+
+
+def log_circuit(event: StateChanged) -> None:
+    """Log that this process opened or closed a circuit.
+
+    Both are warnings, so that a program that sets up no logging shows when an open circuit ended as well.
+    """
+    breaker, state = event.snapshot, event.snapshot.state
+    fields = {"cb_name": event.name, "cb_event": "closed", "cb_state": state.value}
+    if state is State.CLOSED:
+        log.warning("circuit breaker %r closed", event.name, extra=fields)
+        return
+    fields["cb_event"] = "opened"
+    message = "circuit breaker %r opened for %.1f s (failures: %d)"
+    log.warning(message, event.name, breaker.retry_after, breaker.failure_count, extra=fields)
 
 
 def log_failed_listener(event: BreakerEvent, error: BaseException) -> None:

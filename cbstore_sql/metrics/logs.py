@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cbstore_sql.breaker.notifier import LOGS_EVENTS
 from cbstore_sql.core.wording import printable
 from cbstore_sql.events import (
     BreakerEvent,
@@ -64,6 +65,8 @@ def log_events(
     (of an override, or of a rejection) and ``cb_error`` (the name of an exception class).
     Probe tokens are never written.
 
+    A breaker with this listener leaves out its own log lines about openings and closings.
+
     Args:
         logger: The logger to write to. ``None`` means the logger ``cbstore_sql.events``.
         levels: Log levels by event class, in place of those in `EVENT_LEVELS`.
@@ -79,6 +82,8 @@ def log_events(
         if target.isEnabledFor(level):
             _write(target, level, event)
 
+    # The breaker leaves out its own lines about openings and closings.
+    setattr(listener, LOGS_EVENTS, True)
     return listener
 
 

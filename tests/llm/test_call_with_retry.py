@@ -222,8 +222,9 @@ def test_retries_are_logged_with_the_agent_and_without_what_the_server_said(
     caplog.set_level(logging.INFO, "cbstore_sql")
     with pytest.raises(ApiError):
         bench.call(Api(ApiError(429), busy(600)), agent_id="agent-1")
-    assert [vars(record)["cb_agent_id"] for record in caplog.records] == ["agent-1"] * 2
-    assert [record.message for record in caplog.records] == [
+    records = [record for record in caplog.records if "cb_agent_id" in vars(record)]
+    assert [vars(record)["cb_agent_id"] for record in records] == ["agent-1"] * 2
+    assert [record.message for record in records] == [
         f"circuit breaker 'claude': trying again in {bench.naps[0]:.1f} s",
         "circuit breaker 'claude': opened because the API asked for it, may be probed in 600.0 s",
     ]
