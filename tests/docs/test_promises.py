@@ -7,7 +7,7 @@ import re
 
 from tests.docs.pages import ROOT, text
 
-_TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
+_TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./((?:tests|cbstore_sql)/[\w/]+\.py)\)")
 
 
 def promised() -> list[tuple[str, str]]:

@@ -112,8 +112,8 @@ ELSEWHERE = (
         "SQLite under threads and processes",
         "every failure is counted",
         (
-            "tests/stores/contract/test_races.py::test_racing_failures_are_all_counted_and_one_caller_sees_the_circuit_open",
-            "tests/stores/contract/test_processes.py::test_processes_share_one_breaker",
+            "cbstore_sql/testing/conformance/test_races.py::test_racing_failures_are_all_counted_and_one_caller_sees_the_circuit_open",
+            "cbstore_sql/testing/conformance/test_processes.py::test_processes_share_one_breaker",
         ),
     ),
 )
