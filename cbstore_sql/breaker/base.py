@@ -163,7 +163,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             announce=None if self._push is None else self._push.announce,
         )
         if self._push is not None:
-            self._push.end_with(self._controller)
+            self._push.end_with(self)
         self._refresher: BackgroundT | None = None
         if view is not None:
             self._refresher = self._background("cbstore-view", lambda: view.period, self._refresh)

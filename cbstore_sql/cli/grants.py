@@ -17,65 +17,97 @@ if TYPE_CHECKING:
 _RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 _RIGHTS_WITHOUT_DELETE = "SELECT, INSERT, UPDATE"
 
-# PostgreSQL keeps them for itself; to "public", quoted or not, means to everybody.
+# PostgreSQL keeps them for itself; "public", quoted or not, means everyone.
 _RESERVED = ("public", "none")
+_MAX_ROLE_BYTES = 63
 
-_SCRIPT = """\
--- For a superuser, before 'cbstore migrate' and once more after it; it may be run any number of times.
+# Names stand between these in a DO block.
+_DOLLAR = "$cbstore$"
+
+_HEAD = """\
+-- For a superuser, or for the owner of the database if that role may create roles (managed services), before
+-- 'cbstore migrate' and once more after it; it may be run any number of times.
 -- The roles have no passwords yet: give them some with \\password, or let pg_hba.conf decide.
 BEGIN;
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{migrator}') THEN
-    CREATE ROLE "{migrator}" LOGIN;
+"""
+
+_ROLE = """\
+DO $cbstore$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
+    CREATE ROLE {name} LOGIN;
   END IF;
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{runtime}') THEN
-    CREATE ROLE "{runtime}" LOGIN;
+END $cbstore$;
+"""
+
+_OWNER = """\
+-- Without superuser rights, only a member of a role may give it a table.
+DO $cbstore$ BEGIN
+  IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER) THEN
+    GRANT {migrator} TO CURRENT_USER;
   END IF;
-END $$;
-CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{migrator}";
-GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{migrator}";
-REVOKE ALL ON SCHEMA "{schema}" FROM "{runtime}";
-GRANT USAGE ON SCHEMA "{schema}" TO "{runtime}";
-DO $$ DECLARE domain text; BEGIN
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'you cannot become a member of the role that migrates: ask who made it';
+END $cbstore$;
+CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION {migrator};
+GRANT USAGE, CREATE ON SCHEMA "{schema}" TO {migrator};
+DO $cbstore$ DECLARE domain text; BEGIN
   IF pg_catalog.to_regclass('"{schema}"."{table}"') IS NOT NULL THEN
-    ALTER TABLE "{schema}"."{table}" OWNER TO "{migrator}";
-    REVOKE ALL ON "{schema}"."{table}" FROM PUBLIC, "{runtime}";
-    GRANT {rights} ON "{schema}"."{table}" TO "{runtime}";
+    ALTER TABLE "{schema}"."{table}" OWNER TO {migrator};
+    REVOKE ALL ON "{schema}"."{table}" FROM PUBLIC;
   END IF;
   FOREACH domain IN ARRAY ARRAY[{domains}] LOOP
     IF pg_catalog.to_regtype(pg_catalog.format('%I.%I', '{schema}', domain)) IS NOT NULL THEN
-      EXECUTE pg_catalog.format('ALTER DOMAIN %I.%I OWNER TO %I', '{schema}', domain, '{migrator}');
+      EXECUTE pg_catalog.format('ALTER DOMAIN %I.%I OWNER TO {migrator_in_format}', '{schema}', domain);
     END IF;
   END LOOP;
   IF pg_catalog.to_regclass('"{schema}"."{version_table}"') IS NOT NULL THEN
-    ALTER TABLE "{schema}"."{version_table}" OWNER TO "{migrator}";
-    REVOKE ALL ON "{schema}"."{version_table}" FROM PUBLIC, "{runtime}";
+    ALTER TABLE "{schema}"."{version_table}" OWNER TO {migrator};
+    REVOKE ALL ON "{schema}"."{version_table}" FROM PUBLIC;
   END IF;
-END $$;
-COMMIT;
+END $cbstore$;
+"""
+
+_USER = """\
+REVOKE ALL ON SCHEMA "{schema}" FROM {role};
+GRANT USAGE ON SCHEMA "{schema}" TO {role};
+DO $cbstore$ BEGIN
+  IF pg_catalog.to_regclass('"{schema}"."{table}"') IS NOT NULL THEN
+    REVOKE ALL ON "{schema}"."{table}" FROM {role};
+    GRANT {rights} ON "{schema}"."{table}" TO {role};
+  END IF;
+  IF pg_catalog.to_regclass('"{schema}"."{version_table}"') IS NOT NULL THEN
+    REVOKE ALL ON "{schema}"."{version_table}" FROM {role};{version_rights}
+  END IF;
+END $cbstore$;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who migrates and who runs.
+    """Who does what with the table. A name may be any that PostgreSQL takes; it is quoted.
 
     Attributes:
         migrator: Owns the table.
-        runtime: Uses it.
+        runtime: The application's: runs breakers.
+        operator: Runs ``cbstore``: opens, closes and prunes; ``None`` for no such role.
+        reader: Only reads, for dashboards and the exporter; ``None`` for no such role.
 
     Raises:
-        ConfigurationError: A name needs quoting or means something else to PostgreSQL, or both are the same.
+        ConfigurationError: A name means something else to PostgreSQL, or two are the same.
     """
 
     migrator: str
     runtime: str
+    operator: str | None = None
+    reader: str | None = None
 
     def __post_init__(self) -> None:
-        for label, name in (("migrator", self.migrator), ("runtime", self.runtime)):
+        named = {"migrator": self.migrator, "runtime": self.runtime, "operator": self.operator, "reader": self.reader}
+        given = {label: name for label, name in named.items() if name is not None}
+        for label, name in given.items():
             _check_role(label, name)
-        if self.migrator == self.runtime:
-            raise ConfigurationError("the two roles must not be the same: the runtime one is to own nothing")
+        if len(set(given.values())) < len(given):
+            raise ConfigurationError("two roles must not have the same name: only the migrator owns anything")
 
 
 def register(subparsers: Subparsers) -> None:
@@ -83,15 +115,18 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "grants",
-        "print the SQL for a role that migrates and one that runs",
+        "print the SQL for the roles: one migrates, one runs, one operates, one reads",
         examples=(
             "cbstore grants | psql -d app",
+            "cbstore grants --operator oncall --reader grafana | psql -d app",
             "cbstore grants --migrator deployer --runtime web --no-delete > grants.sql",
         ),
     )
     add_schema(parser)
     parser.add_argument("--migrator", default="cbstore_migrator", help="owns the table (default: %(default)s)")
     parser.add_argument("--runtime", default="cbstore_runtime", help="uses the table (default: %(default)s)")
+    parser.add_argument("--operator", help="opens, closes and prunes with this command (default: no such role)")
+    parser.add_argument("--reader", help="only reads: dashboards, exporter, status (default: no such role)")
     parser.add_argument("--no-delete", action="store_true", help="the runtime role neither prunes nor calls clear()")
     parser.set_defaults(run=run)
 
@@ -102,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: A name cannot be used.
     """
-    roles = Roles(arguments.migrator, arguments.runtime)
+    roles = Roles(arguments.migrator, arguments.runtime, arguments.operator, arguments.reader)
     sys.stdout.write(grants_sql(roles, arguments.schema, delete=not arguments.no_delete))
     return 0
 
@@ -122,20 +157,48 @@ def grants_sql(roles: Roles, schema: str | None = None, *, delete: bool = True) 
     from cbstore_sql.stores.sql.schema.table import KINDS, TABLE_NAME
 
     target = Target.from_environment("postgresql", schema)
-    return _SCRIPT.format(
-        migrator=roles.migrator,
-        runtime=roles.runtime,
-        schema=target.schema,
-        table=TABLE_NAME,
+    names = {"schema": target.schema, "table": TABLE_NAME, "version_table": target.version_table}
+    migrator = _quoted(roles.migrator)
+    owner = _OWNER.format(
+        migrator=migrator,
+        migrator_in_format=migrator.replace("'", "''").replace("%", "%%"),
         domains=", ".join(f"'{name}'" for name in KINDS),
-        version_table=target.version_table,
-        rights=_RIGHTS if delete else _RIGHTS_WITHOUT_DELETE,
+        **names,
     )
+    users = (
+        (roles.runtime, _RIGHTS if delete else _RIGHTS_WITHOUT_DELETE, False),
+        (roles.operator, _RIGHTS, True),
+        (roles.reader, "SELECT", True),
+    )
+    script = [_HEAD, _made(roles.migrator), *(_made(name) for name, *_ in users if name is not None), owner]
+    for name, rights, reads_version in users:
+        if name is not None:
+            script.append(_used(name, rights, names, reads_version=reads_version))
+    return "".join([*script, "COMMIT;\n"])
+
+
+def _made(name: str) -> str:
+    return _ROLE.format(name=_quoted(name), literal="'" + name.replace("'", "''") + "'")
+
+
+def _used(name: str, rights: str, names: dict[str, str], *, reads_version: bool) -> str:
+    role = _quoted(name)
+    version_rights = ""
+    if reads_version:
+        version_rights = f'\n    GRANT SELECT ON "{names["schema"]}"."{names["version_table"]}" TO {role};'
+    return _USER.format(role=role, rights=rights, version_rights=version_rights, **names)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _check_role(label: str, name: str) -> None:
-    from cbstore_sql.stores.sql.schema.table import check_identifier
-
-    check_identifier(label, name)
+    try:
+        size = len(name.encode())
+    except (AttributeError, UnicodeEncodeError):
+        size = 0
+    if not 1 <= size <= _MAX_ROLE_BYTES or "\0" in name or _DOLLAR in name:
+        raise ConfigurationError(f"{label} must be a role name of 1 to {_MAX_ROLE_BYTES} bytes")
     if name in _RESERVED or name.startswith("pg_"):
         raise ConfigurationError(f"{label} must not be {name}: PostgreSQL keeps that name for itself")

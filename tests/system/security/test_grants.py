@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+
 import psycopg
+import psycopg.sql
 import pytest
+import sqlalchemy as sa
 from psycopg import errors
 
 from cbstore_sql import ConfigurationError, SqlStore, StoreError, migrate, prune
@@ -11,7 +16,8 @@ from cbstore_sql.cli import main
 from cbstore_sql.cli.grants import Roles, grants_sql
 from cbstore_sql.migration import downgrade
 from tests.docs.pages import blocks
-from tests.system.security.conftest import Granted, run_script
+from tests.servers.clients import fresh_database
+from tests.system.security.conftest import SECRET, Granted, as_role, run_script
 
 FORBIDDEN = [
     "CREATE TABLE cbstore.mine (i int)",
@@ -108,13 +114,66 @@ def test_the_command_takes_names_from_the_environment(
     assert '"team_b"."our_version"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["", "Upper", 'a"; DROP ROLE b; --', "a b", "a" * 64, "é", "public", "none", "pg_x"])
-@pytest.mark.parametrize("option", ["--migrator", "--runtime"])
-def test_a_role_name_that_needs_quoting_or_means_something_else_is_refused(
+@pytest.mark.parametrize("name", ["", "a" * 64, "é" * 32, "public", "none", "pg_x", "a$cbstore$b", "\ud800"])
+@pytest.mark.parametrize("option", ["--migrator", "--runtime", "--operator", "--reader"])
+def test_a_role_name_that_postgresql_does_not_take_is_refused(
     option: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["grants", option, name]) == 2
     assert capsys.readouterr().out == ""
+
+
+STRANGE = ["App-User", 'a"; DROP ROLE b; --', "it's 100%I {braces}", "Größe"]
+
+
+@pytest.fixture
+def managed(postgres_url: str) -> Iterator[str]:
+    """The URL of a database's owner who may create roles and is no superuser, as managed services give it."""
+    owner = f"owner_{secrets.token_hex(4)}"
+    with fresh_database(postgres_url) as (admin, _):
+        run_script(admin, f"CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD '{SECRET}'")
+        database = sa.make_url(admin).database
+        run_script(admin, f"ALTER DATABASE {database} OWNER TO {owner}")
+        yield as_role(admin, owner)
+        run_script(admin, f"ALTER DATABASE {database} OWNER TO CURRENT_USER")
+        made = "SELECT rolname FROM pg_roles WHERE rolname LIKE '%managed%'"
+        with psycopg.connect(admin.replace("+psycopg", ""), autocommit=True) as connection:
+            for (name,) in [*connection.execute(made.encode()).fetchall(), (owner,)]:
+                role = psycopg.sql.Identifier(name)
+                connection.execute(psycopg.sql.SQL("DROP OWNED BY {} CASCADE").format(role))
+            for (name,) in [*connection.execute(made.encode()).fetchall(), (owner,)]:
+                connection.execute(psycopg.sql.SQL("DROP ROLE {}").format(psycopg.sql.Identifier(name)))
+
+
+@pytest.mark.parametrize("strange", ["plain", *STRANGE])
+def test_an_owner_who_may_create_roles_gives_four_roles_of_any_name_what_they_need(managed: str, strange: str) -> None:
+    suffix = f"{strange} managed {secrets.token_hex(2)}"
+    roles = Roles(f"m {suffix}", f"a {suffix}", f"o {suffix}", f"r {suffix}")
+    names = (roles.migrator, roles.runtime, str(roles.operator), str(roles.reader))
+    run_script(managed, grants_sql(roles))
+    with psycopg.connect(managed.replace("+psycopg", ""), autocommit=True) as connection:
+        for name in names:
+            password = psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}")
+            connection.execute(password.format(psycopg.sql.Identifier(name), psycopg.sql.Literal(SECRET)))
+    migrator, application, operator, reader = (as_role(managed, name) for name in names)
+    migrate(migrator)
+    run_script(managed, grants_sql(roles, delete=False))
+    with SqlStore(application) as store:
+        assert store.record_failure("b") is not None
+        with pytest.raises(StoreError, match="lacks"):
+            store.clear("b")
+    with SqlStore(operator) as store:
+        store.force_open("b", 1.0)
+        store.clear("b")
+        assert prune(operator, idle_for=3600.0) == 0
+    with SqlStore(reader) as store:
+        assert store.read_all() == []
+        with pytest.raises(StoreError, match="lacks"):
+            store.force_open("b", 1.0)
+    assert main(["migrate", "--check", "--url", reader]) == 0
+    for url in (application, operator, reader):
+        with pytest.raises(StoreError, match="may not create or change it"):
+            downgrade(url, "base")
 
 
 def test_the_two_roles_are_not_the_same() -> None:

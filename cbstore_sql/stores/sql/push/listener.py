@@ -212,7 +212,7 @@ class Push:
         self._unsent.clear()
         if not self._warned:
             self._warned = True
-            log.warning("push is not to be had here (a transaction pooler or a standby); polling goes on")
+            log.warning("push is unavailable here (a transaction pooler or a standby); polling goes on")
         return _IMPOSSIBLE_PAUSE
 
 

@@ -106,7 +106,7 @@ def test_the_thread_ends_when_no_breaker_is_in_use(
     monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
     with SqlStore(url, namespace=namespace) as store, pushing(store) as breaker:
         assert breaker._controller.view is not None
-        breaker._controller.view.forget("b")
+        breaker._controller.view.clear()
         assert eventually(lambda: breaker.push_state == "off")
         assert eventually(lambda: len(sessions(observer, namespace)) == 1)
 
@@ -174,3 +174,21 @@ def test_a_circuit_that_only_push_told_of_stays_open_in_an_outage(listening: Cir
     assert eventually(lambda: refuses(listening))
     listening._controller._begin_outage("another", StoreUnavailableError("gone"))
     assert refuses(listening), "by the breakers of this process"
+
+
+def test_a_breaker_with_the_default_view_that_is_forgotten_leaves_no_session(
+    url: str, namespace: str, observer: psycopg.Connection
+) -> None:
+    with SqlStore(url, namespace=namespace) as store:
+        breaker = CircuitBreaker(store, push=True)
+        breaker.call("b", int)
+        push = breaker._push
+        assert push is not None
+        assert eventually(lambda: push.state == "listening")
+        thread = push._thread
+        del breaker
+        gc.collect()
+        assert thread is not None
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert eventually(lambda: sessions(observer, namespace) == [])
