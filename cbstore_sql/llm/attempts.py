@@ -63,6 +63,7 @@ class Attempts:
 
     Attributes:
         backoff: The pauses that no server asked for.
+        last: The failure of the last attempt; ``None`` before the first.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Attempts:
     agent_id: str | None
     left: int
     backoff: ExponentialBackoff = field(init=False)
+    last: FailedAttempt | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         longest, factor = self.config.max_backoff_seconds, self.config.backoff_multiplier
@@ -85,7 +87,8 @@ class Attempts:
     def raised(self, error: Exception, began: float) -> FailedAttempt:
         """Note that an attempt raised."""
         self._ended("failure", began)
-        return FailedAttempt(self.config.decide(error), error)
+        self.last = FailedAttempt(self.config.decide(error), error)
+        return self.last
 
     def returned(self, result: Any, began: float) -> FailedAttempt | None:
         """Note that an attempt returned; return a failure when it returned an error."""
@@ -94,7 +97,8 @@ class Attempts:
             self._ended("success", began)
             return None
         self._ended("failure", began)
-        return FailedAttempt(decision, result=result)
+        self.last = FailedAttempt(decision, result=result)
+        return self.last
 
     def opened(self, began: float) -> None:
         """Note that a stream was opened."""

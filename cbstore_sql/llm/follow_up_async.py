@@ -9,7 +9,7 @@ from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
 from cbstore_sql.breaker.guard_async import AsyncGuardedCall, Renew
 from cbstore_sql.core.model import Permit, State
 from cbstore_sql.errors import CircuitBreakerOpenError
-from cbstore_sql.llm.attempts import Attempts
+from cbstore_sql.llm.attempts import Attempts, FailedAttempt
 from cbstore_sql.llm.decision import Decision, RateLimitAction
 from cbstore_sql.llm.health import AsyncHealthCheck
 
@@ -56,6 +56,10 @@ class AsyncFollowUp:
             raise
         breaker = self._breaker
         return AsyncGuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
+
+    def keeps_probe(self, permit: Permit, failed: FailedAttempt) -> bool:
+        """Return whether the owner of a probe keeps it for another attempt, after a short wait."""
+        return permit.is_probe and not failed.decision.counts and self.attempts.waits(failed.decision)
 
     async def renewed(self, permit: Permit) -> bool:
         """Extend the lease of a probe; return whether it still belongs to this caller."""

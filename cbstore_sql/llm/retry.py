@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from cbstore_sql.breaker.guard import GuardedCall
 from cbstore_sql.core.model import Verdict
 from cbstore_sql.llm.attempts import FailedAttempt
 from cbstore_sql.llm.follow_up import FollowUp
@@ -54,16 +53,12 @@ class Retries(Generic[T]):
                         call.verdict = Verdict.SUCCESS
                         return outcome
                     call.verdict = outcome.verdict
-                    if not self._keeps_probe(call, outcome):
+                    if not self._follow_up.keeps_probe(call.permit, outcome):
                         return outcome
                     self._follow_up.follow(outcome.decision)
                     self._follow_up.pause(outcome.decision)
                     if not self._follow_up.renewed(call.permit):
                         break  # another caller took the probe meanwhile: ask for admission again
-
-    def _keeps_probe(self, call: GuardedCall, outcome: FailedAttempt) -> bool:
-        decision = outcome.decision
-        return call.permit.is_probe and not decision.counts and self._attempts.waits(decision)
 
     def _attempt(self) -> T | FailedAttempt:
         began = self._attempts.begin()

@@ -1,0 +1,69 @@
+"""The parts that both routers share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
+from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.core.validation import check_seconds
+from cbstore_sql.llm.attempts import Attempts
+from cbstore_sql.llm.config import LLMCircuitBreakerConfig
+from cbstore_sql.llm.failover import FailedOver, Memory, OnFailover
+from cbstore_sql.llm.observer import Observer
+from cbstore_sql.llm.retry_budget import RetryBudget
+from cbstore_sql.llm.targets import LLMTarget, Targets
+
+BreakerT = TypeVar("BreakerT", CircuitBreaker, AsyncCircuitBreaker)
+
+log = logging.getLogger("cbstore_sql")
+
+DEFAULT_RAMP_UP = 10.0
+"""Seconds over which a growing share of calls returns to a target whose circuit has closed."""
+
+
+class RouterBase(Generic[BreakerT]):
+    """The common part of `LLMRouter` and `AsyncLLMRouter`; see there."""
+
+    _breaker: BreakerT
+
+    def __init__(
+        self,
+        targets: Iterable[LLMTarget],
+        config: LLMCircuitBreakerConfig | None,
+        provider_down_at: int | None,
+        ramp_up: float,
+        on_failover: OnFailover | None,
+    ) -> None:
+        self.config = replace(config or LLMCircuitBreakerConfig(), enabled=True)
+        self._targets = Targets(targets, provider_down_at)
+        self._ramp_up = check_seconds("ramp_up", ramp_up)
+        self._memory = Memory()
+        self._told = on_failover
+
+    @property
+    def targets(self) -> tuple[LLMTarget, ...]:
+        """The targets, in order of preference."""
+        return self._targets.all
+
+    def down_providers(self) -> set[str]:
+        """Return the providers that count as down, as far as this process knows. Asks no store."""
+        return self._targets.down([name for name in self._targets.names if self._breaker._seen_open(name)])
+
+    def _attempts(self) -> Attempts:
+        # A target is asked once for each call, so that nothing is taken from a budget.
+        return Attempts("", self.config, Observer("", None), RetryBudget(None, 0.0), None, left=len(self.targets))
+
+    def _failed_over(self, event: FailedOver) -> None:
+        self._breaker._controller.notifier.emit(event)
+        fields = {"cb_name": event.name, "cb_previous": event.previous}
+        log.warning("calls go to %r now, and no longer to %r", event.name, event.previous, extra=fields)
+        if self._told is None:
+            return
+        try:
+            self._told(event)
+        except Exception as error:  # noqa: BLE001 - whatever the application raises, the call goes on
+            log.error("on_failover failed with %s", type(error).__name__)
