@@ -131,7 +131,12 @@ def signatures() -> Iterator[Any]:
                     yield pytest.param(function, id=f"{name}.{method}")
 
 
-MADE_BY_A_BREAKER = {cbstore_sql.breaker.Guard, cbstore_sql.breaker.AsyncGuard}
+MADE_BY_A_BREAKER = {
+    cbstore_sql.breaker.Guard,
+    cbstore_sql.breaker.AsyncGuard,
+    cbstore_sql.llm.GuardedStream,
+    cbstore_sql.llm.AsyncGuardedStream,
+}
 
 
 def types_in(annotation: Any) -> Iterator[type]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from cbstore_sql.breaker.arguments import (
@@ -225,6 +225,27 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             if self._push is not None:
                 self._push.ensure()
         return permit
+
+    def _first_without_io(self, names: Sequence[str]) -> tuple[Permit | None, list[str], list[CircuitBreakerOpenError]]:
+        """Admit a call through the first of several circuits without I/O, as far as that is possible.
+
+        Returns:
+            The permit, or ``None``; the names to ask the store for; the refusals of names before those.
+        """
+        refusals: list[CircuitBreakerOpenError] = []
+        for index, name in enumerate(names):
+            try:
+                permit = self._controller.fresh_permit(name) or self._admit_without_io(name)
+            except CircuitBreakerOpenError as refused:
+                refusals.append(refused)
+                continue
+            return permit, ([] if permit is not None else list(names[index:])), refusals
+        return None, [], refusals
+
+    def _seen_open(self, name: str) -> bool:
+        """Whether this process saw a circuit open or half-open, not longer ago than ``max_staleness``."""
+        view = self._controller.view
+        return view is not None and view.shows_open(name)
 
     def _verdict_of(self, error: BaseException | None) -> Verdict:
         checked = check_error(error)

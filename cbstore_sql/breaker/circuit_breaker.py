@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from cbstore_sql.breaker.arguments import check_decorator_name, check_fallback, check_permit
 from cbstore_sql.breaker.base import BreakerBase, Fallback
 from cbstore_sql.breaker.callables import require_decoratable, require_finished, require_plain_function
-from cbstore_sql.breaker.flow import StoreCalls
+from cbstore_sql.breaker.flow import StoreCalls, soonest
 from cbstore_sql.breaker.guard import Guard, GuardedCall
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.failures import raise_store_error
@@ -21,7 +21,7 @@ from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
-from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.errors import CircuitBreakerOpenError, InvalidArgumentError
 from cbstore_sql.runtime import sansio
 from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.runtime.periodic import Periodic
@@ -125,6 +125,33 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         """
         return self._controller.fresh_permit(name) or self._admit(name)
 
+    def admit_first(self, names: Sequence[str]) -> Permit:
+        """Admit a call by hand through the first of several breakers that takes it, for a failover chain.
+
+        What this process knows of the breakers decides without I/O. What it does not know is read in one operation.
+
+        Args:
+            names: The breakers' names, the most preferred first; at least one.
+
+        Returns:
+            The permit; its ``name`` says which breaker admitted the call. Report the outcome with it.
+
+        Raises:
+            CircuitBreakerOpenError: No breaker admits the call; the refusal with the shortest ``retry_after``.
+            InvalidArgumentError: There are no names.
+        """
+        if isinstance(names, str) or not names:
+            raise InvalidArgumentError("admit_first takes a sequence of one name or more")
+        permit, ask, refusals = self._first_without_io(names)
+        if permit is not None:
+            return permit
+        try:
+            if ask:
+                return self._drive(self._controller.first_admission(ask))
+        except CircuitBreakerOpenError as refused:
+            refusals.append(refused)
+        raise soonest(refusals, names[0])
+
     def success(self, permit: Permit) -> None:
         """Report that the dependency answered. A late or repeated report has no effect.
 
@@ -216,6 +243,17 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             InvalidPolicyError: ``seconds`` is negative or not a finite number.
         """
         self._drive(self._controller.trip(name, seconds))
+
+    def hold(self, name: str, seconds: float) -> None:
+        """Let no process call the dependency for some seconds because it asked for that (a short ``Retry-After``).
+
+        The state stays as it is, and a hold is never shortened. While the store is out, it is for this process only.
+
+        Args:
+            name: The breaker's name.
+            seconds: Seconds from now; at least 0.
+        """
+        self._drive(self._controller.hold(name, seconds))
 
     def seen(self, name: str) -> Snapshot:
         """Return a breaker as the next call would find it; while the store is out, as this process has it.

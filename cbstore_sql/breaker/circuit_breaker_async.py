@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from cbstore_sql.breaker.arguments import check_decorator_name, check_fallback, check_permit
 from cbstore_sql.breaker.base import BreakerBase, Fallback
 from cbstore_sql.breaker.callables import require_awaitable, require_awaited_function, require_no_generator
-from cbstore_sql.breaker.flow import StoreCalls
+from cbstore_sql.breaker.flow import StoreCalls, soonest
 from cbstore_sql.breaker.guard_async import AsyncGuard, AsyncGuardedCall
 from cbstore_sql.breaker.notifier_async import AsyncNotifier
 from cbstore_sql.breaker.outage.failures import raise_store_error
@@ -21,7 +21,7 @@ from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
-from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.errors import CircuitBreakerOpenError, InvalidArgumentError
 from cbstore_sql.runtime import sansio
 from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.runtime.periodic_async import AsyncPeriodic
@@ -107,6 +107,35 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         """Admit a call by hand; see `CircuitBreaker.admit`. If cancelled, it gives back a probe that it won."""
         return self._controller.fresh_permit(name) or await self._admit(name)
 
+    async def admit_first(self, names: Sequence[str]) -> Permit:
+        """Admit a call by hand through the first of several breakers that takes it, for a failover chain.
+
+        What this process knows of the breakers decides without I/O. What it does not know is read in one operation.
+
+        Args:
+            names: The breakers' names, the most preferred first; at least one.
+
+        Returns:
+            The permit; its ``name`` says which breaker admitted the call. Report the outcome with it.
+
+        Raises:
+            CircuitBreakerOpenError: No breaker admits the call; the refusal with the shortest ``retry_after``.
+            InvalidArgumentError: There are no names.
+        """
+        if isinstance(names, str) or not names:
+            raise InvalidArgumentError("admit_first takes a sequence of one name or more")
+        permit, ask, refusals = self._first_without_io(names)
+        if permit is not None:
+            return permit
+        try:
+            if ask:
+                return await run_to_completion(
+                    self._drive(self._controller.first_admission(ask)), abandoned=self.release
+                )
+        except CircuitBreakerOpenError as refused:
+            refusals.append(refused)
+        raise soonest(refusals, names[0])
+
     async def success(self, permit: Permit) -> None:
         """Report that the dependency answered; see `CircuitBreaker.success`."""
         verdict = self._controller.slow_calls.judge(check_permit(permit), SUCCESS)
@@ -141,6 +170,17 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
     async def trip(self, name: str, seconds: float) -> None:
         """Open a circuit for at least some seconds because the dependency asked for it; see `CircuitBreaker.trip`."""
         await run_to_completion(self._drive(self._controller.trip(name, seconds)))
+
+    async def hold(self, name: str, seconds: float) -> None:
+        """Let no process call the dependency for some seconds because it asked for that (a short ``Retry-After``).
+
+        The state stays as it is, and a hold is never shortened. While the store is out, it is for this process only.
+
+        Args:
+            name: The breaker's name.
+            seconds: Seconds from now; at least 0.
+        """
+        await run_to_completion(self._drive(self._controller.hold(name, seconds)))
 
     async def seen(self, name: str) -> Snapshot:
         """Return a breaker as the next call would find it; see `CircuitBreaker.seen`."""

@@ -8,10 +8,10 @@ policy; the verbs of `CallFlow` below them know one store and raise what it rais
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
-from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing
+from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing, soonest
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutageDetector, OutagePolicy
 from cbstore_sql.breaker.outage.failures import original_of, was_not_applied
@@ -38,7 +38,7 @@ from cbstore_sql.core.model import (
 )
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
-from cbstore_sql.errors import BreakerNotStoredError, StoreError
+from cbstore_sql.errors import BreakerNotStoredError, CircuitBreakerOpenError, StoreError
 from cbstore_sql.events import ProbeStalled
 from cbstore_sql.runtime.interrupts import from_signal_handler
 
@@ -190,6 +190,44 @@ class BreakerController:
         except StoreError as error:
             self._begin_outage(name, error)
         return self._admit_without_store(name, probes)
+
+    def first_admission(self, names: Sequence[str]) -> StoreCalls[Permit]:
+        """Admit a call through the first of several circuits that takes it.
+
+        Raises:
+            CircuitBreakerOpenError: None of them admits the call.
+            StoreError: The store fails and the policy is ``"raise"``.
+        """
+        return self._first_admission(names, frozenset[str]().union(*map(probes_of_caller, names)))
+
+    def _first_admission(self, names: Sequence[str], probes: frozenset[str]) -> StoreCalls[Permit]:
+        for name in names:
+            check_name("breaker name", name)
+        try:
+            return self.slow_calls.timed((yield from self._shared.admit_first(names, probes)))
+        except StoreError as error:
+            self._begin_outage(names[0], error)
+        refusals = []
+        for name in names:
+            try:
+                return self._admit_without_store(name, probes)
+            except CircuitBreakerOpenError as refused:
+                refusals.append(refused)
+        raise soonest(refusals, names[0])
+
+    def hold(self, name: str, seconds: float) -> StoreCalls[None]:
+        """Admit no call for some seconds because the dependency asked for it; see `trip`."""
+        if not self._decides_alone(name):
+            try:
+                yield from self._shared.hold(name, seconds)
+                return
+            except BreakerNotStoredError as error:
+                self._log_full(error)
+                return
+            except StoreError as error:
+                self._begin_outage(name, error)
+        if self._outage.policy == "local":
+            self._local.hold(name, seconds)
 
     def settlement(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
         """Report a verdict to the store; if the store fails, the outage policy takes it.

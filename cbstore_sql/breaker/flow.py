@@ -8,7 +8,7 @@ memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from cbstore_sql.core.admission import Action, Admission, admission
 from cbstore_sql.core.history import HistoryEntry
 from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.core.policy import BreakerPolicy
-from cbstore_sql.errors import StoreError
+from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
 from cbstore_sql.events import (
     BreakerEvent,
     Opened,
@@ -38,6 +38,11 @@ T = TypeVar("T")
 
 # A claim is lost to somebody, so after a few the circuit has been open or half_open all the while.
 _CLAIM_ATTEMPTS = 3
+
+
+def soonest(refusals: Sequence[CircuitBreakerOpenError], name: str) -> CircuitBreakerOpenError:
+    """Return the refusal with the shortest ``retry_after``; of several claims that were lost, one of the first name."""
+    return min(refusals, key=lambda refused: refused.retry_after, default=CircuitBreakerOpenError(name=name))
 
 
 StoreCalls = Generator[StoreCall, Any, T]
@@ -103,14 +108,11 @@ class CallFlow:
             CircuitBreakerOpenError: The circuit is open, locked, on hold or on its ramp, or another caller holds the
                 probe.
         """
-        policy = self.policy_for(name)
         for _ in range(_CLAIM_ATTEMPTS):
             snapshot = yield from self.read(name)
-            permit = self.decide(snapshot, snapshot.as_of, probes) or (yield from self._claim(name, policy))
+            permit = yield from self._admit_as_seen(snapshot, probes)
             if permit is not None:
                 return permit
-            if (decided := admission(snapshot)).always:
-                return pass_anyway(snapshot, decided, self.emit)
         refuse_call(snapshot, Admission(Action.REFUSE, retry_after=snapshot.retry_after), self.emit)
 
     def decide(self, snapshot: Snapshot, now: float, probes: frozenset[str] = frozenset()) -> Permit | None:
@@ -126,6 +128,43 @@ class CallFlow:
         """
         policy = self.policy_for(snapshot.name)
         return decide(snapshot, now, policy, self.emit, ramps=self._ramps, probes=probes)
+
+    def admit_first(self, names: Sequence[str], probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
+        """Admit a call through the first of several circuits that takes it. One operation reads them all.
+
+        Args:
+            names: The breakers' names.
+            probes: See `admit`; of all the breakers.
+
+        Raises:
+            CircuitBreakerOpenError: None of them admits the call; the refusal with the shortest ``retry_after``.
+        """
+        asked_at, refusals = self._clock(), []
+        snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
+        for snapshot in snapshots.values():
+            self.saw(snapshot, asked_at)
+        for name in names:
+            try:
+                permit = yield from self._admit_as_seen(snapshots[name], probes)
+            except CircuitBreakerOpenError as refused:
+                refusals.append(refused)
+                continue
+            if permit is not None:
+                return permit
+        raise soonest(refusals, names[0])
+
+    def _admit_as_seen(self, snapshot: Snapshot, probes: frozenset[str]) -> StoreCalls[Permit | None]:
+        """Admit or refuse a call by what the store answered; return ``None`` if the claim of a probe was lost."""
+        permit = self.decide(snapshot, snapshot.as_of, probes)
+        if permit is None:
+            permit = yield from self._claim(snapshot.name, self.policy_for(snapshot.name))
+        if permit is None and (decided := admission(snapshot)).always:
+            return pass_anyway(snapshot, decided, self.emit)
+        return permit
+
+    def hold(self, name: str, seconds: float) -> StoreCalls[Transition]:
+        """Admit no call for some seconds."""
+        return (yield from self._change(name, StoreCall("hold", (name, seconds))))
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
         asked_at, token = self._clock(), new_token()

@@ -155,6 +155,13 @@ class View:
             return None
         return seen.snapshot, seen.snapshot.as_of + (now - seen.asked_at)
 
+    def shows_open(self, name: str) -> bool:
+        """Whether a circuit was seen open or half-open."""
+        seen = self._seen.get(name)
+        if seen is None or self.clock() > seen.fresh_until:
+            return False
+        return seen.snapshot.state is not State.CLOSED
+
     def takes_success(self, permit: Permit) -> bool:
         """Take a success that the store does not need now; the next report carries it.
 

@@ -14,6 +14,12 @@
 `health`                   a health check that probes the API in place of a paid call
 `base`                     the parts of an LLM breaker that its operations share
 `by_hand`                  asking and reporting in separate calls; twin `by_hand_async`
+`router`                   `LLMRouter`: failover between targets; twin `router_async`
+`router_base`              the parts that both routers share
+`targets`                  `LLMTarget`, and the order in which targets are asked
+`route`                    admits each attempt of one call to a target; twin `route_async`
+`itinerary`                which target each attempt of one call goes to
+`failover`                 whether another target may help, and what a router remembers
 `massgen`                  the same names with the rules of MassGen
 `headers`                  MassGen's functions for HTTP statuses and ``Retry-After``
 `observer`                 what the breaker tells a metrics object
@@ -30,16 +36,28 @@ from cbstore_sql.llm.classification import classify_error, classify_result
 from cbstore_sql.llm.classification.form import ApiFailure, FailureCategory
 from cbstore_sql.llm.config import CircuitState, LLMCircuitBreakerConfig
 from cbstore_sql.llm.decision import Decision, RateLimitAction
+from cbstore_sql.llm.failover import FailedOver
 from cbstore_sql.llm.headers import classify_429, extract_retry_after, extract_status_code
 from cbstore_sql.llm.observer import Metrics
+from cbstore_sql.llm.router import LLMRouter
+from cbstore_sql.llm.router_async import AsyncLLMRouter
+from cbstore_sql.llm.stream import GuardedStream
+from cbstore_sql.llm.stream_async import AsyncGuardedStream
+from cbstore_sql.llm.targets import LLMTarget
 
 __all__ = [
     "ApiFailure",
+    "AsyncGuardedStream",
+    "AsyncLLMRouter",
     "CircuitState",
     "Decision",
+    "FailedOver",
     "FailureCategory",
+    "GuardedStream",
     "LLMCircuitBreaker",
     "LLMCircuitBreakerConfig",
+    "LLMRouter",
+    "LLMTarget",
     "Metrics",
     "RateLimitAction",
     "classify_429",

@@ -20,6 +20,9 @@ log = logging.getLogger("cbstore_sql")
 FIRST_BACKOFF = 1.0
 """Seconds."""
 
+_HOLDS = ("hold", "ramp", "ramp_up")
+"""Reasons of a rejection that passes by itself: the API asked everyone to wait, or calls come back at a ramp."""
+
 _BACKOFF_JITTER = (0.8, 1.2)
 
 
@@ -111,6 +114,12 @@ class Attempts:
     def rejected(self, refused: CircuitBreakerOpenError) -> None:
         """Note that an attempt was not admitted."""
         self.observer.request(f"rejected_{refused.state}", 0.0)
+
+    def hold_of(self, refused: CircuitBreakerOpenError) -> float | None:
+        """Return the seconds to wait out a wait of the whole fleet; ``None`` when the caller is to be rejected."""
+        if refused.reason not in _HOLDS or self.config.on_hold == "refuse":
+            return None
+        return self.config.pause_for(refused.retry_after) if refused.reason == "hold" else refused.retry_after
 
     def waits(self, decision: Decision) -> bool:
         """Return whether the next attempt comes after a wait that the API asked for; it is taken from the budget."""

@@ -56,6 +56,8 @@ class LLMCircuitBreakerConfig:
             ``None`` limits nothing.
         retry_burst: Retries allowed beyond that share; at least 0. A process never makes more retries than
             ``retry_share`` times its calls plus this.
+        ramp_up_seconds: Seconds over which a growing share of calls comes back after such a wait, and after the circuit
+            has closed; 0 lets all come back at once.
         on_hold: What a caller does while the API has asked the fleet to wait: ``"wait"`` waits it out, ``"refuse"``
             raises `CircuitBreakerOpenError` with ``retry_after``.
         classify: Called with each exception before the built-in rules. It returns an `ApiFailure`, a
@@ -82,6 +84,7 @@ class LLMCircuitBreakerConfig:
     retry_unanswered: bool = True
     retry_share: float | None = 0.1
     retry_burst: float = 10.0
+    ramp_up_seconds: float = 1.0
     on_hold: OnHold = "wait"
     classify: Classify | None = None
     probe_lease_seconds: float = DEFAULT_PROBE_LEASE
@@ -95,6 +98,7 @@ class LLMCircuitBreakerConfig:
         check_factor("retry_after_threshold_seconds", self.retry_after_threshold_seconds, 0.0, math.inf)
         check_factor("max_retry_after_seconds", self.max_retry_after_seconds, 1.0, math.inf)
         check_seconds("probe_lease_seconds", self.probe_lease_seconds, minimum=0.001)
+        check_seconds("ramp_up_seconds", self.ramp_up_seconds)
         if self.retry_share is not None:
             check_factor("retry_share", self.retry_share, 0.0, 1.0)
         check_factor("retry_burst", self.retry_burst, 0.0, math.inf)
@@ -114,6 +118,7 @@ class LLMCircuitBreakerConfig:
             failure_threshold=self.max_failures,
             recovery_timeout=self.reset_time_seconds,
             probe_lease=self.probe_lease_seconds,
+            ramp_up=self.ramp_up_seconds,
         )
 
     @property

@@ -38,6 +38,7 @@ class DictionaryStore(Store):
         super().__init__()
         self._store = store
         self._policy = policy
+        self._holds: dict[str, float] = {}
 
     def _read(self, name: str, now: float | None) -> Snapshot:
         return self._shown(name, self._store.get_state(name), now)
@@ -51,6 +52,7 @@ class DictionaryStore(Store):
             "renew_probe": self._renew,
             "force_open": self._force_open,
             "reset": self._reset,
+            "hold": self._hold,
         }
         return operations[command.operation](command)
 
@@ -103,6 +105,14 @@ class DictionaryStore(Store):
         self._store.set_state(command.name, dict(DEFAULT_CIRCUIT_BREAKER_STATE))
         return Transition(State(found["state"]), self._shown(command.name, DEFAULT_CIRCUIT_BREAKER_STATE, None))
 
+    def _hold(self, command: Command) -> Transition:
+        """Remember the hold in this process: the protocol has no place for it."""
+        now = command.clock(time.time())
+        until = now + command.parameters["seconds"]
+        self._holds[command.name] = max(until, self._holds.get(command.name, 0.0))
+        snapshot = self._read(command.name, now)
+        return Transition(snapshot.state, snapshot)
+
     def _after(self, name: str, state: Mapping[str, Any]) -> Transition:
         return Transition(State(state["_prev_state"]), self._shown(name, state, None))
 
@@ -114,9 +124,16 @@ class DictionaryStore(Store):
             last_failure_time=float(state["last_failure_time"]),
             open_until=float(state["open_until"]),
             probe_token=token,
+            hold_until=self._held_until(name, as_of),
             probe_until=as_of + self._policy.probe_lease if state["half_open_probe_active"] else 0.0,
         )
         return Snapshot.of(name, row, as_of)
+
+    def _held_until(self, name: str, now: float) -> float:
+        until = self._holds.get(name, 0.0)
+        if until and until <= now:
+            self._holds.pop(name, None)
+        return until
 
 
 class ThreadedDictionaryStore(ThreadedStore):

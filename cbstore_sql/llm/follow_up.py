@@ -43,12 +43,12 @@ class FollowUp:
         """
         name = self.attempts.name
         try:
-            permit = self._breaker.admit(name)
+            permit = self._after_holds()
             if permit.is_probe and self._health is not None:
                 with self._breaker._guarded(permit) as check:
                     check.verdict = self._health.verdict()
                 self._health.passed_or_raise(name, check.verdict, self.attempts.config)
-                permit = self._breaker.admit(name)
+                permit = self._after_holds()
         except CircuitBreakerOpenError as refused:
             self.attempts.rejected(refused)
             raise
@@ -73,7 +73,9 @@ class FollowUp:
         return self.attempts.may_retry(decision)
 
     def follow(self, decision: Decision) -> None:
-        """Do what a failure asks of the whole fleet: open the circuit for a long wait."""
+        """Do what a failure asks of the fleet: hold all calls for a short wait, open the circuit for a long one."""
+        if decision.action is RateLimitAction.WAIT and self.attempts.config.shares_waits:
+            self._hold(decision.wait or 0.0)
         if decision.action is RateLimitAction.STOP:
             self._stop(decision.wait or 0.0)
 
@@ -82,6 +84,25 @@ class FollowUp:
         seconds = self.attempts.pause_for(decision)
         self.attempts.log(logging.INFO, "trying again", seconds)
         self._sleep(seconds)
+
+    def _after_holds(self) -> Permit:
+        """Admit an attempt, and wait out what the API asked of the whole fleet if the settings say so."""
+        left = self.attempts.config.retry_after_threshold_seconds
+        while True:
+            try:
+                return self._breaker.admit(self.attempts.name)
+            except CircuitBreakerOpenError as refused:
+                seconds = self.attempts.hold_of(refused)
+                if seconds is None or refused.retry_after > left:
+                    raise
+                left -= refused.retry_after
+            self._sleep(seconds)
+
+    def _hold(self, seconds: float) -> None:
+        try:
+            self._breaker.hold(self.attempts.name, seconds)
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self._breaker._controller.log_failed_report(failed)
 
     def _stop(self, seconds: float) -> None:
         self.attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)

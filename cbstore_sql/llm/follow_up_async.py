@@ -45,12 +45,12 @@ class AsyncFollowUp:
         """
         name = self.attempts.name
         try:
-            permit = await self._breaker.admit(name)
+            permit = await self._after_holds()
             if permit.is_probe and self._health is not None:
                 async with self._breaker._guarded(permit) as check:
                     check.verdict = await self._health.verdict()
                 self._health.passed_or_raise(name, check.verdict, self.attempts.config)
-                permit = await self._breaker.admit(name)
+                permit = await self._after_holds()
         except CircuitBreakerOpenError as refused:
             self.attempts.rejected(refused)
             raise
@@ -75,7 +75,9 @@ class AsyncFollowUp:
         return self.attempts.may_retry(decision)
 
     async def follow(self, decision: Decision) -> None:
-        """Do what a failure asks of the whole fleet: open the circuit for a long wait."""
+        """Do what a failure asks of the fleet: hold all calls for a short wait, open the circuit for a long one."""
+        if decision.action is RateLimitAction.WAIT and self.attempts.config.shares_waits:
+            await self._hold(decision.wait or 0.0)
         if decision.action is RateLimitAction.STOP:
             await self._stop(decision.wait or 0.0)
 
@@ -84,6 +86,25 @@ class AsyncFollowUp:
         seconds = self.attempts.pause_for(decision)
         self.attempts.log(logging.INFO, "trying again", seconds)
         await self._sleep(seconds)
+
+    async def _after_holds(self) -> Permit:
+        """Admit an attempt, and wait out what the API asked of the whole fleet if the settings say so."""
+        left = self.attempts.config.retry_after_threshold_seconds
+        while True:
+            try:
+                return await self._breaker.admit(self.attempts.name)
+            except CircuitBreakerOpenError as refused:
+                seconds = self.attempts.hold_of(refused)
+                if seconds is None or refused.retry_after > left:
+                    raise
+                left -= refused.retry_after
+            await self._sleep(seconds)
+
+    async def _hold(self, seconds: float) -> None:
+        try:
+            await self._breaker.hold(self.attempts.name, seconds)
+        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+            self._breaker._controller.log_failed_report(failed)
 
     async def _stop(self, seconds: float) -> None:
         self.attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)

@@ -41,6 +41,7 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
     retryable_status_codes: Collection[int] = (500, 502, 503, 529)
     count_connection_errors: bool = False
     retry_share: float | None = None
+    ramp_up_seconds: float = 0.0
 
     @property
     def shares_waits(self) -> bool:

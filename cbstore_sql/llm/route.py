@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.breaker.guard import GuardedCall, Renew
 from cbstore_sql.core.model import Permit
@@ -11,9 +9,10 @@ from cbstore_sql.core.validation import MAX_SECONDS
 from cbstore_sql.errors import CircuitBreakerOpenError
 from cbstore_sql.llm.attempts import Attempts, FailedAttempt
 from cbstore_sql.llm.decision import Decision
-from cbstore_sql.llm.failover import FailedOver, Memory, OnFailover, another_may_help, takes_out_key
+from cbstore_sql.llm.failover import another_may_help, takes_out_key
 from cbstore_sql.llm.follow_up import FollowUp, Sleep
-from cbstore_sql.llm.targets import LLMTarget, Targets
+from cbstore_sql.llm.itinerary import Itinerary
+from cbstore_sql.llm.targets import LLMTarget
 
 
 class Route(FollowUp):
@@ -23,10 +22,7 @@ class Route(FollowUp):
         breaker: Admits the attempts.
         attempts: Decides what follows from an outcome.
         sleep: Waits some seconds.
-        targets: The targets.
-        memory: What the router remembers.
-        conversation: The key of the conversation; ``None`` does not stick.
-        on_failover: Told when the calls go to another target.
+        itinerary: Chooses the targets.
 
     Attributes:
         target: The target of the present attempt.
@@ -39,17 +35,10 @@ class Route(FollowUp):
         breaker: CircuitBreaker,
         attempts: Attempts,
         sleep: Sleep,
-        targets: Targets,
-        memory: Memory,
-        conversation: Hashable,
-        on_failover: OnFailover,
+        itinerary: Itinerary,
     ) -> None:
         super().__init__(breaker, attempts, sleep, None)
-        self._targets = targets
-        self._memory = memory
-        self._conversation = conversation
-        self._on_failover = on_failover
-        self._tried: dict[str, Decision | None] = {}
+        self._itinerary = itinerary
 
     def admitted(self, renew: Renew | None = None) -> GuardedCall:
         """Admit one attempt to the first target that takes it.
@@ -58,8 +47,7 @@ class Route(FollowUp):
             CircuitBreakerOpenError: No target takes it; ``retry_after`` is the shortest of them.
         """
         breaker = self._breaker
-        first = self._memory.target_of(self._conversation)
-        names = self._targets.order(breaker._seen_open, first, self._tried)
+        names = self._itinerary.names(breaker._seen_open)
         try:
             permit = breaker.admit_first(names)
         except CircuitBreakerOpenError as refused:
@@ -67,24 +55,23 @@ class Route(FollowUp):
             # A call that has been made ends with what it got.
             if self.attempts.last is None or self.attempts.last.error is None:
                 raise
-            failure = self.attempts.last.error
-        else:
-            failure = None
-        if failure is not None:
+            permit, failure = None, self.attempts.last.error
+        if permit is None:
             raise failure
-        self._use(self._targets.by_name[permit.name])
+        self.target = self._itinerary.use(permit.name)
+        self.attempts.name = permit.name
         return GuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
 
     def tries_again(self, decision: Decision) -> bool:
         """Do what a failure asks for; return whether another target is to be asked."""
-        self._tried[self.target.name] = decision
+        self._itinerary.failed(self.target, decision)
         self.follow(decision)
-        return another_may_help(decision) and len(self._tried) < len(self._targets.all)
+        return another_may_help(decision) and not self._itinerary.is_over
 
     def follow(self, decision: Decision) -> None:
         """Do what a failure asks of the whole fleet: hold or open the target, or take its key out."""
         if takes_out_key(decision):
-            for target in self._targets.with_key_of(self.target):
+            for target in self._itinerary.targets.with_key_of(self.target):
                 self._breaker.trip(target.name, MAX_SECONDS)
             return
         super().follow(decision)
@@ -95,13 +82,3 @@ class Route(FollowUp):
 
     def pause(self, decision: Decision) -> None:
         """Go on at once: the next attempt is at another target."""
-
-    def _use(self, target: LLMTarget) -> None:
-        self.target = target
-        self.attempts.name = target.name
-        failed = next(reversed(self._tried), None)
-        previous = self._memory.used(target, self._conversation, failed)
-        if previous is not None:
-            decision = self._tried.get(previous)
-            category = decision.failure.category if decision is not None and decision.failure is not None else None
-            self._on_failover(FailedOver(target.name, previous, category))

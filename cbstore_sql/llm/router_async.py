@@ -34,8 +34,8 @@ class AsyncLLMRouter(RouterBase[AsyncCircuitBreaker]):
     Args:
         targets: In order of preference.
         store: Where the circuits are kept.
-        config: The settings of every target; ``None`` means the defaults. ``enabled`` is not read. Retries and waits are
-            not made: another target is asked instead.
+        config: The settings of every target; ``None`` means the defaults. ``enabled`` is not read. Nothing is retried
+            or waited for: another target is asked instead.
         provider_down_at: How many distinct models of a provider must be open for the provider to count as down. Its
             other models are then asked last. ``None``: providers are not judged.
         ramp_up: Seconds over which a growing share of calls returns to a target whose circuit has closed; 0 returns all
@@ -106,12 +106,4 @@ class AsyncLLMRouter(RouterBase[AsyncCircuitBreaker]):
         await self._breaker.close()
 
     def _route(self, conversation: Hashable) -> AsyncRoute:
-        return AsyncRoute(
-            self._breaker,
-            self._attempts(),
-            asyncio.sleep,
-            self._targets,
-            self._memory,
-            conversation,
-            self._failed_over,
-        )
+        return AsyncRoute(self._breaker, self._attempts(), asyncio.sleep, self._itinerary(conversation))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -13,6 +13,7 @@ from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.llm.attempts import Attempts
 from cbstore_sql.llm.config import LLMCircuitBreakerConfig
 from cbstore_sql.llm.failover import FailedOver, Memory, OnFailover
+from cbstore_sql.llm.itinerary import Itinerary
 from cbstore_sql.llm.observer import Observer
 from cbstore_sql.llm.retry_budget import RetryBudget
 from cbstore_sql.llm.targets import LLMTarget, Targets
@@ -56,6 +57,9 @@ class RouterBase(Generic[BreakerT]):
     def _attempts(self) -> Attempts:
         # A target is asked once for each call, so that nothing is taken from a budget.
         return Attempts("", self.config, Observer("", None), RetryBudget(None, 0.0), None, left=len(self.targets))
+
+    def _itinerary(self, conversation: Hashable) -> Itinerary:
+        return Itinerary(self._targets, self._memory, conversation, self._failed_over)
 
     def _failed_over(self, event: FailedOver) -> None:
         self._breaker._controller.notifier.emit(event)

@@ -58,9 +58,9 @@ class Targets:
 
     def __init__(self, targets: Iterable[LLMTarget], provider_down_at: int | None) -> None:
         self.all = tuple(targets)
-        self.by_name = {target.name: target for target in self.all}
         if not self.all or not all(isinstance(target, LLMTarget) for target in self.all):
             raise ConfigurationError("a router needs at least one LLMTarget")
+        self.by_name = {target.name: target for target in self.all}
         if len(self.by_name) < len(self.all):
             raise ConfigurationError("two targets have the same name: give their keys different labels")
         if provider_down_at is not None:

@@ -215,6 +215,11 @@ class LocalBreakers(ForkSafeLock):
         with self._lock:
             self._log_opened(name, opened=True)
 
+    def hold(self, name: str, seconds: float) -> None:
+        """Admit no call for some seconds. The shared store does not hear of it: a hold is over before an outage is."""
+        self._begin(name)
+        sansio.run(self._flow.hold(name, seconds), self._call_store)
+
     def is_open_here(self, name: str) -> bool:
         """Return whether a circuit opened here and the shared store may not know it yet: then this store decides."""
         log = self._logs.get(name)
