@@ -246,6 +246,7 @@ def test_without_a_sleep_of_its_own_it_sleeps_in_the_event_loop(bench: Bench, mo
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
+        bench.clock.advance(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     bench.breaker._sleep = None

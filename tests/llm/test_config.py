@@ -46,7 +46,7 @@ def test_the_limits_themselves_are_allowed(settings: dict[str, Any]) -> None:
 
 def test_its_policy_is_what_the_state_is_run_by() -> None:
     config = LLMCircuitBreakerConfig(max_failures=2, reset_time_seconds=3, probe_lease_seconds=4)
-    assert config.policy == BreakerPolicy(failure_threshold=2, recovery_timeout=3, probe_lease=4)
+    assert config.policy == BreakerPolicy(ramp_up=1.0, failure_threshold=2, recovery_timeout=3, probe_lease=4)
 
 
 def test_by_default_everything_passes_and_nothing_is_recorded() -> None:

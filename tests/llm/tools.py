@@ -107,7 +107,7 @@ class Bench:
 
     def another(self, **config: Any) -> LLMCircuitBreaker:
         """Make a breaker over the same store."""
-        settings = {"enabled": True, "max_failures": 3, "reset_time_seconds": RESET, **config}
+        settings = {"enabled": True, "max_failures": 3, "reset_time_seconds": RESET, "ramp_up_seconds": 0.0, **config}
         return LLMCircuitBreaker(
             LLMCircuitBreakerConfig(**settings),
             NAME,
@@ -123,6 +123,7 @@ class Bench:
 
     def _sleep_sync(self, seconds: float) -> None:
         self.naps.append(seconds)
+        self.clock.advance(seconds)
         self.on_nap()
 
     def paused(self, *waits: float) -> bool:
