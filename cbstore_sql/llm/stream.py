@@ -70,6 +70,8 @@ class GuardedStream:
         finally:
             self._waiting = False
             self._alive = monotonic()
+        if self._call is not None:
+            self._call.progress()
         failure = failure_in_chunk(chunk, self._attempts.config)
         if failure is not None:
             self._broke(failure)
