@@ -1,8 +1,9 @@
-"""What a breaker tells its listeners.
+"""The events that a breaker passes to its listeners.
 
-A listener is any callable that takes one event. It is called after the operation, outside every lock, in the thread
-or event loop of the call that caused it; what it raises is logged and goes no further. Each event describes what
-this process saw or did: of a fleet, exactly one process hears of each change of state.
+A listener is a function that takes one event. The breaker calls it after the operation, outside every lock, in the
+thread or event loop of the call that caused the event. What it raises is logged and goes no further.
+`AsyncCircuitBreaker` also takes coroutine functions and runs them in tasks. An event describes what this process saw
+or did: of a whole fleet, exactly one process receives the event of a state change.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             store_timeout: Seconds within which the store must answer one admission or one report. The limit includes
                 waiting for a connection, opening it, the statement and its repetitions. ``None``: no limit.
             on_store_outage: What happens to calls while the store does not answer or its table is missing.
-                ``"local"``: this process goes on with breakers of its own, which start as they were last known. A
+                ``"local"``: this process uses local breakers, which start as they were last known. A
                 circuit that opened meanwhile stays open when the store answers again. ``"allow"`` admits every call,
                 ``"block"`` refuses every call, ``"raise"`` raises a `StoreError`; with these three, outcomes are not
                 counted. Only the first call of an outage waits for the store, which is then asked in the background.

@@ -36,7 +36,7 @@ from cbstore_sql.stores.call import StoreCall
 
 T = TypeVar("T")
 
-# A claim is lost to somebody, so after a few the circuit has been open or half_open all the while.
+# Each lost claim was won by another caller: after a few, the circuit has been open or half_open all the while.
 _CLAIM_ATTEMPTS = 3
 
 
@@ -49,7 +49,7 @@ StoreCalls = Generator[StoreCall, Any, T]
 
 
 def nothing(*_: Any) -> None:
-    """Do nothing, where nobody wants to be told."""
+    """Do nothing: the default for a callback."""
 
 
 class CallFlow:
@@ -235,7 +235,7 @@ class CallFlow:
         return (yield from self._report(failure, permit))
 
     def report_successes(self, permit: Permit, successes: int) -> StoreCalls[None]:
-        """Report successes of a closed circuit that nobody waits for."""
+        """Report successes of a closed circuit, for which no caller waits."""
         asked_at = self._clock()
         transition = yield from self._clipped(self._successes(permit, successes), permit)
         # Without effect the circuit was clean already, or has moved on: the next refresh tells.

@@ -1,4 +1,4 @@
-"""Changes of state that reach other processes at once: where it can be had, and by what name its state goes."""
+"""Connects a breaker to push: other processes hear of its state changes at once."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 
 
 def make_push(store: Store | AsyncStore, view: View | None, *, wanted: bool) -> Push | None:
-    """Return the push of one breaker, or ``None`` where it is not wanted.
+    """Make the push of one breaker.
+
+    Args:
+        store: The store that the breaker was given.
+        view: The breaker's view, which push keeps up to date.
+        wanted: Whether the breaker asked for push.
+
+    Returns:
+        The push, not yet connected; ``None`` if it is not wanted.
 
     Raises:
-        ConfigurationError: There is no view that it could tell, or the store cannot push.
+        ConfigurationError: There is no view to keep up to date, or the store cannot push.
     """
     if not wanted:
         return None
     if view is None:
-        raise ConfigurationError(
-            "push tells the local view: it needs a store that is shared and a max_staleness above 0"
-        )
+        raise ConfigurationError("push updates the local view: it needs a shared store and a max_staleness above 0")
     from cbstore_sql.stores.sql.push.listener import open_push
 
     return open_push(store, view)

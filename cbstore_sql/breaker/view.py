@@ -293,7 +293,7 @@ def make_view(max_staleness: float, *, needed: bool) -> View | None:
     """Make a view, or none where the bound is 0 or the store itself is as near.
 
     Raises:
-        InvalidPolicyError: The bound is no number of seconds from 0.
+        InvalidPolicyError: ``max_staleness`` is negative or not a finite number.
     """
     return View(max_staleness) if check_seconds("max_staleness", max_staleness) > 0 and needed else None
 
