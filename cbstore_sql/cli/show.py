@@ -75,7 +75,8 @@ def change_words(change: HistoryEntry) -> str:
     """Return one line about one entry of the history, by the local clock."""
     time = moment(change.at)
     when = time.astimezone().isoformat(sep=" ", timespec="seconds") if time else "never"
-    states = f"{change.previous_state.value} -> {change.state.value}"
+    before, after = change.previous_state.value, change.state.value
+    states = after if before == after else f"{before} -> {after}"
     by = f" (by {printable(change.by)})" if change.by else ""
     return f"{when}  {states:<22} {CAUSE_WORDS[change.cause]}{by}"
 
