@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def measure(bench: Bench, names: Sequence[str]) -> Mapping[str, Section]:
-    """Go through subjects, say what each found, and last what became of the targets."""
+    """Go through subjects, say what each found, and last what happened to the targets."""
     sections = {}
     for name in names:
         began = time.monotonic()

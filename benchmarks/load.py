@@ -44,7 +44,7 @@ class Failures:
     Attributes:
         servers: Where.
         store: Which, as in `STORES`.
-        breakers: Their names; each thread goes through them in an order of its own.
+        breakers: Their names; each thread goes through them in its own order.
         threads: How many.
         seconds: For how long at most.
         shared: Whether the threads share one store, or each has its own.

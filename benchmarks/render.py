@@ -24,7 +24,7 @@ def shown(cell: Cell) -> str:
 
 
 def targets_table(sections: Iterable[Section]) -> Table:
-    """Gather what became of the targets."""
+    """Gather what happened to the targets."""
     targets = [target for section in sections for target in section.targets]
     rows = tuple((each.promise, each.bound, each.value, _VERDICTS[each.met]) for each in targets)
     return Table("Targets", ("", "target", "found", ""), rows)

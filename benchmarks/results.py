@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Target:
-    """A promise and what became of it.
+    """A promise and what happened to it.
 
     Attributes:
         promise: What is compared.

@@ -128,7 +128,7 @@ def _massgen(servers: Servers) -> Iterator[PublishedOperations]:
 
 @contextmanager
 def published_store(servers: Servers) -> Iterator[Any]:
-    """Open MassGen's published store with a client of its own, which uses hiredis."""
+    """Open MassGen's published store with its own client, which uses hiredis."""
     with redis.Redis.from_url(servers.redis) as client:
         yield published.load().store.RedisStore(client, key_prefix=f"massgen:{servers.namespace}")
 

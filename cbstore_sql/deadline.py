@@ -25,7 +25,7 @@ class within:
     Inside another such block the earlier deadline holds.
 
     Args:
-        seconds: The time from entering the block, at least 0, by the steady local clock. ``None`` sets no deadline.
+        seconds: Seconds from entering the block, at least 0, by the steady local clock. ``None`` sets no deadline.
 
     Raises:
         InvalidArgumentError: ``seconds`` is not a number.

@@ -150,7 +150,7 @@ class CallFinished(BreakerEvent):
 
     Attributes:
         verdict: What its outcome says about the dependency.
-        seconds: How long it took, without the store's part.
+        seconds: How many seconds it took, without the store's part.
     """
 
     verdict: Verdict

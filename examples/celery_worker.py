@@ -4,7 +4,7 @@ r"""A Celery worker whose tasks come back when the circuit is due, with the pref
     BREAKERS_URL=postgresql+psycopg://app@db/app PAYMENTS_URL=http://payments.internal/charge \
         celery --app celery_worker worker --pool prefork --concurrency 8
 
-A connection must not be used on both sides of a fork: each worker process opens a store of its own when it starts.
+A connection must not be used on both sides of a fork: each worker process opens its own store when it starts.
 Over one database they share every breaker all the same, also with the workers of other machines.
 """
 

@@ -30,7 +30,7 @@ def load_policies(path: str | Path) -> Policies:
     """Read a file like ``config.yaml``; each name starts from the defaults.
 
     Raises:
-        ConfigurationError: It is no YAML, a setting is unknown, or a value is out of range.
+        ConfigurationError: The text is not YAML, a setting is unknown, or a value is out of range.
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ _CALLS_A_SECOND = 1000.0
 _SESSIONS = "guarding"
 _LOAD = ("--client=4", "--protocol=prepared", "--no-vacuum")
 
-_ALONE, _AGAIN = "nobody", f"{UNGUARDED}, once more"
+_ALONE, _AGAIN = "pgbench alone", f"{UNGUARDED}, once more"
 _BESIDE = {
     _ALONE: None,
     UNGUARDED: UNGUARDED,
@@ -54,7 +54,7 @@ class Seen:
 
 
 def run(bench: Bench) -> Section:
-    """Run pgbench beside nobody, beside calls without a breaker and with each, in turns and rotating order."""
+    """Run pgbench alone, beside calls without a breaker and with each, in turns and rotating order."""
     seen = {name: Seen() for name in _BESIDE}
     with prepared(bench.servers.postgres, bench.servers.redis) as neighbour:
         _pgbench(neighbour, "--initialize", "--quiet", f"--scale={bench.sizes.pgbench_scale}")

@@ -31,7 +31,7 @@ BASES = {"in memory": {DEAD: MEMORY, ASYNC_DEAD: ASYNC_MEMORY}}
 
 @contextmanager
 def _silence() -> Iterator[str]:
-    """Listen where nobody answers; give the database's URL."""
+    """Listen without answering; return the database's URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"postgresql://nobody@127.0.0.1:{listening.getsockname()[1]}/none"
 

@@ -222,7 +222,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
         Args:
             name: The breaker's name.
-            seconds: The open time from now. A longer open time stays as it is.
+            seconds: The open time in seconds, from now. A longer open time stays as it is.
 
         Raises:
             StoreError: See `Store`.
@@ -237,7 +237,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
         Args:
             name: The breaker's name.
-            seconds: The open time from now. A longer open time stays as it is.
+            seconds: The open time in seconds, from now. A longer open time stays as it is.
 
         Raises:
             InvalidPolicyError: ``seconds`` is negative or not a finite number.
@@ -294,7 +294,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             mode: ``"open"``, ``"closed"`` or ``"shadow"``.
             by: Who sets it.
             reason: Why.
-            seconds: How long it lasts; ``None`` means until `clear_override`.
+            seconds: How many seconds it lasts; ``None`` means until `clear_override`.
             create: Whether to create the breaker if it does not exist.
 
         Raises:

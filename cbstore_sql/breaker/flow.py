@@ -58,7 +58,7 @@ class CallFlow:
     Args:
         policy_for: Returns the policy of one breaker.
         emit: Tells the listeners.
-        reopen_on_no_verdict: What becomes of a probe that ends without a verdict: ``False`` frees its slot for
+        reopen_on_no_verdict: What happens to a probe that ends without a verdict: ``False`` frees its slot for
             the next caller, ``True`` opens the circuit again.
         clock: The steady clock, seconds.
         note: Called with every snapshot the store gave, and the moment before it was asked.

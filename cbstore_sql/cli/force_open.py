@@ -32,7 +32,7 @@ def register(subparsers: Subparsers) -> None:
         "--for", dest="seconds", type=seconds, required=True, metavar="TIME", help="at least this long, such as 10m"
     )
     add_action(parser)
-    parser.add_argument("--create", action="store_true", help="make the breaker if there is none of this name")
+    parser.add_argument("--create", action="store_true", help="create the breaker if it does not exist")
     add_database(parser)
     parser.set_defaults(run=run)
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from cbstore_sql.core.model import Snapshot, State
 
 UNKNOWN_WAIT = 60.0
-"""``retry_after`` in seconds where nobody can know the end: a breaker that is locked open without an expiry."""
+"""``retry_after`` in seconds if the end is unknown: a breaker that is locked open without an expiry."""
 
 FIRST_SHARE = 0.1
 """The share of calls that a ramp admits at its beginning."""

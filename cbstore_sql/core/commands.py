@@ -57,7 +57,7 @@ class Command(NamedTuple):
 
         Args:
             row: The breaker as it is; ``Row()`` for one that has no row.
-            now: The store's clock, Unix seconds. A command with a time of its own ignores it.
+            now: The store's clock, Unix seconds. A command with its own time ignores it.
 
         Returns:
             The breaker after the operation, or ``None`` if the rule's condition does not hold.

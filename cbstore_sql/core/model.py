@@ -121,7 +121,7 @@ class LocalPermit(TimedPermit):
 
 
 class UnreportedPermit(Permit):
-    """A permit of a call whose outcome is reported to nobody."""
+    """A permit of a call whose outcome is not reported."""
 
     __slots__ = ()
 
@@ -138,7 +138,7 @@ class Snapshot(NamedTuple):
         success_count: Successful probes since the circuit became half_open.
         last_failure_time: Unix seconds; 0.0 means never.
         open_until: Unix seconds from which a probe may be claimed; 0.0 means never opened.
-        open_seconds: The length of the current or last open time before jitter; 0.0 while the circuit is closed.
+        open_seconds: Seconds of the current or last open time, before jitter; 0.0 while the circuit is closed.
         probe_token: The token of the probe's owner; ``""`` means that the probe is free.
         probe_until: Unix seconds at which the probe's lease ends; 0.0 means no probe.
         as_of: The store's clock when this was read, Unix seconds.
@@ -173,7 +173,13 @@ class Snapshot(NamedTuple):
 
     @classmethod
     def of(cls, name: str, row: Row, as_of: float) -> Snapshot:
-        """Show a row as it was at a moment, Unix seconds."""
+        """Make the snapshot of a row.
+
+        Args:
+            name: The breaker's name.
+            row: The row.
+            as_of: The store's clock when the row was read, Unix seconds.
+        """
         values = [name, *_before_as_of(row), as_of, *_after_as_of(row)]
         values[_STATE] = State(row.state)
         if row.score_generation != row.generation:
@@ -245,7 +251,7 @@ class Transition(NamedTuple):
 
     @classmethod
     def of(cls, name: str, row: Row, as_of: float) -> Transition:
-        """Show a row just written; it holds the state from before."""
+        """Make the transition of a row that was just written; see `Snapshot.of`. The row has the state from before."""
         return cls(State(row.previous_state), Snapshot.of(name, row, as_of))
 
     @property

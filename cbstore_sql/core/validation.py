@@ -33,7 +33,7 @@ MAX_COUNT = 10**15
 
 
 def is_number(value: Any, low: float, high: float) -> bool:
-    """Whether a value is a number in a range; a bool, NaN and infinity are none."""
+    """Whether a value is a number in a range; a bool, NaN and infinity do not count as numbers."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
@@ -52,7 +52,7 @@ def check_seconds(label: str, value: float, *, minimum: float = 0.0) -> float:
         minimum: The smallest duration allowed, seconds.
 
     Raises:
-        InvalidPolicyError: It is no finite number between ``minimum`` and ``MAX_SECONDS``.
+        InvalidPolicyError: The value is not a finite number between ``minimum`` and ``MAX_SECONDS``.
     """
     if not is_number(value, minimum, MAX_SECONDS):
         raise InvalidPolicyError(f"{label} must be {minimum:g} to {MAX_SECONDS:g} seconds, got {shown(value)}")
@@ -67,7 +67,7 @@ def check_store_timeout(value: float | None) -> float | None:
     """Return the time a store is given as a float (``None`` stays ``None``), or say what is wrong with it.
 
     Raises:
-        InvalidPolicyError: It is no number of seconds from a thousandth on.
+        InvalidPolicyError: The value is not a finite number of seconds ≥ 0.001.
     """
     return None if value is None else check_seconds("store_timeout", value, minimum=0.001)
 
@@ -80,7 +80,7 @@ def check_flush_interval(value: float, store_timeout: float | None) -> float:
         store_timeout: Seconds within which they are to be written; ``None`` for any number.
 
     Raises:
-        InvalidPolicyError: It is no number of seconds from 0, or as long as they have.
+        InvalidPolicyError: The value is not a number of seconds of at least 0, or not shorter than ``store_timeout``.
     """
     seconds = check_seconds("flush_interval", value)
     if store_timeout is not None and seconds >= store_timeout:
@@ -103,7 +103,7 @@ def check_factor(label: str, value: float, low: float, high: float) -> float:
     """Return a number as a float, or say what is wrong with it.
 
     Raises:
-        InvalidPolicyError: It is no number from ``low`` to ``high``.
+        InvalidPolicyError: The value is not a number from ``low`` to ``high``.
     """
     # A whole number beyond every float is not infinite, and no float either.
     if not is_number(value, low, high) or (isinstance(value, int) and value > sys.float_info.max):
@@ -112,7 +112,7 @@ def check_factor(label: str, value: float, low: float, high: float) -> float:
 
 
 def check_name(label: str, value: str, *, limit: int = MAX_NAME_BYTES) -> str:
-    """Return a name that every store can keep, or say why it is none.
+    """Return a name if every store can keep it.
 
     Args:
         label: What the name is called in the message.
@@ -120,7 +120,7 @@ def check_name(label: str, value: str, *, limit: int = MAX_NAME_BYTES) -> str:
         limit: The longest size, in bytes of UTF-8.
 
     Raises:
-        InvalidNameError: It is no text, has a NUL or a lone surrogate, or is too long.
+        InvalidNameError: The name is not text, contains a NUL or a lone surrogate, or is too long.
     """
     if not isinstance(value, str):
         raise InvalidNameError(f"{label} must be text, got {type(value).__name__}")
@@ -136,10 +136,10 @@ def check_name(label: str, value: str, *, limit: int = MAX_NAME_BYTES) -> str:
 
 
 def check_time(label: str, value: float | None) -> float | None:
-    """Return a moment as a float (``None`` stays ``None``: the store's clock), or say why it is none.
+    """Return a moment as a float (``None`` stays ``None``: the store's clock), if it is valid.
 
     Raises:
-        InvalidStateError: It is no finite number between 0 and `MAX_TIME`.
+        InvalidStateError: The value is not a finite number between 0 and `MAX_TIME`.
     """
     if value is None:
         return None
@@ -149,10 +149,10 @@ def check_time(label: str, value: float | None) -> float | None:
 
 
 def check_count(label: str, value: int, *, minimum: int = 0) -> int:
-    """Return a whole number of events, or say why it is none.
+    """Return a count if it is a valid whole number.
 
     Raises:
-        InvalidStateError: It is no whole number between ``minimum`` and `MAX_COUNT`.
+        InvalidStateError: The value is not a whole number between ``minimum`` and `MAX_COUNT`.
     """
     if isinstance(value, float) or not is_number(value, minimum, MAX_COUNT):
         raise InvalidStateError(f"{label} must be a whole number from {minimum} to {MAX_COUNT}, got {shown(value)}")
@@ -163,7 +163,7 @@ def check_flag(label: str, value: bool) -> int:
     """Return 1 for ``True`` and 0 for ``False``, or say that it is neither.
 
     Raises:
-        InvalidStateError: It is no bool.
+        InvalidStateError: The value is not a bool.
     """
     if not isinstance(value, bool):
         raise InvalidStateError(f"{label} must be True or False, got {shown(value)}")
@@ -171,7 +171,7 @@ def check_flag(label: str, value: bool) -> int:
 
 
 def check_state(label: str, value: str) -> str:
-    """Return the text of a state, or say that it is none.
+    """Return the text of a state if it is a known state.
 
     Raises:
         InvalidStateError: It is not ``"closed"``, ``"open"`` or ``"half_open"``.
@@ -211,10 +211,10 @@ _LARGEST = 10**9
 
 
 def check_max_breakers(value: int | None) -> int | None:
-    """Return how many breakers a namespace may hold (``None``: any number), or say that it is none.
+    """Return how many breakers a namespace may hold (``None``: any number), if the value is valid.
 
     Raises:
-        ConfigurationError: It is no whole number from 1 to 10**9.
+        ConfigurationError: The value is not a whole number from 1 to 10**9.
     """
     if value is None:
         return None

@@ -127,7 +127,7 @@ class _WatchedBody:
             yield data
 
     def set_exception(self, *args: Any) -> None:
-        """Hear that the response was closed or released: a reader who leaves early is no failure."""
+        """Hear that the response was closed or released: a reader that leaves early does not count as a failure."""
         self._content.set_exception(*args)
         self._call.end_soon()
 

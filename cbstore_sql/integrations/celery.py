@@ -15,7 +15,7 @@
 
 A refused run does not call the function. It is retried after ``retry_after`` seconds with jitter, and that retry does
 not use up ``max_retries``. With ``autoretry_for``, the exception that caused the retry is what the breaker counts. The
-store may be made before the pool forks: each process opens connections of its own.
+store may be made before the pool forks: each process opens its own connections.
 """
 
 from __future__ import annotations

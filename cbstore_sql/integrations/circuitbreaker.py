@@ -221,7 +221,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
     def _verdict(
         self, error: BaseException | None
     ) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
-        """Return what to tell the guard: an `Exception` that is no failure is a success, as in the original."""
+        """Return what to tell the guard: as in the original, an `Exception` that does not count is a success."""
         failed = self._note(error)
         if error is None or (isinstance(error, Exception) and not failed):
             return None, None, None

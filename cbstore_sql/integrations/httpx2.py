@@ -10,7 +10,7 @@
     client = httpx2.Client(transport=BreakerTransport(breaker))
 
 Each scheme, host and port has a breaker of that name. A refused request raises `CircuitOpenTransportError`, which is
-both an ``httpx2.TransportError`` and a `CircuitBreakerOpenError`. It is none of the classes that retry rules usually
+both an ``httpx2.TransportError`` and a `CircuitBreakerOpenError`. It is not one of the classes that retry rules usually
 name (``ConnectError``, ``TimeoutException``), so a refusal is not retried by accident.
 """
 

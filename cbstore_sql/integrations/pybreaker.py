@@ -11,7 +11,7 @@ operations, fenced by the generation that the call began in::
     breaker = pybreaker.CircuitBreaker(fail_max=5, reset_timeout=30, state_storage=storage)
 
 Of all processes, one becomes half-open at a time; the others go on seeing ``open`` until its probe ends or its lease
-runs out. Give each ``pybreaker.CircuitBreaker`` a storage object of its own.
+runs out. Give each ``pybreaker.CircuitBreaker`` its own storage object.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
         super().__init__(name)
         self._store = store
         self._fallback = fallback_state
-        # pybreaker compares the counters with its own thresholds; the store must not act on any of its own.
+        # pybreaker compares the counters with its own thresholds; the store must not apply its own.
         self._policy = BreakerPolicy(
             failure_threshold=MAX_THRESHOLD,
             success_threshold=MAX_THRESHOLD,

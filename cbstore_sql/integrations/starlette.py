@@ -49,7 +49,7 @@ async def refused(request: Request, error: Exception) -> Response:
 def readiness(breaker: AsyncCircuitBreaker, *, require_store: bool = False) -> Callable[[Request], Any]:
     """Return an endpoint that says whether the store answers.
 
-    An open circuit is no reason to take an instance out of service, so it does not change the answer.
+    An open circuit is not a reason to take an instance out of service, so it does not change the answer.
 
     Args:
         breaker: The breaker whose store is asked.

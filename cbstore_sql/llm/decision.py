@@ -49,7 +49,7 @@ def decide(failure: ApiFailure | None, *, threshold: float, longest_wait: float,
         failure: ``None`` when there is no verdict.
         threshold: Seconds; a longer wait opens the circuit.
         longest_wait: Seconds; a longer wait is taken for this one.
-        counts: Whether the settings let a failure that is no rate limit count.
+        counts: Whether the settings let a failure other than a rate limit count.
         retry: Whether the settings let such a failure be tried again.
     """
     if failure is None:

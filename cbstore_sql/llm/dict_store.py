@@ -1,7 +1,7 @@
-"""Somebody's own store, known only by the eight methods of the dictionary protocol, as a `Store`.
+"""A custom store, known only by the eight methods of the dictionary protocol, as a `Store`.
 
 That protocol has no permits: nothing in it tells two owners of a probe apart, and a dead owner's probe is free only
-when that store says so. What can be had is had: a report is made only in the state its permit was given in.
+when that store says so. So a report is made only in the state its permit was given in.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DictionaryStore(Store):
 
     Args:
         store: The store.
-        policy: Its ``probe_lease`` is what a refused caller is told of somebody else's probe.
+        policy: Its ``probe_lease`` is the wait that a rejected caller gets while another caller probes.
     """
 
     def __init__(self, store: CircuitBreakerStore, policy: BreakerPolicy) -> None:
@@ -152,7 +152,7 @@ async def _told_apart(answer: Awaitable[T]) -> T:
     except StoreError:
         raise
     except Exception as error:
-        # It may be a defect of that store, which nobody would hear of otherwise; its text may hold secrets.
+        # It may be a defect of that store, which would stay unnoticed otherwise; its text may hold secrets.
         log.error("the breaker store raised %s", type(error).__name__)
         raise StoreUnavailableError("the breaker store failed") from error
 

@@ -53,7 +53,7 @@ def extract_retry_after(exc: BaseException, *, now: float | None = None) -> floa
 
 
 def extract_status_code(exc: BaseException) -> int | None:
-    """Return the HTTP status of ``exc.status_code`` or ``exc.response.status_code``; ``None`` where there is none."""
+    """Return the HTTP status of ``exc.status_code`` or ``exc.response.status_code``; ``None`` if both are missing."""
     for holder in (exc, getattr(exc, "response", None)):
         try:
             return int(getattr(holder, "status_code", None))  # type: ignore[arg-type] # TypeError is the answer

@@ -1,4 +1,4 @@
-"""What an LLM breaker tells a metrics object."""
+"""Passes the events of an LLM breaker to a metrics object."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ log = logging.getLogger("cbstore_sql")
 
 
 class Metrics(Protocol):
-    """What a metrics object must answer."""
+    """The methods that an LLM breaker calls on a metrics object, such as `CircuitBreakerMetrics`."""
 
     def record_state_transition(self, backend: str, from_state: str, to_state: str) -> object:
-        """Count a change of state."""
+        """Count a state change; see `CircuitBreakerMetrics.record_state_transition`."""
 
     def record_request(self, backend: str, outcome: str, latency_seconds: float) -> object:
-        """Count an attempt (``success``, ``failure``) or a refusal (``rejected_open``, ``rejected_half_open``)."""
+        """Count an attempt or a rejection; see `CircuitBreakerMetrics.record_request`."""
 
 
 class Observer:
-    """Tells one metrics object of one breaker; what that raises goes no further.
+    """Passes the events of one breaker to a metrics object. Errors of the metrics object are logged and dropped.
 
     Args:
         name: The breaker's name.
-        metrics: ``None`` is told nothing.
+        metrics: The metrics object; ``None`` drops all events.
     """
 
     def __init__(self, name: str, metrics: Metrics | None) -> None:

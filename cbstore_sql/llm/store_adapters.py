@@ -21,12 +21,12 @@ def faces(store: AnyStore | None, policy: BreakerPolicy) -> tuple[Store | None, 
     """Return the store as those who block see it (``None``: they cannot) and as those in an event loop do.
 
     Args:
-        store: One of ours, somebody's own that answers the eight methods of `CircuitBreakerStore`, or ``None`` for
+        store: One of our stores, a custom one with the eight methods of `CircuitBreakerStore`, or ``None`` for
             one in this process.
         policy: See `DictionaryStore`.
 
     Raises:
-        ConfigurationError: It is none of these.
+        ConfigurationError: The store is not one of these.
     """
     if store is None:
         store = InMemoryStore(clock=steady_clock())

@@ -144,7 +144,7 @@ class Recorder(NotPicklable, ABC):
             backend: See `record_state_transition`.
             outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``,
                 or another word.
-            latency_seconds: How long the call took; ``None`` if no call was made. It is ignored for a rejected
+            latency_seconds: How many seconds the call took; ``None`` if no call was made. It is ignored for a rejected
                 request, which would look like a fast call.
         """
         if instruments := self._ready():

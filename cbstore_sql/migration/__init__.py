@@ -51,7 +51,7 @@ def migrate(
     version_table: str = VERSION_TABLE,
     revision: str = "head",
 ) -> None:
-    """Create the breaker table, or bring it to a later revision, in one transaction of its own.
+    """Create the breaker table, or bring it to a later revision, in one separate transaction.
 
     Any number of processes may do this at once: one works, the others wait for it and find nothing left to do.
     Logging is not configured; alembic reports to the logger ``alembic``.
@@ -115,7 +115,7 @@ def migration_sql(
         version_table: See `migrate`.
         revision: Where to go; ``"from:to"`` starts at a revision other than none (going down: other than the last).
         down: Go down, as `downgrade` does.
-        transaction: Whether the script begins and commits a transaction of its own. ``False`` is for
+        transaction: Whether the script begins and commits its own transaction. ``False`` is for
             ``op.execute(…)`` in a revision of the application's, on PostgreSQL.
 
     Raises:
@@ -151,8 +151,13 @@ def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilt
     """Leave our tables out of the application's autogenerate where they have their usual names, on both databases.
 
     Tables called ``breakers`` or ``cbstore_version`` in the connection's default schema are left out too, since
-    that is where they stand on SQLite. An application on PostgreSQL with a ``breakers`` of its own there takes
+    that is where they stand on SQLite. An application on PostgreSQL with its own table ``breakers`` there uses
     `ignore_breakers`.
+
+    Args:
+        name: The name of the object that alembic asks about.
+        type_: The kind of the object; only ``"table"`` is left out.
+        parent_names: The names of its schema and table.
     """
     return all(ignore_breakers(schema)(name, type_, parent_names) for schema in (DEFAULT_SCHEMA, None))
 

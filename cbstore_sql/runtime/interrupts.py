@@ -9,7 +9,7 @@ def from_signal_handler(error: BaseException) -> bool:
     """Return whether a signal handler raised an exception, and not the code that it interrupted.
 
     A task queue stops a task that takes too long with such an exception (Celery's ``SoftTimeLimitExceeded``). It is
-    meant for the task, so code that handles every ``Exception`` of its own work must let it pass. Python calls a
+    meant for the task, so code that handles every ``Exception`` from its work must let it pass. Python calls a
     handler with the frame that it interrupts, which no ordinary call does; the traceback shows it.
     """
     entry = error.__traceback__

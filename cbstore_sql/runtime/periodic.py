@@ -67,6 +67,6 @@ class Periodic(ForkSafeLock):
         work = self._work()
         try:
             return work is not None and work()
-        except Exception as error:  # noqa: BLE001 - nobody could catch it in this thread; the next call may succeed
+        except Exception as error:  # noqa: BLE001 - no caller could catch it in this thread; the next call may succeed
             log.error("%s failed with %s", self._name, type(error).__name__)
             return True

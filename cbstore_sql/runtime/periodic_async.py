@@ -19,7 +19,7 @@ class AsyncPeriodic:
     """Calls a method again and again in a task, until it returns ``False``; see `Periodic`.
 
     A task ends with its event loop. The moment of the next call does not: a task in another loop goes on with the
-    same wait, so that the work is also done where every job has a loop of its own (``asyncio.run`` for each).
+    same wait, so that the work is also done where every job has its own loop (``asyncio.run`` for each).
 
     Args:
         name: The name of the work in log lines.
@@ -55,7 +55,7 @@ class AsyncPeriodic:
         """Return whether the caller should do the work itself, in place of a task that never gets to do it.
 
         That is so where event loops end before their task's turn has come: the call is due, and the task that should
-        have made it is gone with its loop. Of several callers one is told so; the next call is due after a pause.
+        have made it is gone with its loop. Of several callers one gets this answer; the next call is due after a pause.
         """
         due = self._due
         if due is None or self._task is None or self._clock() < due or self._runs_here():

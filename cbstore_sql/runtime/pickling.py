@@ -9,7 +9,7 @@ class NotPicklable:
     """Raises a `TypeError` with advice when an object is pickled or copied.
 
     Stores and breakers hold connections, locks and threads. A copy would share them with the original, or would have
-    counts of its own.
+    its own counts.
     """
 
     def __reduce__(self) -> NoReturn:

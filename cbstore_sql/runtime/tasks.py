@@ -15,7 +15,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start a task that does not have to be awaited. An exception that nobody retrieves is dropped silently."""
+    """Start a task that does not have to be awaited. An exception that is never retrieved is dropped silently."""
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_finished)

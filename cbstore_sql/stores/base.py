@@ -210,7 +210,7 @@ class Store(NotPicklable, ABC):
 
         Args:
             name: The breaker's name.
-            seconds: 0 lets a caller claim the probe at once.
+            seconds: The open time in seconds, from now. 0 lets a caller claim the probe at once.
             by: Who does it, for the history; ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
         """
@@ -235,7 +235,7 @@ class Store(NotPicklable, ABC):
 
         Args:
             name: The breaker's name.
-            seconds: How long, from now.
+            seconds: How long, in seconds from now.
             now: Unix seconds; ``None`` means the store's clock.
         """
         return self._always(commands.hold(name, seconds, now))
@@ -262,7 +262,7 @@ class Store(NotPicklable, ABC):
                 none and reports what the breaker would have done.
             by: Who sets it; at most 256 bytes of UTF-8.
             reason: Why, for whoever looks at the breaker next; at most 256 bytes of UTF-8.
-            seconds: How long it lasts, by the store's clock; ``None`` means until it is cleared.
+            seconds: How many seconds it lasts, by the store's clock; ``None`` means until it is cleared.
             create: Whether to create the breaker if it does not exist.
             now: Unix seconds; ``None`` means the store's clock.
 
@@ -336,7 +336,7 @@ class Store(NotPicklable, ABC):
         return {name: self._read(name, now) for name in names}
 
     def _check_writable(self) -> None:
-        """See `check_writable`. By default: release a probe that nobody owns, which no breaker's state allows."""
+        """See `check_writable`. By default: release a probe without an owner, which no breaker's state allows."""
         self._apply(commands.release_probe(NOBODYS_PROBE, None))
 
     @abstractmethod

@@ -48,24 +48,24 @@ class CircuitBreakerStore(Protocol):
         """Return the breaker as callers see it; one that has no row as the default."""
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
-        """Overwrite the whole breaker; missing keys get their default."""
+        """Overwrite the whole breaker; see `ProtocolStore.set_state`."""
 
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
-        """Overwrite the given keys if the breaker is in ``expected_state``; return whether it was."""
+        """Overwrite some keys if the state is the expected one; see `ProtocolStore.cas_state`."""
 
     def increment_failure(self, backend: str) -> int:
         """Count one failure, change nothing else, and return the new count."""
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
-        """Count a failure; open the circuit at the threshold or after a failed probe."""
+        """Count a failure and open the circuit if it is due; see `ProtocolStore.atomic_record_failure`."""
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
-        """Clear the count or close a half-open circuit; an open one, or one in another state, is left alone."""
+        """Clear the count or close a half-open circuit; see `ProtocolStore.atomic_record_success`."""
 
     def try_transition_and_claim_probe(
         self, backend: str, now: float, recovery_timeout: float
     ) -> tuple[bool, dict[str, Any], str | None]:
-        """Claim the probe of an elapsed or half-open circuit.
+        """Claim the probe of an elapsed or half-open circuit; see `ProtocolStore.try_transition_and_claim_probe`.
 
         Returns:
             Whether the claim was won, the state, and ``"open->half_open"``, ``"half_open_probe_claimed"`` or ``None``.
@@ -108,6 +108,10 @@ class ProtocolStore(Store):
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
         """Overwrite the whole breaker; missing keys get their default, unknown keys are ignored.
 
+        Args:
+            backend: The breaker's name.
+            state: The five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`, or some of them.
+
         Raises:
             InvalidStateError: A value is not a state, count or time; nothing was written.
         """
@@ -117,7 +121,12 @@ class ProtocolStore(Store):
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
         """Overwrite the given keys if the breaker is in ``expected_state``.
 
-        A breaker that has no row is closed. An unknown ``expected_state`` never matches.
+        A breaker that has no row is closed.
+
+        Args:
+            backend: The breaker's name.
+            expected_state: The state in which the breaker must be. An unknown state never matches.
+            updates: Some of the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`, with their new values.
 
         Returns:
             Whether the breaker was in that state and the updates were made.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def breakers() -> Iterator[Breakers]:
-    """Breakers under the test's control, over a store of its own; see `cbstore_sql.testing.Breakers`."""
+    """Breakers under the test's control, over its own store; see `cbstore_sql.testing.Breakers`."""
     # The package is imported by the first test that wants it, so that other runs do not pay for it.
     from cbstore_sql.testing.breakers import Breakers
 

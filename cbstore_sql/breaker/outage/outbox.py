@@ -77,6 +77,6 @@ class Outbox(ForkSafeLock):
             self._reports, self._later = self._reports + self._later, []
 
     def next(self) -> PendingReport | None:
-        """Remove and return one report; ``None`` when there is none."""
+        """Remove and return one report, or ``None`` if the outbox is empty."""
         with self._lock:
             return self._reports.pop() if self._reports else None

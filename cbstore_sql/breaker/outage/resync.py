@@ -35,7 +35,7 @@ class Resync:
         self._outbox = outbox
 
     def probes(self) -> StoreCalls[None]:
-        """Report what became of probes; what fails is kept for the next time.
+        """Report what happened to probes; what fails is kept for the next time.
 
         Raises:
             StoreError: The store failed again.

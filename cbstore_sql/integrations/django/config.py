@@ -18,7 +18,7 @@ _KEYS = frozenset(
     {"database", "url", "namespace", "schema", "policy", "policies", "options", "migrate", "panel_actions"}
 )
 
-# Options of Django's that are no options of a connection.
+# Options of Django that are not options of a connection.
 _DJANGO_ONLY = frozenset({"pool", "isolation_level", "server_side_binding", "assume_role", "transaction_mode"})
 
 

@@ -51,7 +51,7 @@ def panel(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def _application() -> Callable[..., Iterable[bytes]]:
-    """Return the panel over this process's store. It has no state of its own but what it read last."""
+    """Return the panel over this process's store. It keeps only what it read last."""
     breaker, found = breakers.current(), BreakersSettings.read()
     made = breakers.panels.get(breaker)
     if made is None:

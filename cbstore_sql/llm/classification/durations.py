@@ -20,7 +20,7 @@ _SCALES = (1.0, 1e3, 1e6, 1e9)
 """Unix times come in seconds, milliseconds, microseconds and nanoseconds."""
 
 _PAST, _FUTURE = 366 * 86_400.0, 5 * 366 * 86_400.0
-"""Seconds around now within which a number is believed to be a Unix time. Nobody asks for a wait that long."""
+"""Seconds around now within which a number is believed to be a Unix time. No server asks for a wait that long."""
 
 
 def seconds_asked(value: Any, now: float) -> float | None:

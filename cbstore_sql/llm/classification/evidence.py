@@ -94,7 +94,7 @@ def make_evidence(
 
 
 def error_object(body: Any) -> Mapping[str, Any]:
-    """Return the object in a body that describes an error; empty when there is none.
+    """Return the object in a body that describes an error; empty if there is no such object.
 
     Providers send ``{"error": {…}}``, ``{"error": "…"}``, ``{"errors": [{…}]}``, ``{"detail": …}``, a list with one of
     these, or the object itself.

@@ -1,4 +1,4 @@
-"""Errors in what a call returned: in the body of a 200, or a response whose status nobody looked at."""
+"""Errors in what a call returned: in the body of a 200, or a response whose status was not checked."""
 
 from __future__ import annotations
 

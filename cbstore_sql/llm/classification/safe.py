@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _LARGEST_BODY = 256 * 1024
-"""Bytes. A longer body is no error message, and parsing it would hold up an event loop."""
+"""Bytes. A longer body is not an error message, and parsing it would hold up an event loop."""
 
 _LOWEST_STATUS, _HIGHEST_STATUS = 100, 599
 
 
 def attribute(holder: Any, name: str) -> Any:
-    """Return an attribute, or ``None`` when there is none or reading it fails."""
+    """Return an attribute, or ``None`` if it is missing or reading it fails."""
     try:
         return getattr(holder, name, None)
     except Exception:  # noqa: BLE001 - a property of a client's exception may raise anything

@@ -36,7 +36,7 @@ def wait_asked(evidence: Evidence, from_body: float | None = None, *, limits: bo
     """Return the seconds the server asks a caller to wait, or ``None``.
 
     An explicit header wins over everything else. A limit's reset counts only when that limit is the one used up: the
-    others may be far away and hold nobody up. A value that has elapsed is no information.
+    others may be far away and delay no call. A value that has elapsed says nothing.
 
     Args:
         evidence: What the failure shows.

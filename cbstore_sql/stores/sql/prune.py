@@ -1,4 +1,4 @@
-"""Rows that nobody needs any more: which they are, and their removal in small steps."""
+"""Finds the rows of unused breakers and deletes them in small steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_IDLE = 3600.0
 """The shortest time, in seconds, after which a breaker counts as idle."""
 
 BATCH = 500
-"""How many rows one statement removes: each is a short transaction of its own."""
+"""How many rows one statement removes: each is a separate short transaction."""
 
 _ISOLATION = {"postgresql": "READ COMMITTED", "sqlite": "AUTOCOMMIT"}
 
@@ -31,7 +31,7 @@ def is_idle(row: Any, now: Any, idle_for: Any) -> Any:
 
     Like the rules of `cbstore_sql.core.rules` it reads numbers and columns alike. All three are moments or 0, and any
     may be the latest: a circuit forced open has a deadline that no failure made. An open circuit that is idle
-    has been waiting for a probe all that while, so nobody called; forgetting it closes it.
+    has been waiting for a probe all that time without a call; forgetting it closes it.
     """
     since = now - idle_for
     return (row.last_failure_time <= since) & (row.open_until <= since) & (row.probe_until <= since)
@@ -48,8 +48,8 @@ def prune(
     """Forget the breakers of a database that have had no failure, no open time and no probe for long.
 
     A forgotten breaker reads as closed and clean, as one that was never written. A breaker that was reset remembers
-    nothing and counts as idle at once; a call that began before may then still report. Rows that somebody is writing
-    to are left alone, and nobody waits for this for longer than one statement takes.
+    nothing and counts as idle at once; a call that began before may then still report. Rows that another session is
+    writing to are left alone, and no session waits longer than one statement takes.
 
     Args:
         url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine.

@@ -47,7 +47,7 @@ _SQLITE = (
     ("unable to open database file", "the file cannot be opened"),
     ("disk i/o error", "the disk has an error"),
     ("malformed", "the file is damaged"),
-    ("not a database", "the file is no SQLite database"),
+    ("not a database", "the file is not a SQLite database"),
 )
 
 

@@ -1,6 +1,6 @@
-"""What became of a statement that failed, and whether to carry it out again: decided in this one place, without I/O.
+"""What happened to a statement that failed, and whether to carry it out again: decided in this one place, without I/O.
 
-An error says what became of a statement by its code (SQLSTATE), and one that has none by when it came: what was
+An error says what happened to a statement by its code (SQLSTATE), and one that has none by when it came: what was
 never sent had no effect, and what was lost on its way may have had one.
 """
 
@@ -61,7 +61,7 @@ class Effect(Enum):
 
 
 class StatementOutcome(Enum):
-    """What became of a statement that failed, and what helps."""
+    """What happened to a statement that failed, and what helps."""
 
     NEVER = auto()
     """Refused; it will be again."""
@@ -73,7 +73,7 @@ class StatementOutcome(Enum):
     """Not applied: a concurrent writer made the row. At once, and once."""
 
     BUSY = auto()
-    """Not applied: somebody holds the row, or the server had no time."""
+    """Not applied: another session holds the row, or the server had no time."""
 
     GONE = auto()
     """Not applied: there is no connection, or no more. On another one."""
@@ -86,7 +86,7 @@ class StatementOutcome(Enum):
     that is newer."""
 
     SHARED_SESSION = auto()
-    """Not applied: what was prepared is on another session; somebody in between hands them round. Unprepared."""
+    """Not applied: a pooler switched to a session without the prepared statement. Repeat it unprepared."""
 
     STALE = auto()
     """Not applied: the connection was closed before a fork, or leads to a file that was replaced. At once, on another
@@ -167,7 +167,7 @@ def classify_error(error: BaseException) -> StatementOutcome:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """Return the server's code for an error, ``None`` where it is no server's."""
+    """Return the server's code for an error, ``None`` if it does not come from a server."""
     return getattr(error, "sqlstate", None)
 
 
@@ -216,7 +216,7 @@ class RetryPolicy:
         self._failures = dict.fromkeys(StatementOutcome, 0)
 
     def pause_after(self, verdict: StatementOutcome) -> float | None:
-        """Return how long to wait before another attempt, seconds; ``None``: there shall be none."""
+        """Return how long to wait before another attempt, seconds; ``None``: give up."""
         if verdict is StatementOutcome.UNKNOWN and self._effect is Effect.NOT_IDEMPOTENT:
             return None
         self._failures[verdict] += 1

@@ -24,7 +24,7 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 class SqlStore(ProtocolStore):
     """Breakers in one table of a PostgreSQL or SQLite database, shared by everyone who can reach it.
 
-    Each operation is one statement in a transaction of its own, on a connection of its own: the caller's
+    Each operation is one statement in its own transaction, on its own connection: the caller's
     transaction, session settings and isolation level are neither seen nor touched. The first-ever failure of a
     breaker adds a look at how many there are and an ``INSERT … ON CONFLICT``. A lost claim and a success on a clean
     breaker write nothing.
@@ -47,8 +47,8 @@ class SqlStore(ProtocolStore):
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: Not exactly one database was given, or it is none the store can work with, or the
-            durability is none of the two or not to be had, or ``max_breakers`` is no such number. Whether the table
+        ConfigurationError: Not exactly one database was given, or it is not supported, or the
+            durability is unknown or unavailable, or ``max_breakers`` is out of range. Whether the table
             is there shows with the first operation (`SchemaError`).
         InvalidNameError: See `Store`.
         InvalidPolicyError: See `ProtocolStore`.

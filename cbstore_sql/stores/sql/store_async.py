@@ -47,7 +47,7 @@ class AsyncSqlStore(AsyncStore):
         max_breakers: See `SqlStore`.
 
     Raises:
-        ConfigurationError: Not exactly one database was given, or it is none the store can work with, or aiosqlite
+        ConfigurationError: Not exactly one database was given, or it is not supported, or aiosqlite
             is not installed. Every operation raises it in a second event loop, if the first one still runs or the
             engine is the application's own and was not disposed of in between.
         InvalidNameError: See `Store`.

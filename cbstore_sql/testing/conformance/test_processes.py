@@ -1,4 +1,4 @@
-"""Many processes at once on one breaker, each with connections of its own, and processes that are killed."""
+"""Many processes at once on one breaker, each with its own connections, and processes that are killed."""
 
 from __future__ import annotations
 

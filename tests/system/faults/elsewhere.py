@@ -25,7 +25,7 @@ ELSEWHERE = (
     Elsewhere(
         11,
         "PgBouncer in transaction mode hands the sessions round",
-        "statements are not prepared any more, said once; push says that it is not to be had",
+        "statements are not prepared any more, said once; push says that it is unavailable",
         (
             "tests/stores/sql/test_pooler.py::test_a_store_made_for_a_url_works_behind_a_transaction_pooler",
             "tests/stores/sql/push/test_unavailable.py::test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on",
@@ -95,7 +95,7 @@ ELSEWHERE = (
     Elsewhere(
         27,
         "a role with as few rights as will do",
-        "works; one without rights is told so",
+        "works; one without rights gets an error that says so",
         (
             "tests/migration/test_roles.py::test_the_running_role_needs_no_right_to_create",
             "tests/migration/test_roles.py::test_a_role_without_rights_is_told_so",

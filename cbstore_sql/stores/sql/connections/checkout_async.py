@@ -69,7 +69,7 @@ class AsyncCheckouts:
         """Begin nothing: the pool has its events."""
 
     async def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in a transaction of its own and return its rows.
+        """Execute one statement in its own transaction and return its rows.
 
         Raises:
             ConfigurationError: The pool is another event loop's.

@@ -47,7 +47,7 @@ class Lease:
         self.connection.close()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """Close a connection whose statement was abandoned, where the server has to be told so.
+        """Close a connection whose statement was abandoned, if the server must be told.
 
         Args:
             ended: Called once, in any thread, when the server's session has ended or cannot be reached.

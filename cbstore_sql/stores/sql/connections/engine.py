@@ -57,7 +57,7 @@ def one_database(*choices: str | URL | EngineT | None) -> str | URL | EngineT:
     """Return the one database among what a caller gave.
 
     Raises:
-        ConfigurationError: There is none, or more than one.
+        ConfigurationError: No database was given, or more than one.
     """
     given = [choice for choice in choices if choice is not None]
     if len(given) != 1:
@@ -73,7 +73,7 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
         drivers: Those it may name.
 
     Raises:
-        ConfigurationError: It is no such URL, or an in-memory SQLite database. The message does not repeat it.
+        ConfigurationError: The URL is invalid, or names an in-memory SQLite database. The message does not repeat it.
     """
     if not isinstance(url, (str, URL)):
         raise ConfigurationError(f"expected a URL or an engine ({drivers.kind}), got {type(url).__name__}")
@@ -164,7 +164,7 @@ def without_questions(dialect: Dialect) -> None:
 
 
 def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:
-    """Whether counts are to go over connections of their own that do not wait for the disk.
+    """Whether counts are to go over their own connections that do not wait for the disk.
 
     Raises:
         ConfigurationError: The durability is unknown, or relaxed with the application's own engine.
@@ -172,7 +172,7 @@ def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> boo
     if durability not in get_args(Durability):
         raise ConfigurationError(f"durability must be one of {', '.join(get_args(Durability))}")
     if durability == "relaxed" and not owned:
-        raise ConfigurationError("relaxed durability needs a URL: its connections are opened in a way of their own")
+        raise ConfigurationError("relaxed durability needs a URL: its connections are opened in their own way")
     return durability == "relaxed" and engine.dialect.name == "postgresql"
 
 
@@ -194,7 +194,7 @@ def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
     """Find out whether a store can work with an engine.
 
     Raises:
-        ConfigurationError: Its database, driver, pool or SQLite version is none the store can work with.
+        ConfigurationError: The store does not support its database, driver, pool or SQLite version.
     """
     dialect = engine.dialect
     if drivers.by_database.get(dialect.name) != dialect.driver:
@@ -202,7 +202,7 @@ def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
     if dialect.is_async is not drivers.awaited:
         raise ConfigurationError(f"this store needs an engine that is {drivers.kind}")
     if isinstance(engine.pool, _SHARING_POOLS):
-        raise ConfigurationError(f"a {type(engine.pool).__name__} has no connection that nobody else is working on")
+        raise ConfigurationError(f"a {type(engine.pool).__name__} has no connection to spare for the store")
     if dialect.name == "sqlite" and dialect.dbapi is not None and _sqlite_version(dialect.dbapi) < _MIN_SQLITE:
         raise ConfigurationError("SQLite 3.35 or newer is needed for RETURNING")
 

@@ -102,7 +102,7 @@ class PgSession:
         return bool(self.pgconn.status == ConnStatus.OK and self.pgconn.transaction_status not in _UNSETTLED)
 
     def is_busy(self) -> bool:
-        """Whether the server is still at a statement that nobody waits for any more."""
+        """Whether the server is still executing a statement whose caller has given up."""
         return bool(self.pgconn.transaction_status == TransactionStatus.ACTIVE)
 
     def cut(self) -> None:

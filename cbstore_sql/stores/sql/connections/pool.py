@@ -1,7 +1,7 @@
 """Driver connections that stay out of the pool between statements: the short way from an operation to the server.
 
 Checking a connection out of the pool and in again for each statement costs as much as a quarter of the statement. A
-store on an engine of its own therefore keeps what it has checked out, and puts it back when the store or the engine
+store on its own engine therefore keeps what it has checked out, and puts it back when the store or the engine
 is closed. The pool still opens and counts every connection.
 """
 
@@ -55,7 +55,7 @@ class BasePool(Generic[L]):
         self._begin()
 
     def _begin(self) -> None:
-        """Make the turns, with nobody at work."""
+        """Make the slots, all of them free."""
         raise NotImplementedError
 
     def _limit(self) -> int:
@@ -84,8 +84,8 @@ class BasePool(Generic[L]):
         return lease.pool is self._engine.pool and not lease.is_dead()
 
     def _is_over(self, lease: L, error: BaseException) -> bool:
-        """Whether nobody should work on a connection any more after an error."""
-        # Interrupted half-way, a connection may have a reply on its way that belongs to nobody.
+        """Whether a connection must not be used again after an error."""
+        # Interrupted half-way, a connection may still receive a reply that no caller waits for.
         return not isinstance(error, Exception) or isinstance(error, LateError) or not lease.is_sound()
 
 
@@ -103,7 +103,7 @@ class StickyPool(BasePool[Any]):
         self._connect = _connector(engine, setup)
 
     def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in a transaction of its own and return its rows.
+        """Execute one statement in its own transaction and return its rows.
 
         Raises:
             NotSentError: It failed before the statement was sent.

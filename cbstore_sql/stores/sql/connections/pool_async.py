@@ -25,9 +25,9 @@ class Begun:
     """A statement that has been sent before anybody waits for its answer.
 
     Args:
-        lease: Over which; it is nobody else's meanwhile.
+        lease: The lease to use; no other caller uses it meanwhile.
         answer: Is awaited for the rows.
-        give_back: Is called with the lease if nobody ever does.
+        give_back: Called with the lease if the answer is never awaited.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class AsyncStickyPool(BasePool[Any]):
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> Begun | None:
-        """Send a statement if that needs nobody to be waited for; `execute` then takes it from there.
+        """Send a statement if that is possible without waiting; `execute` then takes it from there.
 
         It never gives way to another task.
 
@@ -89,7 +89,7 @@ class AsyncStickyPool(BasePool[Any]):
         return Begun(self._free.pop(), answer, self._drop)
 
     async def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in a transaction of its own and return its rows.
+        """Execute one statement in its own transaction and return its rows.
 
         Raises:
             ConfigurationError: The connections are another event loop's that still runs.

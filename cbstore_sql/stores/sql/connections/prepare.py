@@ -8,7 +8,7 @@ log = logging.getLogger("cbstore_sql")
 
 
 class Preparing:
-    """Prepare until it turns out that somebody in between hands the server's sessions round.
+    """Use prepared statements until a transaction pooler is detected.
 
     Attributes:
         wanted: Whether to prepare.

@@ -27,7 +27,7 @@ CASE WHEN t.oid IS NULL OR NOT pg_catalog.row_security_active(t.oid) THEN ''
 FROM (SELECT pg_catalog.to_regclass($1) AS oid) AS t"""
 
 # The server then notices within a second that the client has gone, and ends a statement that waits for a lock.
-# PostgreSQL 13 does not know the setting; a value that somebody chose stays.
+# PostgreSQL 13 does not know the setting; a value that is set already stays.
 _CHECK_CLIENT = """\
 CASE WHEN pg_catalog.current_setting('client_connection_check_interval', true) = '0'
  THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END"""

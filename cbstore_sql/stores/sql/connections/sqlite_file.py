@@ -53,7 +53,7 @@ class SqliteFile:
         self._path = path_of(url)
 
     def identity(self) -> Identity | None:
-        """Return which file stands there now, ``None`` if there is none."""
+        """Return which file is there now, or ``None`` if the file is missing."""
         try:
             found = os.stat(self._path)
         except OSError:
@@ -64,7 +64,7 @@ class SqliteFile:
         """Find out whether there is a file: to connect would create an empty one.
 
         Raises:
-            SchemaError: There is none.
+            SchemaError: The file is missing.
         """
         if self.identity() is None:
             raise SchemaError(

@@ -51,7 +51,7 @@ def channel_of(schema: str) -> str:
 
 @lru_cache(maxsize=4096)
 def digest_of(namespace: str, name: str) -> str:
-    """Return what stands for a breaker in a notification: its size is bounded and it tells nobody the name."""
+    """Return what stands for a breaker in a notification: its size is bounded and it does not reveal the name."""
     return blake2b(f"{namespace}\0{name}".encode(), digest_size=12).hexdigest()
 
 
@@ -75,7 +75,7 @@ class Channel:
     """A session that listens.
 
     Args:
-        driver: A psycopg connection nobody else uses.
+        driver: A psycopg connection for this channel alone.
         name: See `channel_of`.
         wake: Becomes readable when waiting shall end; does not block.
     """
@@ -114,7 +114,7 @@ class Channel:
             self.check()
 
     def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in a transaction of its own and return its rows."""
+        """Execute one statement in its own transaction and return its rows."""
         with within(ANSWER_SECONDS):
             return drive(self._session, self._session.steps(query, prepare=False))
 

@@ -128,7 +128,7 @@ class Push:
         self._stopped, self._ends, self._thread = stopped, (waker, wake), thread
 
     def _wake(self) -> None:
-        # Closed, nobody waits; full, it was woken already.
+        # If it is closed, no thread waits; if it is full, the thread was woken already.
         with suppress(OSError):
             for waker in self._ends[:1]:
                 waker.send(b"!")
@@ -147,7 +147,7 @@ class Push:
                     return None
 
     def _is_over(self, stopped: threading.Event) -> bool:
-        """Whether the thread was closed, or nobody asked for it since the last time and no breaker is in use."""
+        """Whether the thread was closed, or was not used since the last check and no breaker is in use."""
         with self._lock:
             over = stopped.is_set() or not (self._asked_for or self._view.generations())
             self._asked_for = False
@@ -234,5 +234,5 @@ def open_push(store: Store | AsyncStore, view: PushTarget) -> Push:
     raise ConfigurationError("push needs a store on PostgreSQL")
 
 
-# In a forked process they stay here: collected, they would warn that nobody closed them.
+# In a forked process they stay here: if collected, they would warn that they were not closed.
 _drivers: dict[int, Any] = {}
