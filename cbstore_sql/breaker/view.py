@@ -181,10 +181,10 @@ class View:
         """Remove the unreported successes of a breaker, for one report.
 
         Args:
-            permit: What the report is fenced by; successes of another generation stay.
+            permit: The permit of the report. Successes that belong to another generation stay.
 
         Returns:
-            When those that the report carries ended, seconds by the view's clock.
+            For each success of the report, when it ended: seconds by the view's clock.
         """
         seen = self._seen.get(permit.name)
         if seen is None or seen.snapshot.generation != permit.generation or permit.is_probe:

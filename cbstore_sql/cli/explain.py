@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore explain``."""
     parser = add_command(
         subparsers,
         "explain",
@@ -29,7 +29,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore explain``.
 
     Raises:
         RefusedError: There is no such breaker.

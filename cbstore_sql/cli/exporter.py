@@ -25,7 +25,7 @@ _TIMEOUT = 1.5
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore exporter``."""
     parser = add_command(
         subparsers,
         "exporter",
@@ -46,7 +46,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand; SIGTERM and SIGINT end it.
+    """Run ``cbstore exporter``; SIGTERM and SIGINT end it.
 
     Raises:
         MissingExtraError: prometheus_client is missing.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore open``."""
     parser = add_command(
         subparsers,
         "open",
@@ -38,7 +38,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore open``.
 
     Raises:
         RefusedError: There is no such breaker, and ``--create`` was not given.

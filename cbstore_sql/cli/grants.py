@@ -111,7 +111,7 @@ class Roles:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore grants``."""
     parser = add_command(
         subparsers,
         "grants",
@@ -132,7 +132,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore grants``.
 
     Raises:
         ConfigurationError: A name cannot be used.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore lock``."""
     parser = add_command(
         subparsers,
         "lock",
@@ -46,7 +46,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore lock``.
 
     Raises:
         RefusedError: There is no such breaker, and ``--create`` was not given.

@@ -21,7 +21,7 @@ _TIMEOUT = 120.0
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore migrate``."""
     parser = add_command(
         subparsers,
         "migrate",
@@ -48,7 +48,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore migrate``.
 
     Raises:
         ConfigurationError: The URL, a name or the revision cannot be used.

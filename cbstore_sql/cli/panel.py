@@ -26,7 +26,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore panel``."""
     parser = add_command(
         subparsers,
         "panel",
@@ -53,7 +53,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand; SIGTERM and SIGINT end it.
+    """Run ``cbstore panel``; SIGTERM and SIGINT end it.
 
     Raises:
         ConfigurationError: An argument cannot be used, or the address needs a token.

@@ -18,7 +18,7 @@ _TIMEOUT = 300.0
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore prune``."""
     parser = add_command(
         subparsers,
         "prune",
@@ -39,7 +39,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore prune``.
 
     Raises:
         ConfigurationError: The URL or an argument cannot be used.

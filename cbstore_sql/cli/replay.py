@@ -30,7 +30,7 @@ name. A listener writes such a log: CircuitBreaker(..., listeners=[CallLog("call
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore replay``."""
     parser = add_command(
         subparsers,
         "replay",
@@ -51,7 +51,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore replay``.
 
     Raises:
         ConfigurationError: The log cannot be read or a line of it is not a call.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore close``."""
     parser = add_command(
         subparsers,
         "close",
@@ -31,7 +31,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore close``.
 
     Raises:
         RefusedError: There is no such breaker.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore show``."""
     parser = add_command(
         subparsers,
         "show",
@@ -36,7 +36,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore show``.
 
     Raises:
         RefusedError: There is no such breaker.

@@ -21,7 +21,7 @@ NO_BREAKERS = "no breakers (one that never failed is not in the table)"
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore status``."""
     parser = add_command(
         subparsers,
         "status",
@@ -58,7 +58,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore status``.
 
     Raises:
         ConfigurationError: The URL cannot be used.

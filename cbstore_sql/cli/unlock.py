@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore unlock``."""
     parser = add_command(
         subparsers,
         "unlock",
@@ -32,7 +32,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore unlock``.
 
     Raises:
         RefusedError: There is no such breaker.

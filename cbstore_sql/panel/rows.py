@@ -122,7 +122,7 @@ def _outlines(changes: Sequence[HistoryEntry], spans: Sequence[float]) -> dict[S
 
 
 def next_words(snapshot: Snapshot) -> str:
-    """Say what happens next."""
+    """Return what happens next with a breaker, in words: a hold, the next probe, or the current one."""
     if snapshot.hold_until > snapshot.as_of:
         return f"held for {duration(snapshot.hold_until - snapshot.as_of)}"
     if snapshot.state is State.CLOSED:

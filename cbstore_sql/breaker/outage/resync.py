@@ -82,7 +82,7 @@ class Resync:
                     yield from self._shared.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report a call that was admitted during the outage and ended after it: only its failure is news."""
+        """Report a failed call that was admitted during the outage and ended after it. Successes are not reported."""
         if verdict is Verdict.FAILURE:
             snapshot = yield from self._shared.read(permit.name)
             # A later generation has begun since the call was admitted.

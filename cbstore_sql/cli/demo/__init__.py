@@ -35,7 +35,7 @@ NumberT = TypeVar("NumberT", int, float)
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore demo``."""
     parser = add_command(
         subparsers,
         "demo",
@@ -68,7 +68,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore demo``.
 
     Returns:
         0 when every check passed, 1 when one failed, 128 + the signal's number when a signal ended the run.

@@ -35,7 +35,7 @@ _WORDS = {Level.OK: "ok", Level.NOTE: "note", Level.WRONG: "WRONG"}
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the subcommand."""
+    """Add the parser of ``cbstore doctor``."""
     parser = add_command(
         subparsers,
         "doctor",
@@ -49,7 +49,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the subcommand.
+    """Run ``cbstore doctor``.
 
     Raises:
         ConfigurationError: The URL cannot be used.

@@ -327,12 +327,12 @@ async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
 
 
 async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:
-    """Run steps that have yielded once; see `drive`.
+    """Continue a generator of `PgSession.steps` that has yielded once, and await its result; see `drive`.
 
     Args:
-        session: Whose steps they are.
-        steps: The steps.
-        wants_write: What they yielded.
+        session: The session of the generator.
+        steps: The generator.
+        wants_write: The value it yielded: whether to wait until the socket is writable.
     """
     try:
         while True:
