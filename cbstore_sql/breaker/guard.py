@@ -100,7 +100,11 @@ class Guard(NotPicklable):
         self._free = [True]
 
     def __enter__(self) -> Permit:
-        take(self._free, self._name)
+        try:
+            # Atomic, so of racing threads one gets the guard's only place.
+            self._free.pop()
+        except IndexError:
+            raise in_use(self._name) from None
         try:
             permit = self._admit(self._name)
             block = generator_of(sys._getframe(1)) if permit.is_probe else None
@@ -117,18 +121,11 @@ class Guard(NotPicklable):
             self._free.append(True)
 
 
-def take(free: list[bool], name: str) -> None:
-    """Take a guard's only place. `list.pop` is atomic, so of racing threads one gets it.
-
-    Raises:
-        GuardInUseError: It is taken.
-    """
-    try:
-        free.pop()
-    except IndexError:
-        raise GuardInUseError(
-            f"the guard of {name!r} is in use by another block: write breaker.guard({name!r}) for each block"
-        ) from None
+def in_use(name: str) -> GuardInUseError:
+    """Return the error for a guard that is entered twice."""
+    return GuardInUseError(
+        f"the guard of {name!r} is in use by another block: write breaker.guard({name!r}) for each block"
+    )
 
 
 def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> threading.Event:

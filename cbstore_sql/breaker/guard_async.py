@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from types import FrameType, TracebackType
 
 from cbstore_sql.breaker.controller import BreakerController
-from cbstore_sql.breaker.guard import take
+from cbstore_sql.breaker.guard import in_use
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.reentrancy import RENEWALS_PER_LEASE, ProbeScope, generator_of
 from cbstore_sql.core.model import Permit, Verdict
@@ -90,7 +90,10 @@ class AsyncGuard(NotPicklable):
         self._free = [True]
 
     async def __aenter__(self) -> Permit:
-        take(self._free, self._name)
+        try:
+            self._free.pop()
+        except IndexError:
+            raise in_use(self._name) from None
         try:
             # Before the first await the caller's frame is the one that entered.
             block = generator_of(sys._getframe(1))
