@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.system.mutation import connections, deadlines, statements
+from tests.system.mutation import connections, counting, deadlines, statements
 from tests.system.mutation.mutant import Mutant
 
 
@@ -16,7 +16,7 @@ def mutants(root: Path) -> Iterator[Mutant]:
     Raises:
         LookupError: The code has no such text any more.
     """
-    for text in (*statements.TEXTS, *deadlines.TEXTS, *connections.TEXTS):
+    for text in (*statements.TEXTS, *deadlines.TEXTS, *connections.TEXTS, *counting.TEXTS):
         path = f"cbstore_sql/{text.path}"
         sound = (root / path).read_text(encoding="utf-8")
         if text.old not in sound:
