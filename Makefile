@@ -7,6 +7,7 @@ BENCH_ARGS ?=
 SOAK_ARGS ?=
 FLEET_ARGS ?=
 MUTANTS ?=
+LEG ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -18,7 +19,7 @@ SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_
 EXTRAS := binary,redis,aiosqlite,cli,prometheus,opentelemetry
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: dev test suite demo bench soak lint mutants faults audit site dist format clean help
+.PHONY: dev test suite demo bench soak lint mutants faults versions audit site dist format clean help
 
 dev: .venv/dev.stamp ## Make the development environment in .venv
 
@@ -59,6 +60,9 @@ site: .venv/dev.stamp ## Build the documentation site in site/, with every link 
 
 dist: .venv/dev.stamp ## Build the wheel and the sdist in dist/, check them, and try them in fresh environments
 	$(BIN)/python -m tests.system.release
+
+versions: .venv/dev.stamp ## Run a smoke suite with each Python that is here and with the oldest dependencies
+	$(BIN)/python -m tests.system.versions "$(LEG)"
 
 format: .venv/dev.stamp ## Format the code
 	$(BIN)/ruff check --fix .

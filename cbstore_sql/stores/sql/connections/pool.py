@@ -7,6 +7,7 @@ is closed. The pool still opens and counts every connection.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -46,6 +48,7 @@ class BasePool(Generic[L]):
         self._free: deque[L] = deque()
         self._begin()
         after_fork_in_child(self._reset_after_fork)
+        _pools.add(self)
 
     def _reset_after_fork(self) -> None:
         """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
@@ -237,3 +240,17 @@ def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease
 
 # Collected, they would be closed, and the parent's sessions with them.
 _parents: list[deque[Any]] = []
+
+
+# While the interpreter ends, SQLAlchemy would log an error for each connection that is not back in its pool.
+_pools: WeakSet[BasePool[Any]] = WeakSet()
+
+
+def _let_go() -> None:
+    for pool in list(_pools):
+        for lease in pool._taken_back():
+            lease.connection.detach()
+            _parents.append(deque([lease]))
+
+
+atexit.register(_let_go)
