@@ -108,6 +108,46 @@ ELSEWHERE = (
         ("tests/stores/contract/test_bad_input.py::test_a_name_that_not_every_store_can_keep",),
     ),
     Elsewhere(
+        23,
+        "fork while SQLite is at work in other threads, and while a statement does not end",
+        "nothing is corrupted or lost; a child that inherited the file does without it and says so once",
+        (
+            "tests/stores/sql/connections/test_sqlite_fork.py::test_children_write_while_the_parent_s_threads_do",
+            "tests/stores/sql/connections/test_sqlite_fork.py::test_a_parent_that_closes_its_store_takes_no_lock_from_its_child",
+            "tests/stores/sql/connections/test_sqlite_fork.py::test_a_child_opens_no_file_whose_statement_could_not_be_ended",
+        ),
+    ),
+    Elsewhere(
+        14,
+        "thirty threads abandon statements at a locked row, with libpq 15 and 17 and later",
+        "at most 15 sessions on the server, none waiting, none left when the process is gone",
+        (
+            "tests/stores/sql/connections/test_cancel.py::test_abandoned_statements_never_hold_more_sessions_than_the_pool_may_open",
+            "tests/stores/sql/connections/test_cancel.py::test_no_session_is_left_when_the_process_is_gone",
+        ),
+    ),
+    Elsewhere(
+        14,
+        "no thread can be started",
+        "the slot comes back at once, the server ends the session",
+        ("tests/stores/sql/connections/test_cancel.py::test_without_a_thread_the_slot_comes_back_at_once",),
+    ),
+    Elsewhere(
+        13,
+        "the database is read-only for a long time",
+        "the application's pool is emptied once, not with every attempt",
+        ("tests/stores/sql/test_restart.py::test_a_read_only_server_empties_an_application_s_pool_once",),
+    ),
+    Elsewhere(
+        29,
+        "the SQLite file is deleted or replaced",
+        "the new file is opened; a missing one is an error and is not made again",
+        (
+            "tests/stores/sql/connections/test_sqlite_file.py::test_a_file_that_was_replaced_is_opened_again",
+            "tests/stores/sql/connections/test_sqlite_file.py::test_a_file_that_was_deleted_is_missed_and_not_made_again",
+        ),
+    ),
+    Elsewhere(
         29,
         "SQLite under threads and processes",
         "every failure is counted",
