@@ -9,12 +9,12 @@ from cbstore_sql.breaker.outage.detector import OutageDetector
 from cbstore_sql.events import BreakerEvent, StoreDegraded, StoreRecovered
 
 
-def test_a_policy_there_is_none_of_is_refused() -> None:
+def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="local, allow, block, raise"):
         CircuitBreaker(InMemoryStore(), on_store_outage="ignore")  # type: ignore[arg-type] # on purpose
 
 
-def test_beginning_and_end_are_told_once_each(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_beginning_and_the_end_are_reported_once_each(caplog: pytest.LogCaptureFixture) -> None:
     told: list[BreakerEvent] = []
     outage = OutageDetector("local", told.append)
     outage.mark_up()
@@ -29,7 +29,7 @@ def test_beginning_and_end_are_told_once_each(caplog: pytest.LogCaptureFixture) 
     assert not outage.is_out
 
 
-def test_what_is_missing_is_said_until_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_table_is_named_until_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
     outage = OutageDetector("raise", lambda _: None)
     outage.mark_down("b", SchemaError("no table: run migrate"))
     assert [(record.levelname, "run migrate" in record.message) for record in caplog.records] == [("ERROR", True)]
@@ -39,3 +39,34 @@ def test_what_is_missing_is_said_until_it_is_there(caplog: pytest.LogCaptureFixt
     with pytest.raises(StoreUnavailableError) as refused:
         outage.refuse("b")
     assert refused.value.applied is False
+
+
+def test_a_trial_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[BreakerEvent] = []
+    outage = OutageDetector("local", told.append)
+    outage.mark_down("a", StoreUnavailableError("gone"))
+    outage.try_again()
+    assert (outage.is_out, outage.is_degraded) == (False, True)
+    outage.mark_down("a", StoreUnavailableError("gone"))
+    assert (outage.is_out, len(told), len(caplog.records)) == (True, 1, 1)
+
+
+def test_the_log_says_why_in_our_words(caplog: pytest.LogCaptureFixture) -> None:
+    outage = OutageDetector("local", lambda _: None)
+    outage.mark_down("a", StoreUnavailableError("password=s3cr3t", reason="authentication failed"))
+    assert caplog.messages == ["the breaker store does not answer (StoreUnavailableError: authentication failed)"]
+
+
+def test_events_come_in_pairs_also_if_the_store_recovers_while_a_listener_hears_of_the_outage() -> None:
+    told: list[str] = []
+
+    def listen(event: BreakerEvent) -> None:
+        if isinstance(event, StoreDegraded) and not told:
+            # As another thread does in the middle of a slow listener.
+            outage.mark_up()
+            outage.mark_down("b", StoreUnavailableError("gone"))
+        told.append(type(event).__name__)
+
+    outage = OutageDetector("local", listen)
+    outage.mark_down("a", StoreUnavailableError("gone"))
+    assert told == ["StoreDegraded", "StoreRecovered", "StoreDegraded"]

@@ -1,21 +1,40 @@
-"""An outage ends by itself: somebody asks the store again in the background."""
+"""An outage ends by itself: the store is asked again in the background."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 from collections.abc import Callable
 from time import monotonic
+from typing import TypeVar
 
 import pytest
 
-from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, CircuitBreaker, InMemoryStore, StoreUnavailableError
+from cbstore_sql import (
+    AsyncCircuitBreaker,
+    BreakerPolicy,
+    CircuitBreaker,
+    CircuitBreakerOpenError,
+    InMemoryStore,
+    State,
+    StoreUnavailableError,
+)
+from cbstore_sql.breaker.controller import BreakerController
+from cbstore_sql.breaker.flow import StoreCalls
+from cbstore_sql.breaker.notifier import Notifier
+from cbstore_sql.breaker.view import View
+from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.events import BreakerEvent, StoreRecovered
+from cbstore_sql.runtime import sansio
+from cbstore_sql.stores.call import StoreCall
 from tests.breaker.drivers import Clock
 from tests.breaker.outage.test_store_outage import Failing
 
 PATIENCE = 30.0
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -29,7 +48,7 @@ def told(event: threading.Event) -> Callable[[BreakerEvent], None]:
     return lambda heard: event.set() if isinstance(heard, StoreRecovered) else None
 
 
-def test_without_any_call(failing: Failing) -> None:
+def test_an_outage_ends_without_any_call(failing: Failing) -> None:
     recovered = threading.Event()
     with CircuitBreaker(failing, listeners=[told(recovered)]) as breaker:
         breaker.call("b", str)
@@ -38,7 +57,7 @@ def test_without_any_call(failing: Failing) -> None:
     assert not breaker._controller.is_out
 
 
-def test_in_an_event_loop_too(failing: Failing) -> None:
+def test_an_outage_ends_in_an_event_loop_too(failing: Failing) -> None:
     async def run() -> bool:
         recovered = threading.Event()
         async with AsyncCircuitBreaker(failing, listeners=[told(recovered)]) as breaker:
@@ -78,3 +97,130 @@ def test_an_outage_is_no_outage_of_another_breaker(clock: Clock, failing: Failin
         other.call("b", str)
         assert one._controller.is_out
         assert not other._controller.is_out
+
+
+POLICY = BreakerPolicy(failure_threshold=3, recovery_timeout=600.0)
+GONE = StoreUnavailableError("gone", applied=False)
+UNKNOWN = StoreUnavailableError("gone")
+
+
+class Controlled(BreakerController):
+    """A controller over a view, with the events that it emitted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.events: list[BreakerEvent] = []
+        super().__init__(POLICY, notifier=Notifier([self.events.append]), view=View(0.25, clock))
+
+    def told(self) -> list[str]:
+        return [type(event).__name__ for event in self.events]
+
+    def run(self, calls: StoreCalls[T], store: InMemoryStore) -> T:
+        return sansio.run(calls, lambda call: getattr(store, call.operation)(*call.arguments, **call.keywords))
+
+    def recover(self, store: InMemoryStore) -> bool:
+        return self.run(self.recovery.answers(), store) and self.run(self.recovery.recover(), store)
+
+
+@pytest.fixture
+def controller(clock: Clock) -> Controlled:
+    return Controlled(clock)
+
+
+def fails_without_answer(controller: Controlled) -> None:
+    """Count a failure that the store may have counted too."""
+    controller._begin_outage("b", UNKNOWN)
+    controller._settle_without_store(Permit("b", 0), Verdict.FAILURE, uncounted=False)
+
+
+def test_a_store_on_trial_has_recovered_after_a_minute_without_an_error(controller: Controlled, clock: Clock) -> None:
+    store = InMemoryStore(clock=clock)
+    fails_without_answer(controller)
+    assert controller.recover(store)
+    assert not controller.is_out
+    clock.advance(59.0)
+    assert controller.recover(store)
+    assert controller.told() == ["StoreDegraded"]
+    assert controller.recovery.has_work
+    clock.advance(1.0)
+    assert controller.recover(store)
+    assert controller.told() == ["StoreDegraded", "StoreRecovered"]
+    assert not controller.recovery.has_work
+
+
+def test_writes_of_other_breakers_end_the_trial_sooner(controller: Controlled, clock: Clock) -> None:
+    store = InMemoryStore(clock=clock)
+    fails_without_answer(controller)
+    controller.recover(store)
+    other = Permit("another", 0)
+    controller.run(controller.settlement(other, Verdict.FAILURE), store)
+    assert controller.told() == ["StoreDegraded"], "the row of this one may be locked"
+    clock.advance(5.0)
+    controller.run(controller.settlement(other, Verdict.FAILURE), store)
+    assert controller.told() == ["StoreDegraded", "StoreRecovered"]
+
+
+def test_a_trial_that_fails_is_heard_by_nobody_and_the_count_goes_on(
+    controller: Controlled, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = InMemoryStore(clock=clock)
+    for _ in range(2):
+        fails_without_answer(controller)
+        controller.recover(store)
+    assert controller.told() == ["StoreDegraded"]
+    assert len(caplog.records) == 1
+    fails_without_answer(controller)
+    assert controller._local.read("b").state is State.OPEN
+
+
+def test_a_success_that_the_view_answers_clears_a_count_in_doubt(controller: Controlled, clock: Clock) -> None:
+    store = InMemoryStore(clock=clock)
+    fails_without_answer(controller)
+    controller.recover(store)
+    permit = controller.run(controller.admission("b"), store)
+    assert controller.takes_success(permit)
+    assert not controller._local.is_in_doubt
+    controller.recover(store)
+    assert controller.told() == ["StoreDegraded", "StoreRecovered"]
+    assert controller.view is not None
+    controller.takes_success(permit)
+    assert controller.takes_success == controller.view.takes_success, "the short way again"
+
+
+def test_failures_that_arrive_during_the_hand_over_do_not_keep_it_from_ending(
+    controller: Controlled, clock: Clock
+) -> None:
+    store, numbers = InMemoryStore(clock=clock, max_breakers=None), itertools.count()
+    controller._begin_outage("b", GONE)
+
+    def fail_elsewhere() -> None:
+        permit = Permit(f"tenant {next(numbers)}", 0)
+        if not controller.settle_without_io(permit, Verdict.FAILURE):
+            controller.run(controller.settlement(permit, Verdict.FAILURE), store)
+
+    for _ in range(50):
+        fail_elsewhere()
+
+    def slow(call: StoreCall) -> object:
+        # Three more failures during each store call of the hand-over.
+        for _ in range(3):
+            fail_elsewhere()
+        return getattr(store, call.operation)(*call.arguments, **call.keywords)
+
+    assert sansio.run(controller.recovery.recover(), slow)
+    assert not controller.is_out
+    controller.recover(store)
+    assert not controller.recovery.has_work
+    counted = sum(store.read(f"tenant {number}").failure_count for number in range(next(numbers)))
+    assert counted == next(numbers) - 1, "each exactly once"
+
+
+def test_an_open_circuit_that_an_emptied_store_lost_is_open_again(controller: Controlled, clock: Clock) -> None:
+    store = InMemoryStore(clock=clock)
+    store.force_open("b", 60.0)
+    with pytest.raises(CircuitBreakerOpenError):
+        controller.run(controller.admission("b"), store)
+    controller._begin_outage("another", GONE)
+    emptied = InMemoryStore(clock=clock)
+    clock.advance(20.0)
+    assert controller.recover(emptied)
+    assert emptied.read("b").open_until == clock.now + 40.0
