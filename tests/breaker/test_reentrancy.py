@@ -141,9 +141,11 @@ def test_the_same_name_in_another_store_decides_for_itself(breaker: CircuitBreak
     elsewhere.force_open("b", 60.0)
     with breaker.guard("b"):
         assert is_refused(lambda: CircuitBreaker(elsewhere).admit("b"))
-        elsewhere.force_open("d", 0.0)
-        elsewhere.claim_probe("d")
-        assert is_refused(lambda: CircuitBreaker(elsewhere).admit("d"))
+        elsewhere.force_open("b", 0.0)
+        elsewhere.reset("b")
+        elsewhere.force_open("b", 0.0)
+        elsewhere.claim_probe("b")
+        assert is_refused(lambda: CircuitBreaker(elsewhere).admit("b"))
 
 
 def test_a_probe_that_was_lost_covers_nothing(due: InMemoryStore, breaker: CircuitBreaker) -> None:
