@@ -22,10 +22,10 @@ Observe
     `CircuitBreakerMetrics`, `OpenTelemetryMetrics`, `FleetCollector`, `log_events`; the events in `cbstore_sql.events`
 
 Handle errors
-    `CircuitBreakerError`, `ConfigurationError`, `InvalidArgumentError`, `InvalidNameError`, `InvalidPolicyError`,
-    `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`,
-    `StoreUnavailableError`, `BreakerNotStoredError`, `TooManyBreakersError`, `UnstorableNameError`,
-    `UnknownBreakerError`; the tree in `cbstore_sql.errors`
+    `CircuitBreakerError`, `ConfigurationError`, `GuardInUseError`, `InvalidArgumentError`, `InvalidNameError`,
+    `InvalidPolicyError`, `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`,
+    `StoreUnavailableError`, `TooManyBreakersError`, `UnknownBreakerError`, `CircuitBreakerOpenError`; the tree in
+    `cbstore_sql.errors`
 
 A module that defines ``__all__`` is public, with the names listed there. All other modules are internal.
 

@@ -30,6 +30,7 @@ PUBLIC_MODULES = {
     "cbstore_sql.llm.massgen",
     "cbstore_sql.metrics",
     "cbstore_sql.migration",
+    "cbstore_sql.migration.within",
     "cbstore_sql.stores",
     "cbstore_sql.stores.redis",
     "cbstore_sql.stores.sql",
@@ -134,8 +135,8 @@ def signatures() -> Iterator[Any]:
 MADE_BY_A_BREAKER = {
     cbstore_sql.breaker.Guard,
     cbstore_sql.breaker.AsyncGuard,
-    cbstore_sql.llm.GuardedStream,
-    cbstore_sql.llm.AsyncGuardedStream,
+    importlib.import_module("cbstore_sql.llm").GuardedStream,
+    importlib.import_module("cbstore_sql.llm").AsyncGuardedStream,
 }
 
 

@@ -441,7 +441,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.refresh.run())
 
     def _report_successes(self) -> bool:
-        """Send the unreported successes, each breaker's within a ``store_timeout`` of its own."""
+        """Send the unreported successes, each breaker's within a separate ``store_timeout``."""
         try:
             for permit in self._controller.successes.due():
                 self._drive(self._controller.successes.report(permit))

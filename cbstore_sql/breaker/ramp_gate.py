@@ -68,5 +68,5 @@ class RampGate(ForkSafeLock):
 
     def _renew_lock(self) -> None:
         super()._renew_lock()
-        # A forked child starts at a point of its own: parent and child must not admit in step.
+        # A forked child starts at its own point: parent and child must not admit in step.
         self._sums = RecentNames(_MOST_NAMES)

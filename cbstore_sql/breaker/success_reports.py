@@ -45,7 +45,7 @@ class SuccessReports:
     def report(self, permit: Permit) -> StoreCalls[None]:
         """Report the successes of one breaker.
 
-        An error is not an outage yet: nobody waits for this report, and the next refresh will meet a store that is out.
+        An error does not begin an outage: no caller waits for this report, and the next refresh notices the store.
         """
         view = self._view
         times = [] if view is None or self._decides_alone(permit.name) else view.take_successes(permit)

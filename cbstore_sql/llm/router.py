@@ -23,7 +23,7 @@ T = TypeVar("T")
 class LLMRouter(RouterBase[CircuitBreaker]):
     """Calls the first of several targets whose circuit admits the call.
 
-    Every target has a circuit of its own, which the whole fleet shares. A call asks each target at most once, so a
+    Every target has its own circuit, which the whole fleet shares. A call asks each target at most once, so a
     call costs at most one paid attempt per target. It goes on to the next target when one fails in a way that another
     may not. Calls return to a better target when its probe has closed its circuit, at a ramp.
 

@@ -54,7 +54,7 @@ class CallLog:
             os.close(opened[0])
 
     def _file(self) -> tuple[int, str]:
-        """Return the open file and this process's name; a forked child has a name of its own."""
+        """Return the open file and this process's name; a forked child has its own name."""
         pid = os.getpid()
         if self._opened is None or self._opened[1] != pid:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

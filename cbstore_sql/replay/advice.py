@@ -65,7 +65,8 @@ def best(found: Sequence[Candidate], normal: float) -> Candidate:
     """Return the policy to take.
 
     It is the one that loses the fewest calls among those that noticed every outage without a false alarm, or among
-    all where there is none. Where they tie, as in a log without an outage, it is the one that fits the healthy rate.
+    all if there is no such policy. If they tie, as in a log without an outage, it is the one that fits the healthy
+    rate.
     """
     right = [one for one in found if not one.result.false_alarms and not one.result.missed]
 

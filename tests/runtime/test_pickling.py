@@ -70,6 +70,8 @@ FIELDS: dict[str, Any] = {
     "took_over": True,
     "error": "StoreUnavailableError",
     "staleness": 0.1,
+    "by": "alice",
+    "reason": "override",
 }
 
 
