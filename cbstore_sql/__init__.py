@@ -22,10 +22,10 @@ Observe
     `CircuitBreakerMetrics`, `OpenTelemetryMetrics`, `FleetCollector`, `log_events`; the events in `cbstore_sql.events`
 
 Handle errors
-    `CircuitBreakerError`, `ConfigurationError`, `GuardInUseError`, `InvalidArgumentError`, `InvalidNameError`,
-    `InvalidPolicyError`, `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`, `StoreConflictError`,
-    `StoreUnavailableError`, `TooManyBreakersError`, `UnknownBreakerError`, `CircuitBreakerOpenError`; the tree in
-    `cbstore_sql.errors`
+    `CircuitBreakerError`, `CircuitBreakerOpenError`, `ConfigurationError`, `GuardInUseError`, `InvalidArgumentError`,
+    `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`,
+    `BreakerNotStoredError`, `StoreConflictError`, `StoreUnavailableError`, `TooManyBreakersError`,
+    `UnknownBreakerError`, `UnstorableNameError`; the tree in `cbstore_sql.errors`
 
 A module that defines ``__all__`` is public, with the names listed there. All other modules are internal.
 
