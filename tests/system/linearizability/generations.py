@@ -30,7 +30,7 @@ def begins_generation(call: Call) -> bool:
         return effect.changed
     if operation == "record_success":
         return effect.previous_state is State.HALF_OPEN
-    return operation != "renew_probe"
+    return operation not in ("renew_probe", "hold")
 
 
 class _History:
@@ -101,6 +101,9 @@ class _History:
         """Within a generation only a success takes counts back."""
         within = [call for call in self._effects[generation] if not begins_generation(call)]
         cleanings = len(_of("record_success", within) + _of("record_success", self._silent))
+        cleanings += sum(
+            call.command.parameters["successes"] > 0 for call in _of("record_failure", [*within, *self._silent])
+        )
         counted = _of("record_failure", within)
         for count, times in Counter(_count(call) for call in counted).items():
             if times > 1 + cleanings:

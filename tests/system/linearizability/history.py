@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row, Snapshot, Transition
-from cbstore_sql.core.rules import UNFENCED
+from cbstore_sql.core.rules import BY_SCORE, UNFENCED
 
 READ = "read"
 """The operation of a read, which the rules know nothing of."""
@@ -71,7 +71,10 @@ class Call:
 def is_repeatable(command: Command) -> bool:
     """Whether a store may do it again when it does not know whether it was done."""
     if command.operation == "record_success":
-        return bool(command.parameters["generation"] != UNFENCED or command.parameters["success_threshold"] == 1)
+        given = command.parameters
+        if given["test"] == BY_SCORE and given["token"] == "":
+            return False
+        return bool(given["generation"] != UNFENCED or given["success_threshold"] == 1)
     return command.operation not in (READ, "record_failure")
 
 
@@ -79,12 +82,18 @@ def _told(answer: Snapshot | Transition) -> str:
     return str(seen(answer)) if isinstance(answer, Snapshot) else f"{answer.previous_state} -> {seen(answer.snapshot)}"
 
 
-_SHOWN = tuple(field.name for field in fields(Row) if field.name != "previous_state")
+_FORGOTTEN = Row().previous_state
+
+
+def visible(row: Row) -> Row:
+    """A row as a snapshot shows it: without the state before and the history, and only with a score that counts."""
+    score = row.score if row.score_generation == row.generation else 0.0
+    return replace(row, previous_state=_FORGOTTEN, history="", score=score, score_generation=row.generation)
 
 
 def seen(snapshot: Snapshot) -> Row:
-    """The row that a snapshot shows, without the state before, which it does not show."""
-    return Row(**{column: getattr(snapshot, column) for column in _SHOWN} | {"state": snapshot.state.value})
+    """The row that a snapshot shows."""
+    return visible(snapshot._to_row())
 
 
 def by_name(calls: Iterable[Call]) -> dict[str, list[Call]]:

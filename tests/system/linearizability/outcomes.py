@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from cbstore_sql.core.model import Row, Snapshot, Transition
-from tests.system.linearizability.history import Call, seen
+from tests.system.linearizability.history import Call, seen, visible
 
 ANY_TIME = -1.0
 """In a row, a time that a call without an answer wrote by the store's clock and nobody has seen yet."""
@@ -20,10 +20,9 @@ ANY_TIME = -1.0
 # Any time is tried as one long past and as one far ahead.
 _PAST, _AHEAD, _BEYOND = 0.125, 1e12, 2e12
 _UNSEEN = (ANY_TIME, _PAST, _AHEAD)
-_TIMES = ("last_failure_time", "open_until", "probe_until")
+_TIMES = ("last_failure_time", "open_until", "probe_until", "closed_at", "hold_until")
 # SQLite's clock ticks in milliseconds.
 _CLOCK_STEP = 0.002
-_FORGOTTEN = Row().previous_state
 _COLUMNS = {field.name for field in fields(Row)}
 
 
@@ -42,7 +41,7 @@ def after_silence(row: Row, call: Call) -> Row | None:
         made = call.command.apply_to(guess, _BEYOND)
         if made is not None:
             unknown = dict.fromkeys(_unseen(made) | _clocked(guess, call, made, _BEYOND), ANY_TIME)
-            return _with(made, {"previous_state": _FORGOTTEN, **unknown})
+            return visible(_with(made, unknown))
     return None
 
 
@@ -73,7 +72,7 @@ def _agreeing(row: Row, call: Call, now: float, previous_state: str, observed: R
     made = call.command.apply_to(row, now)
     if made is None or made.previous_state != previous_state:
         return set()
-    made = replace(made, previous_state=_FORGOTTEN)
+    made = visible(made)
     if made == observed:
         return set(_COLUMNS)
     spread = call.latest - call.earliest + _CLOCK_STEP

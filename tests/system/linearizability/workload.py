@@ -18,7 +18,7 @@ from functools import partial
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-from cbstore_sql import BreakerPolicy
+from cbstore_sql import BreakerPolicy, FailureRate
 from cbstore_sql.core.model import Permit, Transition
 from cbstore_sql.errors import StoreError
 from cbstore_sql.stores.base import Store
@@ -37,6 +37,7 @@ POLICIES = (
     BreakerPolicy(
         failure_threshold=3, recovery_timeout=0.008, probe_lease=0.015, backoff_multiplier=2.0, recovery_jitter=0.5
     ),
+    BreakerPolicy(trip=FailureRate(0.2, 0.6, 30.0), recovery_timeout=0.01, probe_lease=0.02),
 )
 
 
@@ -82,6 +83,7 @@ class Driver:
             self._succeed: 5,
             self._force_open: 1,
             self._reset: 1,
+            self._hold: 1,
         }
         self._owner_operations: dict[Callable[[str, BreakerPolicy], Any], int] = {
             self._settle: 6,
@@ -119,7 +121,8 @@ class Driver:
     def _fail(self, name: str, policy: BreakerPolicy) -> None:
         failures = self._rng.choice((1, 1, 1, 2))
         target, roll = self._target(name), self._rng.random()
-        self._store.record_failure(target, policy, failures=failures, now=self._clock(), rand=roll)
+        successes = self._rng.choice((0, 0, 0, 1))
+        self._store.record_failure(target, policy, failures=failures, successes=successes, now=self._clock(), rand=roll)
 
     def _succeed(self, name: str, policy: BreakerPolicy) -> None:
         expected = self._rng.choice((None, None, "closed", "half_open"))
@@ -136,6 +139,9 @@ class Driver:
 
     def _reset(self, name: str, policy: BreakerPolicy) -> None:
         self._store.reset(name, now=self._clock())
+
+    def _hold(self, name: str, policy: BreakerPolicy) -> None:
+        self._store.hold(name, 0.004, now=self._clock())
 
     def _target(self, name: str) -> str | Permit:
         permits = self._permits[name]
