@@ -1,8 +1,8 @@
 """The eight methods of the dictionary protocol: random work by many processes, and a search for a valid order.
 
 The model is what the protocol shows of a breaker, without its times: the state, the count, and whether a probe is
-active. The work is chosen so that no time matters: open times and leases outlast it, and a claim is made at a time when every
-open circuit is due.
+active. The work is chosen so that no time matters: open times and leases outlast it, and a claim is made at a time
+when every open circuit is due.
 """
 
 from __future__ import annotations
