@@ -6,11 +6,13 @@ import contextlib
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
 from cbstore_sql import BreakerPolicy, SqlStore, migrate
@@ -98,6 +100,27 @@ def test_it_starts_without_a_table_and_says_so_until_there_is_one(tmp_path: Path
         assert set(scraped(address, "any")) == {"cb_fleet_up", "cb_fleet_scrape_duration_seconds"}
         assert scraped(address, "any")["cb_fleet_up"] == {"": 0}
         migrate(url)
+        assert scraped(address, "any")["cb_fleet_up"] == {"": 1}
+
+
+def test_a_locked_table_gives_fleet_up_0_within_the_timeout_and_leaves_no_session(
+    migrated_postgres_url: str, tmp_path: Path
+) -> None:
+    url = sa.make_url(migrated_postgres_url).update_query_dict({"application_name": "locked-exporter"})
+    engine = sa.create_engine(migrated_postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'locked-exporter' AND state = 'active'"
+    scrapes = exporter(tmp_path, url.render_as_string(hide_password=False), "--timeout", "0.3s")
+    # Within the blocker's transaction pg_stat_activity would stay as it was first read.
+    with scrapes as address, engine.connect() as blocker, engine.connect() as observer:
+        blocker.exec_driver_sql("BEGIN")
+        blocker.exec_driver_sql("LOCK TABLE cbstore.breakers")
+        for _ in range(4):
+            assert scraped(address, "any")["cb_fleet_up"] == {"": 0}
+        deadline = time.monotonic() + 30
+        while observer.exec_driver_sql(waiting).scalar():
+            assert time.monotonic() < deadline, "a statement that was given up still waits on the server"
+            time.sleep(0.05)
+        blocker.exec_driver_sql("ROLLBACK")
         assert scraped(address, "any")["cb_fleet_up"] == {"": 1}
 
 
