@@ -1,8 +1,8 @@
 """The moment by which a caller wants a store's answer.
 
-A deadline is ambient: it is set once around everything that shares it (waiting for a connection, opening it, the
-statement, its repetitions). It holds in the thread or task that set it and in the tasks that this one starts. Without a
-deadline nothing gives up early.
+A deadline is ambient: a caller sets it once around everything that shares the deadline (the wait for a connection, the
+opening of the connection, the statement and its repetitions). The deadline holds in the thread or task that set it and
+in the tasks that this thread or task starts. Without a deadline no operation gives up early.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _deadline: ContextVar[float | None] = ContextVar("cbstore_deadline", default=Non
 
 
 class within:
-    """Set a deadline for a block: ``with within(0.25): store.read("billing")``.
+    """A context manager that sets a deadline for a block: ``with within(0.25): store.read("billing")``.
 
-    It does not stop the block: a store that keeps deadlines gives up by itself and raises `StoreUnavailableError`.
-    Inside another such block the earlier deadline holds.
+    The deadline does not stop the block. A store that keeps deadlines stops waiting at the deadline and raises
+    `StoreUnavailableError`. If blocks are nested, the earlier deadline holds.
 
     Args:
-        seconds: Seconds from entering the block, at least 0, by the steady local clock. ``None`` sets no deadline.
+        seconds: Seconds from the start of the block, at least 0, by the steady local clock. ``None`` sets no deadline.
 
     Raises:
         InvalidArgumentError: ``seconds`` is not a number.
@@ -56,9 +56,10 @@ class within:
 
 
 class paused:
-    """Stop the clock of the deadline for a block, which does not belong to the store: a listener's, for example.
+    """A context manager that stops the clock of the deadline while a block runs that is not part of the store's work.
 
-    The deadline moves by the time that the block took. Without a deadline nothing happens.
+    A listener is such a block. After the block, the deadline is later by the seconds that the block took. Without a
+    deadline nothing happens.
     """
 
     __slots__ = ("_began",)
@@ -73,6 +74,6 @@ class paused:
 
 
 def remaining() -> float | None:
-    """Return the seconds left until the deadline, 0.0 when it is past, or ``None`` without one."""
+    """Return the seconds until the deadline; 0.0 if the deadline has passed, or ``None`` if there is no deadline."""
     deadline = _deadline.get()
     return None if deadline is None else max(0.0, deadline - monotonic())

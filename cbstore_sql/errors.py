@@ -49,29 +49,40 @@ __all__ = [
 
 
 class CircuitBreakerError(Exception):
-    """Base class of all errors that this library raises."""
+    """The base class of all errors that this library raises."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default calls the class with `args`, which fits no constructor that composes its message.
+        # The default `__reduce__` calls the class with `args`. A constructor that composes the message has other
+        # parameters, so the default fails for such a class.
         return _restore, (type(self), self.args, self.__dict__)
 
 
 def _restore(kind: type[CircuitBreakerError], args: tuple[Any, ...], state: dict[str, Any]) -> CircuitBreakerError:
+    """Make an error of class `kind` without a call of the constructor of `kind`; pickle and copy use this function.
+
+    Args:
+        kind: The class of the error.
+        args: The ``args`` of the error.
+        state: The attributes of the error.
+    """
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
 
 
 class CircuitBreakerOpenError(CircuitBreakerError):
-    """A call was rejected: the circuit is open, another caller holds the probe, or the circuit is on its ramp.
+    """The error of a call that the breaker rejected.
+
+    The circuit is open, or another caller holds the probe, or an operator locked the breaker open, or a hold is in
+    force, or the breaker admits only a share of the calls during its ramp.
 
     Attributes:
         name: The breaker's name.
-        state: The breaker's state when the call was rejected: ``"open"`` or ``"half_open"``; ``"closed"`` while a
-            ``ramp_up`` admits a share of the calls.
-        retry_after: Seconds until a call may be admitted, as far as the store can tell; 0.0 means now.
-        reason: What rejected the call: ``"state"``, ``"override"`` (an operator locked the breaker open), ``"hold"``
-            (the dependency asked to wait) or ``"ramp_up"``.
+        state: The state of the circuit when the breaker rejected the call: ``"open"`` or ``"half_open"``. It is
+            ``"closed"`` if the call was rejected during a ramp (``ramp_up``).
+        retry_after: Seconds until the breaker may admit a call, as far as the store knows; 0.0 means now.
+        reason: Why the breaker rejected the call: ``"state"`` (the state of the circuit), ``"override"`` (an operator
+            locked the breaker open), ``"hold"`` (the dependency asked callers to wait) or ``"ramp_up"``.
     """
 
     def __init__(
@@ -91,38 +102,48 @@ class CircuitBreakerOpenError(CircuitBreakerError):
 
 
 class GuardInUseError(CircuitBreakerError, RuntimeError):
-    """A guard was entered while another block is still inside it. Make one guard for each block."""
+    """The error of a guard that was entered while another block was still inside the guard.
+
+    Make one guard for each block.
+    """
 
 
 class ConfigurationError(CircuitBreakerError, ValueError):
-    """An argument or a setting is unusable. Raised before anything is written."""
+    """The error of an argument or a setting that cannot be used.
+
+    The library raises this error before it writes anything.
+    """
 
 
 class InvalidArgumentError(ConfigurationError, TypeError):
-    """An argument is of the wrong kind, or a function is one that this breaker cannot guard.
+    """The error of an argument of the wrong kind, or of a function that this breaker cannot guard.
 
-    The message says what to write instead. Raised during a guarded call (the function returned a generator, say), it
-    says nothing about the dependency and does not count.
+    The message says what to write instead. A guarded call can raise this error too, for example if the function
+    returned a generator. Such an error says nothing about the dependency, so the breaker does not count it.
     """
 
 
 class InvalidNameError(ConfigurationError):
-    """A breaker name, namespace or probe token is not text that every store can keep."""
+    """The error of a breaker name, a namespace or a probe token that is not text which every store can keep."""
 
 
 class InvalidPolicyError(ConfigurationError):
-    """A threshold or a time of a policy is out of range."""
+    """The error of a threshold or a time of a policy that is out of range."""
 
 
 class InvalidStateError(ConfigurationError):
-    """A state, time, count or permit has a value that no breaker can have."""
+    """The error of a state, a time, a count or a permit whose value no breaker can have."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
-    """An optional dependency is not installed.
+    """The error of an optional dependency that is not installed.
+
+    Args:
+        what: The feature that needs the optional dependency, as the subject of the message.
+        extra: The extra that installs the optional dependency.
 
     Attributes:
-        extra: The extra that installs it, as in ``pip install 'cbstore_sql[redis]'``.
+        extra: The extra that installs the optional dependency, as in ``pip install 'cbstore_sql[redis]'``.
     """
 
     def __init__(self, what: str, extra: str) -> None:
@@ -131,21 +152,27 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class StoreError(CircuitBreakerError):
-    """The store did not carry out an operation."""
+    """The error of an operation that the store did not carry out."""
 
 
 class SchemaError(StoreError):
-    """The breaker table is missing, or older or newer than this library."""
+    """The error of a breaker table that is missing, or that is older or newer than this library."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store is unreachable, refused the operation, or did not answer in time.
+    """The error of a store that is unreachable, refused the operation, or did not answer in time.
+
+    Args:
+        message: The text of the error.
+        applied: See the attribute.
+        reason: See the attribute.
 
     Attributes:
-        applied: ``False`` if the operation certainly had no effect. ``None`` if the outcome is unknown because
-            the connection was lost after the statement was sent.
-        reason: Why, in this library's own words, which contain no secret: the log line about an outage has them. ``""``
-            if it is not known, or if a store of someone else raised the error.
+        applied: ``False`` if the operation certainly had no effect. ``None`` if the outcome is unknown, for example
+            because the connection was lost after the store had sent the statement.
+        reason: Why the store is unavailable, in this library's own words. The text contains no secret, so the log line
+            about an outage shows it. ``""`` if the reason is unknown, or if a store from outside this library raised
+            the error.
     """
 
     def __init__(self, message: str, *, applied: bool | None = None, reason: str = "") -> None:
@@ -155,11 +182,16 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreConflictError(StoreError, RuntimeError):
-    """Other writers won every retry of this operation. It had no effect."""
+    """The error of an operation that was repeated, and lost to other writers each time.
+
+    The operation had no effect.
+    """
 
 
 class UnknownBreakerError(StoreError):
-    """The operation needs an existing breaker, and no breaker has this name. It had no effect.
+    """The error of an operation on a breaker that does not exist.
+
+    The operation does not create breakers, and it had no effect.
 
     Attributes:
         name: The name that the caller passed.
@@ -171,18 +203,26 @@ class UnknownBreakerError(StoreError):
 
 
 class BreakerNotStoredError(StoreError):
-    """The store cannot hold this breaker; the others go on working. The operation had no effect."""
+    """The error of a breaker that the store cannot hold; other breakers are not affected.
+
+    The operation had no effect.
+    """
 
 
 class UnstorableNameError(BreakerNotStoredError):
-    """The database's encoding, or that of the connection, has no such characters as the breaker's name."""
+    """The error of a breaker name with characters that the encoding of the database or of the connection does not have.
+
+    The operation had no effect.
+    """
 
 
 class TooManyBreakersError(BreakerNotStoredError):
-    """The operation would have added a breaker to a full namespace. It had no effect.
+    """The error of an operation that would have added a breaker to a full namespace.
+
+    The operation had no effect.
 
     Attributes:
-        namespace: The namespace.
+        namespace: The name of the full namespace.
         max_breakers: How many breakers the namespace may hold.
     """
 

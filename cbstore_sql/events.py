@@ -1,9 +1,11 @@
 """The events that a breaker passes to its listeners.
 
-A listener is a function that takes one event. The breaker calls it after the operation, outside every lock, in the
-thread or event loop of the call that caused the event. What it raises is logged and goes no further.
-`AsyncCircuitBreaker` also takes coroutine functions and runs them in tasks. An event describes what this process saw
-or did: of a whole fleet, exactly one process receives the event of a state change.
+A listener is a function with one parameter, the event. The breaker calls its listeners after the operation, outside
+every lock, in the thread or event loop of the call that caused the event. If a listener raises an exception, the
+breaker logs the exception and does not raise it. `AsyncCircuitBreaker` also accepts coroutine functions as listeners
+and runs them in tasks.
+
+An event describes what this process saw or did. Exactly one process of a fleet receives the event of a state change.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BreakerEvent:
-    """Base of all events.
+    """The base class of all events.
 
     Attributes:
         name: The breaker's name.
@@ -49,44 +51,46 @@ class BreakerEvent:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged(BreakerEvent):
-    """This process's operation changed the state.
+    """The event of a state change that an operation of this process made.
 
     Attributes:
-        previous_state: The state the same atomic step found.
-        snapshot: The breaker after it.
+        previous_state: The state before the change, as the operation found it in the same atomic step.
+        snapshot: The breaker after the change.
     """
 
     previous_state: State
     snapshot: Snapshot
 
 
-# These add no field, so they inherit the dataclass methods: each decoration would cost time at import.
+# The next three classes add no field, so they inherit the dataclass methods. A decorator on each class would cost time
+# at import.
 class Opened(StateChanged):
-    """Closed or half_open became open."""
+    """The event of a circuit that changed from closed or half_open to open."""
 
     __slots__ = ()
 
 
 class HalfOpened(StateChanged):
-    """Open became half_open: a probe is on its way."""
+    """The event of a circuit that changed from open to half_open: this process claimed the probe."""
 
     __slots__ = ()
 
 
 class Closed(StateChanged):
-    """Half_open or open became closed."""
+    """The event of a circuit that changed from half_open or open to closed."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected(BreakerEvent):
-    """A call was refused.
+    """The event of a call that the breaker refused.
 
     Attributes:
-        state: Open, or half_open while another caller holds the probe; closed while a ``ramp_up`` admits a share.
-        retry_after: Seconds until a call may be admitted; 0.0 means now.
-        reason: What refused it: ``"state"``, ``"override"``, ``"hold"`` or ``"ramp_up"``.
+        state: The state of the circuit: open; half_open while another caller holds the probe; closed while a
+            ``ramp_up`` admits only a share of the calls.
+        retry_after: Seconds until the breaker may admit a call; 0.0 means now.
+        reason: Why the breaker refused the call: ``"state"``, ``"override"``, ``"hold"`` or ``"ramp_up"``.
     """
 
     state: State
@@ -96,12 +100,12 @@ class Rejected(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class WouldHaveRejected(BreakerEvent):
-    """A call was made that the breaker would have refused, if it were not in shadow mode.
+    """The event of a call that the breaker admitted in shadow mode and would have refused without shadow mode.
 
     Attributes:
-        state: The circuit's state underneath.
+        state: The state of the circuit under the override ``shadow``.
         retry_after: Seconds until the circuit would have admitted a call.
-        reason: What would have refused it: ``"state"`` or ``"hold"``.
+        reason: Why the breaker would have refused the call: ``"state"`` or ``"hold"``.
     """
 
     state: State
@@ -111,12 +115,13 @@ class WouldHaveRejected(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class WouldHaveOpened(BreakerEvent):
-    """The circuit of a breaker in shadow mode opened, as this process's operation reported; calls go on.
+    """The event of a circuit that opened in shadow mode, so the breaker still admits every call.
 
-    It comes after `Opened`, which tells the state underneath.
+    An operation of this process opened the circuit. The event follows `Opened`, which gives the state of the circuit
+    under the override ``shadow``.
 
     Attributes:
-        snapshot: The breaker after it.
+        snapshot: The breaker after the operation.
     """
 
     snapshot: Snapshot
@@ -124,10 +129,11 @@ class WouldHaveOpened(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OverrideSet(BreakerEvent):
-    """This process set an override.
+    """The event of an override that this process set.
 
     Attributes:
-        snapshot: The breaker after it, with mode, end, author and reason.
+        snapshot: The breaker after the operation. The snapshot has the mode, the end, the author and the reason of the
+            override.
     """
 
     snapshot: Snapshot
@@ -135,10 +141,10 @@ class OverrideSet(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OverrideCleared(BreakerEvent):
-    """This process removed the override.
+    """The event of an override that this process removed.
 
     Attributes:
-        by: Who removed it.
+        by: Who removed the override.
     """
 
     by: str
@@ -146,11 +152,14 @@ class OverrideCleared(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class CallFinished(BreakerEvent):
-    """A guarded call ended; its outcome is reported next. A call admitted by hand has no such event.
+    """The event of a guarded call that ended.
+
+    The breaker sends this event before it reports the outcome to the store. A call that was admitted by hand has no
+    such event.
 
     Attributes:
-        verdict: What its outcome says about the dependency.
-        seconds: How many seconds it took, without the store's part.
+        verdict: What the outcome of the call says about the dependency.
+        seconds: How long the call took, seconds, without the time of the store.
     """
 
     verdict: Verdict
@@ -159,11 +168,12 @@ class CallFinished(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ProbeClaimed(BreakerEvent):
-    """This process owns the probe now.
+    """The event of a probe that this process claimed.
 
     Attributes:
-        permit: The owner's.
-        took_over: Whether the claim found the circuit half_open already: its slot free, or the lease run out.
+        permit: The permit of the probe's owner.
+        took_over: Whether the circuit was half_open before the claim, because the probe was free or the lease of its
+            former owner had ended. ``False`` if the circuit was open.
     """
 
     permit: Permit
@@ -171,17 +181,19 @@ class ProbeClaimed(BreakerEvent):
 
 
 class ProbeLost(BreakerEvent):
-    """This process tried to claim the probe and another caller won it."""
+    """The event of a claim that failed because another caller claimed the probe first."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeExpired(BreakerEvent):
-    """This process owned the probe and settled or renewed it too late: it had no effect.
+    """The event of a probe that this process settled or renewed too late.
+
+    Another caller owned the probe by then, or the circuit had changed, so the operation had no effect.
 
     Attributes:
-        permit: The late owner's.
+        permit: The permit of the late owner.
     """
 
     permit: Permit
@@ -189,10 +201,10 @@ class ProbeExpired(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ProbeStalled(BreakerEvent):
-    """This process stopped renewing its probe's lease: the call showed no progress for ten leases.
+    """The event of a stalled probe: its call showed no progress for ten leases, so this process stopped the renewals.
 
-    When the lease has run out, another caller may take the probe over. A chunk of a response that a client integration
-    receives, `CircuitBreaker.progress` and `CircuitBreaker.renew` are signs of progress.
+    When the lease has ended, another caller may claim the probe. Signs of progress are `CircuitBreaker.progress`,
+    `CircuitBreaker.renew` and each chunk of a response that a client integration receives.
 
     Attributes:
         permit: The permit of the stalled call.
@@ -203,35 +215,37 @@ class ProbeStalled(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class StoreDegraded(BreakerEvent):
-    """The store stopped answering; calls go on by the outage policy.
+    """The event of a store that stopped answering.
+
+    From now on the outage policy determines which calls the breaker admits.
 
     Attributes:
-        error: The class name of what it raised; its text may hold secrets.
+        error: The class name of the store's error. The event does not have the text, because the text may hold secrets.
     """
 
     error: str
 
 
 class StoreRecovered(BreakerEvent):
-    """The store answers again."""
+    """The event of a store that answers again."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ViewRefreshed(BreakerEvent):
-    """What this process last saw of the breakers it uses was read again.
+    """The event of a read that refreshed this process's view of the breakers in use.
 
     Attributes:
-        name: The one that was read the longest ago.
-        staleness: How long ago that was, seconds, just before it was read again.
+        name: The name of the breaker that was read the longest ago.
+        staleness: The age of that breaker's view in seconds, just before the read.
     """
 
     staleness: float
 
 
 Listener = Callable[[BreakerEvent], object]
-"""What is called with each event."""
+"""The type of a listener: a function that the breaker calls with each event."""
 
 _CHANGES: dict[State, type[StateChanged]] = {
     State.OPEN: Opened,
@@ -241,7 +255,11 @@ _CHANGES: dict[State, type[StateChanged]] = {
 
 
 def change_of(transition: Transition) -> StateChanged | None:
-    """Return the event of a transition that changed the state, or ``None`` for one that did not."""
+    """Return the event of a transition, or ``None`` if the transition did not change the state.
+
+    Args:
+        transition: The transition that a store returned.
+    """
     if not transition.changed:
         return None
     snapshot = transition.snapshot
