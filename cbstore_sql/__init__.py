@@ -12,7 +12,7 @@ Keep the state
     `SqlStore`, `AsyncSqlStore`, `RedisStore`, `AsyncRedisStore`, `InMemoryStore`, `AsyncInMemoryStore`, `make_store`;
     the interfaces `Store`, `AsyncStore`, `CircuitBreakerStore` and `DEFAULT_CIRCUIT_BREAKER_STATE`
 
-Read what a store or a breaker answers
+Read the results of a store or a breaker
     `Snapshot`, `Transition`, `Permit`, `State`, `Verdict`, `HistoryEntry`, `PushState`
 
 Set up and look after the table
@@ -27,9 +27,10 @@ Handle errors
     `BreakerNotStoredError`, `StoreConflictError`, `StoreUnavailableError`, `TooManyBreakersError`,
     `UnknownBreakerError`, `UnstorableNameError`; the tree in `cbstore_sql.errors`
 
-A module that defines ``__all__`` is public, with the names listed there. All other modules are internal.
+A module that defines ``__all__`` is public, with the names listed in ``__all__``. All other modules are internal.
 
-Importing this package loads neither SQLAlchemy nor redis: a backend is imported when its store is first named.
+The import of this package loads neither SQLAlchemy nor redis. The package imports a backend when a program first uses
+the name of the backend's store.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# Where each name that is imported on first use lives.
+# The module of each name that this package imports on first use.
 _LAZY = {
     "AsyncCircuitBreaker": "cbstore_sql.breaker.circuit_breaker_async",
     "AsyncRedisStore": "cbstore_sql.stores.redis",
@@ -112,7 +113,7 @@ _LAZY = {
     "prune": "cbstore_sql.stores.sql.prune",
 }
 
-# The module that a name needs beyond the base install, and the extra that installs it.
+# The module that a name needs beyond the base installation, and the extra that installs the module.
 _EXTRAS = {
     "AsyncRedisStore": ("redis", "redis"),
     "RedisStore": ("redis", "redis"),
@@ -183,7 +184,11 @@ def _is_installed(module: str) -> bool:
 
 
 def _drop_names_without_their_extra(names: list[str]) -> None:
-    """Take out the names that cannot be imported here, so that ``from cbstore_sql import *`` and ``help()`` work."""
+    """Remove the names whose extra is not installed, so that ``from cbstore_sql import *`` and ``help()`` work.
+
+    Args:
+        names: The list of names. This function changes the list.
+    """
     missing = [name for name, (module, _) in _EXTRAS.items() if not _is_installed(module)]
     names[:] = [name for name in names if name not in missing]
 

@@ -1,4 +1,4 @@
-"""``python -m cbstore_sql`` is the ``cbstore`` command."""
+"""The ``cbstore`` command as ``python -m cbstore_sql``."""
 
 from __future__ import annotations
 

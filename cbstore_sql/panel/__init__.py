@@ -1,20 +1,21 @@
-"""A web panel for the breakers of a database: to mount in an application, or to serve with ``cbstore panel``.
+"""A web panel for the breakers of a database: mount it in an application, or serve it with ``cbstore panel``.
 
-`panel_asgi` makes an ASGI application (Starlette, FastAPI, Litestar), `panel_wsgi` a WSGI one (Django, Flask). Both
-need no framework, and serve their own style sheet and script.
+`panel_asgi` makes an ASGI application (Starlette, FastAPI, Litestar). `panel_wsgi` makes a WSGI application (Django,
+Flask). Neither needs a web framework. The panel serves its style sheet and its script itself.
 
 ===============  ====================================================================
-`asgi`, `wsgi`   the two applications; `setup` makes a panel from their arguments
-`app`            what the panel answers, without a web server
+`asgi`, `wsgi`   the two applications
+`setup`          makes a panel from the arguments of the applications
+`app`            the panel's answers to requests, independent of the web server
 `messages`       requests and responses, independent of ASGI and WSGI
-`access`         who may look, who may act, and whether a request was made on purpose
-`actions`        what can be done to a breaker
-`views`          which breakers a page shows, in which order
-`source`, `sql`  where pages come from: one statement each on SQL
-`reader`         one reader for each process, however many tabs are open
-`streams`        the events that tell a tab to look again
+`access`         which request may read or act, and which POST comes from the panel
+`actions`        the changes that a user can make to a breaker
+`views`          which breakers a page shows, and in which order
+`source`, `sql`  the sources of pages: an SQL store reads a page with one statement
+`reader`         one reader for all open tabs of a process
+`streams`        the events that tell a tab to read its page again
 `pages`, `rows`  the pages and their tables as HTML
-`html`           HTML that is escaped by default
+`html`           a builder of HTML that escapes every text by default
 ===============  ====================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Who may look at the panel, who may act, and whether a request was made on purpose."""
+"""Access to the panel: which request may read, which may act, and which POST comes from a page of the panel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ _SHORTEST_TOKEN = 16
 
 
 class Access(IntEnum):
-    """What a request may do."""
+    """The rights of a request, in rising order: an action needs `ACT`.
+
+    Attributes:
+        NONE: The request may see no page except the login.
+        READ: The request may read pages.
+        ACT: The request may read pages and change breakers.
+    """
 
     NONE = 0
     READ = 1
@@ -29,25 +35,29 @@ class Access(IntEnum):
 
 
 Authorize = Callable[[PanelRequest], "Literal['none', 'read', 'act'] | Access | Awaitable[Any]"]
-"""The host's own decision about a request; the ASGI application also awaits it."""
+"""The host application's function from a request to rights; under ASGI it may be a coroutine function."""
 
 _BY_NAME = {"none": Access.NONE, "read": Access.READ, "act": Access.ACT}
 
 
 class Gatekeeper:
-    """Decides about each request.
+    """The access control of one panel: it grants a request no access, access for reading or access for acting.
 
-    Without a token and without ``authorize`` only this machine is let in: the client's address must be a loopback one,
-    and so must the name in the Host header, since a web page can give its own name the address 127.0.0.1.
+    Without ``token`` and without ``authorize``, the gatekeeper admits only requests from this machine. The client's
+    address must be a loopback address. The name in the Host header must also be a loopback name, because a foreign web
+    page can give its domain the address 127.0.0.1.
 
     Args:
-        actions: Whether anyone may act at all.
-        token: Who knows it may use the panel, from any address.
-        authorize: The host's own decision.
-        origins: Further origins of the panel, ``https://ops.example.com``, where a proxy changes the Host header.
+        actions: Whether requests may change breakers. If ``False``, every request has `Access.READ` at most.
+        token: A secret of 16 characters or more. A request with this token has access from any address. ``None`` means
+            that the panel has no token.
+        authorize: The host application's function that returns the rights of a request. ``None`` means that the host
+            application has no such function.
+        origins: Further origins of the panel, such as ``https://ops.example.com``. A panel behind a proxy that changes
+            the Host header needs them.
 
     Raises:
-        ConfigurationError: Token and ``authorize`` are both given, or the token is too short to be secret.
+        ConfigurationError: ``token`` and ``authorize`` are both given, or the token is shorter than 16 characters.
     """
 
     def __init__(
@@ -69,11 +79,19 @@ class Gatekeeper:
 
     @property
     def has_login(self) -> bool:
-        """Whether a browser is asked for the token."""
+        """Whether the panel has a token, so that a browser without the token sees the login page."""
         return self._token is not None
 
     def ask(self, request: PanelRequest) -> Any:
-        """Return what the request may do, or what has to be awaited for that; see `granted`."""
+        """Return the rights of a request as `granted` reads them.
+
+        Args:
+            request: The request.
+
+        Returns:
+            An `Access`, or the unchecked answer of ``authorize``. That answer may be an awaitable: await it first, then
+            give the result to `granted`.
+        """
         if self._authorize is not None:
             return self._authorize(request)
         if self._token is not None:
@@ -81,21 +99,36 @@ class Gatekeeper:
         return self._most if _is_local(request) else Access.NONE
 
     def granted(self, answer: Any) -> Access:
-        """Read the answer of `ask`; whatever is not one of the three words or an `Access` means nothing."""
+        """Turn the answer of `ask` into the rights of a request.
+
+        Args:
+            answer: ``"none"``, ``"read"``, ``"act"`` or an `Access`. Any other value grants no access.
+
+        Returns:
+            The rights. Without ``actions``, they are `Access.READ` at most.
+        """
         if inspect.iscoroutine(answer):
-            # Nothing awaits it here, and Python would warn about that.
+            # WSGI awaits no coroutine. Close the coroutine, because Python warns about a coroutine that nothing awaits.
             answer.close()
         access = _BY_NAME.get(answer, Access.NONE) if isinstance(answer, str) else answer
         return min(access, self._most) if isinstance(access, Access) else Access.NONE
 
     def cookie_for(self, token: str) -> str | None:
-        """Return the cookie of a browser that gave the right token, ``None`` for a wrong one."""
+        """Return the value of the login cookie, or ``None`` if the token is wrong.
+
+        Args:
+            token: The token that a user typed on the login page.
+        """
         return self._cookie() if self._is_token(token) else None
 
     def was_meant(self, request: PanelRequest) -> bool:
-        """Whether a POST comes from a page of the panel itself.
+        """Return whether a POST comes from a page of the panel itself.
 
-        The browser says so in Sec-Fetch-Site and in Origin, which pages cannot change. What sends no Origin is refused.
+        The browser names the sending page in the headers Sec-Fetch-Site and Origin, and a page cannot change these
+        headers. A POST without an Origin header is refused.
+
+        Args:
+            request: The POST request.
         """
         site = request.headers.get("sec-fetch-site")
         if site is not None and site != "same-origin":
@@ -117,7 +150,7 @@ class Gatekeeper:
         return hmac.compare_digest(given.encode(), str(self._token).encode())
 
     def _cookie(self) -> str:
-        # Made from the token alone: every process that has the token knows the cookie, and none keeps a session.
+        # The cookie depends on the token alone. Every process with the token accepts the cookie; no session is stored.
         return hmac.new(str(self._token).encode(), b"cbstore panel", hashlib.sha256).hexdigest()
 
 

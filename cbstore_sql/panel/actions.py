@@ -1,4 +1,4 @@
-"""What the panel can do to a breaker."""
+"""The actions of the panel on a breaker: open, close, lock and unlock."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that can be done.
+    """A kind of change that the panel can make to a breaker.
 
     Attributes:
-        key: Its name in forms.
-        label: What its button says.
-        effect: What it does, for the confirmation.
-        done: What is said afterwards.
-        lasts: Whether it takes a time: ``"must"``, ``"may"`` or ``""``.
+        key: The action's name in forms and URLs.
+        label: The text on the action's button.
+        effect: What the action does, as the end of a sentence on the confirmation page.
+        done: The sentence that the panel shows after the action.
+        lasts: Whether the form needs a duration: ``"must"`` (required), ``"may"`` (optional) or ``""`` (the action has
+            no duration).
     """
 
     key: str
@@ -80,19 +81,20 @@ _ALL = (
 )
 
 ACTIONS = {action.key: action for action in _ALL}
-"""By key, in the order of the form."""
+"""Every action by its key, in the order of the buttons on the form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done to which breaker.
+    """One requested change of one breaker.
 
     Attributes:
         namespace: The breaker's namespace.
         name: The breaker's name.
         action: A key of `ACTIONS`.
-        reason: Why.
-        seconds: For how long; ``None`` for no end.
+        reason: Why the user wants the change.
+        seconds: How long the change lasts, in seconds. ``None`` means that a lock has no end, or that the action has no
+            duration.
     """
 
     namespace: str
@@ -103,10 +105,13 @@ class Order:
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> Order:
-        """Read a form.
+        """Make an order from the fields of a form.
+
+        Args:
+            form: The fields ``namespace``, ``name``, ``action``, ``reason`` and ``for`` (a duration such as ``10m``).
 
         Raises:
-            ConfigurationError: A field is missing or wrong; the message says which.
+            ConfigurationError: A field is missing or wrong. The message names the problem.
         """
         action = ACTIONS.get(form.get("action", ""))
         if action is None:
@@ -118,21 +123,21 @@ class Order:
 
     @property
     def time(self) -> str:
-        """For how long, for people."""
+        """The duration in words, such as ``"for 10m"``, or ``""`` if the order has no duration."""
         return "" if self.seconds is None else f"for {duration(self.seconds)}"
 
 
 def carry_out(store: Any, order: Order, *, by: str) -> None:
-    """Do it, and log who did it and why.
+    """Change a breaker as an order says, and log the change to the logger ``cbstore_sql.audit``.
 
     Args:
-        store: Over the breakers of any namespace.
-        order: What to do.
-        by: Who does it.
+        store: A synchronous store. The order's namespace may differ from the store's namespace.
+        order: The change.
+        by: The name of the person who makes the change, for the history and the log.
 
     Raises:
-        StoreError: The store did not do it.
-        ConfigurationError: A name or the reason cannot be used, or there is no such breaker.
+        StoreError: The store failed, or did not answer within 5 seconds.
+        ConfigurationError: A name or the reason cannot be used, or the breaker does not exist.
     """
     target = in_namespace(store, order.namespace)
     with within(_TIMEOUT):
@@ -158,7 +163,11 @@ def _do(store: Any, order: Order, by: str) -> None:
 
 
 def _require(store: Any, order: Order) -> None:
-    """Refuse to make a breaker by acting on a name that is not there."""
+    """Check that the breaker exists, because ``open`` and ``close`` must not create a breaker.
+
+    Raises:
+        UnknownBreakerError: The store has no such breaker.
+    """
     snapshot = store.read(order.name)
     # A row exists once the breaker has failed, changed its state, or was locked.
     if not (snapshot.generation or snapshot.last_failure_time or snapshot.override):

@@ -1,4 +1,4 @@
-"""What the panel answers, without a web server."""
+"""The panel's answers to requests, independent of the web server."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _MEDIA_TYPES = {
 _COOKIE_SECONDS = 12 * 3600
 
 Who = Callable[[PanelRequest], str]
-"""Returns who makes a request, for the history and the override."""
+"""A function from a request to the name of the person behind the request, for the history and the override."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a panel is made of.
+    """The parts from which a `Panel` is built.
 
     Attributes:
-        gatekeeper: Decides about requests.
-        reader: Reads pages.
-        store: What actions change.
-        who: Names the person behind a request.
-        events: Whether tabs are told of changes by the server; without it they ask every few seconds.
+        gatekeeper: The access control.
+        reader: The reader of pages.
+        store: The store whose breakers the actions change.
+        who: The function that names the person behind a request.
+        events: Whether the server sends an event to open tabs when a page changes. If ``False``, each tab asks the
+            server every few seconds.
     """
 
     gatekeeper: Gatekeeper
@@ -47,10 +48,10 @@ class Settings:
 
 
 class Panel:
-    """Answers requests.
+    """The web panel as a function from requests to responses.
 
     Args:
-        settings: What it is made of.
+        settings: The parts of the panel.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,9 +69,14 @@ class Panel:
     def handle(self, request: PanelRequest, access: Access) -> Response | EventStream:
         """Answer one request.
 
+        An error of the library becomes an error page: status 503 if the store failed, otherwise 400.
+
         Args:
             request: The request.
-            access: What it may do.
+            access: The rights of the request.
+
+        Returns:
+            A response, or an `EventStream` if the tab wants events.
         """
         try:
             return self._handle(request, access)
@@ -83,7 +89,11 @@ class Panel:
         return self._without_access(request) or self._with_access(request, access)
 
     def _without_access(self, request: PanelRequest) -> Response | None:
-        """Answer what needs no access: wrong requests, the assets and the login."""
+        """Answer a request that needs no access: a wrong method, a foreign POST, a static file or the login.
+
+        Returns:
+            The response, or ``None`` if the request needs access.
+        """
         if request.method not in ("GET", "POST"):
             return pages.error_page(request, 405, "The panel answers GET and POST.")
         if request.method == "POST" and not self.settings.gatekeeper.was_meant(request):
@@ -139,7 +149,7 @@ class Panel:
         return pages.breaker_page(request, view, reading, access=access, events=self.settings.events)
 
     def _live(self, request: PanelRequest, access: Access) -> Response:
-        """Return the part of a page that changes; without a body where the browser has it already."""
+        """Return the part of a page that changes, or status 304 without a body if the browser already has this part."""
         view = View.of(request.query)
         reading = self._reading(view)
         etag = f'"{reading.etag}"'
@@ -174,10 +184,13 @@ _SHORTEST_PERIOD, _LONGEST_PERIOD = 0.1, 3600.0
 
 
 def check_period(period: float) -> float:
-    """Return the panel's period, seconds.
+    """Check the panel's period and return it as a float.
+
+    Args:
+        period: The period in seconds.
 
     Raises:
-        ConfigurationError: It is not from 0.1 to 3600.
+        ConfigurationError: ``period`` is not a number from 0.1 to 3600.
     """
     if not is_number(period, _SHORTEST_PERIOD, _LONGEST_PERIOD):
         raise ConfigurationError(f"period must be from 0.1 to 3600 seconds, got {period!r}")

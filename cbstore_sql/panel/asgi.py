@@ -32,17 +32,22 @@ def panel_asgi(  # settings
 ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Make an ASGI application that shows the breakers of a database.
 
-    ``app.mount("/ops/breakers", panel_asgi(url))`` in Starlette and FastAPI. Without ``token`` and ``authorize`` only
-    requests from this machine, to a loopback name, are answered.
+    Mount the application in Starlette or FastAPI: ``app.mount("/ops/breakers", panel_asgi(url))``. Without ``token``
+    and without ``authorize``, the panel answers only requests that come from this machine and name a loopback host.
 
     Args:
-        store: The database's URL, or a synchronous store on SQL or Redis; every namespace is shown.
-        actions: Whether breakers can be opened, closed and locked; otherwise everybody only looks.
-        token: Whoever knows this secret, 16 characters or more, may use the panel from any address.
-        authorize: Decides about each request: ``"none"``, ``"read"`` or ``"act"``; it may be a coroutine function.
-        who: The name of the person behind a request, for the history; a text, or a function of the request.
-        origins: The panel's origins, such as ``https://ops.example.com``, where a proxy changes the Host header.
-        period: Seconds for which one read of the store serves all requests and all open tabs.
+        store: The database's URL, or a synchronous store on SQL or Redis. The panel shows the breakers of every
+            namespace.
+        actions: Whether users may open, close, lock and unlock breakers. If ``False``, users can only read.
+        token: A secret of 16 characters or more. A user who knows the token may use the panel from any address.
+            ``None`` means that the panel has no login.
+        authorize: The host application's function that returns the rights of a request: ``"none"``, ``"read"`` or
+            ``"act"``. It may be a coroutine function. ``None`` means that the panel checks the token or the address.
+        who: The name of the person behind a request, for the history: a text, or a function from the request to a text.
+            ``None`` means ``"panel"``.
+        origins: Further origins of the panel, such as ``https://ops.example.com``. A panel behind a proxy that changes
+            the Host header needs them.
+        period: Seconds for which one read of the store serves all requests and all open tabs, from 0.1 to 3600.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -108,7 +113,7 @@ class _Application:
 def _request(scope: Scope, body: bytes) -> PanelRequest:
     prefix = str(scope.get("root_path", "")).rstrip("/")
     path = str(scope["path"])
-    # Older servers leave the prefix out of the path.
+    # Some servers include the prefix in the path; older servers leave the prefix out.
     path = path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     client = scope.get("client")

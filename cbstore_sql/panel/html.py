@@ -1,4 +1,4 @@
-"""HTML that is escaped by default."""
+"""A builder of HTML that escapes every text by default."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ VOID = frozenset({"input", "link", "meta"})
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """A text that is already HTML, so that `tag` and `join` do not escape it."""
 
     __slots__ = ()
 
 
 def tag(kind: str, /, *children: object, **attributes: object) -> Markup:
-    """Return an element.
+    """Return an HTML element.
 
     Args:
-        kind: Its name.
-        *children: Text, which is escaped; `Markup`, which is not; ``None``, which is left out; or iterables of these.
-        **attributes: By name, ``class_`` for ``class`` and ``data_label`` for ``data-label``. ``None`` and ``False``
-            leave one out, ``True`` gives it no value.
+        kind: The name of the element, such as ``"td"``.
+        *children: The content of the element. A text is escaped, a `Markup` is not escaped, ``None`` is left out. An
+            iterable stands for its items.
+        **attributes: The attributes of the element. Write ``class_`` for ``class`` and ``data_label`` for
+            ``data-label``. The value ``None`` or ``False`` leaves the attribute out. The value ``True`` writes the
+            attribute without a value.
     """
     opening = "".join((f"<{kind}", *(_attribute(key, value) for key, value in attributes.items()), ">"))
     return Markup(opening if kind in VOID else f"{opening}{join(children)}</{kind}>")
 
 
 def join(children: object) -> Markup:
-    """Return children one after the other, escaped where they are text."""
+    """Return all children as one HTML text.
+
+    Args:
+        children: A text, which is escaped; a `Markup`, which is not escaped; ``None``, which is left out; or an
+            iterable of these.
+    """
     if children is None:
         return Markup("")
     if isinstance(children, Markup):

@@ -25,13 +25,28 @@ _FILTER_LABELS = {
 
 
 def list_page(request: PanelRequest, view: View, reading: Reading, *, events: bool) -> Response:
-    """Return the list of breakers."""
+    """Return the page with the list of breakers.
+
+    Args:
+        request: The request.
+        view: The filter, the order and the page number.
+        reading: The breakers to show.
+        events: Whether the tab receives events. If ``False``, the tab asks every few seconds.
+    """
     main = (tag("h1", "Circuit breakers"), _filters(request, view), _live(request, view, reading))
     return _document(request, "Circuit breakers", main, view=view, events=events)
 
 
 def breaker_page(request: PanelRequest, view: View, reading: Reading, *, access: Access, events: bool) -> Response:
-    """Return the page of one breaker."""
+    """Return the page of one breaker.
+
+    Args:
+        request: The request.
+        view: The view of this breaker, with `View.exact`.
+        reading: The breaker to show.
+        access: The rights of the request. With `Access.ACT`, the page has a form with actions.
+        events: Whether the tab receives events. If ``False``, the tab asks every few seconds.
+    """
     namespace, name = view.exact or ("", "")
     done = next((action.done for action in ACTIONS.values() if action.key == request.query.get("done")), None)
     main = (
@@ -45,7 +60,12 @@ def breaker_page(request: PanelRequest, view: View, reading: Reading, *, access:
 
 
 def confirm_page(request: PanelRequest, order: Order) -> Response:
-    """Return the question whether an order is meant."""
+    """Return the page that asks the user to confirm a change.
+
+    Args:
+        request: The request.
+        order: The change.
+    """
     action = ACTIONS[order.action]
     given = {
         "namespace": order.namespace,
@@ -80,7 +100,13 @@ def confirm_page(request: PanelRequest, order: Order) -> Response:
 
 
 def login_page(request: PanelRequest, status: int, *, wrong: bool = False) -> Response:
-    """Return the question for the token."""
+    """Return the page that asks the user for the token.
+
+    Args:
+        request: The request.
+        status: The HTTP status of the response.
+        wrong: Whether the page also says that the previous token was wrong.
+    """
     main = (
         tag("h1", "Circuit breakers"),
         tag("p", "This token is not right.", class_="trouble", role="alert") if wrong else None,
@@ -98,7 +124,13 @@ def login_page(request: PanelRequest, status: int, *, wrong: bool = False) -> Re
 
 
 def error_page(request: PanelRequest, status: int, text: str) -> Response:
-    """Return a page that says what is wrong."""
+    """Return a page with an error message.
+
+    Args:
+        request: The request.
+        status: The HTTP status of the response.
+        text: The error message.
+    """
     main = (
         tag("h1", str(status)),
         tag("p", printable(text), class_="trouble", role="alert"),
@@ -108,7 +140,13 @@ def error_page(request: PanelRequest, status: int, text: str) -> Response:
 
 
 def live_part(request: PanelRequest, view: View, reading: Reading) -> Markup:
-    """Return the part of a page that changes with the breakers."""
+    """Return the part of a page that changes when the breakers change.
+
+    Args:
+        request: The request.
+        view: The filter, the order and the page number, or one breaker.
+        reading: The breakers to show.
+    """
     if reading.page is None:
         return _trouble(reading)
     if view.exact is not None:
@@ -118,7 +156,7 @@ def live_part(request: PanelRequest, view: View, reading: Reading) -> Markup:
     return join((_trouble(reading), _summary(page), breakers_table(request.prefix, page), _pager(view, page)))
 
 
-def _document(  # what a page can differ in
+def _document(  # everything in which pages differ
     request: PanelRequest,
     title: str,
     main: object,

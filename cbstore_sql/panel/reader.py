@@ -1,4 +1,4 @@
-"""One reader for each panel process: however many tabs look at a page, it is read once a period."""
+"""The reader of pages: it reads each page once in a period for all open tabs of one process."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from cbstore_sql.runtime.fork import after_fork_in_child
 log = logging.getLogger("cbstore_sql")
 
 DEFAULT_PERIOD = 2.0
-"""Seconds for which an answer of the store serves every request, and from one look to the next for open tabs."""
+"""Seconds for which one read of the store serves all requests, and seconds between two reads for open tabs."""
 
 _MOST_PAGES = 200
-"""How many answers are remembered."""
+"""The greatest number of pages that a reader remembers."""
 
 Notify = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was last read for one page.
+    """The result of the last read of one page.
 
     Attributes:
-        page: The page; ``None`` where it could never be read.
-        etag: Changes when what the page shows changes.
-        read_at: When it was read, by the steady clock.
-        trouble: Why the store could not be read just now; ``""`` when it could.
+        page: The page as last read, or ``None`` if no read has succeeded yet.
+        etag: A text that changes when the content of the page or ``trouble`` changes.
+        read_at: The time of the read by the steady clock, in seconds.
+        trouble: Why the last read failed, or ``""`` if the last read succeeded.
     """
 
     page: Page | None
@@ -43,12 +43,12 @@ class Reading:
 
 
 class Reader:
-    """Reads pages for requests, and again for the tabs that are open on them.
+    """A reader of pages with a short memory, for requests and for open tabs.
 
     Args:
-        source: Where pages come from.
-        period: Seconds for which an answer serves.
-        clock: The steady clock, seconds.
+        source: The source of the pages.
+        period: Seconds for which one read serves all requests.
+        clock: A function that returns the steady clock's time in seconds.
     """
 
     def __init__(self, source: Source, period: float = DEFAULT_PERIOD, clock: Callable[[], float] = monotonic) -> None:
@@ -67,13 +67,14 @@ class Reader:
         self._thread: threading.Thread | None = None
 
     def read(self, view: View, *, fresh: bool = False) -> Reading:
-        """Return a page, at most a period old.
+        """Return a page that was read at most one period ago.
 
-        Requests that come while it is being read wait for that answer.
+        If another thread is reading the same page, this method waits for that thread. A failed read does not raise
+        `StoreError`: the result names the problem in `Reading.trouble` and keeps the previous page.
 
         Args:
-            view: Which page.
-            fresh: Whether to read it now in any case: after an action.
+            view: The page to read.
+            fresh: Whether to read the store even if a recent result exists, for example after an action.
         """
         with self._changed:
             while view in self._reading:
@@ -85,11 +86,14 @@ class Reader:
         return self._read_now(view, known)
 
     def watch(self, view: View, notify: Notify) -> Callable[[], None]:
-        """Call ``notify`` whenever the page changes; return what ends that.
+        """Call a function whenever a page changes.
 
         Args:
-            view: Which page.
-            notify: Called in the reader's thread; it must neither wait nor raise.
+            view: The page to watch.
+            notify: The function. Any thread that reads the page calls it. It must neither wait nor raise.
+
+        Returns:
+            A function that ends the calls.
         """
         with self._lock:
             self._watchers.setdefault(view, set()).add(notify)
@@ -134,7 +138,7 @@ class Reader:
             del self._readings[next(iter(self._readings))]
 
     def _run(self) -> None:
-        """Read the pages that are looked at, again and again, until no tab is open."""
+        """Read all watched pages once in a period, until no tab watches a page."""
         while True:
             with self._changed:
                 self._changed.wait(self._period)

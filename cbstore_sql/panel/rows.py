@@ -15,14 +15,19 @@ from cbstore_sql.panel.source import Entry, Page
 
 _LABELS = {State.OPEN: "open", State.HALF_OPEN: "half open", State.CLOSED: "closed"}
 
-# A sparkline: one bar for each time between two transitions, wider for longer ones.
+# A sparkline has one bar for each time between two transitions. A longer time has a wider bar.
 _WIDTH, _HEIGHT = 96, 16
 _NARROWEST = 4
 _HEIGHTS = {State.CLOSED: 4, State.HALF_OPEN: 10, State.OPEN: 16}
 
 
 def breakers_table(prefix: str, page: Page) -> Markup:
-    """Return the table of the list."""
+    """Return the table of breakers for the list page.
+
+    Args:
+        prefix: The path at which the panel is mounted, for the links.
+        page: The breakers to show.
+    """
     if not page.entries:
         return tag("p", "No breaker matches. One that never failed is not in the store.", class_="empty")
     columns = {
@@ -40,13 +45,13 @@ def breakers_table(prefix: str, page: Page) -> Markup:
 
 
 def state_badge(snapshot: Snapshot) -> Markup:
-    """Return the state as a coloured word."""
+    """Return the breaker's state as a coloured word. A circuit that a user opened is marked as forced."""
     forced = " (forced)" if is_forced(snapshot) else ""
     return tag("span", f"{_LABELS[snapshot.state]}{forced}", class_=f"state {snapshot.state.value}")
 
 
 def override_words(snapshot: Snapshot) -> Markup:
-    """Return the override that holds now, or nothing."""
+    """Return the breaker's active override in words, or an empty markup if no override is active."""
     mode = snapshot.active_override
     if not mode:
         return Markup("")
@@ -57,7 +62,7 @@ def override_words(snapshot: Snapshot) -> Markup:
 
 
 def facts(snapshot: Snapshot) -> Markup:
-    """Return what the row says, for people."""
+    """Return the values of the breaker's row as a list for people."""
     pairs = [
         ("Failures in a row", str(snapshot.failure_count)),
         ("Score", f"{snapshot.score:.0%} of the limit" if snapshot.score else "0"),
@@ -74,7 +79,7 @@ def facts(snapshot: Snapshot) -> Markup:
 
 
 def history_table(entry: Entry) -> Markup:
-    """Return the last changes, the latest first."""
+    """Return the table of the breaker's last changes, the latest change first."""
     if not entry.history:
         return tag("p", "No change is remembered.", class_="empty")
     columns = {"When": None, "From": "wide", "To": None, "Why": None, "By": None}
@@ -95,7 +100,12 @@ def history_table(entry: Entry) -> Markup:
 
 
 def sparkline(history: Sequence[HistoryEntry], now: float) -> Markup:
-    """Return a small picture of the states since the oldest change that is remembered."""
+    """Return a small picture of the breaker's states since the oldest change in the history.
+
+    Args:
+        history: The changes, the oldest first.
+        now: The store's time, in Unix seconds.
+    """
     changes = [change for change in history if change.previous_state is not change.state]
     if not changes:
         return tag("span", "-", class_="quiet")
@@ -109,7 +119,12 @@ def sparkline(history: Sequence[HistoryEntry], now: float) -> Markup:
 
 
 def _outlines(changes: Sequence[HistoryEntry], spans: Sequence[float]) -> dict[State, str]:
-    """Return the bars of each state as one path: a bar for each time, higher where fewer calls pass."""
+    """Return one SVG path for each state, with one bar for each time that the breaker spent in the state.
+
+    Args:
+        changes: The changes of state, the oldest first.
+        spans: The seconds that each new state lasted.
+    """
     room, total = _WIDTH - _NARROWEST * len(spans), sum(spans) or 1.0
     outlines: dict[State, str] = {}
     at = 0
@@ -122,7 +137,7 @@ def _outlines(changes: Sequence[HistoryEntry], spans: Sequence[float]) -> dict[S
 
 
 def next_words(snapshot: Snapshot) -> str:
-    """Return what happens next with a breaker, in words: a hold, the next probe, or the current one."""
+    """Return in words what happens next to a breaker: the end of a hold, the next probe, or the current probe."""
     if snapshot.hold_until > snapshot.as_of:
         return f"held for {duration(snapshot.hold_until - snapshot.as_of)}"
     if snapshot.state is State.CLOSED:

@@ -1,4 +1,4 @@
-"""A panel from the arguments that both applications take."""
+"""The construction of a panel from the arguments of `panel_asgi` and `panel_wsgi`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ def make_panel(  # settings
     period: float,
     events: bool,
 ) -> Panel:
-    """Make a panel; see `panel_asgi` for the arguments.
+    """Make a panel from the arguments of `panel_asgi` or `panel_wsgi`.
+
+    Args:
+        store: See `panel_asgi`.
+        actions: See `panel_asgi`.
+        token: See `panel_asgi`.
+        authorize: See `panel_asgi`.
+        who: See `panel_asgi`.
+        origins: See `panel_asgi`.
+        period: See `panel_asgi`.
+        events: Whether the server sends an event to open tabs when a page changes.
 
     Raises:
         ConfigurationError: An argument cannot be used.

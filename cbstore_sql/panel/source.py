@@ -1,4 +1,4 @@
-"""Where the panel's pages come from: one statement a page on SQL, every breaker at once elsewhere."""
+"""The sources of the panel's pages: an SQL store reads one page with one statement, other stores list every breaker."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.panel.views import PAGE_SIZE, View
 from cbstore_sql.stores.base import Store
 
-# A page is not worth more waiting than this, seconds.
+# The greatest number of seconds that a request for a page waits for the store.
 TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One breaker on a page."""
+    """One breaker on a page.
+
+    Attributes:
+        namespace: The breaker's namespace.
+        snapshot: The breaker's state.
+        history: The breaker's last changes, the oldest first. Empty if the source did not read them.
+    """
 
     namespace: str
     snapshot: Snapshot
@@ -31,13 +37,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page shows.
+    """The breakers of one page of the panel.
 
     Attributes:
-        as_of: The store's clock, Unix seconds.
-        totals: How many breakers there are by state, and under ``"override"`` how many have one.
-        matched: How many breakers the view's filter lets through, on all pages.
-        entries: Those of this page.
+        as_of: The store's time of the read, in Unix seconds.
+        totals: The number of all breakers in each state. The key ``"override"`` has the number with an override.
+        matched: The number of breakers that match the view's filter, on all pages.
+        entries: The breakers of this page.
     """
 
     as_of: float
@@ -47,11 +53,14 @@ class Page:
 
     @property
     def pages(self) -> int:
-        """How many pages the view has."""
+        """The number of pages of the view, at least 1."""
         return max(1, math.ceil(self.matched / PAGE_SIZE))
 
     def content(self) -> tuple[Any, ...]:
-        """Return what the page shows apart from the passing of time: it changes when a breaker does."""
+        """Return the content of the page without the times that pass by themselves.
+
+        Two results differ if a breaker on the page has changed between the two reads.
+        """
         rows = [
             (entry.namespace, *entry.snapshot._replace(as_of=0.0), admission(entry.snapshot).action, entry.history)
             for entry in self.entries
@@ -60,10 +69,13 @@ class Page:
 
 
 class Source(Protocol):
-    """Gives pages."""
+    """A source of pages."""
 
     def read(self, view: View) -> Page:
-        """Return a page.
+        """Read one page.
+
+        Args:
+            view: The page to read.
 
         Raises:
             StoreError: The store cannot be read.
@@ -71,13 +83,13 @@ class Source(Protocol):
 
 
 class WholeStore:
-    """Pages of a store that can only list every breaker.
+    """A source of pages over a store that can only list every breaker, such as Redis.
 
     Args:
-        store: The store.
+        store: A synchronous store with a method ``read_all``.
 
     Raises:
-        ConfigurationError: It cannot list its breakers.
+        ConfigurationError: The store has no method ``read_all``.
     """
 
     def __init__(self, store: Store) -> None:
@@ -86,7 +98,7 @@ class WholeStore:
         self._store: Any = store
 
     def read(self, view: View) -> Page:
-        """See `Source`."""
+        """Read one page; see `Source.read`."""
         with within(TIMEOUT):
             breakers: list[tuple[str, Snapshot]] = self._store.read_all()
             entries = [Entry(*pair) for pair in breakers]
@@ -101,7 +113,12 @@ class WholeStore:
 
 
 def select(entries: Sequence[Entry], view: View) -> Page:
-    """Make a page of every breaker there is."""
+    """Make one page from all breakers of a store.
+
+    Args:
+        entries: All breakers.
+        view: The filter, the order and the page number.
+    """
     totals = {state.value: sum(entry.snapshot.state is state for entry in entries) for state in State}
     totals["override"] = sum(bool(entry.snapshot.active_override) for entry in entries)
     as_of = max((entry.snapshot.as_of for entry in entries), default=0.0)
@@ -112,7 +129,12 @@ def select(entries: Sequence[Entry], view: View) -> Page:
 
 
 def in_namespace(store: Any, namespace: str) -> Any:
-    """Return a store over the same connections for the breakers of another namespace."""
+    """Return a store for the breakers of a namespace, over the same connections.
+
+    Args:
+        store: The store whose connections to use.
+        namespace: The namespace.
+    """
     return store if store.namespace == namespace else store._for_namespace(namespace)
 
 

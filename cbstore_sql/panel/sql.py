@@ -1,4 +1,4 @@
-"""Pages from PostgreSQL or SQLite: one statement each."""
+"""The source of pages over PostgreSQL or SQLite, which reads one page with one statement."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from cbstore_sql.stores.sql.store import SqlStore
 
 
 class SqlPages:
-    """Pages of a store on SQL.
+    """A source of pages over an SQL store.
 
     Args:
-        store: The store; pages show every namespace of its table.
+        store: The store. The pages show the breakers of every namespace in the store's table.
     """
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
 
     def read(self, view: View) -> Page:
-        """See `Source`."""
+        """Read one page; see `Source.read`."""
         with within(TIMEOUT):
             overview = read_overview(
                 self._store,

@@ -1,17 +1,23 @@
-"""The events that tell a tab to look again."""
+"""The events that tell a tab to read its page again."""
 
 from __future__ import annotations
 
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment keeps the connection open, and shows that the tab has gone."""
+"""Seconds without an event after which the server sends a comment.
+
+The comment keeps the connection open, and the server notices if the tab is closed.
+"""
 
 MOST_STREAMS = 200
-"""Streams of one process; further tabs ask every few seconds instead."""
+"""The greatest number of event streams in one process. Further tabs ask the server every few seconds."""
 
 HELLO = b"retry: 5000\n\nevent: hello\ndata:\n\n"
-"""Sent at once: a tab that does not hear it is behind a proxy that buffers, and asks by itself."""
+"""The first event of every stream.
+
+A tab that does not receive this event is behind a proxy that buffers. The tab then asks the server every few seconds.
+"""
 
 
 def event() -> bytes:
-    """Return the event that says that what the tab shows has changed."""
+    """Return the event that tells a tab that its page has changed."""
     return b"event: changed\ndata:\n\n"

@@ -1,4 +1,4 @@
-"""What a page of the list shows: which breakers, in which order."""
+"""The views of the panel: which breakers a page shows, and in which order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 PAGE_SIZE = 100
-"""Breakers on one page."""
+"""The greatest number of breakers on one page."""
 
 SORTS = {"worst": "worst first", "name": "by name", "failures": "most failures first", "changed": "last failure first"}
 FILTERS = ("", "open", "half_open", "closed", "override")
@@ -16,14 +16,14 @@ _LAST_PAGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One page of the list, or one breaker.
+    """The choice of what a page shows: one page of the list, or one breaker.
 
     Attributes:
-        text: Only breakers whose name or namespace has this in it, in upper or lower case; ``""`` for all.
-        state: Only those in this state, or those with an override; ``""`` for all.
-        sort: A key of `SORTS`.
-        page: Which page, from 1.
-        exact: Only the breaker of this namespace and name.
+        text: Show only breakers whose name or namespace contains this text, in upper or lower case. ``""`` shows all.
+        state: Show only breakers in this state. ``"override"`` shows only breakers with an override, ``""`` shows all.
+        sort: The order, a key of `SORTS`.
+        page: The page number, from 1.
+        exact: The namespace and the name of the only breaker to show. ``None`` means the list.
     """
 
     text: str = ""
@@ -34,7 +34,11 @@ class View:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> View:
-        """Read a query; what makes no sense is left out."""
+        """Make a view from the fields of a query string. A field with an unknown value is ignored.
+
+        Args:
+            query: The fields of the query string, by name.
+        """
         if "name" in query:
             return cls(exact=(query.get("namespace", ""), query["name"]))
         number = query.get("page", "")
@@ -47,7 +51,11 @@ class View:
         )
 
     def query(self, **changes: object) -> str:
-        """Return the query string of this view, with some fields changed."""
+        """Return the query string that `of` turns into this view.
+
+        Args:
+            **changes: Fields of the view to replace first, such as ``page=2``.
+        """
         view = replace(self, **changes)  # type: ignore[arg-type] # the fields of this class
         if view.exact is not None:
             return urlencode({"namespace": view.exact[0], "name": view.exact[1]})

@@ -37,12 +37,13 @@ def panel_wsgi(  # settings
         store: See `panel_asgi`.
         actions: See `panel_asgi`.
         token: See `panel_asgi`.
-        authorize: See `panel_asgi`; not a coroutine function.
+        authorize: See `panel_asgi`. It must not be a coroutine function.
         who: See `panel_asgi`.
         origins: See `panel_asgi`.
         period: See `panel_asgi`.
-        events: Whether tabs are told of changes at once. Each open tab then occupies a thread of the server; without
-            it, tabs ask every few seconds and are mostly told that nothing has changed.
+        events: Whether the server sends an event to open tabs when a page changes. Each open tab then occupies one
+            thread of the server. If ``False``, each tab asks the server every few seconds, and the usual answer is a
+            short "not modified".
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -109,7 +110,7 @@ def _request(environ: Environ, body: bytes) -> PanelRequest:
 
 
 def _text(value: str) -> str:
-    """Undo what WSGI does to a path: bytes shown as Latin-1."""
+    """Decode a path of the environ: WSGI servers put the UTF-8 bytes of the path into a Latin-1 text."""
     return value.encode("latin-1").decode("utf-8", "replace")
 
 
