@@ -102,7 +102,7 @@ def test_a_synchronous_failover_loses_nothing_and_keeps_the_owner(pair: Pair, ob
 @fault(
     9,
     "the pool is connected to a standby while the address has moved on to the primary",
-    "25006 drops the pool; the next operation connects anew",
+    "25006 drops the pool; the next operation connects again",
 )
 def test_a_pool_of_connections_to_a_standby_is_dropped(pair: Pair, observed: Observed) -> None:
     with FaultProxy(pair.standby.url) as address, SqlStore(address.url(pair.standby.url)) as store:

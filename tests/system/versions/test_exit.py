@@ -12,7 +12,7 @@ SYNC = """
 import sys
 from cbstore_sql import CircuitBreaker, SqlStore
 store = SqlStore(sys.argv[1], namespace=sys.argv[2])
-breaker = CircuitBreaker(store{options})
+breaker = CircuitBreaker(store, store_timeout=None{options})
 print(breaker.call("b", lambda: "answer"))
 store.record_failure("b")
 """
@@ -22,7 +22,7 @@ from cbstore_sql import AsyncCircuitBreaker, AsyncSqlStore
 store = AsyncSqlStore(sys.argv[1], namespace=sys.argv[2])
 
 async def main():
-    breaker = AsyncCircuitBreaker(store{options})
+    breaker = AsyncCircuitBreaker(store, store_timeout=None{options})
 
     async def answer():
         return "answer"
@@ -36,7 +36,7 @@ ENGINE = """
 import sys
 import sqlalchemy as sa
 from cbstore_sql import CircuitBreaker, SqlStore
-breaker = CircuitBreaker(SqlStore(sa.create_engine(sys.argv[1]), namespace=sys.argv[2]))
+breaker = CircuitBreaker(SqlStore(sa.create_engine(sys.argv[1]), namespace=sys.argv[2]), store_timeout=None)
 print(breaker.call("b", lambda: "answer"))
 """
 PROGRAMS = {
