@@ -152,6 +152,8 @@ def test_a_direct_report_raises_what_the_store_raises(
     failing: Failing, error: Exception, kind: Any, asked: bool
 ) -> None:
     bench = Bench(kind(failing))
+    # A success writes only if there is a failure to clear.
+    failing.record_failure(NAME)
     if asked:
         bench.breaker.should_block()
     failing.error, failing.failing = error, {"record_failure", "record_success"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from sqlalchemy.engine import URL
@@ -47,22 +46,6 @@ def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any
         before = url.query.get("options", _default_options())
         url = url.update_query_dict({"options": f"{before} -c synchronous_commit=off".strip()})
     return url, arguments
-
-
-def check_options(url: URL) -> None:
-    """Find out whether libpq knows every option of a URL; psycopg must have been imported.
-
-    Raises:
-        ConfigurationError: It does not.
-    """
-    psycopg = sys.modules["psycopg"]
-    _, options = url.get_dialect()().create_connect_args(url)
-    try:
-        psycopg.conninfo.make_conninfo("", **options)
-    except psycopg.ProgrammingError:
-        raise ConfigurationError(
-            "the store URL has an option that libpq does not know; the URL is not shown, since it may hold a password"
-        ) from None
 
 
 def _threshold(text: Any) -> int | None:
