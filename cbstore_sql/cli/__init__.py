@@ -15,6 +15,7 @@
 `stores`                opens the store that ``--url`` names, with a deadline
 `names`                 finds the breaker that a subcommand names
 `describe`              a breaker as a JSON object
+`web_server`            serves the panel in a thread
 `table`, `style`        the table of breakers, and the words and colours in it
 ======================  ========================================================================
 

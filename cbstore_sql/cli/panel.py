@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import sys
 import threading
-from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from cbstore_sql.cli import add_command, exit_codes, say
 from cbstore_sql.cli.arguments import add_database, operator
 from cbstore_sql.cli.arguments import port as port_number
 from cbstore_sql.cli.stores import open_store
+from cbstore_sql.cli.web_server import serving
 from cbstore_sql.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -77,50 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each connection: an open tab keeps one."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def server_bind(self) -> None:
-        # Without the reverse look-up of the address, which can take seconds.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a tab that was closed is not an error."""
-
-
-class _RequestHandler(WSGIRequestHandler):
-    timeout = 60
-
-    def address_string(self) -> str:
-        return str(self.client_address[0])
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Keep the terminal free."""
-
-
 def _serve(application: Any, host: str, port: int) -> None:
-    class Server(_Server):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    try:
-        server = Server((host, port), _RequestHandler)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    server.set_app(application)
-    threading.Thread(target=server.serve_forever, args=(0.2,), name="cbstore-panel-server", daemon=True).start()
-    address = f"[{host}]" if ":" in host else host
-    say(f"panel on http://{address}:{server.server_port}/")
-    sys.stdout.flush()
-    ended.wait()
-    server.shutdown()
-    server.server_close()
+    with serving(application, host, port) as url:
+        say(f"panel on {url}")
+        sys.stdout.flush()
+        ended.wait()

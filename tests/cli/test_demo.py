@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,21 @@ def test_a_run_on_sqlite_passes_its_checks_and_leaves_nothing(tmp_path: Path) ->
     assert "NOT OK" not in output
     assert everybody_ends(demo.pid)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_panel_shows_the_run_while_it_lasts(tmp_path: Path) -> None:
+    with started(tmp_path, *SHORT, "--plain", "--panel") as demo:
+        assert demo.stdout is not None
+        url = demo.stdout.readline().removeprefix("panel on ").strip()
+        line = demo.stdout.readline()
+        while "closed -> open" not in line:
+            line = demo.stdout.readline()
+        with urllib.request.urlopen(url) as answer:  # noqa: S310 - the address is ours
+            page = answer.read().decode()
+        rest, _ = demo.communicate()
+    assert "payments" in page
+    assert "all 7 checks ok" in rest
+    assert "circuit breaker 'payments'" not in rest
 
 
 def test_a_run_on_postgresql_makes_the_table_and_clears_its_row(postgres_url: str, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def register(subparsers: Subparsers) -> None:
         details="At the end it prints what it leaves behind: nothing, or the breaker table if it had to create it.",
         examples=(
             "cbstore demo",
+            "cbstore demo --panel --seconds 60",
             "cbstore demo --workers 12 --seconds 30",
             "cbstore demo --url postgresql://app@db/app",
         ),
@@ -57,6 +58,7 @@ def register(subparsers: Subparsers) -> None:
     )
     add("--url", help="postgresql://… or sqlite:///file (default: a SQLite file that is deleted at the end)")
     add_schema(parser)
+    add("--panel", action="store_true", help="also serve the web panel of the run on this machine, until it ends")
     add("--plain", action="store_true", help="print lines of text even on a terminal")
     add(
         "--patience",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from cbstore_sql.cli import say
 from cbstore_sql.cli.demo.checks import run_checks
-from cbstore_sql.cli.demo.database import prepare_database
+from cbstore_sql.cli.demo.database import DemoDatabase, prepare_database
 from cbstore_sql.cli.demo.plain import PlainView
 from cbstore_sql.cli.demo.run_state import RunState
 from cbstore_sql.cli.demo.scenario import RunAborted, Scenario, View
@@ -52,8 +52,22 @@ def run_demo(arguments: argparse.Namespace) -> int:
 def _run_scenario(arguments: argparse.Namespace, signals: SignalRecorder) -> RunState:
     schema = arguments.schema or schema_name(DEFAULT_SCHEMA)
     timing = Timing.of(arguments.seconds, arguments.workers, arguments.patience)
-    with prepare_database(arguments.url, schema, signals) as database, _viewing(arguments.plain) as view:
+    with (
+        prepare_database(arguments.url, schema, signals) as database,
+        _panel(database) if arguments.panel else nullcontext(),
+        _viewing(arguments.plain) as view,
+    ):
         return Scenario(database, timing, arguments.workers, signals, view).run()
+
+
+@contextmanager
+def _panel(database: DemoDatabase) -> Iterator[None]:
+    from cbstore_sql.cli.web_server import serving
+    from cbstore_sql.panel import panel_wsgi
+
+    with serving(panel_wsgi(database.store, actions=True, events=True), "127.0.0.1", 0) as url:
+        _say_now(f"panel on {url}")
+        yield
 
 
 @contextmanager

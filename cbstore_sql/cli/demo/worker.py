@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -65,6 +66,8 @@ def work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
 
 
 def _work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
+    # The view shows every change; the library's log lines would break its picture.
+    logging.getLogger("cbstore_sql").addHandler(logging.NullHandler())
     with SqlStore(job.url, schema=job.schema, namespace=job.namespace) as store:
         store.read(BREAKER)
         pipe.send(Ready(os.getpid(), job.number))

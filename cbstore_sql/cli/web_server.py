@@ -1,0 +1,74 @@
+"""A small web server in a thread, for the panel."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from cbstore_sql.errors import ConfigurationError
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection: an open tab keeps one."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def server_bind(self) -> None:
+        # Without the reverse look-up of the address, which can take seconds.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a tab that was closed is not an error."""
+
+
+class _RequestHandler(WSGIRequestHandler):
+    timeout = 60
+
+    def address_string(self) -> str:
+        return str(self.client_address[0])
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Keep the terminal free."""
+
+
+@contextmanager
+def serving(application: Any, host: str, port: int) -> Iterator[str]:
+    """Serve a WSGI application in a thread until the block ends.
+
+    Args:
+        application: The WSGI application.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+
+    Yields:
+        The URL of the application.
+
+    Raises:
+        ConfigurationError: The address cannot be used.
+    """
+
+    class Server(_Server):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    try:
+        server = Server((host, port), _RequestHandler)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    server.set_app(application)
+    threading.Thread(target=server.serve_forever, args=(0.2,), name="cbstore-panel-server", daemon=True).start()
+    address = f"[{host}]" if ":" in host else host
+    try:
+        yield f"http://{address}:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
