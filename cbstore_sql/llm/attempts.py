@@ -1,4 +1,4 @@
-"""The decisions between the attempts of one call, without any I/O: shared by both kinds of callers."""
+"""The decisions between the attempts of one call. Blocking and asynchronous callers share them; there is no I/O."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from cbstore_sql.runtime.backoff import ExponentialBackoff
 log = logging.getLogger("cbstore_sql")
 
 FIRST_BACKOFF = 1.0
-"""Seconds."""
+"""The first pause before a retry, in seconds, before jitter."""
 
 _HOLDS = ("hold", "ramp", "ramp_up")
-"""Reasons of a rejection that passes by itself: the API asked everyone to wait, or calls come back at a ramp."""
+"""The reasons of a rejection that a caller may wait for: a hold of the fleet, or a ramp that admits some calls."""
 
 _BACKOFF_JITTER = (0.8, 1.2)
 
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """An attempt that was not answered.
+    """The record of one failed attempt.
 
     Attributes:
-        decision: What follows from the failure.
-        error: What the attempt raised. ``None`` when it returned.
-        result: What the attempt returned, when it raised nothing.
+        decision: Whether the failure counts, and whether and when to try again.
+        error: The exception of the attempt. ``None`` if the attempt returned a value.
+        result: The value that the attempt returned. ``None`` if the attempt raised an exception.
     """
 
     decision: Decision
@@ -42,11 +42,15 @@ class FailedAttempt:
 
     @property
     def verdict(self) -> Verdict:
-        """What it says about the API."""
+        """The verdict to report for the attempt: ``FAILURE`` if the failure counts, otherwise ``NONE``."""
         return Verdict.FAILURE if self.decision.counts else Verdict.NONE
 
     def end(self) -> Any:
-        """Give the caller what the attempt gave: raise what it raised, or return what it returned."""
+        """Raise the exception of the attempt, or return the value that the attempt returned.
+
+        Raises:
+            Exception: The exception of the attempt, if there is one.
+        """
         if self.error is not None:
             raise self.error
         return self.result
@@ -54,19 +58,19 @@ class FailedAttempt:
 
 @dataclass
 class Attempts:
-    """The attempts of one call.
+    """A counter and record of the attempts of one call.
 
     Args:
         name: The breaker's name.
-        config: What to retry and how long to wait.
-        observer: Told of each attempt and each rejection.
-        budget: What retries are taken from.
-        agent_id: For the log.
-        left: How many attempts may be made.
+        config: The settings that say which failures to retry and how long to wait.
+        observer: The receiver of the metrics of each attempt and each rejection.
+        budget: The retry budget of this process; each retry uses one unit.
+        agent_id: A label for the log; ``None`` for no label.
+        left: The number of attempts that the call may still make.
 
     Attributes:
-        backoff: The pauses that no server asked for.
-        last: The failure of the last attempt; ``None`` before the first.
+        backoff: The lengths of the pauses for failures without a wait from the API.
+        last: The most recent failed attempt; ``None`` if no attempt has failed.
     """
 
     name: str
@@ -83,18 +87,35 @@ class Attempts:
         self.backoff = ExponentialBackoff(FIRST_BACKOFF, longest, factor=factor, jitter=_BACKOFF_JITTER)
 
     def begin(self) -> float:
-        """Note that an attempt begins; return the moment, seconds by a steady clock."""
+        """Record the start of an attempt and return the start time.
+
+        Returns:
+            The start time in seconds of ``time.perf_counter``. Pass it to `raised`, `returned` or `opened`.
+        """
         self.left -= 1
         return time.perf_counter()
 
     def raised(self, error: Exception, began: float) -> FailedAttempt:
-        """Note that an attempt raised."""
+        """Record that an attempt raised an exception, and return the failed attempt.
+
+        Args:
+            error: The exception.
+            began: The start time from `begin`.
+        """
         self._ended("failure", began)
         self.last = FailedAttempt(self.config.decide(error), error)
         return self.last
 
     def returned(self, result: Any, began: float) -> FailedAttempt | None:
-        """Note that an attempt returned; return a failure when it returned an error."""
+        """Record that an attempt returned a value.
+
+        Args:
+            result: The returned value.
+            began: The start time from `begin`.
+
+        Returns:
+            The failed attempt if the value is an error that counts or asks for a wait, otherwise ``None``.
+        """
         decision = self.config.decide_result(result)
         if decision.failure is None or not (decision.counts or decision.action):
             self._ended("success", began)
@@ -104,39 +125,60 @@ class Attempts:
         return self.last
 
     def opened(self, began: float) -> None:
-        """Note that a stream was opened."""
+        """Record that an attempt opened a stream.
+
+        Args:
+            began: The start time from `begin`.
+        """
         self._ended("success", began)
 
     def broke(self, error: Exception) -> FailedAttempt:
-        """Note that a stream broke after its attempt had been answered."""
+        """Return the failed attempt for a stream that opened and later raised an exception."""
         return FailedAttempt(self.config.decide(error), error)
 
     def rejected(self, refused: CircuitBreakerOpenError) -> None:
-        """Note that an attempt was not admitted."""
+        """Record that the breaker rejected an attempt."""
         self.observer.request(f"rejected_{refused.state}", 0.0)
 
     def hold_of(self, refused: CircuitBreakerOpenError) -> float | None:
-        """Return the seconds to wait out a wait of the whole fleet; ``None`` when the caller is to be rejected."""
+        """Return how many seconds a rejected caller waits for a hold or a ramp to pass.
+
+        Args:
+            refused: The rejection.
+
+        Returns:
+            Seconds. ``None`` if the caller must not wait: the rejection has a different reason, or ``on_hold`` is
+            ``"refuse"``.
+        """
         if refused.reason not in _HOLDS or self.config.on_hold == "refuse":
             return None
         return self.config.pause_for(refused.retry_after) if refused.reason == "hold" else refused.retry_after
 
     def waits(self, decision: Decision) -> bool:
-        """Return whether the next attempt comes after a wait that the API asked for; it is taken from the budget."""
+        """Return whether the call tries again after a wait that the API asked for.
+
+        If so, this method uses one unit of the retry budget.
+        """
         return decision.action is RateLimitAction.WAIT and self.may_retry(decision)
 
     def may_retry(self, decision: Decision) -> bool:
-        """Return whether there is another attempt, and take it from the budget."""
+        """Return whether the call may make another attempt. If so, this method uses one unit of the retry budget."""
         return decision.retry and self.left > 0 and self.budget.take()
 
     def pause_for(self, decision: Decision) -> float:
-        """Return the seconds until the next attempt, with jitter."""
+        """Return the seconds to wait before the next attempt, with jitter."""
         if decision.action is RateLimitAction.WAIT:
             return self.config.pause_for(decision.wait or 0.0)
         return self.backoff.next()
 
     def log(self, level: int, what: str, seconds: float) -> None:
-        """Log what happens next, without anything that the API said."""
+        """Log the next step of the call. The log line contains no text from the API.
+
+        Args:
+            level: The level of the log line, such as ``logging.INFO``.
+            what: The next step.
+            seconds: The seconds until the next step.
+        """
         fields = {"cb_name": self.name, "cb_agent_id": self.agent_id, "cb_seconds": seconds}
         log.log(level, "circuit breaker %r: %s in %.1f s", self.name, what, seconds, extra=fields)
 

@@ -25,30 +25,36 @@ from cbstore_sql.runtime.pickling import NotPicklable
 
 log = logging.getLogger("cbstore_sql")
 
-# Beside a call that takes seconds the store's answer costs nothing, and it is never out of date.
+# A call to a model takes seconds, so reading the store before each call costs little. The view is then always current.
 _ALWAYS_ASK = 0.0
 
 
 class LLMBreakerBase(NotPicklable):
-    """The common part of an `LLMCircuitBreaker`'s operations.
+    """The base class of `LLMCircuitBreaker`, with the constructor and the parts that all operations use.
 
     Args:
-        config: ``None`` means the defaults, with which every call passes.
-        backend_name: The breaker's name.
-        metrics: Told of changes of state, attempts and rejections.
-        store: Where the breaker is kept: a `Store`, an `AsyncStore` (then only what is awaited can be used), or any
-            object with the eight methods of `CircuitBreakerStore`. ``None`` keeps it in this object.
-        store_timeout: See `CircuitBreaker`, seconds.
-        on_store_outage: See `CircuitBreaker`.
-        listeners: Called with every event; see `cbstore_sql.events`.
-        sleep: Awaited with seconds, to wait before a retry; ``None`` means ``asyncio.sleep``.
-        sleep_sync: The same for callers that block; ``None`` means ``time.sleep``.
-        probe: A health check, called in place of a paid call when an open circuit may be probed. It returns ``False``
-            or raises when the API does not work. Asynchronous calls await what it returns. ``None``: the next call is
-            the probe.
+        config: The settings. ``None`` means the defaults, which have ``enabled=False``: the breaker admits every call
+            and records nothing.
+        backend_name: The breaker's name. Processes with the same name and the same store share one circuit.
+        metrics: The object whose methods the breaker calls at each change of state, attempt and rejection; see
+            `Metrics`. ``None`` records no metrics.
+        store: The store that keeps the breaker's state: a `Store`, an `AsyncStore`, or any object with the eight
+            methods of `CircuitBreakerStore`. With an `AsyncStore` only the asynchronous methods work. ``None`` keeps
+            the state in this object, so that no other process sees the state.
+        store_timeout: The longest time in seconds that a store operation may take; see `CircuitBreaker`.
+        on_store_outage: What the breaker does while the store does not answer; see `CircuitBreaker`.
+        listeners: Functions that the breaker calls with every event; see `cbstore_sql.events`.
+        sleep: An asynchronous function that waits before a retry. The breaker calls the function with the seconds and
+            awaits the result. ``None`` means ``asyncio.sleep``.
+        sleep_sync: A function that blocks before a retry. The breaker calls the function with the seconds. ``None``
+            means ``time.sleep``.
+        probe: A health check without arguments. When an open circuit may be probed, the breaker calls the health check
+            in place of a paid call. The health check returns ``False`` or raises if the API does not work.
+            Asynchronous calls await an awaitable result. ``None`` makes the next call the probe.
 
     Raises:
-        ConfigurationError: The name, the store or the probe cannot be used.
+        ConfigurationError: ``backend_name`` is not a valid name, ``store`` is not a store, or ``probe`` is not
+            callable.
     """
 
     def __init__(
@@ -88,20 +94,24 @@ class LLMBreakerBase(NotPicklable):
         self._blocking: CircuitBreaker | None = None
         if blocking is not None:
             self._blocking = CircuitBreaker(blocking, store_timeout=store_timeout, max_staleness=_ALWAYS_ASK)
-            # One controller, so that an outage of the store is one outage.
+            # Both breakers share one controller, so that both see the same outage of the store.
             self._blocking._share(self._awaited._controller)
 
     def __repr__(self) -> str:
         try:
             snapshot = self._sync_breaker.snapshot(self.backend_name)
             seen = f"state={snapshot.state}, failures={snapshot.failure_count}/{self.config.max_failures}"
-        except Exception:  # noqa: BLE001 - whoever prints a breaker does not ask for its store's errors
+        except Exception:  # noqa: BLE001 - printing a breaker must not raise the store's errors
             seen = "state=unknown"
         return f"{type(self).__name__}({seen}, backend={self.backend_name!r})"
 
     @property
     def permit(self) -> Permit | None:
-        """What `should_block` gave the present caller, until it reports; ``None`` when it has nothing."""
+        """The permit that `should_block` gave to the current thread or asyncio task.
+
+        ``None`` if the thread or task has no permit: it has not called `should_block`, `should_block` rejected the
+        call, or the thread or task has already reported the outcome.
+        """
         return self._callers.permit
 
     @property
@@ -118,12 +128,18 @@ class LLMBreakerBase(NotPicklable):
         return Attempts(self.backend_name, self.config, self._observer, self._budget, agent_id, left)
 
     def _keep_after_rejection(self, held: Permit | None) -> None:
-        """Forget what a rejected caller was given before, unless it is a probe: asking again must not cost it."""
+        """Forget the earlier permit of a rejected caller, unless the permit owns a probe.
+
+        The owner of a probe may call `should_block` again and must not lose the probe by doing so.
+
+        Args:
+            held: The permit that the caller had before the rejection; ``None`` if the caller had no permit.
+        """
         if held is not None and not held.is_probe:
             self._callers.forget()
 
     def _permit_of_a_stranger(self, snapshot: Snapshot) -> Permit | None:
-        """A caller without a permit may report only while the circuit is closed."""
+        """Return the permit for a report by a caller without a permit; ``None`` unless the circuit is closed."""
         return snapshot.permit if snapshot.state is State.CLOSED else None
 
     def _log_failure(self, error_type: str | None) -> None:

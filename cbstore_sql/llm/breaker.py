@@ -24,15 +24,24 @@ T = TypeVar("T")
 
 
 class LLMCircuitBreaker(ByHand, ByHandAsync):
-    """Guards the calls to one API, in this process or, over a shared store, in a fleet.
+    """A circuit breaker for the calls to one language model API, with retries.
 
-    `call_with_retry` makes a call with its retries, `stream` a call whose answer comes in chunks; both are awaited, and
-    have a twin that ends in ``_sync`` for callers that block. Callers who cannot use them ask `should_block` and then
-    report with `record_success` or `record_failure`; these have twins that end in ``_async``. A half-open circuit takes
-    only the report of the caller whose call is the probe. A caller is a thread or an asyncio task, and what it starts;
-    one that asks in one and reports in another carries `permit` along. Reports by hand raise what the store raises.
+    With a shared store, all processes of a fleet share the circuit. Without a store, the circuit is local to this
+    object.
 
-    Safe to use from many threads and event loops.
+    There are two ways to use the breaker:
+
+    * `call_with_retry` makes a call and its retries. `stream` makes a call whose answer comes in chunks. Both are
+      asynchronous. `call_with_retry_sync` and `stream_sync` are for callers that block.
+    * `should_block` admits or rejects a call. After an admitted call, the caller reports the outcome with
+      `record_success` or `record_failure`. These three methods block; `should_block_async`, `record_success_async` and
+      `record_failure_async` are asynchronous. If the store fails, all of them raise the store's error.
+
+    The breaker remembers the permit from `should_block` for the current thread or asyncio task, and for tasks started
+    from there. To report from a different thread or task, pass `permit`. While the circuit is half_open, only the
+    report of the caller that owns the probe has an effect.
+
+    The breaker may be used by many threads and event loops at the same time.
 
     The arguments are those of `LLMBreakerBase`.
     """
@@ -40,41 +49,47 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
     async def call_with_retry(
         self, coro_factory: Callable[[], Awaitable[T]], *, max_retries: int = 3, agent_id: str | None = None
     ) -> T:
-        """Make a call, and make it again where that may help.
+        """Make a call, and make the call again if it fails in a way that a retry may mend.
 
-        A short wait that the API asks for is waited out, a long one opens the circuit for its time. Rate limits that do
-        not say how long, overloads, transient statuses, timeouts and connection errors count as failures and are tried
-        again after a pause. Everything else is raised at once and does not count.
+        If the API asks for a wait of at most ``retry_after_threshold_seconds``, the call waits and tries again. If the
+        API asks for a longer wait, the circuit opens for that time. The following failures count, and the call is
+        tried again after a pause: a rate limit without a time, an overload, a transient status, a timeout, and a
+        connection error. This method raises any other exception at once, and the exception does not count.
 
         Args:
-            coro_factory: Called without arguments for each attempt; what it returns is awaited.
-            max_retries: How many attempts are made at most, the first included; at least 1.
-            agent_id: For the log.
+            coro_factory: A function without arguments that starts one attempt. The breaker awaits the result.
+            max_retries: The largest number of attempts, including the first attempt; at least 1.
+            agent_id: A label for the log lines of this call; ``None`` for no label.
 
         Returns:
-            The answer, whatever happens to the report about it. An error in the body of a 200 is returned when no
-            attempt is left.
+            The answer of the API, even if the breaker could not report the success to the store. If no attempt is left
+            and the last answer is a 200 with an error in the body, the return value is that answer.
 
         Raises:
-            CircuitBreakerOpenError: An attempt was rejected.
-            InvalidPolicyError: ``max_retries`` is not such a number.
+            CircuitBreakerOpenError: The breaker rejected an attempt.
+            InvalidPolicyError: ``max_retries`` is not a whole number of at least 1.
+            Exception: The exception of the last attempt, if the call failed.
         """
         if not self.config.enabled:
             return await coro_factory()
         return await AsyncRetries(self._follow_up(max_retries, agent_id), coro_factory).answer()
 
     def call_with_retry_sync(self, factory: Callable[[], T], *, max_retries: int = 3, agent_id: str | None = None) -> T:
-        """Make a call, and make it again where that may help; see `call_with_retry`.
+        """Make a call, and make the call again if it fails in a way that a retry may mend; see `call_with_retry`.
 
         Args:
-            factory: Called without arguments for each attempt.
-            max_retries: How many attempts are made at most, the first included; at least 1.
-            agent_id: For the log.
+            factory: A function without arguments that makes one attempt and returns the answer.
+            max_retries: The largest number of attempts, including the first attempt; at least 1.
+            agent_id: A label for the log lines of this call; ``None`` for no label.
+
+        Returns:
+            The answer of the API; see `call_with_retry`.
 
         Raises:
-            CircuitBreakerOpenError: An attempt was rejected.
-            InvalidPolicyError: ``max_retries`` is not such a number.
+            CircuitBreakerOpenError: The breaker rejected an attempt.
+            InvalidPolicyError: ``max_retries`` is not a whole number of at least 1.
             ConfigurationError: The store is an `AsyncStore`.
+            Exception: The exception of the last attempt, if the call failed.
         """
         if not self.config.enabled:
             return factory()
@@ -85,15 +100,22 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
     ) -> AsyncGuardedStream:
         """Guard a call whose answer comes in chunks: ``async with breaker.stream(ask) as chunks: ...``.
 
+        Entering the context manager opens the stream. Entering raises `CircuitBreakerOpenError` if the breaker rejects
+        the call, and the exception of ``open_stream`` if the last attempt fails.
+
         Args:
-            open_stream: Called without arguments to open the stream. It returns an asynchronous iterator, a context
-                manager of one, or an awaitable of either.
-            max_retries: How often the stream is opened at most. Once it is open nothing is repeated.
-            agent_id: For the log.
+            open_stream: A function without arguments that opens the stream. The function returns an asynchronous
+                iterable, an asynchronous context manager that yields an asynchronous iterable, or an awaitable of
+                either.
+            max_retries: The largest number of attempts to open the stream, including the first attempt; at least 1.
+                After the stream is open, the breaker repeats nothing.
+            agent_id: A label for the log lines of this call; ``None`` for no label.
+
+        Returns:
+            An asynchronous context manager and iterator of the chunks.
 
         Raises:
-            InvalidPolicyError: ``max_retries`` is not such a number. Entering raises what opening raises, and
-                `CircuitBreakerOpenError`.
+            InvalidPolicyError: ``max_retries`` is not a whole number of at least 1.
         """
         return AsyncGuardedStream(self._follow_up(max_retries, agent_id), open_stream)
 
@@ -102,11 +124,16 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
     ) -> GuardedStream:
         """Guard a call whose answer comes in chunks: ``with breaker.stream_sync(ask) as chunks: ...``.
 
+        Entering the context manager opens the stream and raises the same exceptions as entering `stream`.
+
         Args:
-            open_stream: Called without arguments to open the stream. It returns an iterable or a context manager of
-                one.
-            max_retries: See `stream`.
-            agent_id: For the log.
+            open_stream: A function without arguments that opens the stream. The function returns an iterable, or a
+                context manager that yields an iterable.
+            max_retries: The largest number of attempts to open the stream; see `stream`.
+            agent_id: A label for the log lines of this call; ``None`` for no label.
+
+        Returns:
+            A context manager and iterator of the chunks.
 
         Raises:
             InvalidPolicyError: See `stream`.
@@ -115,15 +142,16 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
         return GuardedStream(self._follow_up_sync(max_retries, agent_id), open_stream)
 
     def guard_stream(self, function: Callable[..., Any], *, max_retries: int = 1) -> Callable[..., Any]:
-        """Decorate a function that returns a stream so that each of its streams is guarded; see `stream`.
+        """Decorate a function that returns a stream, so that the breaker guards each stream; see `stream`.
 
         Args:
-            function: A generator function, or a function that returns an iterable; asynchronous or not.
-            max_retries: See `stream`.
+            function: A generator function or a function that returns an iterable. The function may be asynchronous.
+            max_retries: The largest number of attempts to open each stream; see `stream`.
 
         Returns:
-            An asynchronous generator function for an asynchronous function, otherwise a generator function. A generator
-            that is left early should be closed (``contextlib.aclosing``), so that its probe is given back at once.
+            An asynchronous generator function if ``function`` is asynchronous, otherwise a generator function. A caller
+            that stops reading early should close the generator (``contextlib.aclosing``). Closing the generator
+            releases a probe at once.
         """
         if inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function):
 

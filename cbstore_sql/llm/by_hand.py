@@ -1,4 +1,4 @@
-"""Asking and reporting by hand, for callers that block."""
+"""Methods that admit a call and report its outcome in separate steps, for callers that block."""
 
 from __future__ import annotations
 
@@ -9,32 +9,43 @@ from cbstore_sql.llm.config import CircuitState
 
 
 class ByHand(LLMBreakerBase):
-    """The operations of an `LLMCircuitBreaker` for callers that ask and report in separate steps, and block."""
+    """The blocking methods of an `LLMCircuitBreaker` for callers that admit a call and report its outcome themselves.
+
+    The methods of `ByHandAsync` do the same for asynchronous callers.
+    """
 
     @property
     def state(self) -> CircuitState:
-        """The circuit's state as the store has it.
+        """The circuit's state, read from the store.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store failed; see `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
         return self._sync_breaker.state(self.backend_name)
 
     @property
     def failure_count(self) -> int:
-        """Failures since the last success, as the store has them; it raises what `state` does."""
+        """The number of failures since the last success, read from the store.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
+            ConfigurationError: The store is an `AsyncStore`.
+        """
         return self._sync_breaker.snapshot(self.backend_name).failure_count
 
     def should_block(self) -> bool:
-        """Ask whether the next call must not be made.
+        """Admit or reject the next call. After an admitted call, report the outcome.
+
+        If the open time of the circuit has elapsed, one caller is admitted and makes the probe.
 
         Returns:
-            ``False`` admits the call. Through a circuit whose open time has elapsed one caller is admitted, as the
-            probe.
+            ``True`` if the breaker rejects the call. ``False`` if the caller may make the call, or if the config has
+            ``enabled=False``.
 
         Raises:
-            StoreError: With ``on_store_outage="raise"``, or the table is missing.
+            StoreError: The store does not answer and ``on_store_outage`` is ``"raise"``, or the breaker table is
+                missing.
             ConfigurationError: The store is an `AsyncStore`.
         """
         if not self.config.enabled:
@@ -48,14 +59,18 @@ class ByHand(LLMBreakerBase):
         return False
 
     def record_success(self, *, permit: Permit | None = None) -> None:
-        """Report that a call was answered: it clears the count, or closes a half-open circuit whose probe it was.
+        """Report that a call succeeded.
+
+        In a closed circuit, the success sets the failure count to 0. In a half_open circuit, a successful probe closes
+        the circuit. With ``enabled=False`` in the config, this method does nothing.
 
         Args:
-            permit: What `permit` was when this call was admitted; ``None`` means what the present caller was given.
-                A caller that was given nothing may report while the circuit is closed.
+            permit: The value of the property `permit` after `should_block` admitted the call. ``None`` means the permit
+                of the current thread or asyncio task. Without any permit, the report has an effect only while the
+                circuit is closed.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store failed; see `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
         if self.config.enabled:
@@ -64,15 +79,18 @@ class ByHand(LLMBreakerBase):
     def record_failure(
         self, error_type: str | None = None, error_message: str | None = None, *, permit: Permit | None = None
     ) -> None:
-        """Report that a call failed: it counts, or opens a half-open circuit whose probe it was.
+        """Report that a call failed.
+
+        In a closed circuit, the failure counts towards ``max_failures``. In a half_open circuit, a failed probe opens
+        the circuit again. With ``enabled=False`` in the config, this method does nothing.
 
         Args:
-            error_type: For the log.
-            error_message: Not used: what a client says of a failed call may hold what must not be logged.
-            permit: See `record_success`.
+            error_type: The kind of failure, for the log; ``None`` if unknown.
+            error_message: Not used, because the message of a client may contain secrets that must not be logged.
+            permit: The permit of the call, or ``None``; see `record_success`.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store failed; see `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
         if self.config.enabled:
@@ -80,14 +98,18 @@ class ByHand(LLMBreakerBase):
             self._report(Verdict.FAILURE, permit)
 
     def force_open(self, reason: str = "", open_for_seconds: float = 0) -> None:
-        """Open the circuit for at least ``reset_time_seconds``; an open time is never shortened.
+        """Open the circuit for at least ``reset_time_seconds``.
+
+        If the circuit is already open for a longer time, the longer time stays. With ``enabled=False`` in the config,
+        this method does nothing.
 
         Args:
-            reason: For the log.
-            open_for_seconds: Seconds, where they are more than ``reset_time_seconds``.
+            reason: Why the circuit is opened, for the log.
+            open_for_seconds: The open time in seconds. A value below ``reset_time_seconds``, such as the default 0,
+                means ``reset_time_seconds``.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store failed; see `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
         if self.config.enabled:
@@ -95,10 +117,10 @@ class ByHand(LLMBreakerBase):
             self._log_forced(reason)
 
     def reset(self) -> None:
-        """Close the circuit and clear its counts, even while the breaker is not enabled.
+        """Close the circuit and set its counts to 0, also with ``enabled=False`` in the config.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store failed; see `Store`.
             ConfigurationError: The store is an `AsyncStore`.
         """
         self._sync_breaker.reset(self.backend_name)

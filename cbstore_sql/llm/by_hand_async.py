@@ -1,4 +1,4 @@
-"""Asking and reporting by hand, for callers in an event loop."""
+"""Methods that admit a call and report its outcome in separate steps, for asynchronous callers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,38 @@ from cbstore_sql.llm.config import CircuitState
 
 
 class ByHandAsync(LLMBreakerBase):
-    """The awaited twins of `ByHand`, over every store. The event loop is never blocked."""
+    """The asynchronous methods for callers that admit a call and report its outcome themselves.
+
+    Each method does what the method of `ByHand` with the same name does. The methods work with every kind of store and
+    never block the event loop.
+    """
 
     async def state_async(self) -> CircuitState:
-        """Return the circuit's state as the store has it.
+        """Return the circuit's state, read from the store.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store failed; see `Store`.
         """
         return await self._awaited.state(self.backend_name)
 
     async def failure_count_async(self) -> int:
-        """Return the failures since the last success, as the store has them; it raises what `state_async` does."""
+        """Return the number of failures since the last success, read from the store.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
+        """
         return (await self._awaited.snapshot(self.backend_name)).failure_count
 
     async def should_block_async(self) -> bool:
-        """Ask whether the next call must not be made; see `LLMCircuitBreaker.should_block`."""
+        """Admit or reject the next call; see `LLMCircuitBreaker.should_block`.
+
+        Returns:
+            ``True`` if the breaker rejects the call, ``False`` if the caller may make the call.
+
+        Raises:
+            StoreError: The store does not answer and ``on_store_outage`` is ``"raise"``, or the breaker table is
+                missing.
+        """
         if not self.config.enabled:
             return False
         held = self.permit
@@ -36,10 +52,13 @@ class ByHandAsync(LLMBreakerBase):
         return False
 
     async def record_success_async(self, *, permit: Permit | None = None) -> None:
-        """Report that a call was answered; see `LLMCircuitBreaker.record_success`.
+        """Report that a call succeeded; see `LLMCircuitBreaker.record_success`.
 
         Args:
-            permit: See `LLMCircuitBreaker.record_success`.
+            permit: The permit of the call. ``None`` means the permit of the current thread or asyncio task.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
         """
         if self.config.enabled:
             await self._report_async(Verdict.SUCCESS, permit)
@@ -50,9 +69,12 @@ class ByHandAsync(LLMBreakerBase):
         """Report that a call failed; see `LLMCircuitBreaker.record_failure`.
 
         Args:
-            error_type: For the log.
+            error_type: The kind of failure, for the log; ``None`` if unknown.
             error_message: Not used.
-            permit: See `LLMCircuitBreaker.record_success`.
+            permit: The permit of the call. ``None`` means the permit of the current thread or asyncio task.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
         """
         if self.config.enabled:
             self._log_failure(error_type)
@@ -62,15 +84,23 @@ class ByHandAsync(LLMBreakerBase):
         """Open the circuit; see `LLMCircuitBreaker.force_open`.
 
         Args:
-            reason: For the log.
-            open_for_seconds: Seconds, where they are more than ``reset_time_seconds``.
+            reason: Why the circuit is opened, for the log.
+            open_for_seconds: The open time in seconds. A value below ``reset_time_seconds``, such as the default 0,
+                means ``reset_time_seconds``.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
         """
         if self.config.enabled:
             await self._awaited.force_open(self.backend_name, self.config.open_seconds(open_for_seconds))
             self._log_forced(reason)
 
     async def reset_async(self) -> None:
-        """Close the circuit and clear its counts; see `LLMCircuitBreaker.reset`."""
+        """Close the circuit and set its counts to 0; see `LLMCircuitBreaker.reset`.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
+        """
         await self._awaited.reset(self.backend_name)
 
     async def _report_async(self, verdict: Verdict, permit: Permit | None) -> None:

@@ -23,15 +23,15 @@ from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE
 _LOWEST_STATUS, _HIGHEST_STATUS = 100, 999
 
 CircuitState = State
-"""The three states of a circuit, by the name that code for LLM breakers has for them."""
+"""The three states of a circuit; a second name for `State`, which other LLM breakers use."""
 
 OnHold = Literal["wait", "refuse"]
 
 A_DAY = 86_400.0
-"""Seconds."""
+"""One day in seconds."""
 
 _WAIT_JITTER = 1.2
-"""A caller waits up to a fifth longer than asked and never shorter: callers must not come back at the same moment."""
+"""A caller waits 1 to 1.2 times as long as the API asked, so that the callers do not return at the same moment."""
 
 
 @dataclass(frozen=True)
@@ -39,36 +39,41 @@ class LLMCircuitBreakerConfig:
     """The settings of one LLM circuit breaker.
 
     Args:
-        enabled: ``False``, the default, lets every call pass and records nothing.
-        max_failures: Failures in a row that open the circuit; at least 1.
-        reset_time_seconds: Seconds an open circuit rejects calls before one probe is admitted; at least 1.
-        backoff_multiplier: Each pause before a retry is this many times the one before; at least 1.
-        max_backoff_seconds: The longest such pause in seconds, before jitter; at least 1.
-        retry_after_threshold_seconds: The longest wait in seconds that a caller waits out. A longer one opens the
-            circuit for its time. 0 waits out none, infinity all.
-        max_retry_after_seconds: Seconds; a server that asks for a longer wait is taken to ask for this one. At least 1.
+        enabled: ``True`` turns the breaker on. With ``False``, the default, every call passes and nothing is recorded.
+        max_failures: The number of failures in a row that opens the circuit; at least 1.
+        reset_time_seconds: How many seconds an open circuit rejects calls before it admits one probe; at least 1.
+        backoff_multiplier: The factor by which each pause before a retry is longer than the previous pause; at least 1.
+        max_backoff_seconds: The longest pause before a retry in seconds, before jitter; at least 1.
+        retry_after_threshold_seconds: The longest wait in seconds, asked for by the API, that a caller waits. A longer
+            wait opens the circuit for the time of the wait. With 0, every wait opens the circuit. With infinity, no
+            wait opens the circuit.
+        max_retry_after_seconds: The upper limit in seconds for a wait that the API asks for; at least 1. The breaker
+            cuts a longer wait to this limit.
         retryable_status_codes: The HTTP statuses besides 429 that count as failures and are tried again. ``None``
-            means every transient one: 408, 409, 424, 425, and from 500 on all but 501, 505, 510 and 511.
+            means every transient status: 408, 409, 424, 425, and all from 500 on except 501, 505, 510 and 511.
         count_connection_errors: Whether connection errors and timeouts count as failures and are tried again.
-        retry_unanswered: Whether a call is tried again when the API may have done the work, and billed it, although no
-            complete answer arrived: a timeout, a connection that broke, an error in a stream.
-        retry_share: Retries that each call of this process allows on average, 0 to 1; 0 allows only the burst.
-            ``None`` limits nothing.
-        retry_burst: Retries allowed beyond that share; at least 0. A process never makes more retries than
-            ``retry_share`` times its calls plus this.
-        ramp_up_seconds: Seconds over which a growing share of calls comes back after such a wait, and after the circuit
-            has closed; 0 lets all come back at once.
-        on_hold: What a caller does while the API has asked the fleet to wait: ``"wait"`` waits it out, ``"refuse"``
-            raises `CircuitBreakerOpenError` with ``retry_after``.
-        classify: Called with each exception before the built-in rules. It returns an `ApiFailure`, a
-            `FailureCategory` or its value, or ``None`` to leave the exception to the built-in rules.
-        probe_lease_seconds: Seconds a probe belongs to its caller; more than 0. `call_with_retry` renews it while the
-            call runs; a probe taken with `should_block` must end within it.
-        reopen_on_no_verdict: What happens to the circuit when a probe ends without a verdict (cancelled, or failed in
-            a way that does not count): ``True`` opens it again, ``False`` lets the next caller probe at once.
+        retry_unanswered: Whether to try again after a timeout, a broken connection or an error in a stream. In these
+            cases the API may already have done the work, and billed the work, although no complete answer arrived.
+        retry_share: The number of retries that each call adds to the retry budget of this process, from 0 to 1. With 0,
+            the process may make only ``retry_burst`` retries. ``None`` sets no limit on retries.
+        retry_burst: The number of retries in the budget at the start, and the most that the budget can hold; at least
+            0. A process never makes more retries than ``retry_share`` times its calls plus ``retry_burst``.
+        ramp_up_seconds: For how many seconds the breaker admits only a growing share of the calls after a hold ends or
+            the circuit closes. With 0, the breaker admits all calls at once.
+        on_hold: What a caller does during a hold, when the API has asked the fleet to wait. With ``"wait"``, the caller
+            waits. With ``"refuse"``, the breaker raises `CircuitBreakerOpenError` with ``retry_after``.
+        classify: A function that the breaker calls with each exception before the built-in rules. The function returns
+            an `ApiFailure`, a `FailureCategory` or the text of a category. The function returns ``None`` if the
+            built-in rules must classify the exception. ``None`` in place of a function means the built-in rules only.
+        probe_lease_seconds: For how many seconds a probe belongs to its caller; at least 0.001. `call_with_retry` and
+            `stream` renew the lease while the call runs. A caller that got the probe from `should_block` must report
+            within this time.
+        reopen_on_no_verdict: What happens if a probe ends without a verdict, because the call was cancelled or failed
+            in a way that does not count. With ``True``, the circuit opens again. With ``False``, the next caller may
+            probe at once.
 
     Raises:
-        InvalidArgumentError: (a `ValueError`) A value is of the wrong kind, such as a status code as text.
+        InvalidArgumentError: (a `ValueError`) A value has the wrong type, such as a status code as text.
         InvalidPolicyError: (a `ValueError`) A value is out of range or NaN.
     """
 
@@ -113,7 +118,7 @@ class LLMCircuitBreakerConfig:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The settings that the state machine uses."""
+        """The settings in the form that `CircuitBreaker` uses."""
         return BreakerPolicy(
             failure_threshold=self.max_failures,
             recovery_timeout=self.reset_time_seconds,
@@ -123,23 +128,41 @@ class LLMCircuitBreakerConfig:
 
     @property
     def shares_waits(self) -> bool:
-        """Whether a short wait that the API asks for holds up the whole fleet."""
+        """Whether a short wait that the API asks for makes the whole fleet wait, and not only the present caller."""
         return True
 
     def open_seconds(self, asked: float) -> float:
-        """Return how many seconds a circuit is opened for when ``asked`` seconds are asked for."""
+        """Return the open time of a circuit in seconds.
+
+        Args:
+            asked: The open time in seconds that the API or the caller asked for.
+
+        Returns:
+            ``asked``, but at least ``reset_time_seconds`` and at most `MAX_SECONDS`.
+        """
         return min(max(self.reset_time_seconds, asked), MAX_SECONDS)
 
     def pause_for(self, wait: float) -> float:
-        """Return how many seconds a caller pauses when the API asks for a wait: at least the wait, with jitter."""
+        """Return how many seconds a caller waits if the API asks for a wait.
+
+        Args:
+            wait: The wait in seconds that the API asked for.
+
+        Returns:
+            Seconds: ``wait`` times a random factor from 1 to 1.2.
+        """
         return wait * rng.uniform(1.0, _WAIT_JITTER)
 
     def decide(self, error: BaseException) -> Decision:
-        """Decide what follows from an exception."""
+        """Decide whether an exception opens the circuit, counts, or may be retried."""
         return self._follow(asked(self.classify, error) or classify_error(error))
 
     def decide_result(self, result: Any) -> Decision:
-        """Decide what follows from a returned value; for an answer, `NO_VERDICT`."""
+        """Decide whether a returned value opens the circuit, counts, or may be retried.
+
+        Returns:
+            The decision; `NO_VERDICT` if the value is a good answer and not an error.
+        """
         return self._follow(classify_result(result))
 
     def _follow(self, failure: ApiFailure | None) -> Decision:
@@ -163,10 +186,13 @@ class LLMCircuitBreakerConfig:
 
 
 def check_status_codes(given: Any) -> tuple[int, ...]:
-    """Return HTTP status codes as a tuple; a single one is taken too.
+    """Check HTTP status codes and return them as a tuple.
+
+    Args:
+        given: One status code, or an iterable of status codes.
 
     Raises:
-        InvalidArgumentError: Something in it is not a whole number from 100 to 999.
+        InvalidArgumentError: ``given`` is text or not iterable, or a status code is not a whole number from 100 to 999.
     """
     codes = (given,) if isinstance(given, int) else given
     if isinstance(codes, (str, bytes)) or not isinstance(codes, Iterable):

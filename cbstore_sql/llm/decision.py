@@ -1,4 +1,4 @@
-"""What follows from a failed call: whether it counts, whether it is tried again, and when."""
+"""The decision after a failed call: whether the failure counts, and whether and when to try again."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from cbstore_sql.llm.classification.form import PERMANENT, ApiFailure, FailureCa
 
 
 class RateLimitAction(Enum):
-    """What to do when the API asks callers to wait."""
+    """The kinds of reaction to an API that limits its callers."""
 
     WAIT = "wait"
-    """A short wait: wait and try again."""
+    """The API asks for a short wait. Wait and try again."""
 
     STOP = "stop"
-    """A long wait or a used-up quota: open the circuit for that time."""
+    """The API asks for a long wait, or the quota is used up. Open the circuit for the time of the wait."""
 
     CAP = "cap"
-    """A rate limit that does not say how long: count a failure, back off and try again."""
+    """The API reports a rate limit without a time. Count a failure, pause, and try again."""
 
 
 class Decision(NamedTuple):
-    """What follows from one failed call.
+    """The decision of the breaker after one failed call.
 
     Attributes:
-        action: ``None`` where the API does not ask to wait.
-        wait: Seconds to wait, or to open the circuit for. ``None`` when the API does not say.
-        counts: Whether it is a failure of the dependency.
-        retry: Whether another attempt may help.
-        failure: The failure. ``None`` when the exception says nothing about the API.
+        action: The reaction to a wait or a rate limit. ``None`` if the API neither asked for a wait nor reported a
+            limit.
+        wait: The wait in seconds, or the open time of the circuit in seconds. ``None`` if the API gave no time.
+        counts: Whether the failure counts towards opening the circuit.
+        retry: Whether another attempt may succeed.
+        failure: The classified failure. ``None`` if the exception says nothing about the API.
     """
 
     action: RateLimitAction | None
@@ -43,14 +44,17 @@ NO_VERDICT = Decision(None, None, counts=False, retry=False)
 
 
 def decide(failure: ApiFailure | None, *, threshold: float, longest_wait: float, counts: bool, retry: bool) -> Decision:
-    """Decide what follows from a failure.
+    """Decide whether a failure opens the circuit, counts, or may be retried.
 
     Args:
-        failure: ``None`` when there is no verdict.
-        threshold: Seconds; a longer wait opens the circuit.
-        longest_wait: Seconds; a longer wait is taken for this one.
-        counts: Whether the settings let a failure other than a rate limit count.
-        retry: Whether the settings let such a failure be tried again.
+        failure: The classified failure. ``None`` if the exception says nothing about the API.
+        threshold: The longest wait in seconds that a caller waits. A longer wait opens the circuit.
+        longest_wait: The upper limit in seconds for the wait that the API asks for. A longer wait is cut to this limit.
+        counts: Whether, by the settings, a failure other than a rate limit counts.
+        retry: Whether, by the settings, a failure other than a rate limit may be retried.
+
+    Returns:
+        The decision; `NO_VERDICT` if ``failure`` is ``None``.
     """
     if failure is None:
         return NO_VERDICT

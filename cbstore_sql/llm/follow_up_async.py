@@ -1,4 +1,4 @@
-"""The steps around the attempts of one call: admission, waits, and what the API asked of the whole fleet."""
+"""The steps around the attempts of one call, for asynchronous callers: admission, waits, and holds of the fleet."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AsyncSleep = Callable[[float], Awaitable[object]]
 
 
 class AsyncFollowUp:
-    """Admits the attempts of one call, and does what follows from their failures.
+    """The steps around the attempts of one call: admit an attempt, and hold, open or wait after a failure.
 
     Args:
-        breaker: Admits the attempts.
-        attempts: Decides what follows.
-        sleep: Waits some seconds.
-        health: Probes the API in place of a call. ``None``: the probe is a call.
+        breaker: The breaker that admits the attempts.
+        attempts: The attempts of the call, which decide what follows a failure.
+        sleep: A function that waits for the given number of seconds.
+        health: The health check that probes the API in place of a call; ``None`` if the next call is the probe.
     """
 
     def __init__(
@@ -38,10 +38,14 @@ class AsyncFollowUp:
         """Admit one attempt.
 
         Args:
-            renew: Renews the lease of a probe while the attempt runs; ``None`` renews it without a condition.
+            renew: A function that renews the lease of a probe while the attempt runs; ``None`` means the breaker's
+                ``renew``, which renews the lease as long as the probe belongs to this caller.
+
+        Returns:
+            The guard of the attempt. Enter the guard to make the attempt.
 
         Raises:
-            CircuitBreakerOpenError: It is rejected.
+            CircuitBreakerOpenError: The breaker rejected the attempt, or the health check failed.
         """
         name = self.attempts.name
         try:
@@ -58,15 +62,20 @@ class AsyncFollowUp:
         return AsyncGuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
 
     def keeps_probe(self, permit: Permit, failed: FailedAttempt) -> bool:
-        """Return whether the owner of a probe keeps it for another attempt, after a short wait."""
+        """Return whether the owner of a probe keeps the probe and makes another attempt after a short wait.
+
+        Args:
+            permit: The permit of the failed attempt.
+            failed: The failed attempt.
+        """
         return permit.is_probe and not failed.decision.counts and self.attempts.waits(failed.decision)
 
     async def renewed(self, permit: Permit) -> bool:
-        """Extend the lease of a probe; return whether it still belongs to this caller."""
+        """Renew the lease of a probe and return whether the probe still belongs to this caller."""
         return await self._breaker.renew(permit)
 
     async def tries_again(self, decision: Decision) -> bool:
-        """Do what a failure asks for; return whether to make another attempt."""
+        """Hold the fleet or open the circuit if the failure asks for it; return whether to make another attempt."""
         await self.follow(decision)
         if decision.action is RateLimitAction.STOP or not decision.retry or self.attempts.left == 0:
             return False
@@ -75,20 +84,29 @@ class AsyncFollowUp:
         return self.attempts.may_retry(decision)
 
     async def follow(self, decision: Decision) -> None:
-        """Do what a failure asks of the fleet: hold all calls for a short wait, open the circuit for a long one."""
+        """Apply the wait that the API asked for to the whole fleet.
+
+        A short wait holds all calls. A long wait opens the circuit.
+        """
         if decision.action is RateLimitAction.WAIT and self.attempts.config.shares_waits:
             await self._hold(decision.wait or 0.0)
         if decision.action is RateLimitAction.STOP:
             await self._stop(decision.wait or 0.0)
 
     async def pause(self, decision: Decision) -> None:
-        """Wait before the next attempt."""
+        """Sleep until the time of the next attempt."""
         seconds = self.attempts.pause_for(decision)
         self.attempts.log(logging.INFO, "trying again", seconds)
         await self._sleep(seconds)
 
     async def _after_holds(self) -> Permit:
-        """Admit an attempt, and wait out what the API asked of the whole fleet if the settings say so."""
+        """Admit an attempt. During a hold or a ramp, wait and ask the breaker again if ``on_hold`` is ``"wait"``.
+
+        All waits together last at most ``retry_after_threshold_seconds``, before jitter.
+
+        Raises:
+            CircuitBreakerOpenError: The breaker rejected the attempt for a different reason or for too long.
+        """
         left = self.attempts.config.retry_after_threshold_seconds
         while True:
             try:
@@ -103,21 +121,21 @@ class AsyncFollowUp:
     async def _hold(self, seconds: float) -> None:
         try:
             await self._breaker.hold(self.attempts.name, seconds)
-        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+        except Exception as failed:  # noqa: BLE001 - the caller must get the exception of the API
             self._breaker._controller.log_failed_report(failed)
 
     async def _stop(self, seconds: float) -> None:
         self.attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)
         try:
             await self._breaker.trip(self.attempts.name, self.attempts.config.open_seconds(seconds))
-        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+        except Exception as failed:  # noqa: BLE001 - the caller must get the exception of the API
             self._breaker._controller.log_failed_report(failed)
 
     async def _blocked(self) -> bool:
-        """Return whether the next attempt would be rejected, as far as can be told now."""
+        """Return whether, by the latest view of the circuit, the breaker would reject the next attempt."""
         try:
             snapshot = await self._breaker.seen(self.attempts.name)
-        except Exception as failed:  # noqa: BLE001 - the dependency's exception is what the caller gets
+        except Exception as failed:  # noqa: BLE001 - the caller must get the exception of the API
             self._breaker._controller.log_failed_report(failed)
             return False
         return snapshot.state is not State.CLOSED and not snapshot.probe_claimable

@@ -17,10 +17,13 @@ Probe = Callable[[], Any]
 
 
 class _Base:
-    """Asks a function of the application whether the API works.
+    """The base class of the health checks: it holds the probe function of the application.
 
     Args:
-        probe: Called without arguments. It returns ``False`` or raises when the API does not work.
+        probe: A function without arguments. The function returns ``False`` or raises if the API does not work.
+
+    Raises:
+        ConfigurationError: ``probe`` is not callable.
     """
 
     def __init__(self, probe: Probe) -> None:
@@ -30,10 +33,15 @@ class _Base:
 
     @staticmethod
     def passed_or_raise(name: str, verdict: Verdict, config: LLMCircuitBreakerConfig) -> None:
-        """Reject the call that would have been the probe, unless the API works.
+        """Check the verdict of the health check, and reject the call unless the verdict is a success.
+
+        Args:
+            name: The breaker's name.
+            verdict: The verdict of the health check.
+            config: The settings; ``reset_time_seconds`` becomes the ``retry_after`` of the rejection.
 
         Raises:
-            CircuitBreakerOpenError: The health check failed, so the circuit is open again.
+            CircuitBreakerOpenError: The verdict is not a success, so the circuit is open again.
         """
         if verdict is not Verdict.SUCCESS:
             raise CircuitBreakerOpenError(
@@ -45,27 +53,37 @@ class HealthCheck(_Base):
     """A health check for callers that block."""
 
     def verdict(self) -> Verdict:
-        """Ask, and return what the answer says about the API."""
+        """Run the probe function and return the verdict about the API.
+
+        Returns:
+            ``SUCCESS`` if the function returns anything except ``False``. ``FAILURE`` if the function returns ``False``
+            or raises. ``NONE`` if the function raises an error of this library, because then the API was not reached.
+        """
         try:
             answer = self._probe()
             if inspect.isawaitable(answer):
                 _close(answer)
                 raise ConfigurationError("an asynchronous probe needs an asynchronous call")
-        except Exception as error:  # noqa: BLE001 - whatever it raises, the API did not show that it works
+        except Exception as error:  # noqa: BLE001 - after any exception the API has not shown that it works
             return _verdict_of(error)
         return Verdict.FAILURE if answer is False else Verdict.SUCCESS
 
 
 class AsyncHealthCheck(_Base):
-    """A health check for callers in an event loop: what the function returns is awaited if it can be."""
+    """A health check for asynchronous callers. The check awaits the result of the probe function if possible."""
 
     async def verdict(self) -> Verdict:
-        """Ask, and return what the answer says about the API."""
+        """Run the probe function and return the verdict about the API.
+
+        Returns:
+            ``SUCCESS`` if the function returns anything except ``False``. ``FAILURE`` if the function returns ``False``
+            or raises. ``NONE`` if the function raises an error of this library, because then the API was not reached.
+        """
         try:
             answer = self._probe()
             if isinstance(answer, Awaitable):
                 answer = await answer
-        except Exception as error:  # noqa: BLE001 - whatever it raises, the API did not show that it works
+        except Exception as error:  # noqa: BLE001 - after any exception the API has not shown that it works
             return _verdict_of(error)
         return Verdict.FAILURE if answer is False else Verdict.SUCCESS
 

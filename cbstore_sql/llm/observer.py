@@ -1,4 +1,4 @@
-"""Passes the events of an LLM breaker to a metrics object."""
+"""The link between an LLM breaker and a metrics object."""
 
 from __future__ import annotations
 
@@ -11,17 +11,31 @@ log = logging.getLogger("cbstore_sql")
 
 
 class Metrics(Protocol):
-    """The methods that an LLM breaker calls on a metrics object, such as `CircuitBreakerMetrics`."""
+    """The interface of a metrics object for an LLM breaker; `CircuitBreakerMetrics` implements this interface."""
 
     def record_state_transition(self, backend: str, from_state: str, to_state: str) -> object:
-        """Count a state change; see `CircuitBreakerMetrics.record_state_transition`."""
+        """Count a state change; see `CircuitBreakerMetrics.record_state_transition`.
+
+        Args:
+            backend: The breaker's name.
+            from_state: The state before the change: ``"closed"``, ``"open"`` or ``"half_open"``.
+            to_state: The state after the change.
+        """
 
     def record_request(self, backend: str, outcome: str, latency_seconds: float) -> object:
-        """Count an attempt or a rejection; see `CircuitBreakerMetrics.record_request`."""
+        """Count an attempt or a rejection; see `CircuitBreakerMetrics.record_request`.
+
+        Args:
+            backend: The breaker's name.
+            outcome: ``"success"``, ``"failure"``, or ``"rejected_"`` followed by the state of the circuit.
+            latency_seconds: The duration of the attempt in seconds; 0 for a rejection.
+        """
 
 
 class Observer:
-    """Passes the events of one breaker to a metrics object. Errors of the metrics object are logged and dropped.
+    """A listener that passes the events of one breaker to a metrics object.
+
+    An error of the metrics object never reaches the caller of the breaker. The error is logged.
 
     Args:
         name: The breaker's name.
@@ -33,12 +47,17 @@ class Observer:
         self._metrics = metrics
 
     def __call__(self, event: BreakerEvent) -> None:
-        """Tell of a change of state; the breaker's listener."""
+        """Record a state change in the metrics object. Other events are ignored."""
         if self._metrics is not None and isinstance(event, StateChanged):
             self._metrics.record_state_transition(self._name, event.previous_state.value, event.snapshot.state.value)
 
     def request(self, outcome: str, seconds: float) -> None:
-        """Tell of an attempt, or of a refusal."""
+        """Record an attempt or a rejection in the metrics object.
+
+        Args:
+            outcome: ``"success"``, ``"failure"``, or ``"rejected_"`` followed by the state of the circuit.
+            seconds: The duration of the attempt in seconds; 0 for a rejection.
+        """
         if self._metrics is None:
             return
         try:
