@@ -4,11 +4,11 @@
 `rules`        the state machine: one function for each operation; all backends derive from it
 `model`        `State`, `Row`, `Snapshot`, `Transition`, `Permit`, `Verdict`
 `policy`       `BreakerPolicy`: thresholds and times; `FailureRate`: trip on the rate of failures
-`admission`    whether a call may go through: override, hold, state, ramp
+`admission`    whether a breaker admits a call: override, hold, state, ramp
 `history`      the short history in a row, and how to decode it
 `commands`     checked arguments of an operation, as one `Command` that any store can carry out
-`validation`   `check_*`: each returns a valid value or raises a typed error
-`severity`     how much a breaker deserves to be looked at, for lists that show the worst first
+`validation`   `check_*`: each function returns a valid value or raises a typed error
+`severity`     a number for the urgency of a breaker, for lists that show the worst breaker first
 `explanation`  why a breaker is in its state, in plain sentences
 `wording`      how times, names and owners are written for people; the command line, the panel and explanations share it
 =============  =========================================================================================================

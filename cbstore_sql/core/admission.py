@@ -1,7 +1,7 @@
-"""Whether a call may go through: one pure rule over a snapshot and the clock.
+"""Whether a breaker admits a call: one pure rule over a snapshot and the clock.
 
-Precedence: an override first, then a hold, then the state. The rules that write (`core.rules`) read neither overrides
-nor holds, except `claim_probe`; so the state machine goes on underneath an override.
+Precedence: an override first, then a hold, then the state. Of the rules that write (`core.rules`), only `claim_probe`
+reads overrides and holds, so the state machine goes on while an override is in force.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Literal, NamedTuple
 from cbstore_sql.core.model import Snapshot, State
 
 UNKNOWN_WAIT = 60.0
-"""``retry_after`` in seconds if the end is unknown: a breaker that is locked open without an expiry."""
+"""The ``retry_after`` in seconds of a breaker that an operator locked open without an expiry."""
 
 FIRST_SHARE = 0.1
 """The share of calls that a ramp admits at its beginning."""
 
 
 class Action(Enum):
-    """What a caller may do."""
+    """One of the three answers to a caller: make the call, claim the probe first, or do not call."""
 
     ADMIT = "admit"
     CLAIM = "claim"
@@ -27,19 +27,19 @@ class Action(Enum):
 
 
 Reason = Literal["state", "hold", "override"]
-"""What decided: the circuit's state, a hold, or an override."""
+"""The reason of an admission: the circuit's state, a hold, or an override."""
 
 
 class Admission(NamedTuple):
-    """The answer to "may this call go through?".
+    """The answer to the question whether a breaker admits a call.
 
     Attributes:
         action: `Action.ADMIT`: make the call. `Action.CLAIM`: claim the probe first. `Action.REFUSE`: do not call.
-        reason: What decided.
-        retry_after: Seconds until a refused call may be tried again; 0.0 for the other actions.
-        always: Whether the call goes through even if its claim of the probe is lost: under the overrides ``closed``
-            and ``shadow``.
-        shadowed: Under the override ``shadow``: the admission without the override. Otherwise ``None``.
+        reason: Why the answer is `action`: the state, a hold or an override.
+        retry_after: Seconds until a caller may repeat a refused call; 0.0 for the other actions.
+        always: Whether the caller makes the call even if another caller wins the probe. ``True`` under the overrides
+            ``closed`` and ``shadow``.
+        shadowed: The answer without the override, if the override is ``shadow``. Otherwise ``None``.
     """
 
     action: Action
@@ -50,17 +50,17 @@ class Admission(NamedTuple):
 
     @property
     def would_refuse(self) -> bool:
-        """Whether only the override ``shadow`` lets the call through."""
+        """Whether the breaker would refuse the call without the override ``shadow``."""
         return self.shadowed is not None and self.shadowed.action is Action.REFUSE
 
 
 def admission(snapshot: Snapshot, now: float | None = None) -> Admission:
-    """Decide about one call.
+    """Return whether a breaker admits a call, and why.
 
     Args:
-        snapshot: The breaker as the store gave it.
-        now: Unix seconds by the store's clock; ``None`` means ``snapshot.as_of``. For a cached snapshot: ``as_of``
-            plus the seconds that have passed since.
+        snapshot: The breaker as the store returned it.
+        now: Unix seconds by the store's clock. ``None`` means ``snapshot.as_of``. For a cached snapshot, pass ``as_of``
+            plus the seconds since the read.
     """
     moment = snapshot.as_of if now is None else now
     override = snapshot.override_at(moment)
@@ -76,32 +76,45 @@ def admission(snapshot: Snapshot, now: float | None = None) -> Admission:
 
 
 def ramp_share(snapshot: Snapshot, ramp_up: float, now: float | None = None) -> float:
-    """Return the share of calls to admit after the circuit was closed, or after a hold ended: 0.1 to 1.
+    """Return the share of calls to admit after the circuit closed or after a hold ended, from 0.1 to 1.
 
-    The share grows linearly over ``ramp_up`` seconds. A reset clears both moments, so it skips the ramp.
+    The share grows linearly over ``ramp_up`` seconds. A reset clears the moment of closing and the hold, so no ramp
+    follows a reset.
 
     Args:
-        snapshot: The breaker as the store gave it.
-        ramp_up: The length of the ramp, seconds; 0 means no ramp.
-        now: As in `admission`.
+        snapshot: The breaker as the store returned it.
+        ramp_up: The length of the ramp in seconds; 0 means no ramp.
+        now: Unix seconds by the store's clock; see `admission`. ``None`` means ``snapshot.as_of``.
     """
     moment = snapshot.as_of if now is None else now
     start = ramp_start(snapshot)
     if ramp_up <= 0.0 or start == 0.0 or moment >= start + ramp_up or snapshot.override_at(moment):
         return 1.0
-    # A start in the future (the database's clock was set back) is the start of the ramp.
+    # If the start is in the future (the database's clock was set back), the share is that of the start of the ramp.
     return FIRST_SHARE + (1.0 - FIRST_SHARE) * max(0.0, moment - start) / ramp_up
 
 
 def ramp_start(snapshot: Snapshot) -> float:
-    """Return when the last ramp began or begins, Unix seconds; 0.0 means never."""
+    """Return the start of the last or next ramp in Unix seconds; 0.0 means that there is no ramp.
+
+    Args:
+        snapshot: The breaker as the store returned it.
+    """
     return max(snapshot.closed_at, snapshot.hold_until)
 
 
 def effective_state(snapshot: Snapshot, now: float | None = None) -> tuple[State, float]:
-    """Return the state that callers see, and the end of its open time in Unix seconds.
+    """Return the state that callers see, and the end of the open time in Unix seconds.
 
-    For code that knows states only: an override or a hold appears as the state that has the same effect.
+    This function is for code that knows only states. An override or a hold appears as the state that has the same
+    effect.
+
+    Args:
+        snapshot: The breaker as the store returned it.
+        now: Unix seconds by the store's clock; see `admission`. ``None`` means ``snapshot.as_of``.
+
+    Returns:
+        The state and the end of the open time. The end is 0.0 if an override closes the circuit.
     """
     moment = snapshot.as_of if now is None else now
     if snapshot.override_at(moment) in ("closed", "shadow"):

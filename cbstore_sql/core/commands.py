@@ -1,6 +1,6 @@
 """Commands: the checked input of an operation.
 
-Every mistake in a name, a time, a token or a permit raises here, before a store is called. Synchronous and
+Each function raises an error for an invalid name, time, token or permit before a store is called. Synchronous and
 asynchronous stores share these functions.
 """
 
@@ -32,14 +32,15 @@ from cbstore_sql.runtime.rng import rng
 
 
 class Command(NamedTuple):
-    """One operation on one breaker, checked.
+    """A checked operation on one breaker.
 
     Attributes:
         operation: A key of `rules.OPERATIONS`.
         name: The breaker's name.
-        parameters: The parameters of the operation's rule, by name; ``now`` is ``None`` for the store's own clock.
-        creates: Whether the operation may add the breaker if it has no row; without it, a missing row means that the
-            operation has no effect.
+        parameters: The parameters of the operation's rule, by name. ``now`` is ``None`` if the store's clock gives the
+            time.
+        creates: Whether the operation may add the breaker if the breaker has no row. If ``False``, the operation has no
+            effect on a breaker without a row.
     """
 
     operation: str
@@ -48,16 +49,20 @@ class Command(NamedTuple):
     creates: bool = True
 
     def clock(self, store_time: float) -> float:
-        """Return the time at which this command acts: its own, or the store's."""
+        """Return the time at which this command acts, Unix seconds: the time in the command, or else the store's time.
+
+        Args:
+            store_time: The store's clock, Unix seconds.
+        """
         now: float | None = self.parameters["now"]
         return store_time if now is None else now
 
     def apply_to(self, row: Row, now: float) -> Row | None:
-        """Run the operation's rule on numbers, for a store that holds the row in memory.
+        """Run the operation's rule in Python, for a store that holds the row in memory.
 
         Args:
-            row: The breaker as it is; ``Row()`` for one that has no row.
-            now: The store's clock, Unix seconds. A command with its own time ignores it.
+            row: The breaker before the operation. Pass ``Row()`` for a breaker that has no row.
+            now: The store's clock, Unix seconds. A command that has a time ignores this argument.
 
         Returns:
             The breaker after the operation, or ``None`` if the rule's condition does not hold.
@@ -69,7 +74,7 @@ class Command(NamedTuple):
 
 
 NO_EXPIRY = 0.0
-"""In `set_override`, the seconds of an override that lasts until it is cleared."""
+"""In `set_override`, the seconds of an override that lasts until `clear_override` removes the override."""
 
 
 def _choose(condition: Any, a: Any, b: Any) -> Any:
@@ -77,7 +82,7 @@ def _choose(condition: Any, a: Any, b: Any) -> Any:
 
 
 def claim_probe(name: str, policy: BreakerPolicy, token: str | None, now: float | None) -> Command:
-    """Make the command of `Store.claim_probe`."""
+    """Make the command of `Store.claim_probe`; see `Store.claim_probe` for the arguments and the errors."""
     given = {
         "now": check_time("now", now),
         "lease": policy.probe_lease,
@@ -97,7 +102,7 @@ def record_failure(
     successes: int = 0,
     evidence: float | None = None,
 ) -> Command:
-    """Make the command of `Store.record_failure`."""
+    """Make the command of `Store.record_failure`; see `Store.record_failure` for the arguments and the errors."""
     roll = rng.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
     name, generation, token = _fence(target)
     given = {
@@ -121,7 +126,7 @@ def record_failure(
 def record_success(
     target: str | Permit, policy: BreakerPolicy, expected_state: str | None, now: float | None, *, successes: int = 1
 ) -> Command:
-    """Make the command of `Store.record_success`."""
+    """Make the command of `Store.record_success`; see `Store.record_success` for the arguments and the errors."""
     name, generation, token = _fence(target)
     given = {
         "now": check_time("now", now),
@@ -137,31 +142,31 @@ def record_success(
 
 
 def release_probe(permit: Permit, now: float | None) -> Command:
-    """Make the command of `Store.release_probe`."""
+    """Make the command of `Store.release_probe`; see `Store.release_probe` for the arguments and the errors."""
     name, generation, token = _owner(permit)
     return Command("release_probe", name, {"now": check_time("now", now), "generation": generation, "token": token})
 
 
 def renew_probe(permit: Permit, policy: BreakerPolicy, now: float | None) -> Command:
-    """Make the command of `Store.renew_probe`."""
+    """Make the command of `Store.renew_probe`; see `Store.renew_probe` for the arguments and the errors."""
     name, generation, token = _owner(permit)
     given = {"now": check_time("now", now), "lease": policy.probe_lease, "generation": generation, "token": token}
     return Command("renew_probe", name, given)
 
 
 def force_open(name: str, seconds: float, now: float | None, by: str | None = None) -> Command:
-    """Make the command of `Store.force_open`."""
+    """Make the command of `Store.force_open`; see `Store.force_open` for the arguments and the errors."""
     given = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds), "label": _label(by)}
     return Command("force_open", check_name("breaker name", name), given)
 
 
 def reset(name: str, now: float | None, by: str | None = None) -> Command:
-    """Make the command of `Store.reset`."""
+    """Make the command of `Store.reset`; see `Store.reset` for the arguments and the errors."""
     return Command("reset", check_name("breaker name", name), {"now": check_time("now", now), "label": _label(by)})
 
 
 def hold(name: str, seconds: float, now: float | None) -> Command:
-    """Make the command of `Store.hold`."""
+    """Make the command of `Store.hold`; see `Store.hold` for the arguments and the errors."""
     given = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds)}
     return Command("hold", check_name("breaker name", name), given)
 
@@ -169,7 +174,7 @@ def hold(name: str, seconds: float, now: float | None) -> Command:
 def set_override(
     name: str, mode: str, by: str, reason: str, *, seconds: float | None, create: bool, now: float | None
 ) -> Command:
-    """Make the command of `Store.set_override`."""
+    """Make the command of `Store.set_override`; see `Store.set_override` for the arguments and the errors."""
     given = {
         "now": check_time("now", now),
         "mode": check_override(mode),
@@ -182,25 +187,36 @@ def set_override(
 
 
 def clear_override(name: str, by: str, now: float | None) -> Command:
-    """Make the command of `Store.clear_override`."""
+    """Make the command of `Store.clear_override`; see `Store.clear_override` for the arguments and the errors."""
     given = {"now": check_time("now", now), "label": entry_label(check_note("by", by))}
     return Command("clear_override", check_name("breaker name", name), given, creates=False)
 
 
 def increment_failure(name: str) -> Command:
-    """Make the command that counts one failure and changes nothing else."""
+    """Make the command that counts one failure and changes nothing else.
+
+    Args:
+        name: The breaker's name.
+
+    Raises:
+        InvalidNameError: The name is not text that every store can keep.
+    """
     return Command("increment_failure", check_name("breaker name", name), {"now": None})
 
 
 def replace_state(name: str, updates: Mapping[str, Any], lease: float, expected_state: str | None) -> Command:
-    """Make the command that overwrites some of the five protocol fields.
+    """Make the command that overwrites some of the five fields of the dictionary protocol.
 
     Args:
         name: The breaker's name.
         updates: Any of ``state``, ``failure_count``, ``last_failure_time``, ``open_until`` and
-            ``half_open_probe_active``. Fields that are missing keep their value; other keys are ignored.
-        lease: Seconds for which a probe that is written as active is held.
-        expected_state: The state the breaker must be in, or ``None`` for any.
+            ``half_open_probe_active``. A field that is missing keeps its value. Other keys are ignored.
+        lease: The lease in seconds of a probe that ``updates`` makes active.
+        expected_state: The command has an effect only if the breaker is in this state; ``None`` means any state.
+
+    Raises:
+        InvalidNameError: The name is not text that every store can keep.
+        InvalidStateError: A field or ``expected_state`` has an invalid value.
     """
     given = {
         "now": None,
@@ -226,7 +242,12 @@ def _kept(updates: Mapping[str, Any], field: str, check: Callable[[str, Any], An
 
 
 def _fence(target: str | Permit) -> tuple[str, int, str]:
-    """Return the breaker's name, and the generation and token that fence the report."""
+    """Return the breaker's name, and the generation and the token that fence the report.
+
+    Raises:
+        InvalidNameError: The name or the token is not text that every store can keep.
+        InvalidStateError: The generation of the permit is invalid.
+    """
     if isinstance(target, Permit):
         generation = check_count("permit generation", target.generation)
         token = check_name("probe token", target.token, limit=MAX_TOKEN_BYTES)
@@ -241,11 +262,13 @@ def _owner(permit: Permit) -> tuple[str, int, str]:
 
 
 def weights(evidence: float, relief: float) -> dict[str, Any]:
-    """Return the parameters that say what a report does to the score.
+    """Return the parameters that tell a rule what a report does to the score.
 
     Args:
-        evidence: What its failures add, as a share of the limit; more than the whole limit counts as the limit.
-        relief: What its successes take first.
+        evidence: The increase of the score by the failures of the report, as a share of the limit. A value above 1
+            counts as 1.
+        relief: The decrease of the score by the successes of the report, as a share of the limit. The rule applies the
+            decrease first.
     """
     added = min(1.0, evidence)
     enough = rules.TRIP_AT - added + relief
@@ -257,7 +280,11 @@ def _test(policy: BreakerPolicy) -> str:
 
 
 def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> float:
-    """Return what a report adds to the score."""
+    """Return the increase of the score by the failures of a report, as a share of the limit.
+
+    Raises:
+        InvalidPolicyError: ``evidence`` is out of range, or the policy has no score.
+    """
     if policy.trip is None:
         if evidence is not None:
             raise InvalidPolicyError("evidence needs a policy with a score: write trip=FailureRate(0.05, 0.5)")
@@ -268,7 +295,7 @@ def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> f
 
 
 def _relief(policy: BreakerPolicy, successes: int) -> float:
-    """Return what the successes of a report take from the score; more than the whole score clears it all the same."""
+    """Return the decrease of the score by the successes of a report; at most 2, which clears every score."""
     return 0.0 if policy.trip is None else min(2.0, successes * policy.trip.success_step)
 
 

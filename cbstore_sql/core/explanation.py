@@ -22,7 +22,7 @@ CAUSE_WORDS = {
     "override_shadow": "put in shadow mode",
     "override_cleared": "unlocked",
 }
-"""By the cause of a `HistoryEntry`: what to call it."""
+"""The words for each cause of a `HistoryEntry`."""
 
 _OVERRIDES = {
     "open": "locked open: every call is refused",
@@ -35,15 +35,22 @@ def explain(snapshot: Snapshot, history: Sequence[HistoryEntry] = ()) -> list[st
     """Return plain sentences about one breaker: its state, why, since when, and what happens next.
 
     Args:
-        snapshot: The breaker. Ages and remaining times count from its ``as_of``.
-        history: Its last changes, oldest first, as `Store.history` returns them. Without them the sentences say less.
+        snapshot: The breaker. Ages and remaining times count from ``snapshot.as_of``.
+        history: The last changes of the breaker, oldest first, as `Store.history` returns them. Without the history,
+            the sentences do not say when and why the state changed.
     """
     parts = (_override(snapshot), _hold(snapshot), _state(snapshot, history), _failures(snapshot), _next(snapshot))
     return [sentence for part in parts for sentence in part]
 
 
 def is_forced(snapshot: Snapshot) -> bool:
-    """Whether ``force_open`` or a ``Retry-After`` opened the circuit, and not failures: a trip sets the open time."""
+    """Return whether ``force_open`` or a ``Retry-After`` opened the circuit.
+
+    If failures opened the circuit, the answer is ``False``. Failures set ``open_seconds``; ``force_open`` does not.
+
+    Args:
+        snapshot: The breaker.
+    """
     return snapshot.state is State.OPEN and snapshot.open_seconds == 0.0
 
 

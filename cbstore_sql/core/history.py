@@ -1,12 +1,12 @@
-"""The short history that a row keeps: its last state changes and overrides, in at most 256 bytes.
+"""The short history that a row keeps: the last state changes and overrides, in at most 256 bytes.
 
-The text holds the newest entry first. An entry is ``<milliseconds><cause><from><to><label>;``: the cause
-is one capital letter, ``from`` and ``to`` are the first letters of the states, and the label is up to
-`LABEL_LENGTH` ASCII characters. Everything is ASCII, so that every backend counts characters and bytes alike. The text
-is cut off at `HISTORY_LENGTH`, and the decoder ignores an entry that was cut.
+The text holds the newest entry first. An entry is ``<milliseconds><cause><from><to><label>;``. The cause is one capital
+letter. ``from`` and ``to`` are the first letters of the states. The label is at most `LABEL_LENGTH` characters long.
+Everything is ASCII, so every backend counts the same number of characters and bytes. The text is cut off at
+`HISTORY_LENGTH`, and the decoder ignores an entry that was cut.
 
-Rules add entries through the primitive ``append``. `append` here runs on numbers; the SQL and the Lua versions produce
-the same bytes.
+Rules add entries through the primitive ``append``. The function `append` in this module runs on numbers; the SQL and
+Lua versions of ``append`` produce the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HISTORY_LENGTH = 256
 """The longest history, in characters and in bytes."""
 
 LABEL_LENGTH = 15
-"""The longest label of an entry: eight entries then fit."""
+"""The longest label of an entry, in characters. Eight entries with such labels fit into a history."""
 
 COUNT_REACHED = "N"
 SCORE_REACHED = "S"
@@ -52,10 +52,10 @@ CAUSES = {
     OVERRIDE_SHADOW: "override_shadow",
     OVERRIDE_CLEARED: "override_cleared",
 }
-"""By the letter in the text: the cause as `HistoryEntry` names it."""
+"""The causes, by their letters in the text; `HistoryEntry.cause` has the long name."""
 
 OVERRIDE_CAUSES = {"open": OVERRIDE_OPEN, "closed": OVERRIDE_CLOSED, "shadow": OVERRIDE_SHADOW}
-"""By the mode of an override: the letter of its entry."""
+"""The letters of the causes of overrides, by mode."""
 
 _BY_LETTER = {state[0]: State(state) for state in STATES}
 _ENTRY = re.compile(r"([0-9]+)([A-Z])([a-z])([a-z])([^;]*);", re.ASCII)
@@ -63,16 +63,16 @@ _UNSAFE = re.compile(r"[^ -:<-~]", re.ASCII)
 
 
 class HistoryEntry(NamedTuple):
-    """One state change or override of a breaker.
+    """A state change or an override of a breaker.
 
     Attributes:
-        at: When it happened, Unix seconds by the store's clock, to the millisecond.
-        previous_state: The state before.
-        state: The state after; the same one for overrides.
+        at: The moment of the change, Unix seconds by the store's clock, to the millisecond.
+        previous_state: The state before the change.
+        state: The state after the change. An override does not change the state.
         cause: ``count`` or ``score`` (the policy tripped), ``probe_claimed``, ``probe_failed``, ``probe_succeeded``,
             ``forced``, ``reset``, ``replaced`` (written through the dictionary protocol), ``override_open``,
             ``override_closed``, ``override_shadow`` or ``override_cleared``.
-        by: Who made the change: the end of ``host/process id``, or the name the caller gave. At most
+        by: Who made the change: the end of ``host/process id``, or the name that the caller passed. At most
             `LABEL_LENGTH` characters.
     """
 
@@ -84,21 +84,27 @@ class HistoryEntry(NamedTuple):
 
 
 def append(history: str, now: float, before: str, after: str, cause: str, label: str) -> str:  # noqa: PLR0917
-    """Return a history with one more entry; the rules call this in place of the SQL and Lua versions.
+    """Return a history with one more entry; the rules call this function where SQL and Lua have their own versions.
 
     Args:
-        history: The text so far.
-        now: Unix seconds.
-        before: The state before, a value of `State`.
-        after: The state after.
+        history: The text before the change.
+        now: The moment of the change, Unix seconds.
+        before: The state before the change, a value of `State`.
+        after: The state after the change, a value of `State`.
         cause: A key of `CAUSES`.
-        label: Who; see `entry_label`.
+        label: Who made the change; see `entry_label`.
     """
     return f"{int(now * 1000)}{cause}{before[:1]}{after[:1]}{label};{history}"[:HISTORY_LENGTH]
 
 
 def decode_history(text: str) -> tuple[HistoryEntry, ...]:
-    """Decode a history, oldest entry first. What is not an entry (cut off, or damaged) is skipped."""
+    """Return the entries of a history, oldest first.
+
+    The function skips a part of the text that is not a valid entry, because it was cut off or is damaged.
+
+    Args:
+        text: The history as the row holds it.
+    """
     entries = []
     for time, cause, before, after, label in _ENTRY.findall(text):
         if cause in CAUSES and before in _BY_LETTER and after in _BY_LETTER:
@@ -108,9 +114,11 @@ def decode_history(text: str) -> tuple[HistoryEntry, ...]:
 
 
 def entry_label(by: str | None = None) -> str:
-    """Return the label of an entry: a name reduced to ASCII and shortened, or this process for ``None``.
+    """Return the label of an entry: at most `LABEL_LENGTH` ASCII characters that say who made a change.
 
-    Of this process, ``host/process id``, the end is kept: it is what tells the instances of a service apart.
+    Args:
+        by: The name of the author, which the function reduces to ASCII and shortens. ``None`` means this process: the
+            end of ``host/process id``, because the end differs between the instances of a service.
     """
     if by is None:
         return _label_of(os.getpid())

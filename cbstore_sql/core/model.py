@@ -1,8 +1,8 @@
-"""The data of a breaker: its states, its row, and what stores return.
+"""The data of a breaker: states, rows, and the answers of stores.
 
-Stores return named tuples: they are immutable, and creating one costs a fifth of a frozen dataclass.
+Stores return named tuples because these are immutable and cost a fifth of what a frozen dataclass costs to create.
 
-All times are Unix seconds by the store's clock, all durations are seconds.
+All times are Unix seconds by the store's clock. All durations are seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 
 class State(str, Enum):
-    """The three states of a circuit."""
+    """A state of a circuit: closed, open or half_open."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -27,7 +27,10 @@ class State(str, Enum):
 
 
 class Verdict(Enum):
-    """What the outcome of a call says about the dependency."""
+    """A statement about the dependency that follows from the outcome of a call.
+
+    ``NONE`` means that the outcome says nothing about the dependency.
+    """
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -37,17 +40,19 @@ class Verdict(Enum):
 STATES = tuple(state.value for state in State)
 
 OverrideMode = Literal["open", "closed", "shadow"]
-"""What an operator can lock a breaker to; see `Store.set_override`."""
+"""The modes of an override; see `Store.set_override`."""
 
 OVERRIDES: tuple[OverrideMode, ...] = ("open", "closed", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The columns of one breaker that the rules read and write, with the values of a breaker that has no row.
+    """The columns of one breaker that the rules read and write.
 
-    This is the only place that lists the columns. The order of the fields is the order of the columns.
-    `ANSWER_COLUMNS` says which of them a store's answer has.
+    The default values are those of a breaker that has no row in the store.
+
+    This class is the only place that lists the columns. The order of the fields is the order of the columns.
+    `ANSWER_COLUMNS` has the columns that a store returns.
     """
 
     state: str = State.CLOSED.value
@@ -75,19 +80,19 @@ COLUMNS = tuple(field.name for field in fields(Row))
 """Every column, in order."""
 
 ANSWER_COLUMNS = COLUMNS[:-1]
-"""The columns that a store's answer has: all but the history, which only `Store.history` reads."""
+"""The columns of a store's answer: all but the history, which only `Store.history` reads."""
 
 
 class Permit(NamedTuple):
     """The right to report the outcome of one admitted call.
 
-    A report through a permit counts only while the breaker is still in the generation the permit was given
-    in. Of a half-open breaker only the owner of the probe holds such a permit.
+    A report through a permit counts only while the breaker's generation is the generation of the permit. While the
+    breaker is half_open, only the owner of the probe holds such a permit.
 
     Attributes:
         name: The breaker's name.
-        generation: The breaker's generation when the call was admitted.
-        token: The probe token for the owner of a probe, ``""`` for a call through a closed circuit.
+        generation: The breaker's generation when the breaker admitted the call (a fencing token).
+        token: The probe token, if the call is a probe. ``""`` means a call through a closed circuit.
     """
 
     name: str
@@ -96,16 +101,16 @@ class Permit(NamedTuple):
 
     @property
     def is_probe(self) -> bool:
-        """Whether this permit owns (or once owned) the probe."""
+        """Whether this permit owns the probe, or owned the probe once."""
         return self.token != ""
 
 
 class TimedPermit(Permit):
-    """A permit that knows when its call was admitted, for a policy with ``slow_after``.
+    """A permit that knows when the breaker admitted the call, for a policy with ``slow_after``.
 
     Attributes:
-        admitted_at: The moment of admission, seconds by the steady clock.
-        answered_at: When the first part of the answer came, by the same clock; ``None`` before.
+        admitted_at: The moment of admission, in seconds by the steady clock.
+        answered_at: When the first part of the answer arrived, in seconds by the steady clock; ``None`` before that.
     """
 
     admitted_at = 0.0
@@ -117,39 +122,39 @@ class TimedPermit(Permit):
 
 
 class LocalPermit(TimedPermit):
-    """A permit that this process gave by itself while the store did not answer."""
+    """A permit that this process made without the store, because the store did not answer."""
 
 
 class UnreportedPermit(Permit):
-    """A permit of a call whose outcome is not reported."""
+    """A permit of a call whose outcome the breaker does not report to the store."""
 
     __slots__ = ()
 
 
 class Snapshot(NamedTuple):
-    """One breaker at one moment.
+    """The columns of one breaker at one moment.
 
     Attributes:
         name: The breaker's name.
-        state: Closed, open or half_open. An override or a hold does not change it; `core.admission` decides what
-            they mean for a call.
-        generation: Grows with every state change and with every claim, settle and release of a probe.
+        state: Closed, open or half_open. An override or a hold does not change the state; `core.admission` combines all
+            three.
+        generation: A number that grows with every state change and with every claim, settlement and release of a probe.
         failure_count: Failures in a row through a closed circuit, under every policy.
         success_count: Successful probes since the circuit became half_open.
-        last_failure_time: Unix seconds; 0.0 means never.
-        open_until: Unix seconds from which a probe may be claimed; 0.0 means never opened.
+        last_failure_time: The moment of the last failure or ``force_open``, Unix seconds; 0.0 means never.
+        open_until: Unix seconds from which a caller may claim the probe; 0.0 means not opened since the last reset.
         open_seconds: Seconds of the current or last open time, before jitter; 0.0 while the circuit is closed.
         probe_token: The token of the probe's owner; ``""`` means that the probe is free.
-        probe_until: Unix seconds at which the probe's lease ends; 0.0 means no probe.
-        as_of: The store's clock when this was read, Unix seconds.
-        score: The evidence of a `FailureRate` policy as a share of its limit; the circuit trips at 1.
-        closed_at: Unix seconds at which a probe closed the circuit; 0.0 means never, or a reset since.
-        hold_until: Unix seconds before which no call is admitted; 0.0 means never held.
-        override: The last override that was set, ``""``, ``"open"``, ``"closed"`` or ``"shadow"``, even if it has
-            expired; see `active_override`.
-        override_until: Unix seconds at which the override expires; 0.0 means that it does not.
+        probe_until: Unix seconds at which the probe's lease ends; 0.0 means that there is no probe.
+        as_of: The store's clock when the store read the row, Unix seconds.
+        score: The evidence of a `FailureRate` policy as a share of the limit; the circuit trips at 1.
+        closed_at: Unix seconds at which a probe closed the circuit; 0.0 means never since the last reset.
+        hold_until: Unix seconds before which the breaker admits no call; 0.0 means that there was no hold.
+        override: The last override that was set, ``"open"``, ``"closed"`` or ``"shadow"``, even if the override has
+            expired; see `active_override`. ``""`` means that there is no override.
+        override_until: Unix seconds at which the override expires; 0.0 means that the override does not expire.
         override_by: Who set the override.
-        override_reason: Why.
+        override_reason: Why the override was set.
     """
 
     name: str
@@ -187,7 +192,7 @@ class Snapshot(NamedTuple):
         return cls._make(values)
 
     def _to_row(self) -> Row:
-        """Return the row that this shows, without its history."""
+        """Return the row of this snapshot, without the history."""
         columns = {column: getattr(self, column) for column in SNAPSHOT_COLUMNS}
         return Row(
             **{**columns, "state": self.state.value, "previous_state": self.state.value},
@@ -196,33 +201,37 @@ class Snapshot(NamedTuple):
 
     @property
     def permit(self) -> Permit:
-        """The permit of a call admitted on this snapshot."""
+        """The permit of a call that the breaker admits on this snapshot."""
         return Permit(self.name, self.generation, self.probe_token)
 
     @property
     def active_override(self) -> str:
-        """The override in force at ``as_of``: ``"open"``, ``"closed"``, ``"shadow"``, or ``""`` for none."""
+        """The override in force at ``as_of``: ``"open"``, ``"closed"`` or ``"shadow"``; ``""`` means no override."""
         return self.override_at(self.as_of)
 
     def override_at(self, now: float) -> str:
-        """Return the override in force at a moment, Unix seconds by the store's clock; ``""`` means none."""
+        """Return the override in force at a moment: ``"open"``, ``"closed"``, ``"shadow"``, or ``""`` for no override.
+
+        Args:
+            now: The moment, Unix seconds by the store's clock.
+        """
         return self.override if self.override_until == 0.0 or self.override_until > now else ""
 
     @property
     def probe_active(self) -> bool:
-        """Whether a caller holds the probe and its lease has not ended."""
+        """Whether a caller holds the probe and the lease of the probe has not ended at ``as_of``."""
         return self.probe_until > self.as_of
 
     @property
     def probe_claimable(self) -> bool:
-        """Whether the state lets a caller claim the probe at ``as_of``; a hold or an override can still forbid it."""
+        """Whether the state allows a claim of the probe at ``as_of``. A hold or an override can still forbid it."""
         if self.state is State.OPEN:
             return self.open_until <= self.as_of
         return self.state is State.HALF_OPEN and not self.probe_active
 
     @property
     def retry_after(self) -> float:
-        """Seconds until the state lets a call through, 0.0 for now; `core.admission` adds holds and overrides."""
+        """Seconds until the state allows a call; 0.0 means now. `core.admission` also considers holds and overrides."""
         if self.state is State.OPEN:
             return max(0.0, self.open_until - self.as_of)
         if self.state is State.HALF_OPEN:
@@ -231,7 +240,7 @@ class Snapshot(NamedTuple):
 
 
 SNAPSHOT_COLUMNS = tuple(field for field in Snapshot._fields if field in COLUMNS)
-"""The columns that a snapshot shows, in its order."""
+"""The columns that a snapshot has, in the order of the snapshot's fields."""
 
 _STATE, _SCORE, _AS_OF = (Snapshot._fields.index(field) for field in ("state", "score", "as_of"))
 _before_as_of = attrgetter(*Snapshot._fields[1:_AS_OF])
@@ -239,11 +248,11 @@ _after_as_of = attrgetter(*Snapshot._fields[_AS_OF + 1 :])
 
 
 class Transition(NamedTuple):
-    """An operation that had an effect.
+    """The result of an operation that had an effect.
 
     Attributes:
-        previous_state: The state the same atomic step found.
-        snapshot: The breaker after it.
+        previous_state: The state before the operation, as the same atomic step found it.
+        snapshot: The breaker after the operation.
     """
 
     previous_state: State
@@ -251,17 +260,23 @@ class Transition(NamedTuple):
 
     @classmethod
     def of(cls, name: str, row: Row, as_of: float) -> Transition:
-        """Make the transition of a row that was just written; see `Snapshot.of`. The row has the state from before."""
+        """Make the transition of a row that a store just wrote.
+
+        Args:
+            name: The breaker's name.
+            row: The row after the operation. ``row.previous_state`` is the state before the operation.
+            as_of: The store's clock at the operation, Unix seconds.
+        """
         return cls(State(row.previous_state), Snapshot.of(name, row, as_of))
 
     @property
     def changed(self) -> bool:
-        """Whether the state changed. Of racing callers exactly one sees each change."""
+        """Whether the state changed. If callers race, exactly one caller gets ``True`` for each change."""
         return self.previous_state is not self.snapshot.state
 
     @property
     def permit(self) -> Permit:
-        """The permit for the breaker as this step left it. After a claim: the owner's permit."""
+        """The permit for the breaker after the operation. After a claim, the permit of the probe's owner."""
         return self.snapshot.permit
 
 
@@ -270,7 +285,7 @@ def host_name() -> str:
     """Return this machine's name, at most 64 characters."""
     if hasattr(os, "uname"):
         return os.uname().nodename[:64]
-    # Windows. Half of what importing this library costs would go into this import.
+    # Windows has no `os.uname`. The import is here because it would double the time that importing this library takes.
     import socket
 
     return socket.gethostname()[:64]
@@ -279,7 +294,7 @@ def host_name() -> str:
 def new_token() -> str:
     """Make a unique probe token: ``host/process id/64 random bits``.
 
-    The readable part helps whoever looks at the table during an incident; the random part makes it unique.
+    The readable part helps people who look at the table during an incident. The random part makes the token unique.
     """
-    # The same source as that of `secrets`, whose import would cost half of what importing this library costs.
+    # `secrets` uses `os.urandom` too, but importing `secrets` is slow.
     return f"{host_name()}/{os.getpid()}/{os.urandom(8).hex()}"

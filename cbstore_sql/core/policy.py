@@ -1,4 +1,4 @@
-"""When a breaker trips, how long it stays open, and what closes it."""
+"""When a breaker trips, how long the circuit stays open, and what closes the circuit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_REPORTERS = 100
 
 
 class _Default(int):
-    """A number that the caller did not give."""
+    """A default threshold, which marks that the caller passed no threshold."""
 
 
 _DEFAULT_THRESHOLD = _Default(5)
@@ -21,23 +21,23 @@ _DEFAULT_THRESHOLD = _Default(5)
 
 @dataclass(frozen=True)
 class FailureRate:
-    """Trip on the rate of failures, by a sequential test (CUSUM) over all calls of the fleet.
+    """A rule that trips the circuit on the rate of failures, by a sequential test (CUSUM) over all calls of the fleet.
 
-    The test keeps one score. Each failure raises it and each success lowers it, never below 0::
+    The test keeps one score. Each failure raises the score. Each success lowers the score, but never below 0::
 
         score <- max(0, score - successes * ln((1 - normal) / (1 - broken)) / L) + failures * ln(broken / normal) / L
         L = ln(false_alarm_every)
 
-    The circuit trips when the score reaches 1. A single success does not erase what the failures before it say, and a
-    success at score 0 changes nothing, so a healthy breaker costs no write. The test is due to E. S. Page
-    (Continuous inspection schemes, 1954); G. V. Moustakides (Optimal stopping times for detecting changes in
-    distributions, 1986) proved that no other test detects the change sooner on average with as few false alarms.
+    The circuit trips when the score reaches 1. A single success does not erase the evidence of earlier failures. A
+    success at score 0 changes nothing, so a healthy breaker costs no write. The test is due to E. S. Page (Continuous
+    inspection schemes, 1954). G. V. Moustakides (Optimal stopping times for detecting changes in distributions, 1986)
+    proved that no other test detects the change sooner on average with as few false alarms.
 
-    ``false_alarm_every`` bounds the false alarms: while calls fail independently, at a rate of at most ``normal``, and
-    every outcome is counted, the circuit trips at most once in that many calls on average. Between ``normal`` and the
-    rate where the score begins to drift upwards (17 % for 2 to 50 %, 27 % for 10 to 50 %) false alarms grow
-    quickly, so choose ``normal`` above the worst rate of a healthy day. Mean calls between trips, computed
-    numerically, for ``false_alarm_every`` 10,000,000:
+    ``false_alarm_every`` limits the false alarms. If calls fail independently, at a rate of at most ``normal``, and
+    every outcome counts, the circuit trips at most once in ``false_alarm_every`` calls on average. Between ``normal``
+    and the rate at which the score begins to drift upwards (17 % for 2 to 50 %, 27 % for 10 to 50 %), false alarms
+    grow quickly. So choose a ``normal`` above the worst rate of a healthy day. The table shows the mean number of calls
+    between trips, computed numerically, for ``false_alarm_every`` 10,000,000:
 
     =========  ==================  ===================  ===================
     true rate  normal 2 %, 50 %    normal 5 %, 50 %     normal 10 %, 50 %
@@ -52,8 +52,8 @@ class FailureRate:
     =========  ==================  ===================  ===================
 
     Args:
-        normal: The highest share of failing calls on a healthy day; more than 0, less than ``broken``.
-        broken: The share of failing calls that means "broken"; less than 1.
+        normal: The highest share of failing calls on a healthy day; at least 1e-9, less than ``broken``.
+        broken: The share of failing calls of a broken dependency; from 1e-6 to 1 - 1e-6.
         false_alarm_every: A lower bound of the mean number of calls between two false alarms; from 10 to 1e15.
 
     Raises:
@@ -79,46 +79,48 @@ class FailureRate:
 
     @property
     def failure_step(self) -> float:
-        """What one failure adds to the score, as a share of the limit."""
+        """The increase of the score by one failure, as a share of the limit."""
         return log(self.broken / self.normal) / log(self.false_alarm_every)
 
     @property
     def success_step(self) -> float:
-        """What one success takes from the score, as a share of the limit."""
+        """The decrease of the score by one success, as a share of the limit."""
         return log((1.0 - self.normal) / (1.0 - self.broken)) / log(self.false_alarm_every)
 
     @property
     def failures_to_trip(self) -> int:
-        """How many failures trip the circuit from score 0, if no success comes between."""
+        """The number of failures without a success between them that trip the circuit from score 0."""
         return max(1, ceil((1.0 - 1e-9) / self.failure_step))
 
 
 @dataclass(frozen=True)
 class BreakerPolicy:
-    """The numbers one breaker is run by.
+    """The thresholds and times of one breaker.
 
-    A policy belongs to the caller and is not stored: every operation brings its own, so that a new value
-    takes effect with the next call of each process.
+    A policy belongs to the caller and is not stored. Every operation brings its policy, so a new value takes effect
+    with the next call of each process.
 
     Args:
-        failure_threshold: Failures in a row that open a closed circuit; at least 1. Not together with ``trip``.
-        recovery_timeout: Seconds an open circuit refuses calls before one probe may be claimed; 0 means a
-            probe may be claimed at once.
+        failure_threshold: Failures in a row that open a closed circuit; at least 1. Not allowed together with ``trip``.
+        recovery_timeout: Seconds for which an open circuit refuses calls before a caller may claim the probe. 0 means
+            that a caller may claim the probe at once.
         success_threshold: Successful probes in a row that close a half-open circuit; at least 1.
-        probe_lease: Seconds the owner of a probe has before another caller may take it over; more than 0.
-            Choose more than the longest guarded call, or renew the lease during it.
-        backoff_multiplier: Each time a probe fails, the open time is multiplied by this; from 1 (fixed open
-            time) to 1,000.
-        max_recovery_timeout: The longest open time in seconds, before jitter; at least ``recovery_timeout``.
-            ``None`` means an hour, or ``recovery_timeout`` where that is longer.
-        recovery_jitter: Lengthens each open time by a random part of it, from 0 (none) to 1 (up to double),
-            so that a fleet's breakers do not probe in step. It never shortens.
-        trip: A `FailureRate` that decides when a closed circuit opens; ``None`` means ``failure_threshold``.
-        slow_after: Seconds after which a call counts as a failure even if it succeeds, from admission to report; at
-            least 0.001. ``None`` means that time does not matter.
-        min_reporters: How many processes must report failures before the circuit can trip; 1 to 100. More than 1
-            needs ``trip``.
-        ramp_up: Seconds after closing during which a growing share of calls is admitted; 0 admits all at once.
+        probe_lease: Seconds for which a caller owns the probe before another caller may claim the probe; at least
+            0.001. Choose more than the duration of the longest guarded call, or renew the lease during the call.
+        backoff_multiplier: The factor by which the open time grows each time a probe fails, from 1 (fixed open time) to
+            1,000.
+        max_recovery_timeout: The longest open time in seconds, before jitter; at least ``recovery_timeout``. ``None``
+            means 3,600 seconds, or ``recovery_timeout`` if ``recovery_timeout`` is longer.
+        recovery_jitter: The largest random part by which an open time grows, from 0 (no growth) to 1 (up to double).
+            With jitter, the breakers of a fleet do not probe at the same moment. Jitter never shortens an open time.
+        trip: The `FailureRate` that opens a closed circuit. ``None`` means that ``failure_threshold`` opens the
+            circuit.
+        slow_after: Seconds from admission to report after which a successful call counts as a failure; at least 0.001.
+            ``None`` means that no call is too slow.
+        min_reporters: How many processes must report failures before the circuit can trip, from 1 to 100. A value above
+            1 needs ``trip``.
+        ramp_up: Seconds after closing during which the breaker admits a growing share of the calls. 0 means that the
+            breaker admits all calls at once.
 
     Raises:
         InvalidPolicyError: A value is out of range, NaN or infinite, or two values cannot go together.
@@ -169,16 +171,16 @@ class BreakerPolicy:
 
     @property
     def failures_to_trip(self) -> int:
-        """How many failures open a clean closed circuit, if no success comes between."""
+        """The number of failures without a success between them that open a clean closed circuit."""
         return self.failure_threshold if self.trip is None else self.trip.failures_to_trip
 
     @property
     def recovery_timeout_cap(self) -> float:
-        """The longest open time before jitter, seconds, with the default filled in."""
+        """The longest open time before jitter, seconds: ``max_recovery_timeout``, or its default if it is ``None``."""
         if self.max_recovery_timeout is not None:
             return self.max_recovery_timeout
         return max(3600.0, self.recovery_timeout)
 
 
 DEFAULT_POLICY = BreakerPolicy()
-"""5 failures, 60 seconds, 1 success, fixed open time."""
+"""The default policy: 5 failures open the circuit for 60 seconds, and 1 successful probe closes the circuit."""

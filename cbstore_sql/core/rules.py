@@ -1,19 +1,26 @@
-"""The state machine, stated once.
+"""The state machine: the only definition of the operations, which all backends share.
 
-Each function is one operation. From a breaker's row and the caller's parameters it makes a `Change`: the condition
-under which the operation has an effect, and the new values of the columns it sets. The same functions run on
-numbers (memory, Redis without scripting) and on SQL columns and bind parameters, where the result becomes
-``UPDATE … SET values WHERE condition RETURNING …``. The Lua files mirror them name by name.
+Each function is one operation. It makes a `Change` from a breaker's row and the caller's parameters. A `Change` has the
+condition under which the operation has an effect, and the new values of the columns that the operation sets. The same
+functions run on numbers (memory, Redis without scripting) and on SQL columns and bind parameters. In SQL the result
+becomes ``UPDATE … SET values WHERE condition RETURNING …``. The Lua files mirror the functions name by name.
 
-Because of that double reading a rule may use only operators, ``&``, ``|``, ``when(condition, a, b)`` and
-``append(history, now, before, after, cause, label)``; a test over this file's syntax tree enforces it. Python's
-``and``, ``or``, ``not``, ``if``, ``~`` and chained comparisons silently mean something else in SQL. Both branches of
-``when`` are evaluated. No column is NULL.
+Because a rule runs on both, a rule may use only operators, ``&``, ``|``, ``when(condition, a, b)`` and
+``append(history, now, before, after, cause, label)``. A test over the syntax tree of this file enforces this. Python's
+``and``, ``or``, ``not``, ``if``, ``~`` and chained comparisons silently have another meaning in SQL. ``when`` evaluates
+both branches. No column is NULL.
 
-One SQL statement may read the clock (``given.now``) more than once, so no rule may depend on two readings being equal.
+One SQL statement may read the clock (``given.now``) more than once, so no rule may depend on two equal readings.
 
-``append`` adds an entry to the row's short history (`core.history`). A rule uses it where it changes the state or the
-override, and nowhere else.
+``append`` adds an entry to the short history of the row (`core.history`). A rule uses ``append`` where the rule changes
+the state or the override, and nowhere else.
+
+All rules have the same arguments:
+
+* ``row``: the columns of one breaker before the operation.
+* ``given``: the checked parameters of the operation (`core.commands`). The docstring of each rule lists them.
+* ``when``: the function ``when(condition, a, b)`` of the backend. It returns ``a`` if the condition holds, else ``b``.
+* ``append``: the function of the backend that adds an entry to the history.
 """
 
 from __future__ import annotations
@@ -49,27 +56,27 @@ ANY_STATE = ""
 """The expected state of an operation that accepts every state."""
 
 KEEP = -1
-"""In `replace_state`, a number that stands for the column's present value (for text it is ``""``)."""
+"""In `replace_state`, the number that keeps the column's present value. For a text column, ``""`` keeps the value."""
 
 BY_COUNT = "count"
-"""The test of a policy that trips after so many failures in a row."""
+"""The test of a policy that trips when the failures in a row reach a threshold."""
 
 BY_SCORE = "score"
 """The test of a `FailureRate` policy, which trips when the score reaches `TRIP_AT`."""
 
 TRIP_AT = 1.0 - 1e-9
-"""The share of the limit at which the score trips: sums of steps that make 1 on paper fall a little short of it."""
+"""The share of the limit at which the circuit trips. It is a little below 1, because sums of floats lose precision."""
 
 When = Callable[[Any, Any, Any], Any]
 Append = Callable[[Any, Any, Any, Any, Any, Any], Any]
 
 
 class Change(NamedTuple):
-    """What an operation does, and when.
+    """The effect of an operation, and the condition of the effect.
 
     Attributes:
-        values: The new values, computed from the row as the operation finds it.
-        where: The row-level condition; without it the operation has no effect.
+        values: The new values of the columns, computed from the row before the operation.
+        where: The condition on the row. If the condition does not hold, the operation has no effect.
     """
 
     values: Mapping[str, Any]
@@ -77,12 +84,18 @@ class Change(NamedTuple):
 
 
 def claim_probe(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Make the caller the probe's owner: open and elapsed, or half_open with a free slot or an expired lease.
+    """Make the caller the owner of the probe if the probe can be claimed.
 
-    A hold or the override ``open`` forbids the claim; the override ``closed`` ignores holds. A repeated claim with the
-    same token (its reply was lost) changes nothing and gets the same answer as the first.
+    The probe can be claimed if the circuit is open and the open time has ended, or if the circuit is half_open and the
+    probe is free or the owner's lease has ended. A hold or the override ``open`` forbids the claim. The override
+    ``closed`` ignores holds. If a caller repeats a claim with the same token (because the reply was lost), the second
+    claim changes nothing and has the same answer as the first.
 
-    Given: now, lease, token, label.
+    Args:
+        row: See the module.
+        given: ``now``, ``lease``, ``token`` and ``label``.
+        when: See the module.
+        append: See the module.
     """
     due = (row.state == OPEN) & (row.open_until <= given.now)
     lapsed = (row.state == HALF_OPEN) & (row.probe_until <= given.now)
@@ -109,15 +122,23 @@ def claim_probe(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Count failures, after the successes that came before them; trip a closed circuit; re-open a half-open one.
+    """Count failures, and open the circuit if it is half_open or if the policy trips.
 
-    By count: the circuit trips when the failures in a row reach the threshold. By score: when the score reaches its
-    limit; the score counts only in the generation it was written in. The condition stands in the statement many times,
-    so the caller computes beforehand from which score the report trips (``enough``), and whether it trips from every
-    score (``trips_alone``). An unfenced failure that arrives while the circuit is open prolongs the open time.
+    The rule first applies the successes of the report, which came before the failures.
 
-    Given: now, generation, token, failures, successes, test, failure_threshold, evidence, relief, enough, trips_alone,
-    recovery_timeout, backoff_multiplier, recovery_timeout_cap, stretch, label.
+    By count, the circuit trips when the failures in a row reach the threshold. By score, the circuit trips when the
+    score reaches the limit. A score counts only in the generation in which the score was written. The SQL statement
+    repeats the condition many times. So the caller computes in advance the lowest score from which the report trips the
+    circuit (``enough``), and whether the report trips the circuit from every score (``trips_alone``). An unfenced
+    failure that arrives while the circuit is open prolongs the open time.
+
+    Args:
+        row: See the module.
+        given: ``now``, ``generation``, ``token``, ``failures``, ``successes``, ``test``, ``failure_threshold``,
+            ``evidence``, ``relief``, ``enough``, ``trips_alone``, ``recovery_timeout``, ``backoff_multiplier``,
+            ``recovery_timeout_cap``, ``stretch`` and ``label``.
+        when: See the module.
+        append: See the module.
     """
     count = when(given.successes == 0, row.failure_count + given.failures, given.failures)
     current = row.score_generation == row.generation
@@ -150,11 +171,16 @@ def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def record_success(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Clear the count of a closed circuit and lower its score; close a half-open one, or bring it one probe nearer.
+    """Clear the count of a closed circuit and lower the score. Close a half-open circuit, or count the probe.
 
-    A clean closed circuit and an open one are left alone.
+    A success changes nothing if the circuit is open, or if the circuit is closed and clean.
 
-    Given: now, generation, token, success_threshold, expected, test, relief, label.
+    Args:
+        row: See the module.
+        given: ``now``, ``generation``, ``token``, ``success_threshold``, ``expected``, ``test``, ``relief`` and
+            ``label``.
+        when: See the module.
+        append: See the module.
     """
     probing = row.state == HALF_OPEN
     closes = row.success_count + 1 >= given.success_threshold
@@ -186,9 +212,13 @@ def record_success(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def release_probe(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Free the owner's probe without a verdict; another caller may claim it at once.
+    """Free the owner's probe without a verdict. Another caller may claim the probe at once.
 
-    Given: generation, token.
+    Args:
+        row: See the module.
+        given: ``generation`` and ``token``.
+        when: See the module.
+        append: See the module.
     """
     return Change(
         where=(row.state == HALF_OPEN) & _permitted(row, given),
@@ -197,9 +227,13 @@ def release_probe(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def renew_probe(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Extend the owner's lease; never shorten it.
+    """Extend the owner's lease of the probe. A renewal never shortens the lease.
 
-    Given: now, lease, generation, token.
+    Args:
+        row: See the module.
+        given: ``now``, ``lease``, ``generation`` and ``token``.
+        when: See the module.
+        append: See the module.
     """
     return Change(
         where=(row.state == HALF_OPEN) & _permitted(row, given),
@@ -208,9 +242,13 @@ def renew_probe(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def force_open(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Open the circuit until the later of the present deadline and now + seconds.
+    """Open the circuit until now + seconds, or until the present end of the open time if that is later.
 
-    Given: now, seconds, label.
+    Args:
+        row: See the module.
+        given: ``now``, ``seconds`` and ``label``.
+        when: See the module.
+        append: See the module.
     """
     return Change(
         values={
@@ -231,9 +269,15 @@ def force_open(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def reset(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Return to closed and clean, without a hold or a ramp; earlier permits lose their effect. An override stays.
+    """Make the breaker closed and clean, without a hold or a ramp; an override stays.
 
-    Given: now, label.
+    Earlier permits lose their effect.
+
+    Args:
+        row: See the module.
+        given: ``now`` and ``label``.
+        when: See the module.
+        append: See the module.
     """
     return Change(
         values={
@@ -259,17 +303,25 @@ def reset(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def hold(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Let no call through before now + seconds; never shorten a hold. The state stays as it is.
+    """Forbid calls before now + seconds. A hold never ends earlier because of a new hold. The state does not change.
 
-    Given: now, seconds.
+    Args:
+        row: See the module.
+        given: ``now`` and ``seconds``.
+        when: See the module.
+        append: See the module.
     """
     return Change(values={"hold_until": _larger(row.hold_until, given.now + given.seconds, when)})
 
 
 def set_override(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Lock the breaker to a mode at admission; the state machine goes on underneath.
+    """Set the override of the breaker. The state machine goes on while the override is in force.
 
-    Given: now, mode, seconds (0 means until it is cleared), by, reason, label.
+    Args:
+        row: See the module.
+        given: ``now``, ``mode``, ``seconds`` (0 means until `clear_override`), ``by``, ``reason`` and ``label``.
+        when: See the module.
+        append: See the module.
     """
     shown = when(given.mode == CLOSED, OVERRIDE_CLOSED, OVERRIDE_SHADOW)
     cause = when(given.mode == OPEN, OVERRIDE_OPEN, shown)
@@ -285,9 +337,13 @@ def set_override(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def clear_override(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Remove the override; without one, nothing changes.
+    """Remove the override. If there is no override, nothing changes.
 
-    Given: now, label.
+    Args:
+        row: See the module.
+        given: ``now`` and ``label``.
+        when: See the module.
+        append: See the module.
     """
     return Change(
         values={
@@ -305,10 +361,17 @@ def clear_override(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def replace_state(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Overwrite the fields the caller names, if the state is the expected one; earlier permits lose their effect.
+    """Overwrite the fields that the caller names, if the state is the expected state.
 
-    Given: now, lease, token, expected, state, failure_count, last_failure_time, open_until, probe, label. `KEEP` (for
-    text ``""``) keeps a column; probe is 1 for a probe held by ``token`` from now on, 0 for none.
+    Earlier permits lose their effect.
+
+    Args:
+        row: See the module.
+        given: ``now``, ``lease``, ``token``, ``expected``, ``state``, ``failure_count``, ``last_failure_time``,
+            ``open_until``, ``probe`` and ``label``. `KEEP` keeps the value of a column (``""`` for a text). ``probe``
+            is 1 for a probe that ``token`` holds from now on, and 0 for no probe.
+        when: See the module.
+        append: See the module.
     """
     claimed = given.probe == 1
     kept = given.probe == KEEP
@@ -336,12 +399,19 @@ def replace_state(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def increment_failure(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Count one failure and leave everything else as it is."""
+    """Count one failure and change nothing else.
+
+    Args:
+        row: See the module.
+        given: ``now``.
+        when: See the module.
+        append: See the module.
+    """
     return Change(values={"failure_count": row.failure_count + 1})
 
 
 def _permitted(row: Any, given: Any) -> Any:
-    """Whether the permit belongs to this generation and, unless the circuit is closed, to the probe's owner."""
+    """Return whether the permit is of the row's generation and, unless the circuit is closed, of the probe's owner."""
     same = (row.generation == given.generation) & (row.probe_token == given.token)
     return same & ((row.state == CLOSED) | (given.token != ""))
 
@@ -354,7 +424,7 @@ def _next_open_seconds(row: Any, given: Any, when: When) -> Any:
 
 
 def _lowered(row: Any, given: Any, when: When) -> Any:
-    """Return the score after the successes of a report; one of an earlier generation counts as 0."""
+    """Return the score after the successes of a report. A score of an earlier generation counts as 0."""
     lowers = (row.score_generation == row.generation) & (row.score > given.relief)
     return when(lowers, row.score - given.relief, 0.0)
 
@@ -367,12 +437,12 @@ Rule = Callable[[Any, Any, When, Append], Change]
 
 
 class Operation(NamedTuple):
-    """A rule and how it is carried out.
+    """A rule, with the names of its parameters.
 
     Attributes:
         rule: The rule.
-        parameters: The names of its parameters, in the order every backend passes them.
-        creates: Whether it can have an effect on a breaker that has no row.
+        parameters: The names of the rule's parameters, in the order in which every backend passes them.
+        creates: Whether the operation can have an effect on a breaker that has no row.
     """
 
     rule: Rule
@@ -380,7 +450,7 @@ class Operation(NamedTuple):
     creates: bool = False
 
     def __call__(self, row: Any, given: Any, when: When, append: Append) -> Change:
-        """Apply the rule; every change also stores the state it found."""
+        """Apply the rule, and add the state before the operation to the values; see the module for the arguments."""
         change = self.rule(row, given, when, append)
         return Change({"previous_state": row.state, **change.values}, change.where)
 
@@ -419,4 +489,4 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "increment_failure": Operation(increment_failure, ("now",), creates=True),
 }
-"""Every operation that writes, by its name in the rules, SQL, Lua, methods and tests."""
+"""Every operation that writes, by name. The rules, SQL, Lua, methods and tests use the same names."""

@@ -1,6 +1,6 @@
-"""How much a breaker deserves to be looked at: the order of lists that show the worst first.
+"""The urgency of a breaker as a number: the order of lists that show the worst breaker first.
 
-Like the rules of `core.rules` it reads numbers and SQL columns alike, so that a database can sort by it.
+Like the rules of `core.rules`, these functions work on numbers and on SQL columns, so that a database can sort by them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def severity(row: Any, now: Any, when: When) -> Any:
     Args:
         row: The columns of one breaker.
         now: The store's clock, Unix seconds.
-        when: ``when(condition, a, b)``.
+        when: The function ``when(condition, a, b)`` of the caller's backend: ``a`` if the condition holds, else ``b``.
     """
     override = active_override(row, now, when)
     held = (row.hold_until > now) & (row.state == CLOSED) & (override != CLOSED) & (override != SHADOW)
@@ -31,5 +31,11 @@ def severity(row: Any, now: Any, when: When) -> Any:
 
 
 def active_override(row: Any, now: Any, when: When) -> Any:
-    """Return the override in force, ``""`` for none; see `Snapshot.active_override`."""
+    """Return the override in force, or ``""`` if there is no override; see `Snapshot.active_override`.
+
+    Args:
+        row: The columns of one breaker.
+        now: The store's clock, Unix seconds.
+        when: See `severity`.
+    """
     return when((row.override_until == 0.0) | (row.override_until > now), row.override, "")

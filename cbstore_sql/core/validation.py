@@ -1,4 +1,4 @@
-"""Checks of what callers give: each returns the checked value or raises a typed error that says what is allowed."""
+"""Checks of the values that callers pass: each function returns the checked value or raises a typed error."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cbstore_sql.core.model import OVERRIDES, State
 from cbstore_sql.errors import ConfigurationError, InvalidNameError, InvalidPolicyError, InvalidStateError
 
 MAX_SECONDS = 1e9
-"""The longest duration a store takes, seconds (about 31 years): sums with the clock stay exact."""
+"""The longest duration that a store accepts, seconds (about 31 years). Sums with the clock stay exact."""
 
 MAX_THRESHOLD = 1_000_000_000
-"""The largest threshold a store takes."""
+"""The largest threshold that a store accepts."""
 
 _LARGEST_SHOWN = 10**20
 
@@ -26,33 +26,45 @@ MAX_NOTE_BYTES = 256
 """The longest actor or reason of an override, in bytes of UTF-8."""
 
 MAX_TIME = 1e11
-"""The latest moment a store takes, Unix seconds (the year 5138)."""
+"""The latest moment that a store accepts, Unix seconds (the year 5138)."""
 
 MAX_COUNT = 10**15
-"""The largest count a store takes: whole numbers up to here are exact in every backend."""
+"""The largest count that a store accepts. Whole numbers up to this count are exact in every backend."""
 
 
 def is_number(value: Any, low: float, high: float) -> bool:
-    """Whether a value is a number in a range; a bool, NaN and infinity do not count as numbers."""
+    """Return whether a value is a number in a range. A bool, NaN and infinity do not count as numbers.
+
+    Args:
+        value: The value to check.
+        low: The smallest number in the range.
+        high: The largest number in the range.
+    """
     return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
 def shown(value: object) -> str:
-    """Show a refused value in a message; Python itself refuses to write out a number of thousands of digits."""
+    """Return the text of a refused value for an error message.
+
+    A very large whole number is not written out, because Python refuses to write thousands of digits.
+
+    Args:
+        value: The refused value.
+    """
     endless = isinstance(value, int) and abs(value) > _LARGEST_SHOWN
     return "a number far beyond that" if endless else repr(value)
 
 
 def check_seconds(label: str, value: float, *, minimum: float = 0.0) -> float:
-    """Return a duration as a float, or say what is wrong with it.
+    """Check a duration and return it as a float.
 
     Args:
-        label: What the duration is called in the message.
-        value: Seconds.
-        minimum: The smallest duration allowed, seconds.
+        label: The name of the duration in the error message.
+        value: The duration in seconds.
+        minimum: The shortest duration that is allowed, seconds.
 
     Raises:
-        InvalidPolicyError: The value is not a finite number between ``minimum`` and ``MAX_SECONDS``.
+        InvalidPolicyError: The value is not a finite number from ``minimum`` to `MAX_SECONDS`.
     """
     if not is_number(value, minimum, MAX_SECONDS):
         raise InvalidPolicyError(f"{label} must be {minimum:g} to {MAX_SECONDS:g} seconds, got {shown(value)}")
@@ -60,11 +72,14 @@ def check_seconds(label: str, value: float, *, minimum: float = 0.0) -> float:
 
 
 DEFAULT_STORE_TIMEOUT = 0.25
-"""Seconds within which a store must answer, unless a breaker is told otherwise."""
+"""Seconds within which a store must answer, unless the breaker has another ``store_timeout``."""
 
 
 def check_store_timeout(value: float | None) -> float | None:
-    """Return the time a store is given as a float (``None`` stays ``None``), or say what is wrong with it.
+    """Check the time within which a store must answer, and return it as a float.
+
+    Args:
+        value: Seconds, at least 0.001. ``None`` means no limit, and the function returns ``None``.
 
     Raises:
         InvalidPolicyError: The value is not a finite number of seconds ≥ 0.001.
@@ -73,11 +88,12 @@ def check_store_timeout(value: float | None) -> float | None:
 
 
 def check_flush_interval(value: float, store_timeout: float | None) -> float:
-    """Return the time failures wait for one another as a float, or say what is wrong with it.
+    """Check the time for which failures wait for more failures, and return it as a float.
 
     Args:
-        value: Seconds; 0 for none.
-        store_timeout: Seconds within which they are to be written; ``None`` for any number.
+        value: The interval in seconds; 0 means that failures do not wait.
+        store_timeout: Seconds within which the store must write the failures, so the interval must be shorter. ``None``
+            means no limit.
 
     Raises:
         InvalidPolicyError: The value is not a number of seconds of at least 0, or not shorter than ``store_timeout``.
@@ -89,10 +105,15 @@ def check_flush_interval(value: float, store_timeout: float | None) -> float:
 
 
 def check_threshold(label: str, value: int, *, maximum: int = MAX_THRESHOLD) -> int:
-    """Return a threshold, or say what is wrong with it.
+    """Check a threshold and return it.
+
+    Args:
+        label: The name of the threshold in the error message.
+        value: The threshold.
+        maximum: The largest threshold that is allowed.
 
     Raises:
-        InvalidPolicyError: It is not a whole number from 1 to ``maximum``.
+        InvalidPolicyError: The value is not a whole number from 1 to ``maximum``.
     """
     if isinstance(value, float) or not is_number(value, 1, maximum):
         raise InvalidPolicyError(f"{label} must be a whole number from 1 to {maximum}, got {shown(value)}")
@@ -100,24 +121,30 @@ def check_threshold(label: str, value: int, *, maximum: int = MAX_THRESHOLD) -> 
 
 
 def check_factor(label: str, value: float, low: float, high: float) -> float:
-    """Return a number as a float, or say what is wrong with it.
+    """Check a number and return it as a float.
+
+    Args:
+        label: The name of the number in the error message.
+        value: The number.
+        low: The smallest number that is allowed.
+        high: The largest number that is allowed.
 
     Raises:
         InvalidPolicyError: The value is not a number from ``low`` to ``high``.
     """
-    # A whole number beyond every float is not infinite, and no float either.
+    # A whole number can be too large for a float.
     if not is_number(value, low, high) or (isinstance(value, int) and value > sys.float_info.max):
         raise InvalidPolicyError(f"{label} must be a number from {low:g} to {high:g}, got {shown(value)}")
     return float(value)
 
 
 def check_name(label: str, value: str, *, limit: int = MAX_NAME_BYTES) -> str:
-    """Return a name if every store can keep it.
+    """Check that every store can keep a name, and return the name.
 
     Args:
-        label: What the name is called in the message.
-        value: The name; it may be empty and of any script.
-        limit: The longest size, in bytes of UTF-8.
+        label: What the error message calls the name.
+        value: The name. An empty name and names of any script are allowed.
+        limit: The longest name that is allowed, in bytes of UTF-8.
 
     Raises:
         InvalidNameError: The name is not text, contains a NUL or a lone surrogate, or is too long.
@@ -136,10 +163,14 @@ def check_name(label: str, value: str, *, limit: int = MAX_NAME_BYTES) -> str:
 
 
 def check_time(label: str, value: float | None) -> float | None:
-    """Return a moment as a float (``None`` stays ``None``: the store's clock), if it is valid.
+    """Check a moment and return it as a float.
+
+    Args:
+        label: The name of the moment in the error message.
+        value: Unix seconds. ``None`` means the store's clock, and the function returns ``None``.
 
     Raises:
-        InvalidStateError: The value is not a finite number between 0 and `MAX_TIME`.
+        InvalidStateError: The value is not a finite number from 0 to `MAX_TIME`.
     """
     if value is None:
         return None
@@ -149,10 +180,15 @@ def check_time(label: str, value: float | None) -> float | None:
 
 
 def check_count(label: str, value: int, *, minimum: int = 0) -> int:
-    """Return a count if it is a valid whole number.
+    """Check a count and return it.
+
+    Args:
+        label: The name of the count in the error message.
+        value: The count.
+        minimum: The smallest count that is allowed.
 
     Raises:
-        InvalidStateError: The value is not a whole number between ``minimum`` and `MAX_COUNT`.
+        InvalidStateError: The value is not a whole number from ``minimum`` to `MAX_COUNT`.
     """
     if isinstance(value, float) or not is_number(value, minimum, MAX_COUNT):
         raise InvalidStateError(f"{label} must be a whole number from {minimum} to {MAX_COUNT}, got {shown(value)}")
@@ -160,7 +196,11 @@ def check_count(label: str, value: int, *, minimum: int = 0) -> int:
 
 
 def check_flag(label: str, value: bool) -> int:
-    """Return 1 for ``True`` and 0 for ``False``, or say that it is neither.
+    """Check a bool and return 1 for ``True`` and 0 for ``False``.
+
+    Args:
+        label: The name of the bool in the error message.
+        value: The bool.
 
     Raises:
         InvalidStateError: The value is not a bool.
@@ -171,10 +211,14 @@ def check_flag(label: str, value: bool) -> int:
 
 
 def check_state(label: str, value: str) -> str:
-    """Return the text of a state if it is a known state.
+    """Check a state and return its text.
+
+    Args:
+        label: The name of the state in the error message.
+        value: ``"closed"``, ``"open"`` or ``"half_open"``, or a `State`.
 
     Raises:
-        InvalidStateError: It is not ``"closed"``, ``"open"`` or ``"half_open"``.
+        InvalidStateError: The value is not ``"closed"``, ``"open"`` or ``"half_open"``.
     """
     try:
         return State(value).value
@@ -183,10 +227,13 @@ def check_state(label: str, value: str) -> str:
 
 
 def check_override(value: str) -> str:
-    """Return the mode of an override, or say which modes there are.
+    """Check the mode of an override and return it.
+
+    Args:
+        value: ``"open"``, ``"closed"`` or ``"shadow"``.
 
     Raises:
-        InvalidStateError: It is not ``"open"``, ``"closed"`` or ``"shadow"``.
+        InvalidStateError: The value is not ``"open"``, ``"closed"`` or ``"shadow"``.
     """
     if not isinstance(value, str) or value not in OVERRIDES:
         raise InvalidStateError(f"mode must be one of {', '.join(OVERRIDES)}, got {shown(value)}")
@@ -194,10 +241,15 @@ def check_override(value: str) -> str:
 
 
 def check_note(label: str, value: str) -> str:
-    """Return an actor or a reason, or say what is wrong with it.
+    """Check the actor or the reason of an override and return it.
+
+    Args:
+        label: The name of the text in the error message.
+        value: The actor or the reason.
 
     Raises:
-        InvalidNameError: It is empty, not text, has a NUL or a lone surrogate, or is longer than `MAX_NOTE_BYTES`.
+        InvalidNameError: The value is empty, is not text, has a NUL or a lone surrogate, or is longer than
+            `MAX_NOTE_BYTES`.
     """
     if value == "":
         raise InvalidNameError(f"{label} must not be empty: it is shown to whoever looks at the breaker next")
@@ -205,13 +257,16 @@ def check_note(label: str, value: str) -> str:
 
 
 DEFAULT_MAX_BREAKERS = 10_000
-"""Breakers of one namespace that a store keeps unless it is told otherwise."""
+"""How many breakers a namespace may hold, unless the store has another ``max_breakers``."""
 
 _LARGEST = 10**9
 
 
 def check_max_breakers(value: int | None) -> int | None:
-    """Return how many breakers a namespace may hold (``None``: any number), if the value is valid.
+    """Check how many breakers a namespace may hold, and return the number.
+
+    Args:
+        value: The number of breakers. ``None`` means no limit, and the function returns ``None``.
 
     Raises:
         ConfigurationError: The value is not a whole number from 1 to 10**9.

@@ -1,4 +1,4 @@
-"""How times, names and owners are written for people; the command line, the panel and explanations share it."""
+"""How the command line, the panel and the explanations write times, names and owners for people."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _WRITTEN_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(min|[smhdw])", re.ASCII)
 
-# Below this many seconds a tenth of a second is worth showing.
+# Durations shorter than this number of seconds are shown with tenths of a second.
 _FINE = 10.0
 
-# datetime ends with the year 9999, columns may hold more; a later time is shown as this one.
+# `datetime` ends with the year 9999, but columns may hold later times. A later time is shown as this time.
 _LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in its largest unit and, where it adds something, the next smaller one.
+    """Return a duration as text, in the largest unit and the next smaller unit if its count is not 0.
 
     Args:
-        seconds: At least 0. 7200 is ``"2 h"``, 5400 ``"1 h 30 min"``, 0.25 ``"0.3 s"``.
+        seconds: The duration in seconds, at least 0. 7200 is ``"2 h"``, 5400 ``"1 h 30 min"``, 0.25 ``"0.2 s"``.
     """
     if seconds < _FINE:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     for (unit, size), (small_unit, small) in pairwise(_UNITS):
-        # Rounded to the smaller unit first, so that 59.9 min becomes 1 h and not 60 min.
+        # The duration is rounded to the smaller unit first, so that 59.9 min becomes 1 h and not 60 min.
         small_count = round(seconds / small)
         count, rest = divmod(small_count, size // small)
         if count:
@@ -35,13 +35,16 @@ def duration(seconds: float) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Read a duration as people write it: ``90s``, ``10m``, ``1h30m``, ``2d``, ``1w``.
+    """Return the seconds of a duration that a person wrote.
+
+    Args:
+        text: The duration, such as ``90s``, ``10m``, ``1h30m``, ``2d`` or ``1w``.
 
     Returns:
         Seconds.
 
     Raises:
-        ValueError: The text is not a duration; the message says how to write one.
+        ValueError: The text is not a duration. The message says how to write a duration.
     """
     parts = list(_PART.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:
@@ -50,24 +53,32 @@ def parse_duration(text: str) -> float:
 
 
 def moment(seconds: float) -> datetime | None:
-    """Return a time of the store in UTC, or ``None`` for 0.0, which means never."""
+    """Return a time of the store as a `datetime` in UTC, or ``None`` for 0.0, which means never.
+
+    Args:
+        seconds: The time, Unix seconds.
+    """
     if seconds == 0.0:
         return None
     return datetime.fromtimestamp(min(seconds, _LATEST.timestamp()), timezone.utc)
 
 
 def iso(seconds: float) -> str | None:
-    """Return a time of the store as ISO 8601 in UTC, or ``None`` for 0.0, which means never."""
+    """Return a time of the store as ISO 8601 text in UTC, or ``None`` for 0.0, which means never.
+
+    Args:
+        seconds: The time, Unix seconds.
+    """
     time = moment(seconds)
     return time.isoformat() if time else None
 
 
 def holder(token: str) -> str:
-    """Return the readable part of a probe token (host and process id); its random end tells a person nothing."""
+    """Return the readable part of a probe token: host and process id, without the random end."""
     return token.rpartition("/")[0] or token
 
 
 def printable(text: str) -> str:
-    """Escape a name so that it cannot move the cursor, change colours or pass for another name."""
+    """Return a name with escapes for characters that could move the cursor, change colours or imitate another name."""
     escaped = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
     return "".join(escaped) or "''"
