@@ -1,4 +1,4 @@
-"""What a router does after a failure, without I/O: whether another target may help, and what to tell."""
+"""The decisions and the memory of a router for failover between targets, without I/O."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from cbstore_sql.llm.targets import LLMTarget
 from cbstore_sql.runtime.fork import ForkSafeLock
 
 _MOST_CONVERSATIONS = 10_000
-"""Sticky keys that a router remembers; the one unused for longest is forgotten first."""
+"""How many conversations a router remembers. Beyond this number, the router forgets the least recently used one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedOver(BreakerEvent):
-    """Calls of this process go to another target now, on the way out or on the way back.
+    """The event that calls of this process have changed to a different target.
+
+    The router emits this event after a failure of a target, and when calls return to a more preferred target.
 
     Attributes:
-        name: The breaker's name of the target that is used now.
-        previous: The name of the target that was used before.
-        category: The failure that caused it; ``None`` when the previous target was rejected or a better one is back.
+        name: The breaker's name of the new target.
+        previous: The breaker's name of the previous target.
+        category: The category of the failure of the previous target. ``None`` if the circuit of the previous target
+            rejected the call, or if the calls return to a more preferred target.
     """
 
     previous: str
@@ -34,19 +37,26 @@ OnFailover = Callable[[FailedOver], object]
 
 
 def another_may_help(decision: Decision) -> bool:
-    """Return whether another target may answer what this one did not."""
+    """Return whether another target may answer the call after one target failed.
+
+    Args:
+        decision: The decision after the failed attempt.
+
+    Returns:
+        ``False`` if the request itself is at fault or the exception says nothing about the API, otherwise ``True``.
+    """
     if decision.failure is None:
         return False
     return decision.failure.category is not FailureCategory.INVALID_REQUEST
 
 
 def takes_out_key(decision: Decision) -> bool:
-    """Return whether the key is to blame, for every model it is used with."""
+    """Return whether the provider rejected the key, so that no target with this key can answer."""
     return decision.failure is not None and decision.failure.category is FailureCategory.AUTH
 
 
 class Memory(ForkSafeLock):
-    """What one router remembers: the target that was used last, and the target of each conversation."""
+    """The memory of one router: the name of the last target, and the name of the target of each conversation."""
 
     def __init__(self) -> None:
         self._last: str | None = None
@@ -54,22 +64,29 @@ class Memory(ForkSafeLock):
         self._have_lock()
 
     def target_of(self, conversation: Hashable) -> str | None:
-        """Return the name of the target that a conversation sticks to."""
+        """Return the name of the target that a conversation used last.
+
+        Args:
+            conversation: The key of the conversation.
+
+        Returns:
+            ``None`` if ``conversation`` is ``None`` or unknown.
+        """
         if conversation is None:
             return None
         with self._lock:
             return self._conversations.get(conversation)
 
     def used(self, target: LLMTarget, conversation: Hashable, failed: str | None) -> str | None:
-        """Note that a target is used now.
+        """Remember the target of the next attempt.
 
         Args:
-            target: The target.
-            conversation: The key of the conversation; ``None`` for a call that does not stick.
-            failed: The name of the target that failed in this call.
+            target: The target of the next attempt.
+            conversation: The key of the conversation; ``None`` for a call without a conversation.
+            failed: The name of the target that failed just before in the same call; ``None`` if no target failed.
 
         Returns:
-            The name of the target that was used before, when that is another one.
+            The name of the previous target. ``None`` if there is no previous target, or if it is the same target.
         """
         with self._lock:
             if conversation is not None:

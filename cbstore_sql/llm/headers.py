@@ -1,8 +1,8 @@
 """The three functions of MassGen's LLM circuit breaker that read an HTTP status and ``Retry-After``.
 
-They read the exceptions of the ``anthropic`` and ``openai`` clients, of ``httpx``, and any other that carries a status
-and a response with headers in the same places. Whatever a server sends, they do not raise. `classify_error` reads far
-more.
+The functions read the exceptions of the ``anthropic`` and ``openai`` clients and of ``httpx``, and other exceptions
+with the attributes ``status_code`` and ``response.headers``. The functions never raise, whatever a server sends.
+`classify_error` understands many more kinds of exceptions.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from cbstore_sql.llm.decision import RateLimitAction
 
 
 def classify_429(retry_after_value: float | None, threshold: float) -> RateLimitAction:
-    """Decide what to do about a 429.
+    """Return how a caller must react to an HTTP 429 (too many requests).
 
     Args:
-        retry_after_value: Seconds the server asks to wait; ``None`` when it does not say.
-        threshold: The longest wait that a caller waits out, seconds.
+        retry_after_value: The wait in seconds that the server asks for; ``None`` if the server gives no time.
+        threshold: The longest wait in seconds that a caller waits.
+
+    Returns:
+        ``CAP`` without a wait, ``WAIT`` for a wait of at most ``threshold``, ``STOP`` for a longer wait.
     """
     if retry_after_value is None:
         return RateLimitAction.CAP
@@ -30,19 +33,20 @@ def classify_429(retry_after_value: float | None, threshold: float) -> RateLimit
 
 
 def extract_retry_after(exc: BaseException, *, now: float | None = None) -> float | None:
-    """Return how long the server asks to wait, from the headers of ``exc.response``.
+    """Return the wait that the server asks for in the headers of ``exc.response``.
 
-    ``retry-after-ms`` goes before ``Retry-After``, as in the clients of Anthropic and OpenAI. ``Retry-After`` is a
-    number of seconds or an HTTP date; a date is taken relative to the response's own ``Date``, so that it does not
-    matter how far the two clocks are apart.
+    If the response has both headers, ``retry-after-ms`` wins over ``Retry-After``, as in the clients of Anthropic and
+    OpenAI. ``Retry-After`` is a number of seconds or an HTTP date. This function subtracts the ``Date`` header of the
+    response from an HTTP date, so a difference between the clocks of server and client has no effect.
 
     Args:
-        exc: What the call raised.
-        now: Unix seconds, for a date in a response without ``Date``; ``None`` means this machine's clock.
+        exc: The exception that the call raised.
+        now: The current time in Unix seconds, used only if the response has no ``Date`` header. ``None`` means the
+            clock of this machine.
 
     Returns:
-        Seconds, 0.0 for a date that has passed. ``None`` when there is no such header or it makes no sense
-        (negative, not finite, neither a number nor a date).
+        The wait in seconds; 0.0 if the date is in the past. ``None`` if both headers are missing or invalid: negative,
+        not finite, or neither a number nor a date.
     """
     headers = _headers(exc)
     milliseconds = _duration(headers.get("retry-after-ms"))
@@ -53,7 +57,14 @@ def extract_retry_after(exc: BaseException, *, now: float | None = None) -> floa
 
 
 def extract_status_code(exc: BaseException) -> int | None:
-    """Return the HTTP status of ``exc.status_code`` or ``exc.response.status_code``; ``None`` if both are missing."""
+    """Return the HTTP status of an exception.
+
+    Args:
+        exc: The exception that the call raised.
+
+    Returns:
+        ``exc.status_code``, else ``exc.response.status_code``. ``None`` if neither attribute holds a number.
+    """
     for holder in (exc, getattr(exc, "response", None)):
         try:
             return int(getattr(holder, "status_code", None))  # type: ignore[arg-type] # TypeError is the answer
@@ -86,9 +97,9 @@ def _until(headers: Mapping[str, Any], now: float | None) -> float | None:
 
 
 def _moment(raw: Any) -> float | None:
-    """Read an HTTP date as Unix seconds; one without a zone is in GMT, as they all are."""
+    """Return an HTTP date as Unix seconds, or ``None`` if the text is not a date. A date without a zone is in GMT."""
     try:
         moment = parsedate_to_datetime(raw)
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-    except Exception:  # noqa: BLE001 - the parser's own failures on hostile text are of many kinds
+    except Exception:  # noqa: BLE001 - the parser raises many kinds of errors for hostile text
         return None

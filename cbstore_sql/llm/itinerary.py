@@ -1,4 +1,4 @@
-"""Which target each attempt of one call goes to, and what is told about it; without any I/O."""
+"""The choice of the target for each attempt of one call, without I/O."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cbstore_sql.llm.targets import LLMTarget, Targets
 
 
 class Itinerary:
-    """The targets of one call, each at most once.
+    """The plan of one call through the targets of a router. The plan offers each target at most once.
 
     Args:
         targets: All targets of the router.
-        memory: What the router remembers.
-        conversation: The key of the conversation; ``None`` does not stick.
-        on_failover: Told when the calls go to another target.
+        memory: The memory of the router: the last target, and the target of each conversation.
+        conversation: The key of the conversation; ``None`` for a call without a conversation.
+        on_failover: A function that this object calls with a `FailedOver` when the calls change to a different target.
     """
 
     def __init__(self, targets: Targets, memory: Memory, conversation: Hashable, on_failover: OnFailover) -> None:
@@ -28,15 +28,19 @@ class Itinerary:
 
     @property
     def is_over(self) -> bool:
-        """Whether every target was tried."""
+        """Whether the call has tried every target."""
         return len(self._tried) == len(self.targets.all)
 
     def names(self, is_open: Callable[[str], bool]) -> Sequence[str]:
-        """Return the names to ask next, the most preferred first."""
+        """Return the names of the targets that the call has not tried, the most preferred first.
+
+        Args:
+            is_open: A function that returns whether the circuit with a given name is open, by the view of this process.
+        """
         return self.targets.order(is_open, self._memory.target_of(self._conversation), self._tried)
 
     def use(self, name: str) -> LLMTarget:
-        """Note that the next attempt goes to a target, and return it."""
+        """Remember the target with this name for the next attempt, and return the target."""
         target = self.targets.by_name[name]
         failed = next(reversed(self._tried), None)
         previous = self._memory.used(target, self._conversation, failed)
@@ -47,5 +51,10 @@ class Itinerary:
         return target
 
     def failed(self, target: LLMTarget, decision: Decision) -> None:
-        """Note that a target did not answer."""
+        """Remember that a target failed in this call.
+
+        Args:
+            target: The target.
+            decision: The decision after the failure.
+        """
         self._tried[target.name] = decision

@@ -62,5 +62,5 @@ class Observer:
             return
         try:
             self._metrics.record_request(self._name, outcome, seconds)
-        except Exception as error:  # noqa: BLE001 - whatever the metrics raise, the call goes on
+        except Exception as error:  # noqa: BLE001 - an error of the metrics object must not stop the call
             log.error("metrics failed with %s", type(error).__name__)

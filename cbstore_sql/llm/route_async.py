@@ -1,4 +1,4 @@
-"""The way of one call through the targets of a router."""
+"""The steps of one call through the targets of a router, for asynchronous callers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from cbstore_sql.llm.targets import LLMTarget
 
 
 class AsyncRoute(AsyncFollowUp):
-    """Admits each attempt of one call to the first target that takes it, and no target twice.
+    """The steps of one call of a router: each attempt goes to the first remaining target that admits the attempt.
+
+    The call tries each target at most once.
 
     Args:
-        breaker: Admits the attempts.
-        attempts: Decides what follows from an outcome.
-        sleep: Waits some seconds.
-        itinerary: Chooses the targets.
+        breaker: The breaker that admits the attempts.
+        attempts: The attempts of the call.
+        sleep: A function that waits for the given number of seconds.
+        itinerary: The remaining targets of the call.
 
     Attributes:
-        target: The target of the present attempt.
+        target: The target of the current attempt.
     """
 
     target: LLMTarget
@@ -41,10 +43,15 @@ class AsyncRoute(AsyncFollowUp):
         self._itinerary = itinerary
 
     async def admitted(self, renew: Renew | None = None) -> AsyncGuardedCall:
-        """Admit one attempt to the first target that takes it.
+        """Admit one attempt to the first remaining target whose circuit admits the attempt.
+
+        Args:
+            renew: A function that renews the lease of a probe while the attempt runs; see the base class.
 
         Raises:
-            CircuitBreakerOpenError: No target takes it; ``retry_after`` is the shortest of them.
+            CircuitBreakerOpenError: No target admits the call, and the call has made no attempt. ``retry_after`` is the
+                shortest time of all targets, in seconds.
+            Exception: The exception of the last attempt, if no remaining target admits the call.
         """
         breaker = self._breaker
         names = self._itinerary.names(breaker._seen_open)
@@ -52,7 +59,7 @@ class AsyncRoute(AsyncFollowUp):
             permit = await breaker.admit_first(names)
         except CircuitBreakerOpenError as refused:
             self.attempts.rejected(refused)
-            # A call that has been made ends with what it got.
+            # After an attempt, the caller gets the exception of that attempt and not the rejection.
             if self.attempts.last is None or self.attempts.last.error is None:
                 raise
             permit, failure = None, self.attempts.last.error
@@ -63,13 +70,16 @@ class AsyncRoute(AsyncFollowUp):
         return AsyncGuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
 
     async def tries_again(self, decision: Decision) -> bool:
-        """Do what a failure asks for; return whether another target is to be asked."""
+        """Hold or open the circuit of the target if the failure asks for it; return whether to try another target."""
         self._itinerary.failed(self.target, decision)
         await self.follow(decision)
         return another_may_help(decision) and not self._itinerary.is_over
 
     async def follow(self, decision: Decision) -> None:
-        """Do what a failure asks of the whole fleet: hold or open the target, or take its key out."""
+        """Hold or open the circuit of the target for the whole fleet.
+
+        If the provider rejected the key, open the circuits of all targets with this key.
+        """
         if takes_out_key(decision):
             for target in self._itinerary.targets.with_key_of(self.target):
                 await self._breaker.trip(target.name, MAX_SECONDS)
@@ -77,8 +87,8 @@ class AsyncRoute(AsyncFollowUp):
         await super().follow(decision)
 
     def keeps_probe(self, permit: Permit, failed: FailedAttempt) -> bool:
-        """Return ``False``: a target is asked once for each call."""
+        """Return ``False``, because a call tries each target only once."""
         return False
 
     async def pause(self, decision: Decision) -> None:
-        """Go on at once: the next attempt is at another target."""
+        """Do not wait, because the next attempt goes to another target."""

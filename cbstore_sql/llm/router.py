@@ -21,30 +21,34 @@ T = TypeVar("T")
 
 
 class LLMRouter(RouterBase[CircuitBreaker]):
-    """Calls the first of several targets whose circuit admits the call.
+    """A router that sends each call to the first of several targets whose circuit admits the call.
 
-    Every target has its own circuit, which the whole fleet shares. A call asks each target at most once, so a
-    call costs at most one paid attempt per target. It goes on to the next target when one fails in a way that another
-    may not. Calls return to a better target when its probe has closed its circuit, at a ramp.
+    Every target has its own circuit, which all processes of the fleet share. If a target fails, the call goes to the
+    next target, unless the request itself is at fault. A call tries each target at most once, so a call costs at most
+    one paid attempt per target. After a successful probe of a more preferred target, a growing share of the calls
+    returns to this target.
 
-    A key that the provider rejects (401, 403) takes all targets with that key out, in all processes, until
-    `reset_key`. A short wait that a provider asks for holds its target up for the whole fleet.
+    If a provider rejects a key (401, 403), the router opens the circuits of all targets with this key, in all
+    processes, until `reset_key`. If a provider asks for a short wait, no process of the fleet calls this target during
+    the wait.
 
     Args:
-        targets: In order of preference.
-        store: Where the circuits are kept.
-        config: The settings of every target; ``None`` means the defaults. ``enabled`` is not read. Nothing is retried
-            or waited for: another target is asked instead.
-        provider_down_at: How many distinct models of a provider must be open for the provider to count as down. Its
-            other models are then asked last. ``None``: providers are not judged.
-        ramp_up: Seconds over which a growing share of calls returns to a target whose circuit has closed; 0 returns all
-            at once.
-        on_failover: Called with a `FailedOver` when the calls of this process go to another target. What it raises is
-            logged.
+        targets: The targets, the most preferred first. At least one target; all names must differ.
+        store: The store that keeps the circuits.
+        config: The settings of every target; ``None`` means the defaults. The router ignores ``enabled`` and is always
+            enabled. The router does not repeat a call to the same target; the call goes to the next target.
+        provider_down_at: How many different models of a provider must have an open circuit until the provider counts as
+            down. Calls then go to the other models of this provider last. ``None`` means that no provider ever counts
+            as down.
+        ramp_up: For how many seconds only a growing share of the calls returns to a target whose circuit has closed. 0
+            means that all calls return at once.
+        on_failover: A function that the router calls with a `FailedOver` when the calls of this process change to a
+            different target. The router logs an exception of this function and continues. ``None`` for no function.
         **options: Further arguments of `CircuitBreaker`: ``store_timeout``, ``listeners``, ``max_staleness``, …
 
     Raises:
-        ConfigurationError: There are no targets, or two with one name.
+        ConfigurationError: ``targets`` is empty, an element is not an `LLMTarget`, or two targets have the same name.
+        InvalidPolicyError: ``provider_down_at`` or ``ramp_up`` is out of range.
     """
 
     def __init__(
@@ -64,15 +68,17 @@ class LLMRouter(RouterBase[CircuitBreaker]):
         self._breaker = CircuitBreaker(store, policy, reopen_on_no_verdict=reopen, **options)
 
     def call(self, function: Callable[[LLMTarget], T], *, conversation: Hashable = None) -> T:
-        """Make one call at the first target that answers.
+        """Make one call and return the answer of the first target that answers.
 
         Args:
-            function: Called with a target.
-            conversation: Calls with the same key stay at their target for as long as it admits them (for its prompt
-                cache, say). ``None``: the call goes by the order of preference.
+            function: A function that makes one attempt. The router calls the function with a target.
+            conversation: A key for calls that belong together, such as a conversation id. Calls with the same key go to
+                the same target as long as this target admits the calls. This uses the prompt cache of the target.
+                ``None`` means that the call follows the order of preference.
 
         Raises:
-            CircuitBreakerOpenError: No target admits the call. Once a target has been asked, its exception is raised.
+            CircuitBreakerOpenError: No target admitted the call, and the call made no attempt.
+            Exception: The exception of the last attempt, if no target answered.
         """
         route = self._route(conversation)
         return Retries(route, lambda: function(route.target)).answer()
@@ -80,28 +86,34 @@ class LLMRouter(RouterBase[CircuitBreaker]):
     def stream(self, function: Callable[[LLMTarget], Any], *, conversation: Hashable = None) -> GuardedStream:
         """Guard a call whose answer comes in chunks; see `LLMCircuitBreaker.stream`.
 
-        Targets are tried until a stream is open. Once it is open nothing is repeated.
+        Entering the returned stream tries the targets until one target opens a stream. After that, the router repeats
+        nothing.
 
         Args:
-            function: Called with a target to open the stream.
-            conversation: See `call`.
+            function: A function that opens a stream. The router calls the function with a target.
+            conversation: A key for calls that belong together, or ``None``; see `call`.
         """
         route = self._route(conversation)
         return GuardedStream(route, lambda: function(route.target))
 
     def reset_key(self, provider: str, key: str = "") -> None:
-        """Use a key again that was taken out: close the circuits of all its targets.
+        """Close the circuits of all targets with one key, so that calls use the key again.
+
+        Call this method after you have replaced or repaired a key that the provider rejected.
 
         Args:
-            provider: The provider.
-            key: The key's label.
+            provider: The provider, as in `LLMTarget`.
+            key: The label of the key, as in `LLMTarget`; ``""`` for the targets without a label.
+
+        Raises:
+            StoreError: The store failed; see `Store`.
         """
         for target in self.targets:
             if (target.provider, target.key) == (provider, key):
                 self._breaker.reset(target.name)
 
     def close(self) -> None:
-        """Stop the background work."""
+        """Stop the background work of the router. The store stays open."""
         self._breaker.close()
 
     def _route(self, conversation: Hashable) -> Route:

@@ -1,4 +1,4 @@
-"""The parts that both routers share."""
+"""The parts that the blocking and the asynchronous router share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFAULT_RAMP_UP = 10.0
 
 
 class RouterBase(Generic[BreakerT]):
-    """The common part of `LLMRouter` and `AsyncLLMRouter`; see there."""
+    """The base class of `LLMRouter` and `AsyncLLMRouter`. The arguments are those of `LLMRouter`."""
 
     _breaker: BreakerT
 
@@ -47,15 +47,15 @@ class RouterBase(Generic[BreakerT]):
 
     @property
     def targets(self) -> tuple[LLMTarget, ...]:
-        """The targets, in order of preference."""
+        """The targets, the most preferred first."""
         return self._targets.all
 
     def down_providers(self) -> set[str]:
-        """Return the providers that count as down, as far as this process knows. Asks no store."""
+        """Return the providers that count as down, by the view of this process. This method does not read the store."""
         return self._targets.down([name for name in self._targets.names if self._breaker._seen_open(name)])
 
     def _attempts(self) -> Attempts:
-        # A target is asked once for each call, so that nothing is taken from a budget.
+        # A call tries each target once and retries nothing, so the retry budget has no limit.
         return Attempts("", self.config, Observer("", None), RetryBudget(None, 0.0), None, left=len(self.targets))
 
     def _itinerary(self, conversation: Hashable) -> Itinerary:
@@ -69,5 +69,5 @@ class RouterBase(Generic[BreakerT]):
             return
         try:
             self._told(event)
-        except Exception as error:  # noqa: BLE001 - whatever the application raises, the call goes on
+        except Exception as error:  # noqa: BLE001 - an error of the application must not stop the call
             log.error("on_failover failed with %s", type(error).__name__)

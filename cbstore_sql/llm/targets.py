@@ -1,4 +1,4 @@
-"""The targets of a router: which model at which provider with which key, in order of preference."""
+"""The targets of a router. A target is one model at one provider with one key."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cbstore_sql.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class LLMTarget:
-    """One model at one provider with one key.
+    """A destination for calls: one model at one provider with one API key. Each target has one circuit.
 
     Args:
         provider: The provider, such as ``"openai"``.
-        model: The model.
-        key: A label for the API key, such as ``"team-a"``. Never the key itself: it becomes part of a breaker's name,
-            which is stored, logged and exported.
-        client: What your function needs to call it; not used by the router.
+        model: The model, such as ``"gpt-4o"``.
+        key: A label for the API key, such as ``"team-a"``; ``""`` for no label. Do not pass the API key: the label
+            becomes part of the breaker's name, which the library stores, logs and exports.
+        client: An object that your function needs to call the model. The router does not use this object.
 
     Attributes:
         name: The breaker's name: ``provider/model`` or ``provider/model#key``.
 
     Raises:
-        InvalidNameError: The parts do not make a breaker's name.
+        InvalidNameError: ``name`` is not a valid breaker name; for example, ``name`` is too long.
     """
 
     provider: str
@@ -39,20 +39,21 @@ class LLMTarget:
 
     @property
     def name(self) -> str:
-        """The breaker's name."""
+        """The breaker's name: ``provider/model``, or ``provider/model#key`` if the key has a label."""
         return f"{self.provider}/{self.model}" + (f"#{self.key}" if self.key else "")
 
 
 class Targets:
-    """The targets of one router.
+    """The ordered list of the targets of one router.
 
     Args:
-        targets: In order of preference; at least one, with different names.
-        provider_down_at: How many distinct models of a provider must be open for the provider to count as down. Its
-            other models are then asked last. ``None``: providers are not judged.
+        targets: The targets, the most preferred first. At least one target; all names must differ.
+        provider_down_at: How many different models of a provider must have an open circuit until the provider counts as
+            down. Calls then go to the other models of this provider last. ``None`` means that no provider ever counts
+            as down.
 
     Raises:
-        ConfigurationError: There are no targets, or two with one name.
+        ConfigurationError: ``targets`` is empty, an element is not an `LLMTarget`, or two targets have the same name.
         InvalidPolicyError: ``provider_down_at`` is less than 1.
     """
 
@@ -69,26 +70,30 @@ class Targets:
 
     @property
     def names(self) -> list[str]:
-        """The names, in order of preference."""
+        """The names of the targets, the most preferred first."""
         return list(self.by_name)
 
     def with_key_of(self, target: LLMTarget) -> list[LLMTarget]:
-        """Return the targets that use the same key."""
+        """Return all targets with the same provider and the same key as ``target``, including ``target``."""
         return [other for other in self.all if (other.provider, other.key) == (target.provider, target.key)]
 
     def down(self, open_names: Collection[str]) -> set[str]:
-        """Return the providers that count as down while these targets are open."""
+        """Return the providers that count as down.
+
+        Args:
+            open_names: The names of the targets whose circuit is open.
+        """
         models = {(target.provider, target.model) for target in self.all if target.name in open_names}
         counted = Counter(provider for provider, _ in models)
         return {provider for provider, number in counted.items() if self._down_at and number >= self._down_at}
 
     def order(self, is_open: Callable[[str], bool], first: str | None, without: Collection[str]) -> Sequence[str]:
-        """Return the names to ask, the most preferred first.
+        """Return the names of the targets that a call may still try, the most preferred first.
 
         Args:
-            is_open: Whether a target's circuit is open, as far as this process knows.
-            first: The name that a caller sticks to.
-            without: Names that this call has tried.
+            is_open: A function that returns whether the circuit with a given name is open, by the view of this process.
+            first: The name of the target that the conversation used before; ``None`` without such a target.
+            without: The names of the targets that the call has already tried.
         """
         open_names = [name for name in self.by_name if is_open(name)]
         down = self.down(open_names)
