@@ -1,15 +1,15 @@
 """Migrations of the breaker table, from Python, from ``cbstore migrate`` and from alembic.
 
 ===========  ===========================================================================
-`runner`     what `migrations/env.py` does: which table to migrate, in one transaction
-`state`      at which revision a breaker table is, and which revision the library brings
-`within`     our migrations as steps of the application's own alembic history
-`proxies`    alembic's modules, given back to the run that had them
-`placement`  where a revision puts the table
+`runner`     the functions that ``migrations/env.py`` calls: a migration in one transaction
+`state`      the revision of a breaker table, and the newest revision of the library
+`within`     the library's migrations as steps of the application's own alembic history
+`proxies`    restores alembic's modules for a run that was under way
+`placement`  the schema in which a revision creates the table
 ===========  ===========================================================================
 
-The table has its own revisions, its own version table and, on PostgreSQL, its own schema, so that it does not
-meet the migrations of the application. The revisions are in ``migrations/``.
+The breaker table has its own revisions, its own version table and, on PostgreSQL, its own schema. So the migrations of
+the library and those of the application do not affect each other. The revisions are in ``migrations/``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["downgrade", "ignore_breakers", "include_name", "migrate", "migration_sql"]
 
-# alembic keeps its current environment in module globals.
+# alembic keeps its current environment in module globals, so only one thread at a time may run alembic.
 _ALEMBIC = threading.Lock()
 
 
@@ -51,23 +51,24 @@ def migrate(
     version_table: str = VERSION_TABLE,
     revision: str = "head",
 ) -> None:
-    """Create the breaker table, or bring it to a later revision, in one separate transaction.
+    """Create the breaker table, or upgrade the table to a later revision, in one separate transaction.
 
-    Any number of processes may do this at once: one works, the others wait for it and find nothing left to do.
-    Logging is not configured; alembic reports to the logger ``alembic``.
+    Any number of processes may call this function at the same time: one process migrates the table, and the others wait
+    and then have nothing to do. This function does not configure logging; alembic logs to the logger ``alembic``.
 
     Args:
         url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine.
-        schema: The PostgreSQL schema of the table, made if it is missing. SQLite has none and ignores it.
-        version_table: The table, in the same schema, that says at which revision the breaker table is.
-        revision: Where to go: ``"head"``, a revision, or steps such as ``"+1"``.
+        schema: The PostgreSQL schema of the table. The function creates a missing schema. SQLite has no schemas and
+            ignores this argument.
+        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        revision: The target: ``"head"`` (the newest revision), the id of a revision, or steps such as ``"+1"``.
 
     Raises:
         ConfigurationError: The database, a name or the revision cannot be used.
         SchemaError: The table is newer than the library.
-        StoreConflictError: Another session kept the table locked through every try.
+        StoreConflictError: Another session kept the table locked during every attempt.
         StoreUnavailableError: The database cannot be reached.
-        StoreError: The database refused, for one because the role may not create or change the table.
+        StoreError: The database refused a statement, for example because the role may not create or change the table.
     """
     _carry_out(command.upgrade, Target(url_or_engine, schema, version_table), revision)
 
@@ -79,17 +80,17 @@ def downgrade(
     schema: str = DEFAULT_SCHEMA,
     version_table: str = VERSION_TABLE,
 ) -> None:
-    """Take the breaker table back to an earlier revision; what only later revisions keep is lost.
+    """Downgrade the breaker table to an earlier revision; data that only later revisions have is lost.
 
     Args:
         url_or_engine: See `migrate`.
-        revision: Where to go: a revision, steps such as ``"-1"``, or ``"base"``, which drops the table and leaves
-            the schema and an empty version table.
+        revision: The target: the id of a revision, steps such as ``"-1"``, or ``"base"``. ``"base"`` drops the breaker
+            table and keeps the schema and an empty version table.
         schema: See `migrate`.
         version_table: See `migrate`.
 
     Raises:
-        ConfigurationError: See `migrate`, as for the other errors.
+        ConfigurationError: See `migrate`.
         SchemaError: See `migrate`.
         StoreConflictError: See `migrate`.
         StoreUnavailableError: See `migrate`.
@@ -107,16 +108,17 @@ def migration_sql(
     down: bool = False,
     transaction: bool = True,
 ) -> str:
-    """Return a script that does what `migrate` would do to an empty database, without connecting to one.
+    """Return an SQL script that does what `migrate` does, without a connection to a database.
 
     Args:
-        url_or_dialect: ``"postgresql"``, ``"sqlite"``, or a URL or engine, of which only the dialect is used.
+        url_or_dialect: ``"postgresql"``, ``"sqlite"``, or a URL or an engine. The function uses only the dialect.
         schema: See `migrate`.
         version_table: See `migrate`.
-        revision: Where to go; ``"from:to"`` starts at a revision other than none (going down: other than the last).
-        down: Go down, as `downgrade` does.
-        transaction: Whether the script begins and commits its own transaction. ``False`` is for
-            ``op.execute(…)`` in a revision of the application's, on PostgreSQL.
+        revision: The target revision, or ``"from:to"``. Without ``from``, the script starts at an empty database; with
+            ``down=True``, at the newest revision.
+        down: Whether to return a script that downgrades, as `downgrade` does.
+        transaction: Whether the script begins and commits its own transaction. ``False`` is for a script that a
+            revision of the application runs with ``op.execute(…)`` on PostgreSQL.
 
     Raises:
         ConfigurationError: See `migrate`.
@@ -132,11 +134,13 @@ def migration_sql(
 
 
 def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VERSION_TABLE) -> IncludeNameFn:
-    """Make an ``include_name`` for the application's own ``env.py``: its autogenerate then leaves our tables alone.
+    """Return an ``include_name`` function for the application's own ``env.py``.
+
+    With this function, alembic's autogenerate ignores the breaker table and the version table.
 
     Args:
-        schema: The schema of the table, or ``None`` for the one alembic does not name: on SQLite, and on PostgreSQL
-            where the table stands in the connection's default schema (``public``, most often).
+        schema: The schema of the breaker table. ``None`` means the connection's default schema, which alembic does not
+            name: on SQLite always, on PostgreSQL if the table is there (usually ``public``).
         version_table: See `migrate`.
     """
     ours = {(schema, TABLE_NAME), (schema, version_table)}
@@ -148,16 +152,19 @@ def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VE
 
 
 def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilterParentNames) -> bool:
-    """Leave our tables out of the application's autogenerate where they have their usual names, on both databases.
+    """Exclude the library's tables from the application's autogenerate, if they have their default names.
 
-    Tables called ``breakers`` or ``cbstore_version`` in the connection's default schema are left out too, since
-    that is where they stand on SQLite. An application on PostgreSQL with its own table ``breakers`` there uses
-    `ignore_breakers`.
+    This function is an ``include_name`` for ``env.py``, for PostgreSQL and SQLite. It excludes the tables ``breakers``
+    and ``cbstore_version`` in the schema ``cbstore`` and in the connection's default schema, where SQLite has them. An
+    application on PostgreSQL with its own table ``breakers`` in the default schema uses `ignore_breakers` instead.
 
     Args:
-        name: The name of the object that alembic asks about.
-        type_: The kind of the object; only ``"table"`` is left out.
-        parent_names: The names of its schema and table.
+        name: The name of a database object that alembic found.
+        type_: The kind of the object, for example ``"table"``. The function excludes only tables.
+        parent_names: The names of the schema and the table that contain the object.
+
+    Returns:
+        Whether alembic compares the object.
     """
     return all(ignore_breakers(schema)(name, type_, parent_names) for schema in (DEFAULT_SCHEMA, None))
 
@@ -181,7 +188,16 @@ def scripts_location() -> Path:
 
 @contextmanager
 def typed_errors(target: Target) -> Iterator[None]:
-    """Turn what alembic and the driver raise into the library's errors."""
+    """Raise the library's errors in place of the errors of alembic and of the driver.
+
+    Args:
+        target: The table that the error messages name.
+
+    Raises:
+        ConfigurationError: alembic cannot carry out the command.
+        StoreConflictError: Another session kept the table locked.
+        StoreError: The database refused a statement; see also `cbstore_sql.stores.sql.errors.translated`.
+    """
     with translated(target.table_name):
         try:
             yield

@@ -1,4 +1,4 @@
-"""Where a revision puts the breaker table; the revisions in ``migrations/`` call it."""
+"""The schema in which a revision creates the breaker table. The revisions in ``migrations/`` call these functions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, check_identifier
 
 
 def table_schema() -> str | None:
-    """Return the schema of the table that the present run migrates, ``None`` on SQLite.
+    """Return the schema of the breaker table that the current alembic run migrates, or ``None`` on SQLite.
 
-    In a run of ours it is that of the version table. In a run of the application's own history, which finds our
-    revisions through ``version_locations``, it is ``CBSTORE_SCHEMA`` or the default.
+    In a run that the library started, this is the schema of the version table. In a run of the application's own
+    history, which finds the library's revisions through ``version_locations``, this is the environment variable
+    ``CBSTORE_SCHEMA`` or, if the variable is not set, ``cbstore``.
 
     Raises:
-        ConfigurationError: The schema's name cannot be used.
+        ConfigurationError: The name of the schema cannot be used.
     """
     context = op.get_context()
     if context.dialect.name == "sqlite":
@@ -28,16 +29,26 @@ def table_schema() -> str | None:
 
 
 def ensure_schema() -> None:
-    """Make the table's schema in a run of the application's own history; a run of ours has made it already."""
+    """Create the schema of the breaker table if the schema is missing, in a run of the application's own history.
+
+    In a run that the library started, this function does nothing: the run has already created the schema.
+
+    Raises:
+        ConfigurationError: The name of the schema cannot be used.
+    """
     context, schema = op.get_context(), table_schema()
     if schema is None or context.opts.get(OURS):
         return
-    # IF NOT EXISTS asks for the right to create before it looks.
+    # CREATE SCHEMA IF NOT EXISTS needs the right to create a schema even if the schema exists. So look first.
     if context.as_sql or not sa.inspect(op.get_bind()).has_schema(schema):
         op.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
 
 
 def qualified(name: str) -> str:
-    """Return the quoted name of a table or domain of ours, on PostgreSQL."""
+    """Return the name of one of the library's tables or domains with its quoted schema, for PostgreSQL.
+
+    Args:
+        name: The name without the schema.
+    """
     prepare = op.get_context().dialect.identifier_preparer
     return f"{prepare.quote_schema(table_schema() or '')}.{name}"

@@ -1,4 +1,8 @@
-"""``alembic.op`` and ``alembic.context`` mean one run at a time; another may be under way when ours begins."""
+"""Nested alembic runs.
+
+The modules ``alembic.op`` and ``alembic.context`` belong to one run at a time. When the library starts a run, a run of
+the application may be under way.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import alembic.op
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Give the modules back to the run that had them before."""
+    """At the end of the block, restore ``alembic.op`` and ``alembic.context`` for the run that used them before."""
     before: list[Any] = [getattr(module, "_proxy", None) for module in (alembic.context, alembic.op)]
     try:
         yield

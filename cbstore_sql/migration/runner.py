@@ -1,4 +1,4 @@
-"""What `migrations/env.py` does: the table to migrate, and the one transaction in which it is migrated."""
+"""The functions that ``migrations/env.py`` calls: they migrate the breaker table in one transaction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cbstore_sql.stores.sql.connections.engine import check_engine, open_single_
 from cbstore_sql.stores.sql.errors import is_conflict
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, VERSION_TABLE, check_identifier, make_table
 
-# Seconds: for other migrations to end, for a lock on the table, and between two tries.
+# Seconds to wait for other migrations to end, for a lock on the table, and between two attempts.
 _TURN_TIMEOUT = 60.0
 _LOCK_TIMEOUT = 5.0
 _BACKOFF = ExponentialBackoff(1.0, 4.0)
@@ -39,23 +39,23 @@ _LEGACY_CONTROL = -1
 # alembic names the table's key after it, with four more characters.
 _LONGEST_VERSION_TABLE = 59
 OURS = "cbstore"
-"""Among alembic's options: the run is ours, and not one of the application's own history."""
+"""An option of alembic that marks a run of the library, as opposed to a run of the application's own history."""
 
 _DIALECTS = ("postgresql", "sqlite")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The table to migrate.
+    """A breaker table to migrate.
 
     Attributes:
-        place: Its database; for SQL that is only printed, the name of a dialect will do.
-        schema: Its PostgreSQL schema; SQLite ignores it.
-        version_table: The table beside it that says at which revision it is.
+        place: The database: a URL or an engine. To print SQL, ``"postgresql"`` or ``"sqlite"`` is enough.
+        schema: The PostgreSQL schema of the breaker table; SQLite ignores the schema.
+        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
         transaction: Whether printed SQL begins and commits a transaction.
 
     Raises:
-        ConfigurationError: The place or a name cannot be used. Nothing has been connected to yet.
+        ConfigurationError: The place or a name cannot be used. The constructor does not connect to the database.
     """
 
     place: str | URL | Engine = field(repr=False)
@@ -77,13 +77,28 @@ class Target:
 
     @classmethod
     def of(cls, config: Config) -> Target:
-        """Return what the caller put into alembic's configuration, else what the process's environment says."""
+        """Return the target that the caller put into alembic's configuration, else the target of the environment.
+
+        Args:
+            config: The configuration of the alembic run.
+
+        Raises:
+            ConfigurationError: See `from_environment`.
+        """
         target = config.attributes.get("cbstore")
         return target if isinstance(target, cls) else cls.from_environment()
 
     @classmethod
     def from_environment(cls, url: str | None = None, schema: str | None = None) -> Target:
-        """Take what is not given from ``CBSTORE_URL``, ``CBSTORE_SCHEMA`` and ``CBSTORE_VERSION_TABLE``."""
+        """Return a target from ``CBSTORE_URL``, ``CBSTORE_SCHEMA`` and ``CBSTORE_VERSION_TABLE``.
+
+        Args:
+            url: The URL of the database, or ``None`` to read ``CBSTORE_URL``.
+            schema: The PostgreSQL schema, or ``None`` to read ``CBSTORE_SCHEMA``.
+
+        Raises:
+            ConfigurationError: There is no URL, or a value cannot be used.
+        """
         return cls(
             url or environment.database_url(),
             schema or environment.schema_name(DEFAULT_SCHEMA),
@@ -92,33 +107,40 @@ class Target:
 
     @property
     def dialect_name(self) -> str:
-        """``"postgresql"`` or ``"sqlite"``."""
+        """The dialect of the database: ``"postgresql"`` or ``"sqlite"``."""
         if isinstance(self.place, Engine):
             return self.place.dialect.name
         return str(self.place) if self.place in _DIALECTS else parse_url(self.place).get_backend_name()
 
     @property
     def table_schema(self) -> str | None:
-        """The schema, or ``None`` where there is no such thing."""
+        """The schema of the breaker table, or ``None`` on SQLite, which has no schemas."""
         return self.schema if self.dialect_name == "postgresql" else None
 
     @property
     def table_name(self) -> str:
-        """The table as messages call it."""
+        """The name of the breaker table in messages."""
         return f"table {self.schema}.{TABLE_NAME}" if self.table_schema else f"table {TABLE_NAME}"
 
     def engine(self) -> Engine:
-        """Return the application's engine, or one that keeps no connection."""
+        """Return the application's engine, or a new engine for the URL that keeps no connection open."""
         if isinstance(self.place, Engine):
             return self.place
         return open_single_use_engine(self.place)
 
 
 def run(target: Target) -> None:
-    """Do what alembic was asked for, in one transaction; `migrations/env.py` calls it.
+    """Run the current alembic command in one transaction; ``migrations/env.py`` calls this function.
 
-    Whoever waits for a lock on the table makes every later statement wait behind it, so that wait is short, and
-    taken up again after a pause.
+    A session that waits for a lock on the table makes all later statements of other sessions wait too. So each attempt
+    waits only some seconds for the lock, and the next attempt follows after a pause.
+
+    Args:
+        target: The table to migrate.
+
+    Raises:
+        SchemaError: The table is newer than the library.
+        sqlalchemy.exc.DBAPIError: A statement failed, or the table was locked during every attempt.
     """
     engine = target.engine()
     for attempt in range(1, _ATTEMPTS):
@@ -132,7 +154,11 @@ def run(target: Target) -> None:
 
 
 def write_sql(target: Target) -> None:
-    """Print what alembic was asked for; `migrations/env.py` calls it."""
+    """Print the SQL of the current alembic command; ``migrations/env.py`` calls this function.
+
+    Args:
+        target: The table to migrate. The function uses only the dialect of the database.
+    """
     context.configure(dialect_name=target.dialect_name, literal_binds=True, **options_of(target))
     with context.begin_transaction():
         # A script that starts later may be run by a role that could not create the schema.
@@ -146,7 +172,7 @@ def _run_once(engine: Engine, target: Target) -> None:
         connection.execution_options(isolation_level=_ISOLATION[engine.dialect.name])
         with connection.begin():
             context.configure(connection=connection, **options_of(target))
-            # `alembic current` only looks.
+            # `alembic current` only reads, so it need not wait for other migrations.
             if not context.get_context().opts.get("dont_mutate"):
                 _TAKE_TURN[engine.dialect.name](connection, target)
             check_age(target, context.script, context.get_context())
@@ -155,15 +181,16 @@ def _run_once(engine: Engine, target: Target) -> None:
 
 @contextmanager
 def _own_transactions(connection: Connection) -> Iterator[None]:
-    """Let SQLAlchemy's transactions be the driver's, whatever the application's engine says; then put it back."""
-    # A listener of the application's engine may have begun a transaction, which would keep its isolation.
+    """Make SQLAlchemy's transactions those of the driver during the block, then restore the driver's setting."""
+    # A listener of the application's engine may have begun a transaction, which would keep its isolation level.
     connection.connection.rollback()
     driver: Any = connection.connection.driver_connection
     mode = getattr(driver, "autocommit", None)
     if connection.dialect.name == "postgresql" or mode in (None, _LEGACY_CONTROL):
         yield
         return
-    # From Python 3.12 on, sqlite3 commits nothing with autocommit=True, and begins by itself with False.
+    # From Python 3.12 on, commit() of sqlite3 does nothing with autocommit=True, and with False sqlite3 itself begins
+    # each transaction.
     driver.autocommit = True
     driver.autocommit = _LEGACY_CONTROL
     try:
@@ -173,10 +200,15 @@ def _own_transactions(connection: Connection) -> Iterator[None]:
 
 
 def check_age(target: Target, scripts: ScriptDirectory, current: MigrationContext) -> None:
-    """Find out whether the library knows the table's revision.
+    """Check that the library has the revision of the table.
+
+    Args:
+        target: The table.
+        scripts: The revisions of the library.
+        current: The alembic context from which the function reads the revision of the table.
 
     Raises:
-        SchemaError: The table is newer.
+        SchemaError: The table is newer than the library.
     """
     known = {script.revision for script in scripts.walk_revisions()}
     if not known.issuperset(current.get_current_heads()):
@@ -191,11 +223,18 @@ def _take_turn_postgresql(connection: Connection, target: Target) -> None:
 
 
 def take_turn(connection: Connection, target: Target) -> None:
-    """Wait for other migrations of the same schema, and make the schema; on PostgreSQL, in the present transaction."""
+    """Wait until other migrations of the same PostgreSQL schema have ended, then create the schema if it is missing.
+
+    The function takes an advisory lock, which the server releases at the end of the current transaction.
+
+    Args:
+        connection: A connection in a transaction.
+        target: The table to migrate.
+    """
     key = hashlib.blake2b(f"cbstore:{target.schema}".encode(), digest_size=8).digest()
     number = int.from_bytes(key, "big", signed=True)
     connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({number})")
-    # IF NOT EXISTS asks for the right to create before it looks.
+    # CREATE SCHEMA IF NOT EXISTS needs the right to create a schema even if the schema exists. So look first.
     if not sa.inspect(connection).has_schema(target.schema):
         connection.execute(sa.schema.CreateSchema(target.schema, if_not_exists=True))
 
@@ -205,19 +244,23 @@ def _set_timeout(connection: Connection, setting: str, seconds: float) -> None:
 
 
 def _take_turn_sqlite(connection: Connection, target: Target) -> None:
-    # One that reads first cannot wait to write.
+    # In SQLite, a transaction that begins with a read cannot wait for another writer later.
     connection.connection.rollback()
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-# Each statement of PostgreSQL must see what others committed while this one waited for its turn. SQLite's driver
-# must not begin by itself.
+# On PostgreSQL, each statement must see the changes that other sessions committed while this session waited for its
+# turn. SQLite's driver must not begin a transaction by itself.
 _ISOLATION = {"postgresql": "READ COMMITTED", "sqlite": "AUTOCOMMIT"}
 _TAKE_TURN = {"postgresql": _take_turn_postgresql, "sqlite": _take_turn_sqlite}
 
 
 def options_of(target: Target) -> dict[str, Any]:
-    """Return what alembic is told about a table."""
+    """Return the options of an alembic run that migrates a breaker table.
+
+    Args:
+        target: The table to migrate.
+    """
     return {
         "target_metadata": make_table(target.table_schema).metadata,
         "version_table": target.version_table,
@@ -227,14 +270,18 @@ def options_of(target: Target) -> dict[str, Any]:
             type_ != "table" or (parents["schema_name"], name) == (target.table_schema, TABLE_NAME)
         ),
         "compare_server_default": True,
-        # SQLite can do it too: a printed script is one transaction.
+        # SQLite can also change tables in a transaction, so a printed script is one transaction.
         "transactional_ddl": target.transaction,
         OURS: True,
     }
 
 
 def is_locked(error: BaseException | None) -> bool:
-    """Whether a driver's error says that others kept a lock for longer than was waited."""
+    """Whether a driver's error means that another session kept a lock for longer than the wait.
+
+    Args:
+        error: The error of the driver, or ``None``, for which the function returns ``False``.
+    """
     return error is not None and (
         is_conflict(error) or getattr(error, "sqlstate", None) == sqlstates.LOCK_NOT_AVAILABLE
     )

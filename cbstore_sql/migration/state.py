@@ -1,4 +1,4 @@
-"""At which revision a breaker table is, and which revision the library brings."""
+"""The revision of a breaker table, and the newest revision of the library."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cbstore_sql.migration.runner import Target
 
 
 class TableState(NamedTuple):
-    """Where a table and the library stand.
+    """A comparison of a breaker table's revision with the newest revision of the library.
 
     Attributes:
-        current: The table's revision; ``None`` where there is no table.
+        current: The revision of the table, or ``None`` if the table is missing.
         newest: The newest revision of the library.
     """
 
@@ -24,15 +24,18 @@ class TableState(NamedTuple):
 
     @property
     def is_current(self) -> bool:
-        """Whether there is nothing to migrate."""
+        """Whether the table is at the newest revision, so that there is nothing to migrate."""
         return self.current == self.newest
 
 
 def table_state(target: Target) -> TableState:
-    """Read the revision of a table; writes nothing.
+    """Read the revision of a breaker table. This function writes nothing.
+
+    Args:
+        target: The table.
 
     Raises:
-        StoreError: The database cannot be reached, or refuses.
+        StoreError: The database cannot be reached, or refuses the query.
     """
     newest = ScriptDirectory(str(scripts_location())).get_current_head()
     options = {"version_table": target.version_table, "version_table_schema": target.table_schema}

@@ -1,4 +1,4 @@
-"""Our migrations as steps of the application's own alembic history, in the transaction of its revision."""
+"""The library's migrations inside a revision of the application's own alembic history, in the same transaction."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ def upgrade_within(
     schema: str = DEFAULT_SCHEMA,
     version_table: str = VERSION_TABLE,
 ) -> None:
-    """Bring the breaker table to a revision, in a revision of the application's own.
+    """Upgrade the breaker table inside a revision of the application's own alembic history.
 
-    It runs in the transaction of that revision: both happen, or neither. Our version table is kept beside yours.
+    The upgrade runs in the transaction of the application's revision: either both take effect, or neither does. The
+    library keeps its own version table beside the version table of the application.
 
     Args:
         op: ``alembic.op`` or an `alembic.operations.Operations`.
-        revision: Where to go: a revision of ours. Write it out: "head" changes its meaning with the library's release.
-        start: For printed SQL (``--sql``) only: where the script starts; ``None`` means an empty database.
+        revision: The target: the id of a revision of the library. Do not write ``"head"``: it means another revision
+            with each release of the library.
+        start: The revision at which a printed script (``--sql``) starts; ``None`` means an empty database. A migration
+            that connects to the database ignores this argument.
         schema: See `migrate`.
         version_table: See `migrate`.
 
@@ -55,12 +58,13 @@ def downgrade_within(
     schema: str = DEFAULT_SCHEMA,
     version_table: str = VERSION_TABLE,
 ) -> None:
-    """Take the breaker table back to an earlier revision, in a revision of the application's own.
+    """Downgrade the breaker table inside a revision of the application's own alembic history.
 
     Args:
         op: See `upgrade_within`.
-        revision: Where to go: a revision of ours, or ``"base"``, which drops the table.
-        start: For printed SQL (``--sql``) only: where the script starts.
+        revision: The target: the id of a revision of the library, or ``"base"``, which drops the breaker table.
+        start: The revision at which a printed script (``--sql``) starts. A migration that connects to the database
+            ignores this argument.
         schema: See `migrate`.
         version_table: See `migrate`.
 
@@ -106,7 +110,7 @@ def _context(
         "as_sql": True,
         "output_buffer": outer.output_buffer,
         "literal_binds": True,
-        # One transaction: the application's.
+        # The script runs in the transaction of the application.
         "transactional_ddl": False,
         "starting_rev": scripts.get_current_head() if start == "head" else start,
     }

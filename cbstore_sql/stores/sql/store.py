@@ -1,4 +1,4 @@
-"""The store on PostgreSQL or SQLite."""
+"""The store that keeps breakers in PostgreSQL or SQLite."""
 
 from __future__ import annotations
 
@@ -22,34 +22,38 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 
 class SqlStore(ProtocolStore):
-    """Breakers in one table of a PostgreSQL or SQLite database, shared by everyone who can reach it.
+    """A store that keeps its breakers in one table of a PostgreSQL or SQLite database.
 
-    Each operation is one statement in its own transaction, on its own connection: the caller's
-    transaction, session settings and isolation level are neither seen nor touched. The first-ever failure of a
-    breaker adds a look at how many there are and an ``INSERT … ON CONFLICT``. A lost claim and a success on a clean
-    breaker write nothing.
+    All processes that use the same database, schema and namespace share the breakers.
+
+    Each operation is one statement in its own transaction, on a connection that the caller's code does not use. The
+    store neither sees nor changes the caller's transaction, session settings and isolation level. When a breaker fails
+    for the first time, the store also counts the breakers of the namespace and runs an ``INSERT … ON CONFLICT``. A
+    lost claim, and a success of a breaker without failures, write nothing.
 
     Args:
-        url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine, whose pool is then
-            shared and never disposed of. A pool of one connection that the caller is holding cannot be shared.
-        url: The same by keyword, a URL.
-        engine: The same by keyword, an engine.
+        url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine. The store takes
+            connections from the pool of an engine and never disposes of the engine. The pool needs at least one
+            connection that the caller does not hold during an operation.
+        url: The database as a URL, by keyword. Give only one of ``url_or_engine``, ``url`` and ``engine``.
+        engine: The database as an engine, by keyword.
         namespace: See `Store`.
-        schema: The PostgreSQL schema of the table: lower-case letters, digits, underscores. SQLite has none and
-            ignores it.
-        durability: What an operation waits for on PostgreSQL. ``"full"``: that its commit is on disk. ``"relaxed"``:
-            counts (failures, successes, renewed leases) do not wait, and a crash of the server loses those of its
-            last half second or so; claims, `force_open` and `reset` wait all the same. It needs a URL, since
-            its connections are opened with ``synchronous_commit=off``, and takes a second pool. SQLite ignores it.
-        max_breakers: How many breakers the namespace may hold, at least 1; an operation that would add one more
-            raises `TooManyBreakersError`, those there go on. Processes that add at the same moment may be one too
-            many each. ``None`` means any number.
+        schema: The PostgreSQL schema of the table: lower-case letters, digits, underscores. SQLite has no schemas, so
+            the store ignores this argument there.
+        durability: What an operation waits for on PostgreSQL. With ``"full"``, each operation waits until its commit is
+            on disk. With ``"relaxed"``, counts (failures, successes, renewed leases) do not wait, and a crash of the
+            server can lose the counts of the last half second or so. Claims, `force_open` and `reset` wait in both
+            cases. ``"relaxed"`` needs a URL, because the store opens a second pool with ``synchronous_commit=off``.
+            SQLite ignores ``"relaxed"``.
+        max_breakers: How many breakers the namespace may hold, at least 1. An operation that would add one more breaker
+            raises `TooManyBreakersError`; operations on existing breakers still work. Processes that add breakers at
+            the same moment may each exceed the limit by one. ``None`` means any number.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: Not exactly one database was given, or it is not supported, or the
-            durability is unknown or unavailable, or ``max_breakers`` is out of range. Whether the table
-            is there shows with the first operation (`SchemaError`).
+        ConfigurationError: No database or more than one database was given, or the database is not supported, or the
+            durability is unknown or unavailable, or ``max_breakers`` is out of range. The constructor does not
+            connect: if the table is missing, the first operation raises `SchemaError`.
         InvalidNameError: See `Store`.
         InvalidPolicyError: See `ProtocolStore`.
     """
@@ -86,7 +90,8 @@ class SqlStore(ProtocolStore):
         """Open the store that ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA`` name.
 
         Args:
-            **kwargs: What the class takes, without the database; they win over the environment.
+            **kwargs: The keyword arguments of the class, except the database. They replace the values of the
+                environment.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -101,16 +106,30 @@ class SqlStore(ProtocolStore):
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace in one statement, with its namespace, in order."""
+        """Read every breaker of every namespace in one statement.
+
+        Returns:
+            The namespace and the snapshot of each breaker, ordered by namespace and name.
+
+        Raises:
+            StoreError: The database cannot be reached, or the table cannot be read.
+        """
         return sansio.run(self._queries.read_all(), self._execute)
 
     def close(self) -> None:
-        """Close the pool if the store opened it; an engine that was handed over is left as it is."""
+        """Close the connections of a store that was made with a URL; the application's own engine stays open."""
         self._counting.close()
         self._connections.close()
 
     def _for_namespace(self, namespace: str) -> SqlStore:
-        """Return a store for another namespace that shares the connections, which stay this store's to close."""
+        """Return a store for another namespace that uses the same connections.
+
+        Args:
+            namespace: The namespace of the returned store.
+
+        Raises:
+            InvalidNameError: See `Store`.
+        """
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, namespace=check_name("namespace", namespace))
         other._queries = self._queries.for_namespace(namespace)

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL or SQLite, for callers in an event loop."""
+"""The store that keeps breakers in PostgreSQL or SQLite, for callers in an event loop."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 
 class AsyncSqlStore(AsyncStore):
-    """The breakers of `SqlStore`, awaited: the same table, the same statements.
+    """The asynchronous twin of `SqlStore`: an object whose methods are awaited, on the same table.
 
-    An operation once begun is carried through in the background even if its await is cancelled: it leaks no
-    connection, and its effect is not lost. One event loop at a time; a store made for a URL may be used in one loop
-    after the other.
+    If a caller is cancelled during an operation, the operation continues in the background: no connection leaks, and
+    the effect of the operation is not lost. One event loop at a time may use the store. When that event loop has ended,
+    another event loop may use a store that was made with a URL.
 
     Args:
-        url_or_engine: ``postgresql://…`` (psycopg), ``sqlite:///file`` (aiosqlite, which is an extra), or the
-            application's own ``AsyncEngine``, whose pool is then shared and never disposed of.
-        url: The same by keyword, a URL.
-        engine: The same by keyword, an engine.
+        url_or_engine: ``postgresql://…`` (psycopg), ``sqlite:///file`` (aiosqlite, an extra), or the application's own
+            ``AsyncEngine``. The store takes connections from the pool of an engine and never disposes of the engine.
+        url: The database as a URL, by keyword. Give only one of ``url_or_engine``, ``url`` and ``engine``.
+        engine: The database as an engine, by keyword.
         namespace: See `Store`.
         schema: See `SqlStore`.
         durability: See `SqlStore`.
         max_breakers: See `SqlStore`.
 
     Raises:
-        ConfigurationError: Not exactly one database was given, or it is not supported, or aiosqlite
-            is not installed. Every operation raises it in a second event loop, if the first one still runs or the
-            engine is the application's own and was not disposed of in between.
+        ConfigurationError: No database or more than one database was given, or the database is not supported, or a
+            driver is not installed; see also `SqlStore`. Every operation also raises this error in a second event loop
+            if the first event loop still runs, or if the application did not dispose of its own engine in between.
         InvalidNameError: See `Store`.
     """
 
@@ -85,7 +85,8 @@ class AsyncSqlStore(AsyncStore):
         """Open the store that ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA`` name.
 
         Args:
-            **kwargs: What the class takes, without the database; they win over the environment.
+            **kwargs: The keyword arguments of the class, except the database. They replace the values of the
+                environment.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -100,13 +101,13 @@ class AsyncSqlStore(AsyncStore):
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
 
     async def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace in one statement, with its namespace, in order."""
+        """Read every breaker of every namespace; see `SqlStore.read_all`."""
         return await self._ask(self._queries.read_all())
 
     async def close(self) -> None:
-        """Wait for the operations under way; then close the pool if the store opened it.
+        """Wait until the running operations have ended, then close the connections of a store that was made with a URL.
 
-        An engine that was handed over is left as it is.
+        The application's own engine stays open.
         """
         await run_to_completion(self._close())
 
@@ -126,7 +127,7 @@ class AsyncSqlStore(AsyncStore):
         await self._ask(self._queries.delete(name))
 
     async def _ask(self, steps: QuerySteps[T]) -> T:
-        # While the server is at the first statement, a task is made that carries all of them through.
+        # While the server executes the first statement, this method makes the task that runs all statements.
         query = next(steps)
         begun = query.begun = await self._connections_for(query).begin(query)
         work = sansio.run_async(sansio.resume(query, steps), self._execute)
