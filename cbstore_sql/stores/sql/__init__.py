@@ -1,16 +1,16 @@
-"""PostgreSQL and SQLite.
+"""The store on PostgreSQL and SQLite.
 
 ======================  ===============================================================
 `store`, `store_async`  `SqlStore`, `AsyncSqlStore`
-`operations`            each operation as a generator that yields SQL statements
+`operations`            each operation of a store as a generator that yields SQL statements
 `schema`                the table and the SQL functions that dialects spell differently
 `statements`            the SQL text, built from `core.rules`
 `connections`           engines, pools and libpq
 `push`                  LISTEN and NOTIFY
-`retry`                 what an error says about a statement, and whether to repeat it
+`retry`                 what happened to a failed statement, and whether to repeat it
 `sqlstates`             PostgreSQL's error codes by name
 `reasons`               why a database cannot be used, in words without secrets
-`errors`                which of our errors a driver error becomes
+`errors`                turns driver errors into the library's errors
 `overview`              one page of a list of breakers, in one statement
 `prune`                 deletes breakers that are no longer used
 ======================  ===============================================================

@@ -1,4 +1,4 @@
-"""Which of the library's errors a driver's error becomes."""
+"""Turns the errors of a database driver into the errors of the library."""
 
 from __future__ import annotations
 
@@ -41,16 +41,24 @@ _ENCODING_STATES = frozenset({sqlstates.UNTRANSLATABLE_CHARACTER, sqlstates.CHAR
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a concurrent writer made the statement fail, with nothing applied: worth repeating at once."""
+    """Whether a statement failed, without effect, because of a concurrent writer, so that a retry may succeed at once.
+
+    Args:
+        error: The error of the statement.
+    """
     return classify_error(error) is StatementOutcome.CONFLICT
 
 
 @contextmanager
 def translated(place: str) -> Iterator[None]:
-    """Turn a driver's errors into the library's, with the driver's as their cause.
+    """Raise the library's errors in place of driver errors in the block; see `raise_translated`.
 
     Args:
-        place: What messages call the table.
+        place: The name of the table in messages.
+
+    Raises:
+        StoreError: A driver error was raised in the block. The driver error is the cause of the `StoreError`.
+        UnstorableNameError: The database's encoding lacks a character of a name.
     """
     try:
         yield
@@ -61,13 +69,20 @@ def translated(place: str) -> Iterator[None]:
 def raise_translated(
     error: Exception, place: str, effect: Effect = Effect.NOT_IDEMPOTENT, *, lost: bool = False
 ) -> NoReturn:
-    """Raise the library's error for a driver's, and any other as it is; see `translated`.
+    """Raise the library's error for a driver error; raise any other error unchanged.
 
     Args:
-        error: What was raised.
-        place: What messages call the table.
-        effect: What the statement does.
-        lost: Whether the statement, or an earlier attempt at the same, may have been applied.
+        error: The error that the statement raised.
+        place: The name of the table in messages.
+        effect: What a second execution of the statement changes.
+        lost: Whether the statement, or an earlier attempt at the same statement, may have been applied.
+
+    Raises:
+        StoreUnavailableError: The database cannot be reached, or did not answer by the deadline.
+        StoreConflictError: Concurrent writers made every attempt fail.
+        SchemaError: The table is missing or outdated.
+        UnstorableNameError: The encoding of the database or of the connection lacks a character of a name.
+        StoreError: The database refused the statement for another reason.
     """
     if isinstance(error, LateError):
         applied = None if (error.sent or lost) and effect is not Effect.READ_ONLY else False
@@ -83,7 +98,7 @@ def raise_translated(
     if isinstance(cause, CircuitBreakerError):
         raise cause
     if cause is not error and not from_signal_handler(cause):
-        # A hook of the application's engine, or no thread could start.
+        # A hook of the application's engine raised an error, or no thread could start.
         raise _unavailable(place, f"no connection was opened: {type(cause).__name__}", applied=False) from cause
     raise cause
 
@@ -94,7 +109,7 @@ def _unavailable(place: str, why: str, applied: bool | None) -> StoreUnavailable
 
 def _translate(error: BaseException, outcome: StatementOutcome, place: str, effect: Effect) -> StoreError:
     state = sqlstate(error)
-    # From Python 3.11 on, SQLite's errors have a name too.
+    # From Python 3.11 on, the errors of SQLite also have a name.
     named = state or getattr(error, "sqlite_errorname", None)
     code = f" ({named})" if named else ""
     if state in _SCHEMA_STATES or _says(error, _SCHEMA_TEXTS):
@@ -117,9 +132,9 @@ def _translate(error: BaseException, outcome: StatementOutcome, place: str, effe
 
 def _is_unavailable(error: BaseException) -> bool:
     if isinstance(error, psycopg_errors("ProgrammingError")):
-        # Without a code it is psycopg's own, about the connection's options.
+        # An error without a SQLSTATE comes from psycopg itself and is about the connection's options.
         return sqlstate(error) is None
-    # All of SQLite's but those of the statement itself: a damaged file is a DatabaseError.
+    # For a damaged file, SQLite raises a DatabaseError. Subclasses such as IntegrityError are about the statement.
     if isinstance(error, sqlite3.DatabaseError) and type(error) is sqlite3.DatabaseError:
         return True
     kinds = (sqlite3.OperationalError, sqlalchemy.exc.TimeoutError)

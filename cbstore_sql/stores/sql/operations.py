@@ -1,4 +1,4 @@
-"""The store's operations as statements, and the meaning of their answers: without any I/O."""
+"""The operations of a store as SQL statements, and the decoding of the answers, without any I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from cbstore_sql.stores.sql.statements.decode import to_snapshot, to_transition
 from cbstore_sql.stores.sql.statements.partial_eval import specialization_for
 from cbstore_sql.stores.sql.statements.statement import Statement
 
-# A crash of the server may lose these without harm: a circuit opens one failure later, or closes one probe later.
+# A crash of the server may lose the effect of these operations without harm: a circuit opens one failure later, or
+# closes one probe later.
 _COUNTS = frozenset({"record_failure", "record_success", "increment_failure", "renew_probe"})
 
 _SAFE = frozenset(
@@ -36,16 +37,18 @@ Values = Sequence[Any]
 
 @dataclass(slots=True)
 class Query:
-    """One statement that runs in its own transaction; its answer is the list of its rows.
+    """One execution of a statement in its own transaction. The executor answers with the list of the rows.
 
     Attributes:
         statement: The statement.
-        parameters: Its parameters by name.
-        durable: Whether its effect must survive a crash of the server, whatever the store's durability.
-        pause: Seconds to wait before it, without holding a connection.
-        pinned: Whether to run it in a READ COMMITTED transaction, whatever the session's default; SQLite has only
-            one level.
-        begun: The work that the executor has begun already.
+        parameters: The parameters of the statement, by name.
+        durable: Whether the effect of the statement must survive a crash of the server, even if the store's durability
+            is ``"relaxed"``.
+        pause: Seconds to wait before the statement, without a connection.
+        pinned: Whether to run the statement in a READ COMMITTED transaction, even if the session's default isolation
+            level is another one. SQLite has only one level and ignores this.
+        begun: The statement as sent by an `AsyncStickyPool` (see `Begun`), or ``None`` if the statement was not sent
+            yet.
     """
 
     statement: Statement
@@ -60,13 +63,13 @@ QuerySteps = Generator[Query, list[Values], T]
 
 
 class SqlOperations:
-    """The operations of one store as steps.
+    """A factory of generators, one for each operation of a store; a generator yields `Query` objects.
 
     Args:
         dialect: ``"postgresql"`` or ``"sqlite"``.
-        schema: The table's schema; SQLite ignores it.
-        namespace: The store's namespace.
-        max_breakers: The most breakers the namespace may hold; see `SqlStore`.
+        schema: The PostgreSQL schema of the table; SQLite ignores the schema.
+        namespace: The namespace of the store.
+        max_breakers: The largest number of breakers in the namespace, or ``None`` for any number; see `SqlStore`.
 
     Raises:
         ConfigurationError: See `check_identifier` and `check_max_breakers`.
@@ -82,26 +85,52 @@ class SqlOperations:
         self._namespace = namespace
 
     def for_namespace(self, namespace: str) -> SqlOperations:
-        """Return the operations on the same table for the breakers of another namespace."""
+        """Return the operations for the breakers of another namespace in the same table.
+
+        Args:
+            namespace: The other namespace.
+        """
         return SqlOperations(self.dialect, self.schema, namespace, self._max_breakers)
 
     def read(self, name: str, now: float | None) -> QuerySteps[Snapshot]:
-        """Read one breaker."""
+        """Read one breaker.
+
+        Args:
+            name: The name of the breaker.
+            now: The time at which to read, Unix seconds, or ``None`` for the database's clock.
+
+        Returns:
+            The snapshot. A breaker without a row reads as closed.
+
+        Raises:
+            StoreError: See `rows`.
+        """
         given = {"namespace": self._namespace, "name": name, "now": now}
         try:
             rows = yield from self.rows(self._statements.read, given, Effect.READ_ONLY)
         except UnstorableNameError:
-            # Nothing can have written such a row.
+            # The table cannot hold this name, so the breaker has no row.
             return Snapshot.of(name, Row(), time() if now is None else now)
         return to_snapshot(name, rows[0])
 
     def read_many(self, names: list[str], now: float | None) -> QuerySteps[dict[str, Snapshot]]:
-        """Read several breakers in one statement."""
+        """Read several breakers in one statement.
+
+        Args:
+            names: The names of the breakers.
+            now: See `read`.
+
+        Returns:
+            The snapshots by name.
+
+        Raises:
+            StoreError: See `rows`.
+        """
         given = {"namespace": self._namespace, "names": json.dumps(names, ensure_ascii=False), "now": now}
         try:
             rows = yield from self.rows(self._statements.read_many, given, Effect.READ_ONLY)
         except UnstorableNameError:
-            # One of them is; the others can be read.
+            # At least one name has characters that the database cannot store. The other names can be read one by one.
             snapshots = {}
             for name in names:
                 snapshots[name] = yield from self.read(name, now)
@@ -111,18 +140,46 @@ class SqlOperations:
         return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}
 
     def read_all(self) -> QuerySteps[list[tuple[str, Snapshot]]]:
-        """Read every breaker of every namespace."""
+        """Read every breaker of every namespace.
+
+        Returns:
+            The namespace and the snapshot of each breaker, ordered by namespace and name.
+
+        Raises:
+            StoreError: See `rows`.
+        """
         rows = yield from self.rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
         return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
 
     def history(self, name: str) -> QuerySteps[str]:
-        """Read the text of one breaker's history."""
+        """Read the history of one breaker.
+
+        Args:
+            name: The name of the breaker.
+
+        Returns:
+            The history as the table holds it (see `cbstore_sql.core.history`), ``""`` if the breaker has no row.
+
+        Raises:
+            StoreError: See `rows`.
+        """
         given = {"namespace": self._namespace, "name": name}
         rows = yield from self.rows(self._statements.history, given, Effect.READ_ONLY)
         return str(rows[0][0]) if rows else ""
 
     def apply(self, command: Command) -> QuerySteps[Transition | None]:
-        """Update the breaker; create it if it has no row and the command would change it."""
+        """Apply a command to its breaker; create the row if it is missing and the command would change the breaker.
+
+        Args:
+            command: The command, which holds the name of the breaker.
+
+        Returns:
+            The transition, or ``None`` if the command changed nothing.
+
+        Raises:
+            TooManyBreakersError: The command would create a row, but the namespace is full.
+            StoreError: See `rows`.
+        """
         given = {**command.parameters, "namespace": self._namespace, "name": command.name}
         effect = repeated(command)
         durable = command.operation not in _COUNTS
@@ -140,12 +197,29 @@ class SqlOperations:
         return short or self._statements.update[command.operation]
 
     def delete(self, name: str) -> QuerySteps[None]:
-        """Delete one breaker."""
+        """Delete one breaker; a missing breaker is not an error.
+
+        Args:
+            name: The name of the breaker.
+
+        Raises:
+            StoreError: See `rows`.
+        """
         given = {"namespace": self._namespace, "name": name}
         yield from self.rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
 
     def _refuse_when_full(self, name: str, *, durable: bool) -> QuerySteps[None]:
-        """Raise if a breaker is missing and the namespace is full; writers at the same moment may each add one more."""
+        """Check that the breaker has a row or that the namespace has room for another breaker.
+
+        Writers that check at the same moment may each add one breaker too many.
+
+        Args:
+            name: The name of the breaker.
+            durable: See `Query`.
+
+        Raises:
+            TooManyBreakersError: The breaker has no row, and the namespace is full.
+        """
         if self._max_breakers is None:
             return
         given = {"namespace": self._namespace, "name": name, "others": self._max_breakers - 1}
@@ -155,10 +229,24 @@ class SqlOperations:
     def rows(
         self, statement: Statement, parameters: Mapping[str, Any], effect: Effect, *, durable: bool = False
     ) -> QuerySteps[Sequence[Values]]:
-        """Run a statement; repeat it while that can help and counts nothing twice; see `RetryPolicy`.
+        """Run a statement; after a failure, repeat the statement as `RetryPolicy` allows.
 
-        A concurrent writer makes a statement fail only if the session's default isolation is stricter than READ
-        COMMITTED. A pinned statement waits for the other writer instead, for the price of two more round trips.
+        On PostgreSQL, a concurrent writer usually makes a statement fail only if the session's default isolation level
+        is stricter than READ COMMITTED. A repetition after such a failure is pinned: the statement waits for the other
+        writer, and takes two more round trips.
+
+        Args:
+            statement: The statement.
+            parameters: The parameters of the statement, by name.
+            effect: What a second execution of the statement changes.
+            durable: See `Query`.
+
+        Returns:
+            The rows, as whole answers (see `Statement.completed`).
+
+        Raises:
+            StoreError: See `cbstore_sql.stores.sql.errors.raise_translated`.
+            UnstorableNameError: The database cannot store a character of a name.
         """
         query = Query(statement, parameters, durable)
         patience = None
@@ -179,16 +267,20 @@ class SqlOperations:
 
 
 def repeated(command: Command) -> Effect:
-    """Return what a repetition of a command does if the first one was applied and its answer was lost.
+    """Return what a second execution of a command changes if the first execution was applied and its answer was lost.
 
-    A second claim with the same token changes nothing. A probe's report works once: it begins a new generation, which
-    makes the permit stale. Opening, resetting, locking or overwriting twice has the effect of doing it once.
+    A second claim with the same token changes nothing. A probe's report takes effect once: the report begins a new
+    generation, which makes the permit stale. Opening, resetting, locking or overwriting twice has the same effect as
+    doing so once.
+
+    Args:
+        command: The command.
     """
     given = command.parameters
     if command.operation in _SAFE:
         return Effect.IDEMPOTENT
     if command.operation == "record_success":
-        # A second success lowers the score again; by name, it may also count as a second probe.
+        # A second success lowers the score again. A success without a generation may also count as a second probe.
         lowers = given["test"] == BY_SCORE and given["token"] == ""
         counts = given["generation"] == UNFENCED and given["success_threshold"] > 1
         return Effect.NOT_IDEMPOTENT if lowers or counts else Effect.IDEMPOTENT

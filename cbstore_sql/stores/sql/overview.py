@@ -21,13 +21,14 @@ _HISTORY = _FIRST + len(ANSWER_COLUMNS) + 1
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One page.
+    """One page of a list of breakers, with totals of the whole table.
 
     Attributes:
-        as_of: The database's clock, Unix seconds.
-        totals: How many breakers the table has by state, and with an override (``"override"``).
-        matched: How many breakers the filter lets through, on all pages.
-        breakers: Namespace, snapshot and history of each breaker of the page.
+        as_of: The database's clock when the page was read, Unix seconds.
+        totals: The number of breakers in the table for each state, and the number of breakers with an override in force
+            (key ``"override"``).
+        matched: The number of breakers on all pages that match the filters.
+        breakers: The namespace, the snapshot and the history of each breaker on this page.
     """
 
     as_of: float
@@ -36,7 +37,7 @@ class Overview:
     breakers: tuple[tuple[str, Snapshot, tuple[HistoryEntry, ...]], ...]
 
 
-def read_overview(  # what a page can differ in
+def read_overview(
     store: SqlStore,
     *,
     text: str = "",
@@ -49,16 +50,19 @@ def read_overview(  # what a page can differ in
     """Read one page of the breakers of every namespace.
 
     Args:
-        store: Where they are.
-        text: Only breakers whose name or namespace has this in it; ``""`` for all.
-        state: Only those in this state, or ``"override"`` for those with one; ``""`` for all.
-        sort: ``"worst"``, ``"name"``, ``"failures"`` or ``"changed"`` (the last failure first).
-        limit: The most breakers to return.
-        skip: How many to leave out before those.
-        exact: Only the breaker of this namespace and name; the other filters are then ignored.
+        store: The store that holds the breakers.
+        text: Select the breakers whose name or namespace contains this text, in any case; ``""`` selects all.
+        state: Select the breakers in this state. ``"override"`` selects the breakers with an override in force, and
+            ``""`` selects all.
+        sort: The order: ``"worst"`` (the worst first), ``"name"``, ``"failures"`` (the highest failure count first) or
+            ``"changed"`` (the most recent failure first).
+        limit: The largest number of breakers on the page.
+        skip: The number of matching breakers before the page.
+        exact: A namespace and a name: select only this breaker, and ignore ``text``, ``state`` and ``skip``. ``None``
+            selects by the other filters.
 
     Raises:
-        StoreError: The table cannot be read.
+        StoreError: The database cannot be reached, or the table cannot be read.
     """
     operations = store._queries
     statement = overview_statement(operations.dialect, operations.table_schema, sort, limit, exact=exact is not None)

@@ -1,4 +1,4 @@
-"""Finds the rows of unused breakers and deletes them in small steps."""
+"""Deletes the rows of idle breakers in small steps."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ from cbstore_sql.stores.sql.schema.functions import server_clock
 from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, TABLE_NAME, check_identifier, make_table
 
 MIN_IDLE = 3600.0
-"""The shortest time, in seconds, after which a breaker counts as idle."""
+"""The smallest value of ``idle_for`` that `prune` accepts, seconds."""
 
 BATCH = 500
-"""How many rows one statement removes: each is a separate short transaction."""
+"""The largest number of rows that one statement deletes. Each statement is a separate short transaction."""
 
 _ISOLATION = {"postgresql": "READ COMMITTED", "sqlite": "AUTOCOMMIT"}
 
 
 def is_idle(row: Any, now: Any, idle_for: Any) -> Any:
-    """Whether everything a breaker remembers is older than ``idle_for``: last failure, open time and probe.
+    """Whether the last failure, the end of the open time and the end of the probe's lease are all long ago.
 
-    Like the rules of `cbstore_sql.core.rules` it reads numbers and columns alike. All three are moments or 0, and any
-    may be the latest: a circuit forced open has a deadline that no failure made. An open circuit that is idle
-    has been waiting for a probe all that time without a call; forgetting it closes it.
+    Like the rules of `cbstore_sql.core.rules`, this function works on numbers and on SQL columns. Each of the three
+    columns holds a Unix time or 0. Any of them may be the latest: `force_open` sets an open time without a failure. An
+    idle open circuit has waited at least ``idle_for`` for a probe. Deleting the row of an open circuit closes the
+    circuit.
+
+    Args:
+        row: The row of a breaker, or the columns of the table.
+        now: The current time, Unix seconds.
+        idle_for: The age, in seconds, from which on a time is long ago.
     """
     since = now - idle_for
     return (row.last_failure_time <= since) & (row.open_until <= since) & (row.probe_until <= since)
@@ -45,25 +51,27 @@ def prune(
     schema: str = DEFAULT_SCHEMA,
     dry_run: bool = False,
 ) -> int:
-    """Forget the breakers of a database that have had no failure, no open time and no probe for long.
+    """Delete the rows of breakers that had no failure, no open time and no probe for a long time.
 
-    A forgotten breaker reads as closed and clean, as one that was never written. A breaker that was reset remembers
-    nothing and counts as idle at once; a call that began before may then still report. Rows that another session is
-    writing to are left alone, and no session waits longer than one statement takes.
+    A breaker without a row reads as closed, like a breaker that was never written. A reset breaker counts as idle at
+    once, even if a call that began before the reset has not reported yet. On PostgreSQL, this function skips a row that
+    another session has locked. Another session waits for this function at most as long as one statement runs.
 
     Args:
         url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine.
-        idle_for: Seconds, at least `MIN_IDLE`. Choose more than the longest time a circuit is forced open for.
-        namespace: Only its breakers; ``None`` means those of all.
+        idle_for: How long a breaker must be idle, seconds, at least `MIN_IDLE`. Choose more than the longest time for
+            which you force a circuit open.
+        namespace: Delete only breakers of this namespace; ``None`` means all namespaces.
         schema: See `SqlStore`.
-        dry_run: Only count them.
+        dry_run: Whether to count the idle breakers without deleting them.
 
     Returns:
-        How many there were.
+        The number of deleted breakers; with ``dry_run``, the number of idle breakers.
 
     Raises:
-        ConfigurationError: The database or an argument cannot be used; nothing was deleted.
-        StoreError: The database cannot be reached, or refused, for one because the role may not delete.
+        ConfigurationError: The database or an argument cannot be used. Nothing was deleted.
+        InvalidNameError: The namespace cannot be used. Nothing was deleted.
+        StoreError: The database cannot be reached, or refused a statement, for example because the role may not delete.
     """
     seconds = check_seconds("idle_for", idle_for, minimum=MIN_IDLE)
     if namespace is not None:
@@ -80,11 +88,11 @@ def prune(
 
 @dataclass(frozen=True)
 class _IdleRows:
-    """The rows to forget.
+    """A description of the rows to delete.
 
     Attributes:
-        table: Whose.
-        idle_for: See `prune`.
+        table: The breaker table.
+        idle_for: Seconds; see `prune`.
         namespace: See `prune`.
     """
 
@@ -94,12 +102,12 @@ class _IdleRows:
 
     @property
     def key(self) -> tuple[sa.Column[str], sa.Column[str]]:
-        """What a row is known by, and the order in which they are removed."""
+        """The columns of the primary key. `prune` deletes the rows in the order of the key."""
         return self.table.c.namespace, self.table.c.name
 
     @property
     def condition(self) -> sa.ColumnElement[bool]:
-        """Which they are."""
+        """The SQL condition that is true for the rows to delete."""
         idle: sa.ColumnElement[bool] = is_idle(self.table.c, server_clock(), self.idle_for)
         return idle if self.namespace is None else idle & (self.table.c.namespace == self.namespace)
 
@@ -109,7 +117,7 @@ def _counted(connection: Connection, rows: _IdleRows) -> int:
 
 
 def _removed(connection: Connection, rows: _IdleRows) -> Iterator[int]:
-    """Delete batch after batch in the order of the key; yield how many each was."""
+    """Delete batch after batch in the order of the key, and yield the number of deleted rows after each batch."""
     after: tuple[str, str] | None = None
     while True:
         with connection.begin():
@@ -124,13 +132,14 @@ def _delete(rows: _IdleRows, after: tuple[str, str] | None) -> ReturningDelete[s
     batch = sa.select(*rows.key).where(rows.condition).order_by(*rows.key).limit(BATCH)
     if after is not None:
         batch = batch.where(sa.tuple_(*rows.key) > sa.tuple_(*(sa.literal(part) for part in after)))
-    # Whoever holds a row is using the breaker. The condition is asked once more of the row as it is when deleted.
+    # A session that has locked a row is using the breaker. The DELETE repeats the condition, because the row may have
+    # changed since the SELECT.
     batch = batch.with_for_update(skip_locked=True)
     return sa.delete(rows.table).where(sa.tuple_(*rows.key).in_(batch), rows.condition).returning(*rows.key)
 
 
 def _engine(url_or_engine: str | URL | Engine) -> Engine:
-    """Return the application's engine, or one that keeps no connection."""
+    """Return the application's engine, or a new engine for the URL that keeps no connection open."""
     if not isinstance(url_or_engine, Engine):
         return open_single_use_engine(url_or_engine)
     check_engine(url_or_engine)

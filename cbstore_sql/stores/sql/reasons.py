@@ -1,4 +1,7 @@
-"""Why a database cannot be used, in words of ours: a driver's text may hold a password, a host or a value."""
+"""Why a database cannot be used, in the library's words.
+
+The text of a driver error may hold a password, a host or a value, so no message repeats the text.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ _BY_STATE = {
     sqlstates.READ_ONLY_SQL_TRANSACTION: "the server is read-only",
 }
 
-# psycopg gives no SQLSTATE for a connection that failed, only libpq's text and the server's. In another language than
-# English the reason stays unknown. The first that fits counts: a refusal may follow a successful look-up.
+# psycopg gives no SQLSTATE for a failed connection, only the texts of libpq and of the server. If they are not in
+# English, the reason stays unknown. `reason` uses the first entry that matches.
 _CONNECTING = (
     (
         ("authentication failed", "no password supplied", "no pg_hba.conf entry", "is not permitted to log in"),
@@ -52,11 +55,11 @@ _SQLITE = (
 
 
 def reason(error: BaseException, state: str | None) -> str:
-    """Return why a database cannot be used; nothing of the driver's text.
+    """Return why a database cannot be used, without any part of the driver's text.
 
     Args:
-        error: A driver's error.
-        state: Its SQLSTATE.
+        error: The error of the driver or of the pool.
+        state: The SQLSTATE of the error, or ``None`` if the error has no SQLSTATE.
     """
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return "no connection became free in the pool"

@@ -1,7 +1,7 @@
-"""What happened to a statement that failed, and whether to carry it out again: decided in this one place, without I/O.
+"""What happened to a failed statement, and whether to repeat the statement, without any I/O.
 
-An error says what happened to a statement by its code (SQLSTATE), and one that has none by when it came: what was
-never sent had no effect, and what was lost on its way may have had one.
+If an error has a code (SQLSTATE), the code tells what happened to the statement. If an error has no code, the time of
+the error tells: a statement that was not sent had no effect, and a statement that was sent may have had an effect.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from cbstore_sql.stores.sql import sqlstates
 
 
 class NotSentError(Exception):
-    """Nothing of the statement was sent.
+    """An error that was raised before any part of the statement was sent.
+
+    Args:
+        reason: See below.
 
     Attributes:
-        reason: What happened before.
+        reason: The error that prevented sending.
     """
 
     def __init__(self, reason: Exception) -> None:
@@ -32,14 +35,20 @@ class NotSentError(Exception):
 
 
 class StaleConnectionError(Exception):
-    """The connection leads nowhere any more; another one may work. The message is for the user."""
+    """The error of a connection that no longer leads to the database; another connection may work.
+
+    The message is for the user.
+    """
 
 
 class LateError(Exception):
-    """The deadline passed.
+    """The error of a statement that did not end by the deadline.
+
+    Args:
+        sent: See below.
 
     Attributes:
-        sent: Whether the statement had been sent by then.
+        sent: Whether the statement had been sent before the deadline passed.
     """
 
     def __init__(self, *, sent: bool) -> None:
@@ -48,52 +57,53 @@ class LateError(Exception):
 
 
 class Effect(Enum):
-    """What carrying a statement out once more does, where it had been applied."""
+    """The kinds of statements by what a second execution changes after the first execution was applied."""
 
     READ_ONLY = auto()
-    """It only reads."""
+    """The statement only reads."""
 
     IDEMPOTENT = auto()
-    """The breaker is afterwards as if it had been applied once."""
+    """The statement writes, and the second execution changes nothing more."""
 
     NOT_IDEMPOTENT = auto()
-    """It is applied twice."""
+    """The second execution changes the breaker once more, for example counts a failure twice."""
 
 
 class StatementOutcome(Enum):
-    """What happened to a statement that failed, and what helps."""
+    """The kinds of failures of a statement, by what happened to the statement and how to retry."""
 
     NEVER = auto()
-    """Refused; it will be again."""
+    """The database refused the statement. Do not retry: the database would refuse the statement again."""
 
     CONFLICT = auto()
-    """Not applied: a concurrent writer won. At once, as a READ COMMITTED transaction."""
+    """Not applied: a concurrent writer won. Retry after milliseconds, as a READ COMMITTED transaction."""
 
     CREATED = auto()
-    """Not applied: a concurrent writer made the row. At once, and once."""
+    """Not applied: a concurrent writer created the row. Retry once, at once."""
 
     BUSY = auto()
-    """Not applied: another session holds the row, or the server had no time."""
+    """Not applied: another session holds a lock on the row, or the server cancelled the statement. Retry until the
+    deadline."""
 
     GONE = auto()
-    """Not applied: there is no connection, or no more. On another one."""
+    """Not applied: there was no connection, or the connection was lost. Retry on another connection."""
 
     READ_ONLY = auto()
-    """Not applied: the server takes no writes (any more). On another server, to which no connection leads yet."""
+    """Not applied: the server is read-only. Retry on a new connection, which may lead to another server."""
 
     OUTDATED = auto()
-    """Not applied: the table has been changed since the statement was prepared. At once, and once, on a connection
-    that is newer."""
+    """Not applied: the table was altered after the statement was prepared. Retry once, at once, on a new connection."""
 
     SHARED_SESSION = auto()
-    """Not applied: a pooler switched to a session without the prepared statement. Repeat it unprepared."""
+    """Not applied: a pooler switched to a server session without the prepared statement. Retry at once, unprepared."""
 
     STALE = auto()
-    """Not applied: the connection was closed before a fork, or leads to a file that was replaced. At once, on another
-    one."""
+    """Not applied: the connection was closed before a fork, or leads to a file that was replaced. Retry at once on
+    another connection."""
 
     UNKNOWN = auto()
-    """Sent, and then lost: it may have been applied."""
+    """The statement was sent, but the answer was lost: the statement may have been applied. Retry only if a second
+    execution changes nothing."""
 
 
 _STATES_OF = {
@@ -117,18 +127,19 @@ _STATES_OF = {
 }
 _BY_STATE = {state: outcome for outcome, states in _STATES_OF.items() for state in states}
 
-# PgBouncer reports these as protocol violations, and never forwarded the statement.
+# PgBouncer reports these errors as protocol violations. It did not forward the statement to the server.
 _NEVER_FORWARDED = ("query_wait_timeout", "server login has been failing")
 
 _BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked", "interrupted")
 
 
 def classify(error: BaseException, *, sent: bool) -> StatementOutcome:
-    """Judge a driver's error.
+    """Return what happened to a statement that failed with an error.
 
     Args:
-        error: What the driver or the pool raised.
-        sent: Whether the statement had been sent; connecting and preparing come before.
+        error: The error of the driver or of the pool.
+        sent: Whether the statement had been sent before the error; ``False`` if the error was raised while the driver
+            connected or prepared the statement.
     """
     if isinstance(error, StaleConnectionError):
         return StatementOutcome.STALE
@@ -155,29 +166,41 @@ def _by_state(error: BaseException, state: str | None) -> StatementOutcome:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether SQLite gave up because of another writer, or because it was interrupted; nothing was applied."""
+    """Whether SQLite failed without effect because another writer held a lock or because the statement was interrupted.
+
+    Args:
+        error: The error of SQLite.
+    """
     return str(error).startswith(_BUSY_TEXTS)
 
 
 def classify_error(error: BaseException) -> StatementOutcome:
-    """Judge whatever carrying out a statement raised."""
+    """Return what happened to a statement; like `classify`, but `NotSentError` tells whether the statement was sent.
+
+    Args:
+        error: The error that the execution of the statement raised.
+    """
     if isinstance(error, NotSentError):
         return classify(error.reason, sent=False)
     return classify(error, sent=True)
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """Return the server's code for an error, ``None`` if it does not come from a server."""
+    """Return the SQLSTATE of an error, or ``None`` if the error does not come from a PostgreSQL server."""
     return getattr(error, "sqlstate", None)
 
 
 def driver_errors() -> tuple[type[BaseException], ...]:
-    """Return what a driver or the pool raises."""
+    """Return the base classes of the errors that a driver or a pool raises."""
     return (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, *psycopg_errors("Error"))
 
 
 def psycopg_errors(*names: str) -> tuple[type[BaseException], ...]:
-    """Return psycopg's exceptions of these names: none where nothing has imported it, so that SQLite does without."""
+    """Return the exception classes of psycopg that have these names; ``()`` if the process has not imported psycopg.
+
+    Args:
+        *names: The names of the classes.
+    """
     psycopg = sys.modules.get("psycopg")
     return tuple(getattr(psycopg, name) for name in names) if psycopg else ()
 
@@ -186,7 +209,7 @@ _CONFLICT_ATTEMPTS = 20
 _CONFLICT_SECONDS = 5.0
 _CONFLICT = ExponentialBackoff(0.002, 0.04, jitter=(0.0, 1.0))
 
-# Each session that was open has its own prepared statements to miss.
+# Each open session may lack the prepared statement, so a statement may fail once for each session.
 _ELSEWHERE_ATTEMPTS = 20
 
 _FIRST_PAUSE = 0.02
@@ -197,17 +220,18 @@ _ELSEWHERE = frozenset({StatementOutcome.SHARED_SESSION, StatementOutcome.STALE}
 _ONCE = frozenset({StatementOutcome.CREATED, StatementOutcome.OUTDATED})
 
 ON_ALL_CONNECTIONS = frozenset({StatementOutcome.READ_ONLY, StatementOutcome.OUTDATED})
-"""What holds for every connection of a pool: they lead to the same server, and prepared on the same table."""
+"""The failures that concern every connection of a pool: all lead to the same server and prepared on the same table."""
 
 
 class RetryPolicy:
-    """How often one operation that has failed is repeated, and when.
+    """A counter of the failures of one statement that tells when to retry.
 
-    What was not applied because the database was not there, not writable or busy is repeated until the deadline, after
-    pauses that grow; where none is set, a lost connection is worth one more attempt, and waiting for a lock none.
+    If the database is unreachable, read-only or busy, the policy allows retries until the deadline, after growing
+    pauses. Without a deadline, it allows one retry after a lost connection or on a read-only server, and no retry if
+    another session held a lock.
 
     Args:
-        effect: What a repetition does, where the statement had been applied.
+        effect: What a second execution of the statement changes.
     """
 
     def __init__(self, effect: Effect) -> None:
@@ -216,7 +240,14 @@ class RetryPolicy:
         self._failures = dict.fromkeys(StatementOutcome, 0)
 
     def pause_after(self, verdict: StatementOutcome) -> float | None:
-        """Return how long to wait before another attempt, seconds; ``None``: give up."""
+        """Count a failure and return the pause before the next attempt.
+
+        Args:
+            verdict: What happened to the statement in the last attempt.
+
+        Returns:
+            Seconds to wait, or ``None`` if the caller must not retry.
+        """
         if verdict is StatementOutcome.UNKNOWN and self._effect is Effect.NOT_IDEMPOTENT:
             return None
         self._failures[verdict] += 1

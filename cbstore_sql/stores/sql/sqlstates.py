@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-# Class 08: the connection. PgBouncer reports its own errors as protocol violations.
+# Class 08 holds the errors of the connection. PgBouncer reports its errors as protocol violations.
 CONNECTION_CLASS = "08"
 PROTOCOL_VIOLATION = "08P01"
 
 FEATURE_NOT_SUPPORTED = "0A000"
-"""Among others "cached plan must not change result type": the table was altered after a statement was prepared."""
+"""For example "cached plan must not change result type": the table was altered after a statement was prepared."""
 
 CHARACTER_NOT_IN_REPERTOIRE = "22021"
 UNTRANSLATABLE_CHARACTER = "22P05"
-"""The database's encoding has no such character."""
+"""The encoding of the database lacks a character of the text."""
 
 INVALID_PARAMETER_VALUE = "22023"
 UNIQUE_VIOLATION = "23505"

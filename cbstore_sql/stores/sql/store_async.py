@@ -49,7 +49,7 @@ class AsyncSqlStore(AsyncStore):
     Raises:
         ConfigurationError: No database or more than one database was given, or the database is not supported, or a
             driver is not installed; see also `SqlStore`. Every operation also raises this error in a second event loop
-            if the first event loop still runs, or if the application did not dispose of its own engine in between.
+            if the first event loop still runs, or if the application did not dispose of the engine in between.
         InvalidNameError: See `Store`.
     """
 

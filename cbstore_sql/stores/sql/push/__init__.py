@@ -1,7 +1,7 @@
-"""State changes over LISTEN and NOTIFY.
+"""Notifications of state changes over PostgreSQL's LISTEN and NOTIFY.
 
 ==========  =======================================================================
 `listener`  the thread that sends and receives notifications for one breaker object
-`channel`   its connection, and the format of a notification
+`channel`   the connection of the thread, and the format of a notification
 ==========  =======================================================================
 """

@@ -1,4 +1,4 @@
-"""One connection that listens for changes of state and tells of them, on PostgreSQL."""
+"""A PostgreSQL connection that receives and sends notifications of state changes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from cbstore_sql.stores.sql.schema.table import check_identifier
 from cbstore_sql.stores.sql.statements.statement import TEXT, Statement
 
 ANSWER_SECONDS = 5.0
-"""Seconds after which a server that does not answer is given up: some networks acknowledge what they throw away."""
+"""Seconds to wait for an answer of the server. Some networks acknowledge packets that they then drop."""
 
 _MAX_CHANNEL_BYTES = 63
 
-# Of any number in a column of the table.
+# No generation in the table has more digits.
 _MAX_DIGITS = 19
 
 _NOTIFY = Statement("SELECT pg_notify($1, $2)", [("channel", TEXT), ("payload", TEXT)])
@@ -32,52 +32,70 @@ _CHANNELS = Statement("SELECT pg_listening_channels()", (), [TEXT])
 
 
 class NotDeliveredError(Exception):
-    """What was sent to this session over another one did not arrive."""
+    """The error of a notification that another session sent and this session did not receive."""
 
 
 class NotListeningError(Exception):
-    """The session is not the one that was told to listen."""
+    """The error of a session that no longer listens, for example because a pooler switched the server session."""
 
 
 def channel_of(schema: str) -> str:
-    """Return the channel of all breakers of one schema.
+    """Return the name of the notification channel for the breakers of one schema.
+
+    Args:
+        schema: The PostgreSQL schema of the breaker table.
 
     Raises:
         ConfigurationError: See `check_identifier`.
     """
-    # Schemas that become the same here only cause a read too many.
+    # Two long schema names may give the same channel. Then a notification only causes one unnecessary read.
     return f"cbstore_{check_identifier('schema', schema)}"[:_MAX_CHANNEL_BYTES]
 
 
 @lru_cache(maxsize=4096)
 def digest_of(namespace: str, name: str) -> str:
-    """Return what stands for a breaker in a notification: its size is bounded and it does not reveal the name."""
+    """Return the digest that identifies a breaker in a notification: 24 characters that do not reveal the name.
+
+    Args:
+        namespace: The namespace of the breaker.
+        name: The name of the breaker.
+    """
     return blake2b(f"{namespace}\0{name}".encode(), digest_size=12).hexdigest()
 
 
 def newer_names(payloads: Iterable[str], namespace: str, generations: Mapping[str, int]) -> list[str]:
-    """Return the known breakers of which a notification tells a higher generation."""
+    """Return the names of the breakers for which a notification has a higher generation than the known one.
+
+    Args:
+        payloads: The notifications. Each holds a digest, a space and a generation; other texts are ignored.
+        namespace: The namespace of the breakers.
+        generations: The known generation of each breaker, by name.
+    """
     told: dict[str, int] = {}
     for payload in payloads:
         digest, _, generation = payload.partition(" ")
-        # Whoever may connect to the database may notify.
+        # Every role that may connect to the database may send any text on the channel.
         if generation.isdecimal() and len(generation) <= _MAX_DIGITS:
             told[digest] = max(int(generation), told.get(digest, 0))
     return [name for name, known in generations.items() if told.get(digest_of(namespace, name), 0) > known]
 
 
 def is_impossible(error: BaseException) -> bool:
-    """Whether there is no use in trying again soon: a standby cannot listen, a transaction pooler loses everything."""
+    """Whether listening cannot work here: a standby refuses LISTEN, and a transaction pooler loses notifications.
+
+    Args:
+        error: The error of the attempt to listen.
+    """
     return isinstance(error, NotDeliveredError) or classify_error(error) is StatementOutcome.READ_ONLY
 
 
 class Channel:
-    """A session that listens.
+    """A database session that sends notifications and, after `listen`, receives them.
 
     Args:
-        driver: A psycopg connection for this channel alone.
-        name: See `channel_of`.
-        wake: Becomes readable when waiting shall end; does not block.
+        driver: A psycopg connection that only this object uses.
+        name: The name of the channel; see `channel_of`.
+        wake: A non-blocking socket. `wait` returns when the socket becomes readable.
     """
 
     def __init__(self, driver: Any, name: str, wake: socket.socket) -> None:
@@ -87,23 +105,28 @@ class Channel:
         self._received: deque[str] = deque()
         driver.rollback()
         driver.autocommit = True
-        # Behind a pooler the next statement may come to a server that never prepared it.
+        # No statement is prepared: a pooler may send the next statement to a server session that did not prepare it.
         self._session = PgSession(driver, None)
         driver.add_notify_handler(lambda notification: self._received.append(notification.payload))
 
     def listen(self) -> None:
-        """Begin to listen; committed when it returns."""
+        """Subscribe the session to the channel and commit.
+
+        Raises:
+            LateError: The server did not answer within `ANSWER_SECONDS`.
+        """
         self.execute(Query(Statement(f"LISTEN {self._name}"), {}))
 
     def expect(self, payload: str, seconds: float) -> None:
-        """Wait for what another session told.
+        """Wait until a notification with a certain payload arrives.
 
         Args:
-            payload: What it told.
-            seconds: How long it may take.
+            payload: The payload of the notification.
+            seconds: The longest time to wait, seconds.
 
         Raises:
-            NotDeliveredError: It did not arrive.
+            NotDeliveredError: The notification did not arrive in time.
+            NotListeningError: See `check`.
         """
         deadline = monotonic() + seconds
         while payload not in self._received:
@@ -114,16 +137,31 @@ class Channel:
             self.check()
 
     def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in its own transaction and return its rows."""
+        """Execute one statement in its own transaction and return the rows.
+
+        Args:
+            query: The statement.
+
+        Raises:
+            LateError: The server did not answer within `ANSWER_SECONDS`.
+        """
         with within(ANSWER_SECONDS):
             return drive(self._session, self._session.steps(query, prepare=False))
 
     def notify(self, payload: str) -> None:
-        """Tell the sessions that listen, this one included."""
+        """Send a notification to all sessions that listen on the channel, including this session.
+
+        Args:
+            payload: The text of the notification.
+        """
         self.execute(Query(_NOTIFY, {"channel": self._name, "payload": payload}))
 
     def wait(self, seconds: float) -> None:
-        """Wait until the server or the application has something to say, or some seconds have passed."""
+        """Wait until the server sends something, until the wake socket is readable, or until the time has passed.
+
+        Args:
+            seconds: The longest time to wait, seconds.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(self._driver, selectors.EVENT_READ)
             selector.register(self._wake, selectors.EVENT_READ)
@@ -132,7 +170,7 @@ class Channel:
             self._wake.recv(4096)
 
     def check(self) -> None:
-        """Make a round trip, with which all notifications so far arrive.
+        """Check with a round trip that the session still listens; this also receives all notifications sent so far.
 
         Raises:
             NotListeningError: The session does not listen any more.
@@ -141,7 +179,7 @@ class Channel:
             raise NotListeningError
 
     def received(self) -> list[str]:
-        """Take the payloads that arrived."""
+        """Return the payloads that arrived since the last call of this method, and forget them."""
         payloads = list(self._received)
         self._received.clear()
         return payloads

@@ -1,6 +1,7 @@
-"""Tells other processes of changes of state, and hears of theirs: a thread with one connection for each breaker.
+"""A thread with one connection for each breaker object that sends and receives notifications of state changes.
 
-What it hears is a hint to read at once. Whatever is lost, the view is refreshed and grows stale as without it.
+A notification is only a hint to read the breaker at once. If a notification is lost, the view is refreshed at its
+usual interval, as without push.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from cbstore_sql.stores.threaded import ThreadedStore
 log = logging.getLogger("cbstore_sql")
 
 HEARTBEAT = 5.0
-"""Seconds of silence after which the connection is checked."""
+"""Seconds between two checks of whether the thread is still needed; each check also tests the connection."""
 
 _PROBE_SECONDS = 3.0
 _LONGEST_PAUSE = 30.0
@@ -43,16 +44,16 @@ _UNSENT = 1000
 
 
 class Push:
-    """The push of one breaker.
+    """A sender and receiver of notifications for one breaker object, with a background thread.
 
-    Its thread starts with the first call that asked the store, and ends when no breaker is in use any more.
+    The thread starts with the first call of `ensure`, and ends when no breaker of the view is in use.
 
     Args:
-        view: Whose breakers are read again when they changed elsewhere.
-        store: On PostgreSQL.
+        view: The view whose breakers the thread reads again after a notification.
+        store: The store of the breakers, on PostgreSQL.
 
     Attributes:
-        state: See `PushState`.
+        state: Whether the thread listens; see `PushState`.
     """
 
     def __init__(self, view: PushTarget, store: SqlStore) -> None:
@@ -64,7 +65,7 @@ class Push:
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """Begin without a thread, as in a process just forked: the parent's is not here."""
+        """Set the state of a process without a thread: a forked process does not inherit the parent's thread."""
         self.state: PushState = "off"
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -76,7 +77,7 @@ class Push:
             end.close()
 
     def ensure(self) -> None:
-        """See to it that the thread runs."""
+        """Start the thread if it does not run."""
         with self._lock:
             self._asked_for = True
             if self._thread is None or self._stopped.is_set():
@@ -86,14 +87,18 @@ class Push:
                     log.debug("push did not start: %s", type(error).__name__)
 
     def announce(self, transition: Transition) -> None:
-        """Tell the other processes of a change, soon and in the thread: the caller waits for nothing."""
+        """Queue a notification of a state change, which the thread sends soon. The caller does not wait.
+
+        Args:
+            transition: The state change.
+        """
         snapshot = transition.snapshot
         self._unsent.append(f"{digest_of(self._store.namespace, snapshot.name)} {snapshot.generation}")
         self.ensure()
         self._wake()
 
     def close(self) -> None:
-        """Send what is to be sent, end the thread and close the connection."""
+        """Send the queued notifications, end the thread and close the connection; wait at most 5 seconds."""
         with self._lock:
             thread = self._thread
             self._stopped.set()
@@ -102,11 +107,15 @@ class Push:
             thread.join(_CLOSING_SECONDS)
 
     def end_with(self, owner: object) -> None:
-        """End the thread when an object is garbage-collected: a breaker that nothing refers to needs no connection."""
+        """End the thread when an object is garbage-collected.
+
+        Args:
+            owner: The breaker object that needs the notifications.
+        """
         weakref.finalize(owner, self._end).atexit = False
 
     def _end(self) -> None:
-        # Without the lock: the garbage collector may call this in the middle of anything.
+        # This method takes no lock: the garbage collector may call it while this thread holds the lock.
         self._stopped.set()
         self._wake()
 
@@ -124,11 +133,11 @@ class Push:
             waker.close()
             wake.close()
             raise
-        # Only now: a thread that did not start must not be taken for one that runs.
+        # Set these only after the start: otherwise `ensure` would believe that a thread runs when it did not start.
         self._stopped, self._ends, self._thread = stopped, (waker, wake), thread
 
     def _wake(self) -> None:
-        # If it is closed, no thread waits; if it is full, the thread was woken already.
+        # If the socket is closed, no thread waits. If the socket is full, the thread is already awake.
         with suppress(OSError):
             for waker in self._ends[:1]:
                 waker.send(b"!")
@@ -147,7 +156,11 @@ class Push:
                     return None
 
     def _is_over(self, stopped: threading.Event) -> bool:
-        """Whether the thread was closed, or was not used since the last check and no breaker is in use."""
+        """Whether the thread must end: `close` was called, or no breaker is in use and `ensure` was not called lately.
+
+        Args:
+            stopped: The event that tells this thread to end.
+        """
         with self._lock:
             over = stopped.is_set() or not (self._asked_for or self._view.generations())
             self._asked_for = False
@@ -156,7 +169,12 @@ class Push:
         return over
 
     def _listen(self, stopped: threading.Event, wake: socket.socket) -> None:
-        """Hear and tell until the thread is over."""
+        """Receive and send notifications until the thread must end.
+
+        Args:
+            stopped: The event that tells this thread to end.
+            wake: See `Channel`.
+        """
         with self._session(wake) as channel:
             channel.listen()
             token = secrets.token_hex(8)
@@ -181,7 +199,7 @@ class Push:
 
     def _send(self, channel: Channel) -> None:
         while self._unsent:
-            # Before it is sent: one that cannot be sent must not be tried for ever.
+            # Remove the notification before sending: a notification that cannot be sent must not be tried for ever.
             channel.notify(self._unsent.popleft())
 
     def _read(self, channel: Channel, names: list[str]) -> None:
@@ -191,7 +209,13 @@ class Push:
 
     @contextmanager
     def _session(self, wake: socket.socket) -> Iterator[Channel]:
-        """Open a connection as the store's engine does, outside its pool: that need not be large enough."""
+        """Open a connection with the settings of the store's engine, outside the pool, and close it after the block.
+
+        The pool of the engine may be too small for one more permanent connection.
+
+        Args:
+            wake: See `Channel`.
+        """
         fairy = self._store._engine.raw_connection()
         driver: Any = fairy.driver_connection
         fairy.detach()
@@ -203,7 +227,12 @@ class Push:
             del _drivers[id(driver)]
 
     def _pause_after(self, error: Exception, failures: int) -> float:
-        """Return how long to wait before another attempt, seconds."""
+        """Set the state after an error and return the seconds to wait before the next attempt.
+
+        Args:
+            error: The error that ended the last attempt.
+            failures: The number of consecutive failures, at least 1 unless listening is impossible here.
+        """
         if not is_impossible(error):
             log.debug("push lost its connection: %s", type(error).__name__)
             self.state = "connecting"
@@ -217,10 +246,14 @@ class Push:
 
 
 def open_push(store: Store | AsyncStore, view: PushTarget) -> Push:
-    """Make the push of one breaker over its store.
+    """Return a `Push` for the store of a breaker object. The thread does not start yet.
+
+    Args:
+        store: The store of the breaker object.
+        view: The view of the breaker object.
 
     Raises:
-        ConfigurationError: The store is not on PostgreSQL, or is asynchronous on the application's own engine.
+        ConfigurationError: The store is not on PostgreSQL, or the store uses the application's own ``AsyncEngine``.
     """
     if isinstance(store, ThreadedStore):
         return open_push(store._store, view)
@@ -234,5 +267,5 @@ def open_push(store: Store | AsyncStore, view: PushTarget) -> Push:
     raise ConfigurationError("push needs a store on PostgreSQL")
 
 
-# In a forked process they stay here: if collected, they would warn that they were not closed.
+# A forked process keeps the parent's connections here: a collected connection would warn that it was not closed.
 _drivers: dict[int, Any] = {}
