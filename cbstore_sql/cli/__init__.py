@@ -1,7 +1,7 @@
 """The ``cbstore`` command.
 
 ======================  ========================================================================
-`status`, `watch`       ``cbstore status``, and with ``--watch``
+`status`, `watch`       ``cbstore status``, ``cbstore status --watch``
 `show`, `explain`       ``cbstore show NAME``, ``cbstore explain NAME``
 `force_open`, `reset`   ``cbstore open NAME``, ``cbstore close NAME``
 `lock`, `unlock`        ``cbstore lock NAME MODE``, ``cbstore unlock NAME``
@@ -13,16 +13,16 @@
 `arguments`             the options that several subcommands share
 `exit_codes`            the exit codes, and the error that carries one
 `stores`                opens the store that ``--url`` names, with a deadline
-`names`                 finds the breaker that a subcommand names
+`names`                 finds the breaker whose name the user gave
 `describe`              a breaker as a JSON object
-`web_server`            serves the panel in a thread
-`table`, `style`        the table of breakers, and the words and colours in it
+`web_server`            a small web server that serves the panel in a thread
+`table`, `style`        the table of breakers, and its words and colours
 ======================  ========================================================================
 
 The command uses argparse, which comes with Python, so that an installation without extras can migrate its database.
-Each subcommand is a module of this package with a function ``register(subparsers)``. It adds the parser of the
-subcommand and sets ``run``, a function from the parsed arguments to the exit code. ``run`` imports what only its
-subcommand needs.
+Each subcommand is a module of this package with a function ``register(subparsers)``. ``register`` adds the parser of
+the subcommand and sets ``run``, a function from the parsed arguments to the exit code. ``run`` imports the modules that
+only this subcommand needs.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from cbstore_sql.cli import exit_codes
 from cbstore_sql.errors import CircuitBreakerError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
-    # argparse keeps the class generic for type checkers alone.
+    # The class of argparse is generic for type checkers only.
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 __all__ = ["main"]
 
-# In the order of the help: look, change, set up, watch, learn.
+# The subcommands in the order of the help: read, change, set up, observe, learn.
 _COMMANDS = (
     *("status", "show", "explain"),
     *("open", "close", "lock", "unlock", "prune"),
@@ -53,18 +53,18 @@ _COMMANDS = (
     *("demo",),
 )
 
-# Python has these words for itself.
+# Subcommands whose module has another name, because `open` is a built-in function of Python.
 _MODULES = {"open": "force_open", "close": "reset"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line. An error of the library becomes one line on stderr.
 
     Args:
-        argv: The arguments after the program's name; ``None`` takes them from the process.
+        argv: The arguments after the program's name. ``None`` means the arguments of this process.
 
     Returns:
-        The exit code; see `cbstore_sql.cli.exit_codes`. The library's own errors become one line on stderr.
+        The exit code; see `cbstore_sql.cli.exit_codes`.
     """
     try:
         try:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends.
+        # Python flushes stdout again at exit, so stdout must lead to a place that accepts writes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.READER_GONE
     except KeyboardInterrupt:
@@ -80,9 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def say(text: str) -> None:
-    """Write one line to stdout."""
+    """Write one line to stdout.
+
+    Args:
+        text: The line without a line break at its end.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    # A terminal or pipe without UTF-8 shows an escape for what it cannot write.
+    # An output without UTF-8 shows an escape sequence for each character that the encoding lacks.
     sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
 
 
@@ -92,11 +96,14 @@ def add_command(
     """Add the parser of one subcommand.
 
     Args:
-        subparsers: Those of ``cbstore``.
-        name: The subcommand.
-        summary: One line, for the list of all subcommands.
-        examples: Command lines that its ``--help`` shows.
-        details: What else its ``--help`` says, below the summary.
+        subparsers: The subparsers of ``cbstore``.
+        name: The name of the subcommand.
+        summary: One line for the list of all subcommands, without a capital and without a full stop.
+        examples: Command lines for the end of the subcommand's ``--help``.
+        details: More text for ``--help``, below the summary. ``""`` means no more text.
+
+    Returns:
+        The new parser.
     """
     shown = "\n".join(f"  {example}" for example in examples)
     description = f"{summary[:1].upper()}{summary[1:]}."

@@ -13,18 +13,18 @@ from cbstore_sql.runtime.environment import DEFAULT_URL, namespace_name
 log = logging.getLogger("cbstore_sql.audit")
 
 DEFAULT_TIMEOUT = 10.0
-"""Seconds that a command gives the database, unless ``--timeout`` says otherwise."""
+"""Seconds that a subcommand waits for the database if the user does not give ``--timeout``."""
 
 _LARGEST_PORT = 65535
 
 
 def add_database(parser: argparse.ArgumentParser, *, timeout: float = DEFAULT_TIMEOUT, redis: bool = True) -> None:
-    """Give a subcommand ``--url``, ``--schema`` and ``--timeout``.
+    """Add ``--url``, ``--schema`` and ``--timeout`` to the parser of a subcommand.
 
     Args:
-        parser: The subcommand's.
-        timeout: The default of ``--timeout``, seconds.
-        redis: Whether the subcommand works on Redis too.
+        parser: The parser of the subcommand.
+        timeout: The default of ``--timeout``, in seconds.
+        redis: Whether the help mentions Redis URLs.
     """
     kinds = "postgresql://…, sqlite:///file" + (", redis://…" if redis else "")
     parser.add_argument(
@@ -42,12 +42,12 @@ def add_database(parser: argparse.ArgumentParser, *, timeout: float = DEFAULT_TI
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:
-    """Give a subcommand ``--schema``; ``None`` where it is not given."""
+    """Add ``--schema`` to the parser of a subcommand. The value is ``None`` if the user does not give the option."""
     parser.add_argument("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
 
 
 def add_name(parser: argparse.ArgumentParser) -> None:
-    """Give a subcommand the name of one breaker and its namespace."""
+    """Add ``NAME`` and ``--namespace``, which identify one breaker, to the parser of a subcommand."""
     parser.add_argument("name", metavar="NAME", help="the breaker")
     parser.add_argument(
         "--namespace",
@@ -57,13 +57,17 @@ def add_name(parser: argparse.ArgumentParser) -> None:
 
 
 def add_action(parser: argparse.ArgumentParser) -> None:
-    """Give a subcommand the reason for a change and who makes it."""
+    """Add ``--reason`` and ``--by``, which explain a change, to the parser of a subcommand."""
     parser.add_argument("--reason", required=True, help="why, for the next person who looks")
     parser.add_argument("--by", default=operator(), help="who does it (default: %(default)s)")
 
 
 def log_action(arguments: argparse.Namespace) -> None:
-    """Log who did what to which breaker and why, to the logger ``cbstore_sql.audit``, as the panel does."""
+    """Log a change of a breaker to the logger ``cbstore_sql.audit``.
+
+    Args:
+        arguments: The parsed arguments with ``command``, ``name``, ``namespace``, ``by`` and ``reason``.
+    """
     log.info(
         "%s: breaker %s in namespace %s, by %s: %s",
         arguments.command,
@@ -72,19 +76,19 @@ def log_action(arguments: argparse.Namespace) -> None:
 
 
 def operator() -> str:
-    """Return who runs this process: ``user@host``."""
+    """Return the user who runs this process, as ``user@host``."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user without an entry in /etc/passwd
+    except (OSError, KeyError):  # in a container, the user may have no entry in /etc/passwd
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
 
 
 def seconds(text: str) -> float:
-    """Read a duration option, such as ``10m``.
+    """Turn a duration option, such as ``10m``, into seconds.
 
     Raises:
-        argparse.ArgumentTypeError: The text is not a duration.
+        argparse.ArgumentTypeError: The text is not a duration, or the duration is 0.
     """
     try:
         value = parse_duration(text)
@@ -96,10 +100,10 @@ def seconds(text: str) -> float:
 
 
 def port(text: str) -> int:
-    """Read a port number; 0 takes a free one.
+    """Turn a port option into a number. Port 0 means that the system chooses a free port.
 
     Raises:
-        argparse.ArgumentTypeError: The text is not a port number.
+        argparse.ArgumentTypeError: The text is not a number from 0 to 65535.
     """
     if not text.isdecimal() or int(text) > _LARGEST_PORT:
         raise argparse.ArgumentTypeError(f"a port is between 0 and {_LARGEST_PORT}")

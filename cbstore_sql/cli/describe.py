@@ -1,4 +1,4 @@
-"""A breaker as a JSON object."""
+"""The JSON objects of breakers and of entries of their histories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from cbstore_sql.core.wording import iso
 
 
 def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
-    """Return the JSON object of one breaker; ``None`` stands for what does not apply."""
+    """Return the JSON object of one breaker. A field that has no value now is ``None``.
+
+    Args:
+        namespace: The breaker's namespace.
+        snapshot: The breaker's state.
+    """
     return {
         "namespace": namespace,
         "name": snapshot.name,
@@ -36,7 +41,7 @@ def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def describe_change(change: HistoryEntry) -> dict[str, Any]:
-    """Return the JSON object of one entry of a history."""
+    """Return the JSON object of one entry of a breaker's history."""
     return {
         "at": iso(change.at),
         "previous_state": change.previous_state.value,

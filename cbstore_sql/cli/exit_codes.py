@@ -6,14 +6,14 @@ from cbstore_sql.errors import CircuitBreakerError
 
 OK = 0
 FOUND = 1
-"""The command worked, and what it looked for is there: an open circuit, a problem, a table that is not current."""
+"""The command worked and found an open circuit, a problem, or a table that is not current."""
 USAGE = 2
 DATABASE = 3
 REFUSED = 4
 INTERRUPTED = 130
-"""What a shell reports for a process that SIGINT ended."""
+"""The exit code that a shell reports for a process that SIGINT ended."""
 READER_GONE = 141
-"""What a shell reports for a process that SIGPIPE ended."""
+"""The exit code that a shell reports for a process that SIGPIPE ended."""
 
 HELP = """\
 exit codes:
@@ -28,4 +28,7 @@ exit codes:
 
 
 class RefusedError(CircuitBreakerError):
-    """The command understood what was asked and did not do it."""
+    """The error of a valid command that ``cbstore`` does not carry out.
+
+    For example, the breaker does not exist, or the store does not have the operation.
+    """

@@ -1,4 +1,4 @@
-"""``cbstore explain NAME``: why a breaker is in its state, in plain sentences."""
+"""``cbstore explain NAME``: explain in plain sentences why a breaker is in its state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore explain``.
 
     Raises:
-        RefusedError: There is no such breaker.
+        RefusedError: The breaker does not exist.
         StoreError: The database cannot be read.
     """
     snapshot = find(arguments)

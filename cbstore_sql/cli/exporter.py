@@ -1,4 +1,4 @@
-"""``cbstore exporter``: the breakers of a database as metrics, read when Prometheus asks."""
+"""``cbstore exporter``: serve the breakers of a database as metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
     from cbstore_sql.metrics.fleet import ReadsAll
 
-# A scrape must answer before Prometheus gives up on it, which is after 10 s by default.
+# Seconds for one scrape. By default, Prometheus waits 10 s for the answer to a scrape.
 _TIMEOUT = 1.5
 
 
@@ -46,12 +46,14 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore exporter``; SIGTERM and SIGINT end it.
+    """Run ``cbstore exporter`` until SIGTERM or SIGINT.
+
+    A database that cannot be read is not an error: the metrics then show ``cb_fleet_up 0``.
 
     Raises:
         MissingExtraError: prometheus_client is missing.
         ConfigurationError: An argument cannot be used.
-        SchemaError: There is no such SQLite file. A database that cannot be read shows as ``cb_fleet_up 0``.
+        SchemaError: The SQLite file does not exist.
     """
     try:
         from prometheus_client import CollectorRegistry

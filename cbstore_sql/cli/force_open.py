@@ -1,4 +1,4 @@
-"""``cbstore open NAME``: open a circuit for a while; then a probe decides."""
+"""``cbstore open NAME``: open a circuit for a time, after which a probe decides its next state."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore open``.
 
     Raises:
-        RefusedError: There is no such breaker, and ``--create`` was not given.
-        StoreError: The database cannot be reached or refuses.
+        RefusedError: The breaker does not exist, and ``--create`` is missing.
+        StoreError: The database is unreachable, or refuses the change.
     """
     if not arguments.create:
         find(arguments)

@@ -1,4 +1,4 @@
-"""``cbstore grants``: the SQL that gives one role the table and another the use of it."""
+"""``cbstore grants``: print the SQL that makes one role the owner of the table and lets other roles use the table."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 _RIGHTS_WITHOUT_DELETE = "SELECT, INSERT, UPDATE"
 
-# PostgreSQL keeps them for itself; "public", quoted or not, means everyone.
+# PostgreSQL reserves these names. The name "public", quoted or not, means every role.
 _RESERVED = ("public", "none")
 _MAX_ROLE_BYTES = 63
 
-# Names stand between these in a DO block.
+# The script puts role names between two of these marks in a DO block, so a role name must not contain the mark.
 _DOLLAR = "$cbstore$"
 
 _HEAD = """\
@@ -84,16 +84,18 @@ END $cbstore$;
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who does what with the table. A name may be any that PostgreSQL takes; it is quoted.
+    """The names of the PostgreSQL roles that own or use the table.
+
+    A name may be any role name that PostgreSQL accepts. The script quotes every name.
 
     Attributes:
-        migrator: Owns the table.
-        runtime: The application's: runs breakers.
-        operator: Runs ``cbstore``: opens, closes and prunes; ``None`` for no such role.
-        reader: Only reads, for dashboards and the exporter; ``None`` for no such role.
+        migrator: The role that owns the table.
+        runtime: The role of the application, which runs breakers.
+        operator: The role that opens, closes and prunes with ``cbstore``. ``None`` means that no such role exists.
+        reader: The role that only reads, for dashboards and the exporter. ``None`` means that no such role exists.
 
     Raises:
-        ConfigurationError: A name means something else to PostgreSQL, or two are the same.
+        ConfigurationError: PostgreSQL reserves a name, a name is empty or too long, or two names are the same.
     """
 
     migrator: str
@@ -135,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore grants``.
 
     Raises:
-        ConfigurationError: A name cannot be used.
+        ConfigurationError: The name of a role, of the schema or of the version table cannot be used.
     """
     roles = Roles(arguments.migrator, arguments.runtime, arguments.operator, arguments.reader)
     sys.stdout.write(grants_sql(roles, arguments.schema, delete=not arguments.no_delete))
@@ -143,15 +145,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def grants_sql(roles: Roles, schema: str | None = None, *, delete: bool = True) -> str:
-    """Return the script, one transaction, for PostgreSQL.
+    """Return the SQL script that sets up the roles in PostgreSQL, as one transaction.
 
     Args:
-        roles: Made where they are missing; they may log in.
-        schema: That of the table; ``None`` means ``CBSTORE_SCHEMA``, then the default. Made where it is missing.
-        delete: Whether the runtime role may delete rows: only `clear` and `prune` do, no breaker does.
+        roles: The names of the roles. The script creates missing roles with the right to log in.
+        schema: The schema of the table. The script creates a missing schema. ``None`` means ``CBSTORE_SCHEMA``, and
+            then the default schema.
+        delete: Whether the runtime role may delete rows. Only `clear` and `prune` delete rows; a breaker never does.
 
     Raises:
-        ConfigurationError: The schema or the version table cannot be used.
+        ConfigurationError: The name of the schema or of the version table cannot be used.
     """
     from cbstore_sql.migration.runner import Target
     from cbstore_sql.stores.sql.schema.table import KINDS, TABLE_NAME

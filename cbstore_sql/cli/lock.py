@@ -1,4 +1,4 @@
-"""``cbstore lock NAME MODE``: override a breaker in every process, for a while or until it is unlocked."""
+"""``cbstore lock NAME MODE``: override a breaker in every process, for a time or until ``cbstore unlock NAME``."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore lock``.
 
     Raises:
-        RefusedError: There is no such breaker, and ``--create`` was not given.
-        StoreError: The database cannot be reached or refuses.
+        RefusedError: The breaker does not exist, and ``--create`` is missing.
+        StoreError: The database is unreachable, or refuses the change.
     """
     if not arguments.create:
         find(arguments)

@@ -1,4 +1,4 @@
-"""``cbstore migrate``: make or change the breaker table."""
+"""``cbstore migrate``: create, upgrade or downgrade the breaker table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
     from cbstore_sql.migration.runner import Target
 
-# Another migration is waited for, and locks are tried several times.
+# Seconds. A migration waits for the end of another migration, and tries several times to lock the table.
 _TIMEOUT = 120.0
 
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: The URL, a name or the revision cannot be used.
         RefusedError: The store is Redis, which has no table.
-        StoreError: The database cannot be reached or refuses, or the table is newer than the library.
+        StoreError: The database is unreachable or refuses the migration, or the table is newer than the library.
     """
     from cbstore_sql.migration.runner import Target
 

@@ -1,4 +1,4 @@
-"""Finding the one breaker that a subcommand names."""
+"""The search for the breaker that the user named."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cbstore_sql.core.wording import printable
 
 
 def find(arguments: argparse.Namespace) -> Snapshot:
-    """Read the breaker that a subcommand names.
+    """Return the breaker that the user named.
 
     Args:
-        arguments: With ``name``, ``namespace`` and those of a database.
+        arguments: The parsed arguments with ``name``, ``namespace``, ``url``, ``schema`` and ``timeout``.
 
     Raises:
-        InvalidNameError: No breaker can have this name.
-        RefusedError: There is no such breaker; the message suggests where to look.
+        InvalidNameError: A breaker or a namespace cannot have this name.
+        RefusedError: The breaker does not exist. The message suggests similar names or other namespaces.
         StoreError: The database cannot be read.
     """
     check_name("breaker name", arguments.name)

@@ -1,4 +1,4 @@
-"""``cbstore panel``: the web panel, served from this machine."""
+"""``cbstore panel``: serve the web panel from this machine."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore panel``; SIGTERM and SIGINT end it.
+    """Run ``cbstore panel`` until SIGTERM or SIGINT.
 
     Raises:
         ConfigurationError: An argument cannot be used, or the address needs a token.
-        SchemaError: There is no such SQLite file.
+        SchemaError: The SQLite file does not exist.
     """
     from cbstore_sql.panel import panel_wsgi
 

@@ -1,4 +1,4 @@
-"""``cbstore prune``: forget breakers that have long been idle."""
+"""``cbstore prune``: delete the rows of breakers that have been idle for a long time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cbstore_sql.cli.stores import existing, in_time, is_redis, schema_of, url_o
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
 
-# Large tables are pruned in many short statements.
+# Seconds. A large table needs many short statements.
 _TIMEOUT = 300.0
 
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: The URL or an argument cannot be used.
         RefusedError: The store is Redis, where keys expire by themselves.
-        StoreError: The table is missing, or the database cannot be reached or refuses.
+        StoreError: The table is missing, or the database is unreachable or refuses the deletion.
     """
     if is_redis(url_of(arguments)):
         raise RefusedError("there is nothing to prune on Redis: keys expire by themselves (see the store's ttl)")

@@ -1,4 +1,4 @@
-"""``cbstore replay``: what other policies would have done with recorded calls."""
+"""``cbstore replay``: run recorded calls through several policies and recommend a policy."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore replay``.
 
     Raises:
-        ConfigurationError: The log cannot be read or a line of it is not a call.
-        InvalidPolicyError: A time is out of range.
+        ConfigurationError: The log cannot be read, or a line of the log is not a call.
+        InvalidPolicyError: A time in the options is out of range.
     """
     from cbstore_sql.core.policy import BreakerPolicy
     from cbstore_sql.replay import advice

@@ -1,4 +1,4 @@
-"""``cbstore close NAME``: close a circuit at once."""
+"""``cbstore close NAME``: close a circuit now and forget its failures."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore close``.
 
     Raises:
-        RefusedError: There is no such breaker.
-        StoreError: The database cannot be reached or refuses.
+        RefusedError: The breaker does not exist.
+        StoreError: The database is unreachable, or refuses the change.
     """
     find(arguments)
     transition = with_store(arguments, lambda store: store.reset(arguments.name, by=arguments.by))

@@ -1,4 +1,4 @@
-"""``cbstore show NAME``: everything the database knows about one breaker."""
+"""``cbstore show NAME``: show every stored value of one breaker and its last changes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore show``.
 
     Raises:
-        RefusedError: There is no such breaker.
+        RefusedError: The breaker does not exist.
         StoreError: The database cannot be read.
     """
     snapshot = find(arguments)
@@ -56,7 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def fields(namespace: str, snapshot: Snapshot) -> list[tuple[str, str]]:
-    """Return what to show of one breaker, line by line."""
+    """Return the lines about one breaker, each as a label and a text.
+
+    Args:
+        namespace: The breaker's namespace.
+        snapshot: The breaker's state.
+    """
     return [
         ("namespace", printable(namespace)),
         ("name", printable(snapshot.name)),
@@ -72,7 +77,7 @@ def fields(namespace: str, snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def change_words(change: HistoryEntry) -> str:
-    """Return one line about one entry of the history, by the local clock."""
+    """Return one line about an entry of the breaker's history, with the time in the local time zone."""
     time = moment(change.at)
     when = time.astimezone().isoformat(sep=" ", timespec="seconds") if time else "never"
     before, after = change.previous_state.value, change.state.value

@@ -1,4 +1,4 @@
-"""``cbstore status``: the breakers of a database."""
+"""``cbstore status``: show the breakers of a database."""
 
 from __future__ import annotations
 
@@ -83,7 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def select(breakers: Breakers, arguments: argparse.Namespace) -> Breakers:
-    """Return the breakers that were asked for, those that refuse calls first."""
+    """Return the breakers that match ``--namespace`` and ``--state``: first open, then half_open, then closed.
+
+    Args:
+        breakers: All breakers of the database.
+        arguments: The parsed arguments with ``namespace`` and ``state``. ``None`` matches every breaker.
+    """
     found = [
         (namespace, snapshot)
         for namespace, snapshot in breakers

@@ -1,4 +1,4 @@
-"""The store that a subcommand works on, and its deadline."""
+"""The store of a subcommand, and the deadline for its work."""
 
 from __future__ import annotations
 
@@ -23,29 +23,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Breakers = Sequence[tuple[str, Snapshot]]
-"""Snapshots, each with its namespace."""
+"""Pairs of a namespace and the snapshot of a breaker in this namespace."""
 
-# A store that keeps deadlines gives up by itself, and tidies up on the server; only then is it given up from outside.
+# Seconds after the deadline. Within this time, a store that keeps deadlines gives up and cleans up on the server.
+# After this time, the command no longer waits for the store.
 _GRACE = 1.0
 
 
 class ReadableStore(Protocol):
-    """A store that can list every breaker of every namespace."""
+    """The interface of a store that can list every breaker of every namespace."""
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace, with its namespace."""
+        """Return every breaker of every namespace, each as its namespace and its snapshot."""
 
 
 def open_store(arguments: argparse.Namespace, namespace: str = "default") -> ProtocolStore:
-    """Open a database that is there already.
+    """Open a store over an existing database.
 
     Args:
-        arguments: With ``url`` and ``schema``.
-        namespace: Whose breakers.
+        arguments: The parsed arguments with ``url`` and ``schema``.
+        namespace: The namespace of the breakers.
 
     Raises:
-        ConfigurationError: The URL, the schema or the namespace cannot be used.
-        SchemaError: There is no such SQLite file.
+        ConfigurationError: The URL or the schema cannot be used.
+        InvalidNameError: The namespace cannot be used.
+        SchemaError: The SQLite file does not exist.
     """
     from cbstore_sql.stores.factory import make_store
 
@@ -61,10 +63,17 @@ def open_store(arguments: argparse.Namespace, namespace: str = "default") -> Pro
 
 
 def with_store(arguments: argparse.Namespace, use: Callable[[ProtocolStore], T]) -> T:
-    """Open the store of the breaker that a subcommand names, use it within ``--timeout``, and close it.
+    """Open the store of the breaker that the user named, call a function with the store, and close the store.
+
+    Args:
+        arguments: The parsed arguments with ``url``, ``schema``, ``namespace`` and ``timeout`` (seconds for all this).
+        use: The function.
+
+    Returns:
+        The result of ``use``.
 
     Raises:
-        CircuitBreakerError: See `open_store`; or the store did not do it.
+        CircuitBreakerError: The store cannot be opened (see `open_store`), ``use`` failed, or the time is over.
     """
 
     def work() -> T:
@@ -75,10 +84,13 @@ def with_store(arguments: argparse.Namespace, use: Callable[[ProtocolStore], T])
 
 
 def read_all(arguments: argparse.Namespace) -> Breakers:
-    """Read every breaker of a database within ``--timeout``.
+    """Read every breaker of a database.
+
+    Args:
+        arguments: The parsed arguments with ``url``, ``schema`` and ``timeout`` (seconds for the whole read).
 
     Raises:
-        CircuitBreakerError: See `open_store`; or the database cannot be read.
+        CircuitBreakerError: The store cannot be opened (see `open_store`) or read, or the time is over.
     """
 
     def read() -> Breakers:
@@ -89,29 +101,34 @@ def read_all(arguments: argparse.Namespace) -> Breakers:
 
 
 def url_of(arguments: argparse.Namespace) -> str:
-    """Return ``--url``, else ``CBSTORE_URL``, else the default."""
+    """Return the URL of the database: ``--url``, or else ``CBSTORE_URL``, or else the default."""
     return arguments.url or database_url()
 
 
 def is_redis(url: str) -> bool:
-    """Whether a URL names a Redis server."""
+    """Return whether a URL names a Redis server."""
     return url.partition(":")[0] in ("redis", "rediss", "unix")
 
 
 def existing(url: str) -> URL:
-    """Read the URL of an SQL database that is there already; see `open_store`."""
+    """Parse the URL of an SQL database and check that a SQLite file exists.
+
+    Raises:
+        ConfigurationError: The URL cannot be used.
+        SchemaError: The SQLite file does not exist.
+    """
     from cbstore_sql.stores.sql.connections.engine import parse_url
 
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).exists():
-        # Connecting would create the file.
+        # A connection would create the missing file.
         hint = "" if url_is_set() else "; CBSTORE_URL is not set"
         raise SchemaError(f"there is no such SQLite file: run 'cbstore migrate' to create it{hint}")
     return parsed
 
 
 def sqlite_file(url: URL) -> Path:
-    """Return the file of a SQLite URL, ``file:`` URIs included."""
+    """Return the path of the file that a SQLite URL names. The URL may contain a ``file:`` URI."""
     database = str(url.database)
     if database.startswith("file:"):
         from urllib.parse import unquote, urlsplit
@@ -121,24 +138,29 @@ def sqlite_file(url: URL) -> Path:
 
 
 def schema_of(given: str | None) -> str:
-    """Return the schema that was given, else ``CBSTORE_SCHEMA``, else the default."""
+    """Return the schema of the table: the given schema, or else ``CBSTORE_SCHEMA``, or else the default.
+
+    Args:
+        given: The value of ``--schema``, or ``None`` if the user did not give the option.
+    """
     from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
     return given or schema_name(DEFAULT_SCHEMA)
 
 
 def in_time(seconds: float, work: Callable[[], T]) -> T:
-    """Do something with a database, and give up when it takes too long, whatever it hangs in.
+    """Call a function in a thread and return its result, or give up after some seconds.
 
-    The work runs in a thread, under a deadline that stores keep by themselves. Name resolution, a frozen server or a
-    driver without timeouts is left behind in that thread, which does not keep the process alive.
+    The function runs under a deadline that stores keep by themselves. If the function hangs in the name resolution or
+    in a driver without timeouts, this function gives up one second after the deadline. The thread then goes on hanging,
+    but does not keep the process alive.
 
     Args:
-        seconds: How long it may take.
-        work: What to do.
+        seconds: The greatest number of seconds for the function.
+        work: The function.
 
     Raises:
-        StoreUnavailableError: It took too long.
+        StoreUnavailableError: The function did not return in time.
     """
     outcomes: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
@@ -146,7 +168,7 @@ def in_time(seconds: float, work: Callable[[], T]) -> T:
         try:
             with within(seconds):
                 outcomes.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises the error
             outcomes.put((None, error))
 
     threading.Thread(target=run, name="cbstore-command", daemon=True).start()

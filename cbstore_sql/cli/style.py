@@ -1,4 +1,4 @@
-"""How a breaker looks in a terminal: the words of each column and their colours."""
+"""The look of a breaker in a terminal: the words of each column and their colours."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from cbstore_sql.core.model import Snapshot, State
 from cbstore_sql.core.wording import duration, holder, moment, printable
 
 STATE_STYLES = {"closed": "green", "half_open": "bold yellow", "open": "bold red"}
-"""rich's style for each state."""
+"""The style of each state, as the package rich writes styles."""
 
 COLUMNS = ("namespace", "name", "state", "override", "failures", "next", "last failure", "gen")
 NUMBERS = frozenset({"failures", "gen"})
 FOLDED = frozenset({"namespace", "name", "next"})
-"""Columns whose text is broken over lines where the terminal is narrow."""
+"""The columns whose text continues on a new line if the terminal is narrow."""
 
 
 class Cell(NamedTuple):
-    """One cell of the table."""
+    """One cell of the table of breakers.
+
+    Attributes:
+        text: The text of the cell.
+        style: The style of the text, as the package rich writes styles. ``""`` means no style.
+    """
 
     text: str
     style: str = ""
@@ -28,9 +33,9 @@ def cells(namespace: str, snapshot: Snapshot, *, brief: bool = False) -> tuple[C
     """Return the cells of one breaker, in the order of `COLUMNS`.
 
     Args:
-        namespace: The breaker's.
-        snapshot: The breaker.
-        brief: Whether to leave out what a narrow terminal has no room for.
+        namespace: The breaker's namespace.
+        snapshot: The breaker's state.
+        brief: Whether to leave out details, for a narrow terminal.
     """
     return (
         Cell(printable(namespace)),
@@ -45,12 +50,17 @@ def cells(namespace: str, snapshot: Snapshot, *, brief: bool = False) -> tuple[C
 
 
 def state_words(snapshot: Snapshot) -> str:
-    """Return the state, telling a circuit that was forced open from one that tripped."""
+    """Return the breaker's state in words. A circuit that opened without failures is marked as forced."""
     return f"{snapshot.state.value} (forced)" if is_forced(snapshot) else snapshot.state.value
 
 
 def override_words(snapshot: Snapshot, *, brief: bool = False) -> str:
-    """Return the override in force and for how long, ``"-"`` for none."""
+    """Return the breaker's active override and the time left, or ``"-"`` if no override is active.
+
+    Args:
+        snapshot: The breaker's state.
+        brief: Whether to leave out the time left.
+    """
     mode = snapshot.active_override
     if not mode:
         return "-"
@@ -61,13 +71,18 @@ def override_words(snapshot: Snapshot, *, brief: bool = False) -> str:
 
 
 def failure_words(snapshot: Snapshot) -> str:
-    """Return the failures in a row, with the score of a `FailureRate` policy where there is one."""
+    """Return the number of failures in a row. Under a `FailureRate` policy, the score in percent follows."""
     score = f" ({snapshot.score:.0%})" if snapshot.score else ""
     return f"{snapshot.failure_count}{score}"
 
 
 def next_words(snapshot: Snapshot, *, brief: bool = False) -> str:
-    """Say what happens next: how long calls are held, when a probe is due, or who probes and for how long."""
+    """Return in words what happens next to a breaker: the end of a hold, the next probe, or the current probe.
+
+    Args:
+        snapshot: The breaker's state.
+        brief: Whether to leave out the time left of the probe's lease.
+    """
     if snapshot.hold_until > snapshot.as_of:
         return f"held for {duration(snapshot.hold_until - snapshot.as_of)}"
     if snapshot.state is State.CLOSED:
@@ -81,7 +96,12 @@ def next_words(snapshot: Snapshot, *, brief: bool = False) -> str:
 
 
 def last_failure_words(snapshot: Snapshot, *, brief: bool = False) -> str:
-    """Say when the last failure was, by the local clock and as an age."""
+    """Return the time of the last failure and its age, or ``"never"``.
+
+    Args:
+        snapshot: The breaker's state.
+        brief: Whether to return only the age.
+    """
     time = moment(snapshot.last_failure_time)
     if time is None:
         return "never"

@@ -1,4 +1,4 @@
-"""Breakers as a table for people: drawn by rich on a terminal, plain text elsewhere and where rich is missing."""
+"""The table of breakers: the package rich draws it on a terminal; otherwise it is plain text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 _GAP = "  "
 
-# Wider than any table, to measure one.
+# A width in characters greater than any table's, so that rich measures the table's natural width.
 _ENDLESS = 100_000
 
 
 def show(breakers: Breakers) -> None:
-    """Write the table to stdout: coloured and fitted on a terminal, else one line a breaker, however long."""
+    """Write the table of breakers to stdout.
+
+    On a terminal, the package rich colours the table and fits it to the width. Otherwise, each breaker is one line of
+    plain text.
+    """
     console = terminal()
     if console is not None:
         console.print(fitted_table(breakers, console))
@@ -32,7 +36,7 @@ def show(breakers: Breakers) -> None:
 
 
 def terminal() -> Console | None:
-    """Return rich's console, or ``None`` where stdout is not a terminal or rich is not installed."""
+    """Return the console of the package rich, or ``None`` if stdout is not a terminal or rich is not installed."""
     if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
         return None
     try:
@@ -44,7 +48,7 @@ def terminal() -> Console | None:
 
 
 def plain_lines(breakers: Breakers) -> Iterator[str]:
-    """Yield the header and one line for each breaker, the columns aligned."""
+    """Yield the header and one line for each breaker, with aligned columns."""
     rows = [COLUMNS, *([cell.text for cell in cells(*breaker)] for breaker in breakers)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -56,7 +60,12 @@ def plain_lines(breakers: Breakers) -> Iterator[str]:
 
 
 def fitted_table(breakers: Breakers, console: Console) -> Table:
-    """Return rich's table, without the details that the terminal has no room for."""
+    """Return the table for the package rich. The table has fewer details if the full table is wider than the terminal.
+
+    Args:
+        breakers: The breakers to show.
+        console: The console whose width limits the table.
+    """
     from rich.console import Console
 
     table = _table([cells(*breaker) for breaker in breakers])

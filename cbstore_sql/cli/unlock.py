@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore unlock``.
 
     Raises:
-        RefusedError: There is no such breaker.
-        StoreError: The database cannot be reached or refuses.
+        RefusedError: The breaker does not exist.
+        StoreError: The database is unreachable, or refuses the change.
     """
     before = find(arguments).active_override
     with_store(arguments, lambda store: store.clear_override(arguments.name, by=arguments.by))

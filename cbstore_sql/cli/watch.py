@@ -1,4 +1,4 @@
-"""``cbstore status --watch``: the table again and again."""
+"""``cbstore status --watch``: show the table of breakers again and again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from cbstore_sql.errors import StoreError
 
 
 def watch(read: Callable[[], Breakers], period: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Show breakers until the user interrupts; a database that does not answer is said, and asked again.
+    """Show the breakers again and again until the user presses Ctrl-C.
+
+    If a later read fails, this function shows the error and tries again after the period.
 
     Args:
-        read: Returns the breakers to show.
-        period: Seconds from one look to the next.
-        sleep: Waits.
+        read: The function that returns the breakers to show.
+        period: Seconds between two reads.
+        sleep: The function that waits for a number of seconds.
 
     Raises:
-        StoreError: The first look failed.
+        StoreError: The first read failed.
     """
     breakers = read()
     with suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""A small web server in a thread, for the panel."""
+"""A small web server that serves the panel in a thread."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cbstore_sql.errors import ConfigurationError
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each connection: an open tab keeps one."""
+    """A WSGI server with one thread for each connection, because an open tab keeps a connection open."""
 
     daemon_threads = True
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        # Without the reverse look-up of the address, which can take seconds.
+        # The method of the base class also looks up the name of the address, which can take seconds.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -28,7 +28,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a tab that was closed is not an error."""
+        """Ignore the error of one connection: a user who closes a tab causes no error message."""
 
 
 class _RequestHandler(WSGIRequestHandler):
@@ -38,7 +38,7 @@ class _RequestHandler(WSGIRequestHandler):
         return str(self.client_address[0])
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Keep the terminal free."""
+        """Write no log, because other texts use the terminal."""
 
 
 @contextmanager
@@ -47,14 +47,14 @@ def serving(application: Any, host: str, port: int) -> Iterator[str]:
 
     Args:
         application: The WSGI application.
-        host: The address to listen on.
-        port: The port; 0 takes a free one.
+        host: The address on which the server listens.
+        port: The port on which the server listens. 0 means that the system chooses a free port.
 
     Yields:
         The URL of the application.
 
     Raises:
-        ConfigurationError: The address cannot be used.
+        ConfigurationError: The server cannot listen on the address or the port.
     """
 
     class Server(_Server):

@@ -45,7 +45,7 @@ def breakers_table(prefix: str, page: Page) -> Markup:
 
 
 def state_badge(snapshot: Snapshot) -> Markup:
-    """Return the breaker's state as a coloured word. A circuit that a user opened is marked as forced."""
+    """Return the breaker's state as a coloured word. A circuit that opened without failures is marked as forced."""
     forced = " (forced)" if is_forced(snapshot) else ""
     return tag("span", f"{_LABELS[snapshot.state]}{forced}", class_=f"state {snapshot.state.value}")
 

@@ -1,14 +1,14 @@
 """``cbstore demo``: processes share one breaker while the service they call fails and recovers.
 
 =============  =====================================================
-`runner`       one run: set up, carried out, checked, summed up
-`scenario`     the story: a service works, fails and recovers
+`runner`       sets up one run, runs it, checks it and prints the summary
+`scenario`     the course: a service works, fails and recovers
 `timing`       how long each act takes, and how long the checks wait
-`service`      the HTTP server that fails when told to
+`service`      the HTTP server that fails on command
 `worker`       a process that calls the service behind the breaker
 `processes`    starts, reads and ends the child processes
 `records`      the messages between the processes
-`run_state`    what is known of the run so far
+`run_state`    the state of the run so far
 `checks`       the checks at the end
 `live`         the view for a terminal
 `plain`        the view as lines of text
@@ -73,7 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``cbstore demo``.
 
     Returns:
-        0 when every check passed, 1 when one failed, 128 + the signal's number when a signal ended the run.
+        0 if every check passed, 1 if a check failed or the run was aborted, 128 + the signal's number if a signal ended
+        the run.
+
+    Raises:
+        CircuitBreakerError: The database cannot be used.
     """
     from cbstore_sql.cli.demo.runner import run_demo
 

@@ -1,4 +1,4 @@
-"""The checks at the end of a run: they compare what the service, the workers and the breaker's row recorded."""
+"""The checks at the end of a run: they compare the records of the service, of the workers and of the breaker's row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from cbstore_sql.cli.demo.run_state import RunState
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check: what it is about, whether it passed, and the figures."""
+    """The result of one check.
+
+    Attributes:
+        passed: Whether the check passed.
+        check: The name of the check.
+        figures: The measured numbers, in words.
+    """
 
     passed: bool
     check: str
@@ -21,13 +27,15 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:
-    """A time in which the circuit was not closed, from closed→open to the next half_open→closed.
+    """A time in which the circuit was not closed, from a change closed→open to the next change half_open→closed.
+
+    All attributes are readings of `time.monotonic` in seconds.
 
     Attributes:
         asked: When a worker sent the statement that opened the circuit.
-        opened: When that statement was answered. Later callers find the circuit open.
-        closing: When a worker sent the statement that closed the circuit.
-        closed: When that statement was answered. Later callers find the circuit closed.
+        opened: When the worker received the answer to that statement. Later callers find the circuit open.
+        closing: When a worker sent the statement that closed the circuit. Infinite if the circuit did not close.
+        closed: When the worker received the answer to that statement. Later callers find the circuit closed.
     """
 
     asked: float
@@ -37,7 +45,7 @@ class OpenTime:
 
 
 def run_checks(run: RunState) -> list[CheckResult]:
-    """Run all checks on a finished run."""
+    """Check a finished run in all respects and return the results."""
     times = open_times(run)
     return [
         _one_probe(run),
@@ -51,7 +59,7 @@ def run_checks(run: RunState) -> list[CheckResult]:
 
 
 def open_times(run: RunState) -> list[OpenTime]:
-    """Return the times in which the circuit was not closed, in order."""
+    """Return the times in which the circuit was not closed, the earliest first."""
     times: list[OpenTime] = []
     for change in run.changes:
         if change.before == "closed":

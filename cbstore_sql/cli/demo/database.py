@@ -1,4 +1,4 @@
-"""Sets up the database of one run, and removes the breaker from it at the end."""
+"""The setup of the database of one run, and the removal of the run's breaker at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DemoDatabase:
         schema: The schema of the table.
         place: The kind of database, in words.
         store: A store in a namespace that only this run uses.
-        leaves: What the run leaves behind, in words.
+        leaves: The objects that remain in the database after the run, in words.
     """
 
     url: str = field(repr=False)
@@ -37,12 +37,12 @@ class DemoDatabase:
 
 @contextmanager
 def prepare_database(url: str | None, schema: str, signals: SignalRecorder) -> Iterator[DemoDatabase]:
-    """Set up the database of one run, and remove the run's breaker from it afterwards.
+    """Set up the database of one run, and remove the run's breaker from the database afterwards.
 
     Args:
-        url: The URL of the database; its table is created if it is missing. ``None`` means a temporary SQLite file.
+        url: The URL of the database. A missing table is created. ``None`` means a temporary SQLite file.
         schema: The schema of the table.
-        signals: Lets a signal interrupt a connection attempt that hangs.
+        signals: The recorder of signals. A signal during the setup interrupts a connection attempt that hangs.
 
     Yields:
         The database, ready for use.
@@ -65,7 +65,16 @@ def prepare_database(url: str | None, schema: str, signals: SignalRecorder) -> I
 
 
 def _migrate_if_missing(store: SqlStore, url: str, schema: str) -> bool:
-    """Create the table if it is missing. Return whether it was missing."""
+    """Create the table if it is missing.
+
+    Args:
+        store: A store over the database.
+        url: The URL of the database.
+        schema: The schema of the table.
+
+    Returns:
+        Whether the table was missing.
+    """
     try:
         store.read(BREAKER)
     except SchemaError:

@@ -1,4 +1,4 @@
-"""The view of a run on a terminal, redrawn in place."""
+"""The view of a run on a terminal, which rich redraws in place."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ _FIXED_LINES = 13
 
 
 class LiveView:
-    """Shows a run on a terminal with rich.
+    """A view of a run on a terminal.
 
     Args:
-        live: The display that redraws the terminal.
+        live: The display of the package rich that redraws the terminal.
     """
 
     def __init__(self, live: Live) -> None:
         self._live = live
 
     def show(self, run: RunState) -> None:
-        """Redraw the run."""
+        """Redraw the view for the current state of a run."""
         size = self._live.console.size
         self._live.update(draw(run, size.width, size.height, monotonic()), refresh=True)
 
 
 def draw(run: RunState, width: int, height: int, now: float) -> RenderableType:
-    """Draw a run.
+    """Return the view of a run for a terminal of a given size.
 
     Args:
         run: The state of the run.
         width: The width of the terminal, in characters.
         height: The height of the terminal, in lines.
-        now: The current time by `time.monotonic`, in seconds.
+        now: The current reading of `time.monotonic`, in seconds.
     """
     room = max(3, height - _FIXED_LINES)
     workers = run.workers[: max(1, room - 5)]

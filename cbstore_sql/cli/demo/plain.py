@@ -12,10 +12,10 @@ _PERIOD = 2.0
 
 
 class PlainView:
-    """Writes one line for each change, and one every two seconds.
+    """A view of a run as text: one line for each change, and one line every two seconds.
 
     Args:
-        write: Called with each line.
+        write: The function that writes one line.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -25,7 +25,7 @@ class PlainView:
         self._next = 0.0
 
     def show(self, run: RunState) -> None:
-        """Write what has changed since the last call."""
+        """Write a line for each change of the breaker or the service since the last call."""
         if not self._next:
             self._next = monotonic()
             self._write(f"{len(run.workers)} worker processes, one circuit breaker in {run.place}; starting")

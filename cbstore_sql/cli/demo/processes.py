@@ -1,4 +1,4 @@
-"""Starts the demo's child processes, reads their messages, and ends them in any case."""
+"""The child processes of the demo: their start, their messages and their end."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ from typing import Any
 from cbstore_sql.cli.demo.records import Message
 
 _END_WITHIN = 3.0
-"""Seconds for the children to end by themselves, and again after SIGTERM, before SIGKILL."""
+"""Seconds that the parent waits for the children before SIGTERM, and again before SIGKILL."""
 
 
 @dataclass(slots=True)
 class Child:
-    """One child process and our end of its pipe; ``present`` until its pipe is closed."""
+    """One child process, with the parent's end of the pipe to the child.
+
+    Attributes:
+        name: The name of the process.
+        process: The process.
+        pipe: The parent's end of the pipe.
+        present: Whether the pipe still works. ``False`` after the child has closed its end.
+    """
 
     name: str
     process: SpawnProcess
@@ -29,7 +36,11 @@ class Child:
     present: bool = True
 
     def tell(self, order: bool | None) -> None:
-        """Send an order to the child. Does nothing if the child has ended."""
+        """Send an order to the child. If the child has ended, this method does nothing.
+
+        Args:
+            order: ``True`` (the service works), ``False`` (the service fails) or ``None`` (begin or stop).
+        """
         try:
             self.pipe.send(order)
         except ConnectionError:
@@ -37,10 +48,10 @@ class Child:
 
 
 class ChildProcesses:
-    """All child processes of a run, as a context manager that ends them.
+    """A context manager that holds all child processes of a run and ends them when the block ends.
 
-    Each child holds one end of a pipe; only this process holds the other end. When this process ends, for whatever
-    reason, the pipes close and every child ends by itself.
+    Each child holds one end of a pipe. Only this process holds the other end. When this process ends for any reason,
+    the system closes the pipes, and every child ends by itself.
     """
 
     def __init__(self) -> None:
@@ -64,7 +75,10 @@ class ChildProcesses:
         Args:
             name: The name of the process.
             target: The function that the child runs, as ``target(*arguments, pipe)``.
-            *arguments: Arguments for the function; they must be picklable.
+            *arguments: The arguments of ``target``. They must be picklable.
+
+        Returns:
+            The new child.
         """
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
@@ -76,10 +90,10 @@ class ChildProcesses:
         return child
 
     def listen(self, timeout: float) -> Iterator[tuple[Child, Message]]:
-        """Yield the messages of the children, each with its sender.
+        """Yield the messages that have arrived from the children, each with its sender.
 
         Args:
-            timeout: Seconds to wait for the first message at most.
+            timeout: The greatest number of seconds to wait for the first message.
         """
         pipes = {child.pipe: child for child in self.children if child.present}
         for pipe in wait(list(pipes), timeout) if pipes else ():
@@ -104,11 +118,14 @@ def _let_be(process: SpawnProcess) -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Block Ctrl-C while a child starts: the terminal sends it to the whole group, but only the parent handles it."""
+    """Block SIGINT while a child starts, so that the child inherits the block.
+
+    The terminal sends Ctrl-C to all processes of the group, but only the parent must react.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Starting the tracker later would unblock the signal.
+    # A later start of the resource tracker would unblock the signal.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -13,7 +13,14 @@ BREAKER = "payments"
 
 
 class Outcome(str, Enum):
-    """How an attempt of a worker ended."""
+    """The ways in which an attempt of a worker can end.
+
+    Attributes:
+        OK: The service answered successfully.
+        ERROR: The service answered with an error.
+        HUNG_UP: The service closed the connection without an answer, or did not answer in time.
+        REFUSED: The breaker rejected the call.
+    """
 
     OK = "ok"
     ERROR = "503"
@@ -23,15 +30,15 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the breaker's row, reported by the worker whose statement made it.
+    """A change of the breaker's row, reported by the worker whose statement caused the change.
 
     Attributes:
-        worker: The number of that worker.
+        worker: The number of the worker.
         generation: The row's generation after the change.
         before: The state before the change.
         after: The state after the change.
         since: When the worker sent the statement.
-        until: When the worker had the answer. The change happened between the two.
+        until: When the worker received the answer. The change happened between ``since`` and ``until``.
     """
 
     worker: int
@@ -49,10 +56,10 @@ class Attempt:
     Attributes:
         worker: The number of the worker.
         probe: Whether the breaker admitted the call as the probe.
-        asked: When the worker asked the breaker.
-        ended: When the outcome was reported.
+        asked: When the worker requested admission from the breaker.
+        ended: When the worker had reported the outcome to the breaker.
         outcome: How the attempt ended.
-        changes: The changes of the breaker that this attempt made.
+        changes: The changes of the breaker's row that this attempt caused.
     """
 
     worker: int
@@ -64,20 +71,20 @@ class Attempt:
 
     @property
     def made(self) -> bool:
-        """Whether the call was made. If so, the service must have seen it."""
+        """Whether the breaker admitted the call. The service must then have seen the call."""
         return self.outcome is not Outcome.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One call as the service saw it.
+    """One call as the service saw the call.
 
     Attributes:
         worker: The number of the worker that called.
         probe: Whether the call was marked as the probe.
-        asked: When the worker asked the breaker, as stated in the call.
+        asked: When the worker requested admission from the breaker, as a header of the call states.
         arrived: When the call reached the service.
-        served: Whether the service answered it successfully.
+        served: Whether the service answered the call successfully.
     """
 
     worker: int
@@ -89,12 +96,12 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A process is ready.
+    """The message of a process that is ready.
 
     Attributes:
-        pid: Its process id.
-        worker: The number of the worker; 0 is the service.
-        port: The port on which the service listens; 0 for workers.
+        pid: The process id of the sender.
+        worker: The number of the worker. 0 means that the sender is the service.
+        port: The port on which the service listens. 0 if the sender is a worker.
     """
 
     pid: int
@@ -104,14 +111,23 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A worker cannot continue."""
+    """The message of a worker that cannot continue.
+
+    Attributes:
+        reason: The error, in words.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The service works, or fails, from this time on."""
+    """The message of the service that it begins to work or to fail.
+
+    Attributes:
+        healthy: Whether the service works from now on.
+        at: The time of the change.
+    """
 
     healthy: bool
     at: float
@@ -119,7 +135,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The counts of the service so far."""
+    """The counts of the service so far.
+
+    Attributes:
+        arrived: The number of calls that reached the service.
+        failed: The number of calls that the service failed.
+        present: The number of calls that the service is serving now.
+    """
 
     arrived: int = 0
     failed: int = 0
@@ -128,11 +150,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Logbook:
-    """All calls that the service saw.
+    """The record of all calls that the service saw.
 
     Attributes:
         visits: The calls in order of arrival.
-        most_probes: The highest number of probes served at the same time.
+        most_probes: The greatest number of probes that the service served at the same time.
     """
 
     visits: tuple[Visit, ...] = ()

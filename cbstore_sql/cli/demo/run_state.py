@@ -12,7 +12,16 @@ from cbstore_sql.core.wording import holder
 
 @dataclass(slots=True)
 class WorkerStatus:
-    """One worker, as the view shows it."""
+    """The counts of one worker for the view.
+
+    Attributes:
+        number: The number of the worker, from 1.
+        pid: The process id of the worker. 0 until the worker is ready.
+        last: The worker's last attempt, or ``None`` before the first attempt.
+        made: The number of calls that the worker made.
+        failed: The number of calls that failed.
+        refused: The number of calls that the breaker rejected.
+    """
 
     number: int
     pid: int = 0
@@ -27,7 +36,7 @@ class WorkerStatus:
         return f"worker-{self.number}"
 
     def count(self, attempt: Attempt) -> None:
-        """Count one attempt."""
+        """Add one attempt to the counts."""
         self.last = attempt
         self.made += attempt.made
         self.failed += attempt.outcome in (Outcome.ERROR, Outcome.HUNG_UP)
@@ -36,21 +45,21 @@ class WorkerStatus:
 
 @dataclass(slots=True)
 class RunState:
-    """Everything that the processes have reported.
+    """The state of a run so far, collected from the messages of the processes.
 
     Attributes:
         place: The kind of database, in words.
         timing: The times of the run.
         workers: The workers in order of their numbers.
         attempts: All attempts in order of arrival.
-        changes: All changes of the breaker, ordered by generation.
-        health: When the service began to fail, and when it recovered.
+        changes: All changes of the breaker's row, ordered by generation.
+        health: The times at which the service began to fail or recovered.
         tally: The counts of the service so far.
-        logbook: All calls that the service saw; empty until the end.
-        snapshot: The breaker as last read.
-        port: The port on which the service listens; 0 until it is known.
-        began: When the workers began; 0.0 until then.
-        leaves: What the run leaves behind, in words.
+        logbook: All calls that the service saw. Empty until the end of the run.
+        snapshot: The breaker's state at the last read, or ``None`` before the first read.
+        port: The port on which the service listens. 0 until the service is ready.
+        began: When the workers began, by `time.monotonic` in seconds. 0.0 until the workers begin.
+        leaves: The objects that remain in the database after the run, in words.
     """
 
     place: str
@@ -67,7 +76,7 @@ class RunState:
     leaves: str = "nothing"
 
     def take(self, message: Message) -> None:
-        """Take in a message of a process."""
+        """Add a message of a process to the state."""
         match message:
             case Attempt():
                 self.attempts.append(message)
@@ -89,32 +98,36 @@ class RunState:
 
     @property
     def prober(self) -> WorkerStatus | None:
-        """The worker that holds the probe, or ``None``."""
+        """The worker that holds the probe, or ``None`` if no worker holds the probe."""
         owner = holder(self.snapshot.probe_token) if self.snapshot else ""
         return next((line for line in self.workers if owner.endswith(f"/{line.pid}")), None)
 
     @property
     def made(self) -> int:
-        """Number of calls that were made."""
+        """The number of calls that the workers made."""
         return sum(line.made for line in self.workers)
 
     @property
     def failed(self) -> int:
-        """Number of calls that were made and failed."""
+        """The number of calls that the workers made and that failed."""
         return sum(line.failed for line in self.workers)
 
     @property
     def refused(self) -> int:
-        """Number of calls that the breaker rejected."""
+        """The number of calls that the breaker rejected."""
         return sum(line.refused for line in self.workers)
 
     @property
     def probe_failed(self) -> bool:
-        """Whether a probe has opened the circuit again."""
+        """Whether the failure of a probe has opened the circuit again."""
         return any((change.before, change.after) == ("half_open", "open") for change in self.changes)
 
     def served_again(self) -> dict[int, float]:
-        """Return when each worker was first served after the circuit closed; workers not served yet are missing."""
+        """Return when the service first served each worker after the circuit closed for the last time.
+
+        Returns:
+            The times by worker number. A worker that the service has not served again is missing.
+        """
         closed = [change.until for change in self.changes if change.after == "closed"]
         if not closed:
             return {}

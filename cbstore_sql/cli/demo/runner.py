@@ -1,4 +1,4 @@
-"""Carries out one run of the demo: sets it up, runs it, checks it and prints the summary."""
+"""One run of the demo from the setup to the printed summary."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Run the demo.
+    """Run the demo and print the summary.
 
     Args:
         arguments: The parsed arguments of ``cbstore demo``.
 
     Returns:
-        0 when every check passed, 1 when one failed, 128 + the signal's number when a signal ended the run.
+        0 if every check passed, 1 if a check failed or the run was aborted, 128 + the signal's number if a signal ended
+        the run.
 
     Raises:
         CircuitBreakerError: The database cannot be used.

@@ -1,4 +1,4 @@
-"""The story of a run: a service works, fails and recovers, and workers call it."""
+"""The course of a run: a service works, fails and recovers, and workers call the service."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LAST_WORDS_WITHIN = 20.0
 
 
 class View(Protocol):
-    """Shows a run while it continues."""
+    """A display of a run that continues."""
 
     def show(self, run: RunState) -> None:
-        """Show the state of the run. Called about ten times a second."""
+        """Show the current state of the run. The scenario calls this method about ten times a second."""
 
 
 class RunAborted(Exception):
-    """The run ended early: a signal arrived, or a process was lost."""
+    """The error of a run that ended early, because a signal arrived, or a process failed or ended unexpectedly."""
 
 
 class Scenario:
@@ -38,8 +38,8 @@ class Scenario:
         database: The database of the run.
         timing: The times of the run.
         workers: The number of workers.
-        signals: Records a signal to end the run.
-        view: Shows the run.
+        signals: The recorder of signals. A recorded signal ends the run.
+        view: The display of the run.
     """
 
     def __init__(
@@ -53,10 +53,13 @@ class Scenario:
         self._children = ChildProcesses()
 
     def run(self) -> RunState:
-        """Scenario it from beginning to end; no process of it is left afterwards.
+        """Run the scenario from beginning to end. When this method returns or raises, all child processes have ended.
+
+        Returns:
+            The final state of the run.
 
         Raises:
-            RunAborted: It did not come to its end.
+            RunAborted: The run ended early.
             StoreError: The database failed.
         """
         with self._children:
@@ -87,12 +90,16 @@ class Scenario:
         self._watch(timing.calm)
 
     def _watch(self, seconds: float, done: Callable[[], bool] | None = None, otherwise: str = "") -> None:
-        """Read messages and show the run for some seconds, or until ``done``.
+        """Read messages and show the run for some seconds, or until a condition is true.
 
         Args:
-            seconds: How long at most.
-            done: Ends the wait when it returns true; ``None`` waits the whole time.
-            otherwise: The reason to abort the run if ``done`` never returned true; empty continues.
+            seconds: The greatest number of seconds.
+            done: The condition. ``None`` means that this method waits for the whole time.
+            otherwise: The reason with which the run is aborted if the condition never became true. ``""`` means that
+                the run continues.
+
+        Raises:
+            RunAborted: A signal arrived, a process was lost, or the condition never became true.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

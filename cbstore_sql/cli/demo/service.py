@@ -1,4 +1,4 @@
-"""The service that the workers call: a small HTTP server that fails when told to and records all calls."""
+"""The service that the workers call: a small HTTP server that fails on command and records all calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ _TALLY_PERIOD = 0.2
 
 
 class CallRecorder:
-    """Records every call, and how many are served at the same time."""
+    """A record of every call to the service, with the number of calls that the service serves at the same time.
+
+    Attributes:
+        healthy: Whether the service answers new calls successfully.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,15 +39,15 @@ class CallRecorder:
 
     @contextmanager
     def visit(self, worker: int, probe: bool, asked: float) -> Iterator[tuple[int, bool]]:
-        """Record one call while it is served.
+        """Record one call while the service serves it.
 
         Args:
             worker: The number of the worker that calls.
             probe: Whether the call is a probe.
-            asked: When the worker asked the breaker.
+            asked: When the worker requested admission from the breaker, by `time.monotonic` in seconds.
 
         Yields:
-            The number of the call, from 1, and whether it is to succeed.
+            The number of the call, from 1, and whether the service must answer the call successfully.
         """
         with self._lock:
             served = self.healthy
@@ -60,13 +64,13 @@ class CallRecorder:
                 self._probes -= probe
 
     def tally(self) -> Tally:
-        """Return the counts so far."""
+        """Return the counts of the service so far."""
         with self._lock:
             failed = sum(not visit.served for visit in self._visits)
             return Tally(len(self._visits), failed, self._present)
 
     def logbook(self) -> Logbook:
-        """Return all records."""
+        """Return the record of all calls so far."""
         with self._lock:
             return Logbook(tuple(self._visits), self._most_probes)
 
@@ -80,7 +84,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.recorder = recorder
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore the error: a worker may be stopped in the middle of a call."""
+        """Ignore the error: the demo may stop a worker in the middle of a call."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,10 +98,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200)
         elif number % 2:
             self._answer(503)
-        # Otherwise close the connection without an answer, the other way in which services fail.
+        # For every second failed call, the server closes the connection without an answer.
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: the view owns the terminal."""
+        """Write no log: the terminal shows only the view."""
 
     def _answer(self, status: int) -> None:
         self.send_response(status)
@@ -106,10 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve(pipe: Connection[Message, bool | None]) -> None:
-    """Run the service until it is told to stop, or until the other end of the pipe is closed.
+    """Run the service until it receives the order to stop, or until the parent closes its end of the pipe.
 
     Args:
-        pipe: Delivers ``True`` (work), ``False`` (fail) or ``None`` (stop); the service sends its records to it.
+        pipe: The pipe to the parent. The parent sends ``True`` (work), ``False`` (fail) or ``None`` (stop). The service
+            sends its records.
     """
     recorder = CallRecorder()
     with pipe, _Server(recorder) as server:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP, recorded until the demo can end in order."""
+"""The recording of SIGINT (Ctrl-C), SIGTERM and SIGHUP until the demo can end in order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import FrameType
 
 
 class SignalRecorder:
-    """Records the first signal to end. The demo checks it often and then ends in order.
+    """A recorder of the first signal that tells the demo to end. The demo checks the recorder often and ends in order.
 
     Attributes:
-        signum: The number of the signal, or ``None`` before one arrived.
+        signum: The number of the first signal, or ``None`` if no signal has arrived.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class SignalRecorder:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Record signals inside this block, and restore their handlers afterwards."""
+        """Record signals inside the block, and restore the previous signal handlers afterwards."""
         before = {number: signal.signal(number, self._receive) for number in _signals()}
         try:
             yield
@@ -31,10 +31,12 @@ class SignalRecorder:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal interrupt this block, such as a connection attempt to a server that does not answer.
+        """Raise `KeyboardInterrupt` inside the block as soon as a signal arrives.
+
+        The block may contain a call that hangs, such as a connection attempt to a server that does not answer.
 
         Raises:
-            KeyboardInterrupt: A signal arrived.
+            KeyboardInterrupt: A signal arrived inside the block or earlier.
         """
         self._at_once = True
         try:
@@ -53,7 +55,7 @@ class SignalRecorder:
 def _signals() -> list[signal.Signals]:
     taken = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)
-    # Under nohup SIGHUP is ignored; keep ignoring it.
+    # Under nohup, the process ignores SIGHUP. The demo must then go on ignoring SIGHUP.
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         taken.append(hangup)
     return taken

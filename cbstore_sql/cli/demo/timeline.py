@@ -7,28 +7,39 @@ from collections.abc import Sequence
 from cbstore_sql.cli.demo.run_state import RunState
 
 Period = tuple[float, str]
-"""The time at which a state began, and the state."""
+"""The time at which a state began by `time.monotonic` in seconds, and the state."""
 
 _WEIGHT = ("closed", "open", "half_open")
 
 
 def service_cells(run: RunState, count: int, now: float) -> list[str]:
-    """Return the state of the service for each cell.
+    """Return the state of the service for each cell of the timeline.
 
     Args:
         run: The state of the run.
         count: The number of cells.
-        now: The current time by `time.monotonic`, in seconds.
+        now: The current reading of `time.monotonic`, in seconds.
 
     Returns:
-        ``"closed"`` (healthy), ``"open"`` (failing), or ``""`` for the future.
+        For each cell ``"closed"`` (the service works), ``"open"`` (the service fails), or ``""`` (the future).
     """
     spells = [(health.at, "closed" if health.healthy else "open") for health in run.health]
     return _cells(run, spells, count, now)
 
 
 def breaker_cells(run: RunState, count: int, now: float) -> list[str]:
-    """Return the state of the breaker for each cell: the rarest one if there were several; see `service_cells`."""
+    """Return the state of the breaker for each cell of the timeline.
+
+    If the breaker had several states in the time of a cell, half_open comes before open, and open before closed.
+
+    Args:
+        run: See `service_cells`.
+        count: See `service_cells`.
+        now: See `service_cells`.
+
+    Returns:
+        For each cell the state, or ``""`` for the future.
+    """
     return _cells(run, [(change.until, change.after) for change in run.changes], count, now)
 
 

@@ -1,4 +1,4 @@
-"""How long the parts of a run take, and how long the checks wait."""
+"""The durations of the parts of a run, and the limits of the checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAILS_IN = 0.15
 """Seconds that the failing service takes to fail."""
 
 CALL_TIMEOUT = 4.0
-"""Seconds that a worker waits for the service; less than the probe's lease."""
+"""Seconds that a worker waits for the service. The value must be less than the probe's lease."""
 
 FAILURE_THRESHOLD = 5
 PROBE_LEASE = 5.0
@@ -28,12 +28,13 @@ class Timing:
 
     Attributes:
         healthy: How long the service works at first.
-        failing: How long it fails; then up to ``patience`` longer, until a probe has failed.
+        failing: How long the service fails. If no probe has failed yet, the service fails for up to ``patience``
+            longer.
         calm: How long the run continues after the circuit has closed again.
-        recovering: How long the recovery may take at most.
-        recovery_timeout: How long the breaker stays open.
+        recovering: The greatest duration of the recovery.
+        recovery_timeout: How long the circuit stays open before a probe.
         pause: The shortest and the longest pause of a worker between two attempts.
-        patience: How late a step may be before its check fails.
+        patience: How late a step may be before the check of the step fails.
     """
 
     healthy: float
@@ -49,9 +50,9 @@ class Timing:
         """Divide a run into its parts.
 
         Args:
-            seconds: How long the run takes, roughly.
-            workers: The number of workers; if there are many, each one calls less often.
-            patience: Seconds by which a step may be late before its check fails.
+            seconds: The approximate duration of the run, in seconds.
+            workers: The number of workers. If there are more than 6 workers, each worker calls less often.
+            patience: Seconds by which a step may be late before the check of the step fails.
         """
         crowd = max(1.0, workers / _CROWD)
         return cls(
@@ -66,14 +67,14 @@ class Timing:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The policy of the breaker."""
+        """The policy of the breaker in this run."""
         return BreakerPolicy(
             failure_threshold=FAILURE_THRESHOLD, recovery_timeout=self.recovery_timeout, probe_lease=PROBE_LEASE
         )
 
     @property
     def total(self) -> float:
-        """Seconds that a run takes, roughly, if nothing is late."""
+        """The approximate duration of a run in seconds, if no step is late."""
         return self.healthy + self.failing + self.recovery_timeout + self.calm
 
     def opens_within(self, workers: int) -> float:

@@ -1,4 +1,4 @@
-"""The worker process: it calls the service repeatedly, behind the shared breaker."""
+"""The worker process, which calls the service repeatedly behind the shared breaker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ class WorkerTask:
 
 
 class ServiceError(Exception):
-    """A call of the service failed."""
+    """The error of a call that the service did not answer successfully.
+
+    Args:
+        outcome: How the call failed: `Outcome.ERROR` or `Outcome.HUNG_UP`.
+    """
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.value)
@@ -52,11 +56,12 @@ class ServiceError(Exception):
 
 
 def work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
-    """Run a worker until it is told to stop, or until the other end of the pipe is closed.
+    """Run a worker until it receives the order to stop, or until the parent closes its end of the pipe.
 
     Args:
         job: The parameters of the worker.
-        pipe: Delivers ``None`` twice, to begin and to stop; the worker sends each attempt to it.
+        pipe: The pipe to the parent. The parent sends ``None`` twice: first to begin, then to stop. The worker sends
+            each attempt.
     """
     with pipe, suppress(EOFError, ConnectionError):
         try:
@@ -80,7 +85,7 @@ def _work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
 class _Worker:
     def __init__(self, job: WorkerTask, store: SqlStore) -> None:
         self._job = job
-        # Strict, because the checks count every call that is admitted too late.
+        # The breaker reads the store for every call, because the checks count every call that it admits too late.
         self._breaker = CircuitBreaker(
             store,
             job.timing.policy,
@@ -94,12 +99,15 @@ class _Worker:
         self._retry_after = 0.0
 
     def pause(self) -> float:
-        """Return the seconds to wait before the next attempt: at most until the time that a rejection named."""
+        """Return the seconds to wait before the next attempt.
+
+        After a rejection, the pause is not longer than the time until the next possible probe.
+        """
         pause = random.uniform(*self._job.timing.pause)
         return min(pause, self._retry_after) if self._retry_after else pause
 
     def attempt(self) -> Attempt:
-        """Call the service if the breaker admits the call."""
+        """Call the service if the breaker admits the call, and return the record of the attempt."""
         asked = self._asked_store = time.monotonic()
         self._changes = []
         self._retry_after = 0.0
@@ -122,7 +130,7 @@ class _Worker:
         try:
             call_service(self._job.port, headers)
         finally:
-            # The next request to the store reports this outcome.
+            # After the call, the next request to the store reports the outcome.
             self._asked_store = time.monotonic()
 
     def _witness(self, event: BreakerEvent) -> None:

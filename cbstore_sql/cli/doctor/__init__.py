@@ -1,14 +1,14 @@
-"""``cbstore doctor``: look at a database and say what is wrong and what to do about it.
+"""``cbstore doctor``: check a database, and print each problem with advice.
 
-============  =================================================================================================
-`activity`    the checks of what goes on in a PostgreSQL server: connections, vacuum, transactions, replication
-`findings`    what a check found
+============  ============================================================================================
+`activity`    the checks of the activity in a PostgreSQL server: connections, transactions, replication etc.
+`findings`    the results of checks
 `postgresql`  the checks of a PostgreSQL database
 `redis`       the checks of a Redis server
 `revision`    the check of the table's revision, the same on every SQL database
 `sql`         the checks of a PostgreSQL or SQLite database
 `sqlite`      the checks of a SQLite file
-============  =================================================================================================
+============  ============================================================================================
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cbstore_sql.core.wording import printable
 if TYPE_CHECKING:
     from cbstore_sql.cli import Subparsers
 
-# Some checks wait: for a notification, and for a second connection.
+# Seconds. Some checks wait for a notification or for a second connection.
 _TIMEOUT = 30.0
 
 _WORDS = {Level.OK: "ok", Level.NOTE: "note", Level.WRONG: "WRONG"}

@@ -1,4 +1,4 @@
-"""The checks of what goes on in a PostgreSQL server: connections, vacuum, transactions, replication."""
+"""The checks of the activity in a PostgreSQL server: connections, autovacuum, updates, transactions and replication."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cbstore_sql.cli.doctor.findings import Finding, note, ok, wrong
 from cbstore_sql.core.wording import duration
 
 ReadRow = Callable[..., tuple[Any, ...]]
-"""Takes a statement and its parameters, returns its one row."""
+"""A function from a statement and its parameters to the one row of the statement's result."""
 
 _FEW_CONNECTIONS = 10
 _ENOUGH_UPDATES = 1000
@@ -18,7 +18,11 @@ _LONG_TRANSACTION = 300.0
 
 
 def connections(row: ReadRow) -> Finding:
-    """Look how many connections are left, for everybody and for this role and database."""
+    """Check that at least 10 connections are free below the limits of the server, of this role and of this database.
+
+    Args:
+        row: The function that runs a statement and returns the one row of the result.
+    """
     most, used, role_limit, role_used, database_limit, database_used = row(
         """
         SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
@@ -43,7 +47,12 @@ def connections(row: ReadRow) -> Finding:
 
 
 def autovacuum(row: ReadRow, table: str) -> Finding:
-    """Look whether dead row versions are removed."""
+    """Check that autovacuum removes dead row versions from the breaker table.
+
+    Args:
+        row: See `connections`.
+        table: The name of the table with its schema.
+    """
     setting, options = row(
         "SELECT current_setting('autovacuum'), reloptions FROM pg_catalog.pg_class WHERE oid = %s::regclass", table
     )
@@ -55,7 +64,12 @@ def autovacuum(row: ReadRow, table: str) -> Finding:
 
 
 def updates(row: ReadRow, table: str) -> Finding:
-    """Look which share of the updates stays on its page (HOT)."""
+    """Check that most updates of the breaker table are HOT updates, which change no index.
+
+    Args:
+        row: See `connections`.
+        table: The name of the table with its schema.
+    """
     total, hot, dead, live = row(
         """
         SELECT n_tup_upd, n_tup_hot_upd, n_dead_tup, n_live_tup FROM pg_catalog.pg_stat_all_tables
@@ -70,7 +84,11 @@ def updates(row: ReadRow, table: str) -> Finding:
 
 
 def transactions(row: ReadRow) -> Finding:
-    """Look for transactions that keep dead row versions alive."""
+    """Check that no transaction older than 5 minutes keeps dead row versions from being removed.
+
+    Args:
+        row: See `connections`.
+    """
     idle, oldest, hidden = row(
         """
         SELECT coalesce(max(extract(epoch FROM now() - xact_start))
@@ -91,7 +109,11 @@ def transactions(row: ReadRow) -> Finding:
 
 
 def replication(row: ReadRow) -> Finding:
-    """Look whether commits wait for standbys, and whether those are there."""
+    """Check whether commits wait for synchronous standbys, and whether such a standby is connected.
+
+    Args:
+        row: See `connections`.
+    """
     names, commit, standbys, synchronous = row(
         """
         SELECT current_setting('synchronous_standby_names'), current_setting('synchronous_commit'), count(*),

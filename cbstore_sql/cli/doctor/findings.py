@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The results of checks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import Enum
 
 
 class Level(str, Enum):
-    """How much a finding matters."""
+    """The importance of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """It works; the text says what follows."""
+    """Breakers work. The finding's text names a consequence that the user should know."""
     WRONG = "wrong"
-    """Breakers fail, lose state or slow down because of it."""
+    """Breakers fail, lose state or become slow because of the finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        check: What was looked at.
-        level: How much it matters.
-        text: What was found.
-        advice: What to do; ``""`` for nothing.
+        check: The name of the check.
+        level: The importance of the finding.
+        text: What the check found.
+        advice: What the user should do, or ``""`` if the user need not do anything.
     """
 
     check: str
@@ -35,17 +35,34 @@ class Finding:
 
 
 def ok(check: str, text: str) -> Finding:
-    """Return a finding that needs no action."""
+    """Return a finding that needs no action.
+
+    Args:
+        check: The name of the check.
+        text: What the check found.
+    """
     return Finding(check, Level.OK, text)
 
 
 def note(check: str, text: str, advice: str = "") -> Finding:
-    """Return a finding that the reader should know about."""
+    """Return a finding that the user should know.
+
+    Args:
+        check: The name of the check.
+        text: What the check found.
+        advice: What the user can do, or ``""`` if the user cannot do anything.
+    """
     return Finding(check, Level.NOTE, text, advice)
 
 
 def wrong(check: str, text: str, advice: str) -> Finding:
-    """Return a finding that needs action."""
+    """Return a finding that needs action.
+
+    Args:
+        check: The name of the check.
+        text: What the check found.
+        advice: What the user should do.
+    """
     return Finding(check, Level.WRONG, text, advice)
 
 
@@ -53,9 +70,15 @@ Check = Callable[[], Finding]
 
 
 def each(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
-    """Make every check; one that the database refuses becomes a note that names the error's class."""
+    """Run all checks and yield their findings.
+
+    A check that raises becomes a note that names only the class of the error.
+
+    Args:
+        checks: Pairs of a check's name and the check.
+    """
     for name, check in checks:
         try:
             yield check()
-        except Exception as error:  # noqa: BLE001 - a driver's, of which the text may hold secrets
+        except Exception as error:  # noqa: BLE001 - a driver's error, whose text may contain secrets
             yield note(name, f"could not be checked ({type(error).__name__})")

@@ -17,19 +17,19 @@ from cbstore_sql.stores.sql.schema.table import TABLE_NAME
 
 _OLDEST_SERVER = 130000
 _CANCELS_ASYNCHRONOUSLY = 170000
-"""From this libpq on, PQcancelStart cancels without blocking."""
+"""The first version of libpq with PQcancelStart, which cancels a statement without blocking."""
 
 _NOTIFIED_WITHIN = 2.0
 _USED = ("SELECT", "INSERT", "UPDATE")
 
 
 class Examination:
-    """One session, and sometimes a second one, that look at a database and change nothing.
+    """An examination of one PostgreSQL database, which changes nothing in the database.
 
     Args:
-        engine: Opens further connections as the store does.
-        connection: A connection of it, which commits each statement by itself.
-        target: The table.
+        engine: The engine that opens further connections with the settings of the store.
+        connection: A connection of the engine that commits each statement by itself.
+        target: The breaker table.
     """
 
     def __init__(self, engine: Engine, connection: Any, target: Target) -> None:
@@ -39,7 +39,7 @@ class Examination:
         self._table = f"{target.schema}.{TABLE_NAME}"
 
     def findings(self) -> list[Finding]:
-        """Make every check."""
+        """Run all checks and return their findings."""
         checks: tuple[tuple[str, Check], ...] = (
             ("versions", self.versions),
             ("server", self.server),
@@ -60,12 +60,17 @@ class Examination:
         return list(each(checks))
 
     def row(self, statement: str, *parameters: Any) -> tuple[Any, ...]:
-        """Return the one row of a statement."""
+        """Run a statement and return the one row of the result.
+
+        Args:
+            statement: The statement.
+            *parameters: The parameters of the statement.
+        """
         row: tuple[Any, ...] = self._driver.execute(statement, parameters or None).fetchone()
         return row
 
     def versions(self) -> Finding:
-        """Look at the server's, the driver's and libpq's versions."""
+        """Check the versions of the server, of psycopg and of libpq."""
         number, version = self.row(
             "SELECT current_setting('server_version_num')::int, current_setting('server_version')"
         )
@@ -80,7 +85,7 @@ class Examination:
         return ok("versions", text)
 
     def server(self) -> Finding:
-        """Look whether the server takes writes."""
+        """Check that the server accepts writes."""
         recovery, read_only = self.row("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')")
         if recovery:
             return wrong("server", "this is a standby: it refuses writes", "name the primary in the URL")
@@ -90,7 +95,7 @@ class Examination:
         return ok("server", "a primary that takes writes")
 
     def rights(self) -> Finding:
-        """Look at what this role may do with the table."""
+        """Check that the current role has the rights on the table that breakers need."""
         (role, usage) = self.row(
             "SELECT current_user, has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = %s",
             self._target.schema,
@@ -101,7 +106,7 @@ class Examination:
         if not usage:
             return wrong("rights", f"role {role} lacks USAGE on schema {self._target.schema}", advice)
         names = (*_USED, "DELETE")
-        # Our own names, which need no quoting: `check_identifier` has looked at them.
+        # These names need no quotes, because `check_identifier` has checked the schema.
         columns = ", ".join(f"has_table_privilege('{self._table}', '{name}')" for name in names)
         granted = self.row(f"SELECT {columns}")
         missing = [name for name, has in zip(names, granted, strict=True) if not has]
@@ -112,7 +117,7 @@ class Examination:
         return ok("rights", f"role {role} may {', '.join(names)}")
 
     def row_level_security(self) -> Finding:
-        """Look whether policies hide rows from this role."""
+        """Check that no policy of row-level security hides rows of the table from the current role."""
         (active,) = self.row("SELECT row_security_active(%s)", self._table)
         if active:
             text = "active for this role: hidden rows read as closed circuits"
@@ -120,7 +125,7 @@ class Examination:
         return ok("row-level security", "not active for this role")
 
     def isolation(self) -> Finding:
-        """Look at the isolation level that sessions begin with."""
+        """Check the default isolation level of sessions."""
         (level,) = self.row("SELECT current_setting('default_transaction_isolation')")
         if level in ("read committed", "read uncommitted"):
             return ok("isolation", f"default is {level}")
@@ -128,20 +133,20 @@ class Examination:
         return note("isolation", text, "ALTER ROLE … SET default_transaction_isolation = 'read committed'")
 
     def encoding(self) -> Finding:
-        """Look at the database's encoding."""
+        """Check that the database's encoding is UTF8."""
         (encoding,) = self.row("SELECT current_setting('server_encoding')")
         if encoding == "UTF8":
             return ok("encoding", "UTF8")
         return note("encoding", f"{encoding}: names outside it are refused", "use a database with encoding UTF8")
 
     def pooler(self) -> Finding:
-        """Look whether the backend that answers is the one that the driver logged in to."""
-        # A pooler hands out keys for cancelling that are its own, not the server's.
+        """Check whether a connection pooler stands between this process and the server."""
+        # A pooler announces a process id of the pooler at the login, and not the process id of a server session.
         announced, answering = self._driver.info.backend_pid, self.row("SELECT pg_backend_pid()")[0]
         if announced == answering:
             return ok("pooler", "none: this is a session of the server itself")
         with closing(self._engine.raw_connection()) as other:
-            # Of a transaction pooler, this takes the server session that has just answered.
+            # A transaction pooler gives this transaction the server session that has just answered.
             driver: Any = other.driver_connection
             driver.execute("BEGIN")
             try:
@@ -154,7 +159,7 @@ class Examination:
         return note("pooler", text, "for push, give the store a URL that bypasses the pooler")
 
     def push(self) -> Finding:
-        """Look whether a notification arrives."""
+        """Check that a notification arrives, because ``push=True`` needs notifications."""
         self._driver.execute("LISTEN cbstore_doctor")
         try:
             with closing(self._engine.raw_connection()) as other:
@@ -169,7 +174,7 @@ class Examination:
         return note("push", text, "connect to the server itself, not to a transaction pooler or a standby")
 
     def clock(self) -> Finding:
-        """Compare the server's clock with this machine's."""
+        """Compare the server's clock with the clock of this machine."""
         before = time.time()
         (server,) = self.row("SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8")
         return clock_finding(server - (before + time.time()) / 2)

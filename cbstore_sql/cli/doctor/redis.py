@@ -15,10 +15,13 @@ _OLDEST = (5, 0)
 
 
 def examine_redis(url: str) -> list[Finding]:
-    """Make every check.
+    """Run all checks of a Redis server and return their findings.
+
+    Args:
+        url: The URL of the server.
 
     Raises:
-        StoreError: The server cannot be reached.
+        StoreError: The server is unreachable, or refuses the command INFO.
     """
     with make_store(url) as store:
         client: Any = store._client  # type: ignore[attr-defined] # that of the Redis store
@@ -55,7 +58,7 @@ def _role(info: dict[str, Any]) -> Finding:
 def _scripting(client: Any) -> Finding:
     try:
         client.eval("return 1", 0)
-    except Exception as error:  # noqa: BLE001 - whatever it is, scripts do not run
+    except Exception as error:  # noqa: BLE001 - after any error, scripts do not run
         text = f"EVAL is refused ({type(error).__name__}): operations take several round trips"
         return note("scripting", text, "allow EVALSHA and SCRIPT LOAD for this user")
     return ok("scripting", "Lua scripts run: an operation is one round trip")
@@ -97,7 +100,11 @@ def _clock(client: Any) -> Finding:
 
 
 def clock_finding(difference: float) -> Finding:
-    """Judge the difference between the server's clock and this machine's, seconds."""
+    """Return the finding about the difference between two clocks. A difference of more than 2 seconds is a note.
+
+    Args:
+        difference: The server's time minus the time of this machine, in seconds.
+    """
     ahead = "ahead of" if difference > 0 else "behind"
     text = f"the server's clock is {duration(abs(difference))} {ahead} this machine's"
     if abs(difference) <= _LARGEST_CLOCK_DIFFERENCE:

@@ -8,7 +8,11 @@ from cbstore_sql.migration.state import table_state
 
 
 def check_revision(target: Target) -> Finding:
-    """Compare the table with the library."""
+    """Check that the table is at the newest revision that the library knows.
+
+    Args:
+        target: The breaker table.
+    """
     state = table_state(target)
     if state.is_current:
         return ok("table", f"{target.table_name} is at revision {state.current}, the newest")

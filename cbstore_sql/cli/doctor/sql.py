@@ -15,14 +15,14 @@ from cbstore_sql.stores.sql.schema.table import VERSION_TABLE
 
 
 def examine_sql(url: URL, schema: str) -> list[Finding]:
-    """Make every check.
+    """Run all checks of an SQL database and return their findings.
 
     Args:
-        url: The database, with the role of the application.
+        url: The URL of the database, with the role of the application.
         schema: The PostgreSQL schema of the table.
 
     Raises:
-        StoreError: The database cannot be reached.
+        StoreError: The database is unreachable.
     """
     target = Target(url, schema, version_table_name(VERSION_TABLE))
     engine = open_engine(url)

@@ -14,7 +14,12 @@ from cbstore_sql.stores.sql.connections.engine import parse_url
 
 
 def examine_sqlite(connection: Any, target: Target) -> list[Finding]:
-    """Make every check over one connection."""
+    """Run all checks of a SQLite file and return their findings.
+
+    Args:
+        connection: An open connection to the file.
+        target: The breaker table.
+    """
     cursor = connection.cursor()
 
     def value(statement: str) -> Any:
