@@ -9,19 +9,20 @@ from cbstore_sql.runtime.rng import rng
 
 
 class ExponentialBackoff:
-    """Pauses that grow by a factor up to a limit, each changed at random.
+    """A series of pauses that grow by a factor up to a limit, each multiplied by a random number.
 
-    The random part keeps the processes of a fleet from trying again all at the same moment.
+    The random numbers differ between the processes of a fleet, so that the processes do not all try again at the same
+    moment.
 
     Args:
         first: The first pause in seconds.
         longest: The longest pause in seconds.
-        factor: Each pause is this many times the one before; at least 1.
-        jitter: Each pause is multiplied by a random number between these two.
-        quiet: After this many seconds without an attempt, on top of the last pause, `next` starts again with
-            ``first``. ``None``: only `reset` starts again.
-        clock: Returns seconds of a steady clock.
-        rand: Returns a random number from 0 to 1; ``None`` draws one of the library's own.
+        factor: The ratio of a pause to the pause before it; at least 1.
+        jitter: The lowest and the highest random number by which a pause is multiplied.
+        quiet: Seconds without an attempt, in addition to the last pause, after which `next` starts again with
+            ``first``. ``None`` means that only `reset` starts again with ``first``.
+        clock: A function that returns the seconds of a steady clock.
+        rand: A function that returns a random number from 0 to 1. ``None`` means the library's random numbers.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ExponentialBackoff:
         self._quiet_until = 0.0
 
     def next(self) -> float:
-        """Return the seconds to wait now, and count one more attempt."""
+        """Return the pause before the next attempt in seconds, and count the attempt."""
         now = self._clock()
         if self._quiet is not None:
             if now > self._quiet_until:
@@ -60,7 +61,11 @@ class ExponentialBackoff:
         self._attempts = 0
 
     def after(self, attempts: int) -> float:
-        """Return the seconds to wait after some attempts; 0 gives the first pause. Nothing is counted."""
+        """Return the pause after a number of attempts in seconds. This method does not count an attempt.
+
+        Args:
+            attempts: The number of attempts before the pause; 0 gives the first pause.
+        """
         roll = rng.random() if self._rand is None else self._rand()
         return self._unchanged(attempts) * (self._low + (self._high - self._low) * roll)
 

@@ -1,4 +1,4 @@
-"""What the library, the command line and alembic take from the process's environment."""
+"""The environment variables that the library, the command line and alembic read."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ DEFAULT_URL = "sqlite:///cbstore.db"
 
 
 def url_is_set() -> bool:
-    """Whether ``CBSTORE_URL`` names a database."""
+    """Return whether the environment variable ``CBSTORE_URL`` is set and not empty."""
     return bool(os.environ.get("CBSTORE_URL"))
 
 
 def database_url() -> str:
-    """Return ``CBSTORE_URL``, or a SQLite file in the current directory."""
+    """Return the environment variable ``CBSTORE_URL``, or the URL of a SQLite file in the current directory."""
     return os.environ.get("CBSTORE_URL") or DEFAULT_URL
 
 
 def required_url() -> str:
-    """Return ``CBSTORE_URL``.
+    """Return the environment variable ``CBSTORE_URL``.
 
     Raises:
-        ConfigurationError: It is not set: a program gets no file that it did not ask for.
+        ConfigurationError: ``CBSTORE_URL`` is not set or is empty. The function does not fall back to a SQLite file,
+            because a program must not create a file that the user did not ask for.
     """
     if not url_is_set():
         raise ConfigurationError("CBSTORE_URL is not set: name the database, such as postgresql://app@db/app")
@@ -31,15 +32,15 @@ def required_url() -> str:
 
 
 def namespace_name(default: str) -> str:
-    """Return ``CBSTORE_NAMESPACE``, or the default."""
+    """Return the environment variable ``CBSTORE_NAMESPACE``, or ``default`` if the variable is unset or empty."""
     return os.environ.get("CBSTORE_NAMESPACE") or default
 
 
 def schema_name(default: str) -> str:
-    """Return ``CBSTORE_SCHEMA``, or the default."""
+    """Return the environment variable ``CBSTORE_SCHEMA``, or ``default`` if the variable is unset or empty."""
     return os.environ.get("CBSTORE_SCHEMA") or default
 
 
 def version_table_name(default: str) -> str:
-    """Return ``CBSTORE_VERSION_TABLE``, or the default."""
+    """Return the environment variable ``CBSTORE_VERSION_TABLE``, or ``default`` if the variable is unset or empty."""
     return os.environ.get("CBSTORE_VERSION_TABLE") or default

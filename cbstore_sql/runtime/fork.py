@@ -1,4 +1,7 @@
-"""What happens around a fork: the child has none of its parent's threads, and locks stay as they were at the fork."""
+"""Functions to call before and after a fork, and locks that are free in a child.
+
+A forked child has none of the parent's threads, and a lock that a thread held at the fork stays locked in the child.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ Hook = Callable[[], object]
 
 
 class _Hooks:
-    """Methods to call, each for as long as its object exists."""
+    """A set of methods to call at a fork. Each method is in the set for as long as its object exists."""
 
     def __init__(self) -> None:
         self._methods: set[WeakMethod[Hook]] = set()
-        # While the interpreter ends, weak references that die after this module would print tracebacks.
+        # When the interpreter exits, a weak reference that dies after this module would print a traceback.
         atexit.register(self._methods.clear)
 
     def add(self, method: Hook) -> None:
@@ -35,29 +38,41 @@ _in_child = _Hooks()
 
 
 def before_fork(method: Hook) -> None:
-    """Have a method called in the parent before each fork, for as long as its object exists. It must not raise."""
+    """Register a method that the parent process calls before each fork, for as long as the method's object exists.
+
+    Args:
+        method: A bound method without parameters. The method must not raise an exception.
+    """
     _before.add(method)
 
 
 def after_fork_in_parent(method: Hook) -> None:
-    """Have a method called in the parent after each fork, for as long as its object exists. It must not raise."""
+    """Register a method that the parent process calls after each fork, for as long as the method's object exists.
+
+    Args:
+        method: A bound method without parameters. The method must not raise an exception.
+    """
     _in_parent.add(method)
 
 
 def after_fork_in_child(method: Hook) -> None:
-    """Have a method called in each child forked from now on, for as long as its object exists."""
+    """Register a method that each forked child calls after the fork, for as long as the method's object exists.
+
+    Args:
+        method: A bound method without parameters.
+    """
     _in_child.add(method)
 
 
 class ForkSafeLock:
-    """An object with a lock that is free in a child, whoever held it at the fork.
+    """A base class of objects whose lock is free in a forked child, even if a thread held the lock at the fork.
 
-    The lock is reentrant: a signal handler, or the ``__del__`` of an object collected meanwhile, may use the object in
-    the middle of an operation of the same thread.
+    The lock is reentrant. So a signal handler, or the ``__del__`` method of another object, may use the object in the
+    middle of an operation of the same thread.
     """
 
     def _have_lock(self) -> None:
-        """Make the lock; to be called once, before it is used."""
+        """Make the lock. Call this method once, before the first use of the lock."""
         self._renew_lock()
         after_fork_in_child(self._renew_lock)
 

@@ -1,4 +1,4 @@
-"""Exceptions that a signal handler raises into whatever the main thread does at that moment."""
+"""Exceptions that a signal handler raises into the code that the main thread is running."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from types import FrameType
 
 
 def from_signal_handler(error: BaseException) -> bool:
-    """Return whether a signal handler raised an exception, and not the code that it interrupted.
+    """Return whether a signal handler raised an exception.
 
-    A task queue stops a task that takes too long with such an exception (Celery's ``SoftTimeLimitExceeded``). It is
-    meant for the task, so code that handles every ``Exception`` from its work must let it pass. Python calls a
-    handler with the frame that it interrupts, which no ordinary call does; the traceback shows it.
+    A task queue stops a slow task with such an exception (Celery's ``SoftTimeLimitExceeded``). The exception is meant
+    for the task, so library code that handles every ``Exception`` must not handle this exception. Python calls a signal
+    handler with the frame that the handler interrupts, which no ordinary call does. The traceback of the exception
+    shows this.
+
+    Args:
+        error: The exception, with its traceback.
+
+    Returns:
+        ``False`` if the interrupted code itself raised the exception.
     """
     entry = error.__traceback__
     interrupted: FrameType | None = None
@@ -24,6 +31,7 @@ def from_signal_handler(error: BaseException) -> bool:
 
 
 def _was_called_with(frame: FrameType, argument: object) -> bool:
+    """Return whether an argument of the call that made a frame is a given object."""
     code = frame.f_code
     named = code.co_argcount + code.co_kwonlyargcount
     collects = bool(code.co_flags & _HAS_VARARGS)

@@ -1,4 +1,4 @@
-"""Work that a background thread repeats, so that no caller has to wait for it."""
+"""Work that a background thread repeats, so that no caller has to wait for the work."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ _CLOSING_SECONDS = 5.0
 
 
 class Periodic(ForkSafeLock):
-    """Calls a method again and again in a thread, until it returns ``False``. `ensure` starts it again.
+    """A background thread that calls a method repeatedly, until the method returns ``False``.
+
+    `ensure` starts the thread, and starts it again after an end.
 
     Args:
         name: The thread's name.
-        pause: Returns the seconds to wait before the next call.
-        work: A method that returns whether to go on. Its object is not kept alive: once it is gone, the thread ends.
+        pause: A function that returns the seconds to wait before the next call.
+        work: A bound method that returns whether the thread goes on. This object holds only a weak reference to the
+            method's object. When the method's object is gone, the thread ends.
     """
 
     def __init__(self, name: str, pause: Callable[[], float], work: Callable[[], bool]) -> None:
@@ -32,10 +35,10 @@ class Periodic(ForkSafeLock):
         self._stopped = threading.Event()
 
     def ensure(self) -> None:
-        """Start the thread unless it is running. In a forked process it is not.
+        """Start the thread if it is not running. A forked process starts without the thread.
 
-        Where no thread can start, nothing happens: the caller's own work must not fail for that. The next call tries
-        again.
+        If no thread can start, this method does nothing, because the caller's work must not fail for this reason. The
+        next call of this method tries again.
         """
         thread = self._thread
         if (thread is not None and thread.is_alive()) or not self._lock.acquire(blocking=False):
@@ -45,7 +48,7 @@ class Periodic(ForkSafeLock):
             thread = threading.Thread(target=self._run, args=(stopped,), name=self._name, daemon=True)
             self._stopped = stopped
             thread.start()
-            # Only now: a thread that has not started cannot be joined.
+            # This assignment follows the start, because a thread that has not started cannot be joined.
             self._thread = thread
         except RuntimeError as error:
             log.debug("%s did not start: %s", self._name, type(error).__name__)
@@ -53,7 +56,7 @@ class Periodic(ForkSafeLock):
             self._lock.release()
 
     def close(self) -> None:
-        """End the thread and wait for the call it is in, at most some seconds."""
+        """End the thread, and wait at most 5 seconds until the present call of the work has ended."""
         self._stopped.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():

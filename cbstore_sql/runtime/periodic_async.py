@@ -16,16 +16,16 @@ log = logging.getLogger("cbstore_sql")
 
 
 class AsyncPeriodic:
-    """Calls a method again and again in a task, until it returns ``False``; see `Periodic`.
+    """A background task that awaits a method repeatedly, until the method returns ``False``; see `Periodic`.
 
-    A task ends with its event loop. The moment of the next call does not: a task in another loop goes on with the
-    same wait, so that the work is also done where every job has its own loop (``asyncio.run`` for each).
+    A task ends with its event loop, but this object keeps the time of the next call. A task in another event loop waits
+    for the same time. So the work is also done if every job has a separate event loop (``asyncio.run`` for each job).
 
     Args:
         name: The name of the work in log lines.
-        pause: Returns the seconds to wait before the next call.
-        work: See `Periodic`; awaited.
-        clock: Returns seconds of a steady clock.
+        pause: A function that returns the seconds to wait before the next call.
+        work: A bound coroutine method that returns whether the task goes on; see `Periodic`.
+        clock: A function that returns the seconds of a steady clock.
     """
 
     def __init__(
@@ -44,18 +44,19 @@ class AsyncPeriodic:
         self._due: float | None = None
 
     def ensure(self) -> None:
-        """Start the task in the running event loop unless it is running there. Outside of a loop nothing happens."""
+        """Start the task in the running event loop unless the task is running. Without an event loop, do nothing."""
         if asyncio._get_running_loop() is not None and not self._runs_here():
             if self._due is None:
                 self._due = self._clock() + self._pause()
-            # In an empty context: a deadline around this call would end all later work of the task.
+            # The task runs in an empty context, because a deadline around this call would limit all work of the task.
             self._task = Context().run(in_background, self._run())
 
     def take_overdue(self) -> bool:
-        """Return whether the caller should do the work itself, in place of a task that never gets to do it.
+        """Return whether the caller should do the work now, because the task that should do the work has ended.
 
-        That is so where event loops end before their task's turn has come: the call is due, and the task that should
-        have made it is gone with its loop. Of several callers one gets this answer; the next call is due after a pause.
+        A task ends with its event loop. If every event loop ends before the next call of the work, no task ever calls
+        the work. If the next call is overdue and no task runs here, one caller gets ``True``. For all other callers,
+        the next call is due after one more pause.
         """
         due = self._due
         if due is None or self._task is None or self._clock() < due or self._runs_here():
@@ -64,7 +65,7 @@ class AsyncPeriodic:
         return True
 
     async def close(self) -> None:
-        """End the task. A task of another event loop is left to that loop."""
+        """Cancel the task and wait for its end. A task of another event loop is not cancelled."""
         task = self._task
         if task is not None and self._runs_here():
             task.cancel()
@@ -81,7 +82,7 @@ class AsyncPeriodic:
                 self._due = self._clock() + self._pause()
             await asyncio.sleep(max(0.0, self._due - self._clock()))
             goes_on = await self._goes_on()
-            # Not before: if the loop ends during the call, it is still due.
+            # This assignment follows the call. If the event loop ends during the call, the call is still due.
             self._due = None
 
     async def _goes_on(self) -> bool:

@@ -6,10 +6,10 @@ from typing import NoReturn
 
 
 class NotPicklable:
-    """Raises a `TypeError` with advice when an object is pickled or copied.
+    """A base class of objects that cannot be pickled or copied.
 
-    Stores and breakers hold connections, locks and threads. A copy would share them with the original, or would have
-    its own counts.
+    Pickle and copy raise a `TypeError` that says what to do instead. Stores and breakers hold connections, locks and
+    threads. A copy would share these with the original, or would have separate counts.
     """
 
     def __reduce__(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A dictionary that remembers the names used last, so that names used once do not fill the memory."""
+"""A dictionary of limited size that keeps the names that were put last."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ V = TypeVar("V")
 
 
 class RecentNames(Generic[V]):
-    """Values by name; when there are too many, the name that was put the longest ago is forgotten.
+    """A dictionary of values by name. When there are too many names, it forgets the name put the longest ago.
 
-    The caller holds a lock while it puts or drops.
+    The caller must hold a lock during `put` and `drop`.
 
     Args:
-        limit: How many names to remember, at least 1.
+        limit: The largest number of names, at least 1.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,20 +27,25 @@ class RecentNames(Generic[V]):
         return len(self._values)
 
     def get(self, name: str) -> V | None:
-        """Return the value of a name, or ``None`` if the name is not remembered."""
+        """Return the value of a name, or ``None`` if the dictionary does not have the name."""
         return self._values.get(name)
 
     def items(self) -> list[tuple[str, V]]:
-        """Return every name with its value."""
+        """Return a list of all names and their values."""
         return list(self._values.items())
 
     def put(self, name: str, value: V) -> None:
-        """Remember a value as the most recent one."""
+        """Store the value of a name, and make the name the most recent name.
+
+        Args:
+            name: The name.
+            value: The value. It replaces an earlier value of the name.
+        """
         self._values.pop(name, None)
         self._values[name] = value
         if len(self._values) > self._limit:
             del self._values[next(iter(self._values))]
 
     def drop(self, name: str) -> None:
-        """Forget a name."""
+        """Forget a name. If the dictionary does not have the name, do nothing."""
         self._values.pop(name, None)

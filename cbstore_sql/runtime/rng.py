@@ -1,4 +1,4 @@
-"""The library's own random numbers: drawing them does not disturb a sequence that the application has seeded."""
+"""The library's random numbers, which do not change a random sequence that the application has seeded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import random
 
 rng = random.Random()
-"""For pauses and jitter. Every process draws different numbers, also after a fork."""
+"""The random numbers for pauses and jitter. Every process draws different numbers, also after a fork."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=rng.seed)

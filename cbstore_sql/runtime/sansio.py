@@ -1,8 +1,10 @@
-"""The generator (sans-I/O) pattern: work is written once, without I/O, and run by blocking and by awaiting callers.
+"""The generator (sans-I/O) pattern: one piece of code, without I/O, for blocking callers and for asynchronous callers.
 
-The work is a generator. It yields a request when it needs I/O, is sent the answer or thrown the error, and returns its
-result. A driver runs it: `run` calls a function for each request, `run_async` awaits one. So the order of the steps,
-the decisions between them and the handling of errors exist once, and only "do this request" exists twice::
+The work is a generator. The generator yields a request when it needs I/O. A driver performs the request and sends the
+answer to the generator, or throws the error into the generator. The generator returns the result of the work. There
+are two drivers: `run` calls a function for each request, and `run_async` awaits a coroutine function for each request.
+So the order of the steps, the decisions and the handling of errors exist once, and only "do this request" exists
+twice::
 
     def greeting(name):                      # the work: no I/O, and no async
         row = yield Read(name)               # a request; the driver sends the answer
@@ -11,15 +13,15 @@ the decisions between them and the handling of errors exist once, and only "do t
     sansio.run(greeting("ada"), connection.execute)              # a blocking caller
     await sansio.run_async(greeting("ada"), connection.execute)  # a caller in an event loop
 
-Because work is a plain generator, a test can play the driver: ``next`` gives the first request, ``send`` answers it and
-``throw`` fails it. Generators call each other with ``yield from``.
+Because the work is a plain generator, a test can replace the driver: ``next`` returns the first request, ``send``
+answers a request, and ``throw`` makes a request fail. Generators call each other with ``yield from``.
 
-Two layers use the pattern, each with its own kind of request:
+Two layers use the pattern, each with a separate kind of request:
 
 * the breaker: a guarded call (`cbstore_sql.breaker.flow`, ``controller.py``) yields `StoreCall`, one call of a store's
-  method. Its generators have the type `StoreCalls`.
+  method. The generators of a guarded call have the type `StoreCalls`.
 * a store: an operation (``stores/sql/operations.py``, ``stores/redis/operations.py``) yields the statements and scripts
-  of its backend. Its generators have the types ``QuerySteps`` and ``RedisSteps``.
+  of a backend. The generators of an operation have the types ``QuerySteps`` and ``RedisSteps``.
 """
 
 from __future__ import annotations
@@ -34,12 +36,13 @@ Result = TypeVar("Result")
 
 
 def run(steps: Generator[Request, Any, Result], do: Callable[[Request], Any]) -> Result:
-    """Run work to its end and return its result.
+    """Run a generator to its end with a blocking function, and return the generator's result.
 
     Args:
-        steps: The work.
-        do: Called with each request. Its result is sent to the work; an `Exception` that it raises is thrown into it.
-            Any other exception, and one that a signal handler raised, closes the work and is raised here.
+        steps: The generator, which yields requests.
+        do: A function that performs a request. The result of ``do`` is sent to the generator. An `Exception` that
+            ``do`` raises is thrown into the generator. Any other exception, and an exception that a signal handler
+            raised, closes the generator and leaves `run`.
     """
     answer, failed = None, None
     try:
@@ -56,24 +59,24 @@ def run(steps: Generator[Request, Any, Result], do: Callable[[Request], Any]) ->
         result: Result = done.value
         return result
     finally:
-        # At once: what the work gives back on its way out must not wait for the garbage collector.
+        # Close the generator now, so that its `finally` blocks do not wait for the garbage collector.
         steps.close()
-        # Its traceback refers to this frame: a cycle that only the garbage collector would free.
+        # The error's traceback refers to this frame. Only the garbage collector would free this cycle.
         del failed
 
 
 def resume(request: Request, steps: Generator[Request, Any, Result]) -> Generator[Request, Any, Result]:
-    """Return work that was started elsewhere as new work, which starts with its current request.
+    """Return a new generator that continues a generator which has already started.
 
     Args:
-        request: What the started work yielded last.
-        steps: The started work.
+        request: The last request that the started generator yielded. The new generator yields this request first.
+        steps: The started generator.
     """
     try:
         while True:
             try:
                 answer = yield request
-            except Exception as error:  # noqa: BLE001 - the work decides what it means
+            except Exception as error:  # noqa: BLE001 - the work handles the error
                 request = steps.throw(error)
             else:
                 request = steps.send(answer)
@@ -85,7 +88,12 @@ def resume(request: Request, steps: Generator[Request, Any, Result]) -> Generato
 
 
 async def run_async(steps: Generator[Request, Any, Result], do: Callable[[Request], Awaitable[Any]]) -> Result:
-    """Run work whose requests are awaited; see `run`."""
+    """Run a generator to its end with a coroutine function, and return the generator's result.
+
+    Args:
+        steps: The generator, which yields requests.
+        do: A coroutine function that performs a request; see `run`.
+    """
     answer, failed = None, None
     try:
         while True:
@@ -101,7 +109,7 @@ async def run_async(steps: Generator[Request, Any, Result], do: Callable[[Reques
         result: Result = done.value
         return result
     finally:
-        # At once: what the work gives back on its way out must not wait for the garbage collector.
+        # Close the generator now, so that its `finally` blocks do not wait for the garbage collector.
         steps.close()
-        # Its traceback refers to this frame: a cycle that only the garbage collector would free.
+        # The error's traceback refers to this frame. Only the garbage collector would free this cycle.
         del failed

@@ -1,4 +1,4 @@
-"""Tasks that go on when the await that started them is cancelled, and the event loop that a store is used in."""
+"""Tasks that go on if the await that started them is cancelled, and the event loop in which a store is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start a task that does not have to be awaited. An exception that is never retrieved is dropped silently."""
+    """Start a task that the caller does not have to await.
+
+    If the task raises an exception and no caller awaits the task, asyncio does not log the exception.
+
+    Args:
+        work: The coroutine to run.
+    """
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_finished)
@@ -25,15 +31,15 @@ def in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 async def run_to_completion(
     work: Coroutine[Any, Any, T], *, abandoned: Callable[[T], Awaitable[Any]] | None = None
 ) -> T:
-    """Await work that goes on to its end even if the await is cancelled.
+    """Await a coroutine that runs to its end even if this await is cancelled.
 
     Args:
-        work: What to do.
-        abandoned: If the await was cancelled, called with the work's result once there is one. What it returns is
-            awaited and runs to its end too.
+        work: The coroutine to run.
+        abandoned: A function that is called with the result of ``work`` when ``work`` has ended, if the await was
+            cancelled. The awaitable that the function returns also runs to its end. ``None`` drops the result.
 
     Raises:
-        CancelledError: The await was cancelled; the work goes on.
+        CancelledError: The await was cancelled; ``work`` goes on.
     """
     task = in_background(work)
     try:
@@ -55,7 +61,7 @@ def _finished(task: asyncio.Task[Any]) -> None:
 
 
 async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T]) -> None:
-    """Run an operation and put its outcome into a future, if that still waits."""
+    """Run an operation and put the outcome into a future, if the future is still waiting."""
     try:
         result = await operation
         if not answer.done():
@@ -64,34 +70,35 @@ async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T
         if not answer.done():
             answer.set_exception(error)
     finally:
-        # The error's traceback holds this frame.
+        # The error's traceback refers to this frame, and `answer` to the error: a cycle.
         del answer
 
 
 class InFlight:
-    """Runs every operation to its end, and knows which are under way."""
+    """A set of the operations that are running. Each operation runs to its end."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def carry(self, operation: Coroutine[Any, Any, T], ended: Callable[[], None] | None = None) -> T:
-        """Await an operation that goes on to its end even if the await is cancelled.
+        """Await an operation that runs to its end even if this await is cancelled, and return the operation's result.
 
         Args:
-            operation: What to do.
-            ended: Called at its end, also if it was cancelled before it began.
+            operation: The operation.
+            ended: A function that is called when the operation has ended, also if the operation was cancelled before it
+                began. ``None`` means that no function is called.
 
         Raises:
             CancelledError: The await was cancelled, or the event loop is being shut down.
         """
-        # The operation sets the answer itself: `asyncio.shield` would pass it on one turn of the loop later.
+        # The operation sets the answer. `asyncio.shield` would set the answer one turn of the event loop later.
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         task = in_background(_answering(answer, operation))
         self._tasks.add(task)
 
         def end(_: object) -> None:
             self._tasks.discard(task)
-            # While a loop is shut down, the task may be cancelled before the operation began.
+            # When an event loop shuts down, the loop may cancel the task before the operation began.
             operation.close()
             answer.cancel()
             if ended is not None:
@@ -101,7 +108,10 @@ class InFlight:
         return await answer
 
     async def landed(self) -> None:
-        """Wait for the operations under way in this event loop. Those of a loop that has ended are gone."""
+        """Wait until the operations that are running in this event loop have ended.
+
+        The operations of an event loop that has ended do not run any more, so this method does not wait for them.
+        """
         loop = asyncio.get_running_loop()
         running = [task for task in self._tasks if task.get_loop() is loop]
         if running:
@@ -109,16 +119,18 @@ class InFlight:
 
 
 class OneLoop:
-    """Knows which event loop a store is used in."""
+    """A record of the event loop in which a store is used."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def is_new(self) -> bool:
-        """Return whether the running loop comes after another one and has not been `entered` yet.
+        """Return whether the running event loop is a later loop than the recorded loop.
+
+        If there is no recorded loop, this method records the running loop and returns ``False``.
 
         Raises:
-            ConfigurationError: The other loop is still running.
+            ConfigurationError: The recorded loop is another loop and is still running.
         """
         if self._loop is None:
             self.entered()
@@ -129,5 +141,5 @@ class OneLoop:
         return True
 
     def entered(self) -> None:
-        """Note that the store is used in the running loop from now on."""
+        """Record the running event loop as the loop in which the store is used."""
         self._loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Daemon threads for work that may hang: its caller stops waiting when it wants to, and the work goes on."""
+"""Daemon threads for work that may hang: a caller can stop waiting, and the work goes on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from cbstore_sql.runtime.fork import ForkSafeLock
 T = TypeVar("T")
 
 _IDLE_SECONDS = 10.0
-"""A thread without work ends after this time."""
+"""Seconds after which a thread without work ends."""
 
 
 class Work(Generic[T]):
-    """One function to call in a thread, and its outcome.
+    """A function to call in a thread, together with the outcome of the call.
 
-    It runs in a copy of the context (`contextvars`) in which this object was made.
+    The function runs in a copy of the context (`contextvars`) in which this object was made.
+
+    Args:
+        function: The function to call.
     """
 
     def __init__(self, function: Callable[[], T]) -> None:
@@ -32,7 +35,7 @@ class Work(Generic[T]):
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Call the function, unless the work was cancelled. What it raises is kept for `result`."""
+        """Call the function, unless the work was cancelled. If the function raises an exception, `result` raises it."""
         if not self._taken.acquire(blocking=False):
             return
         try:
@@ -46,21 +49,37 @@ class Work(Generic[T]):
             callback(self)
 
     def cancel(self) -> bool:
-        """Keep the work from being started; return whether that was possible."""
+        """Cancel the work if it has not started.
+
+        Returns:
+            Whether the work is cancelled. ``False`` means that the work has started, or that it was cancelled before.
+        """
         return self._taken.acquire(blocking=False)
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for the end of the work, at most some seconds; return whether it ended. ``None``: no limit."""
+        """Wait for the end of the work.
+
+        Args:
+            seconds: The longest wait in seconds; ``None`` means no limit.
+
+        Returns:
+            Whether the work has ended.
+        """
         return self._done.wait(seconds)
 
     def result(self) -> T:
-        """Return what the function returned, or raise what it raised, once the work has ended."""
+        """Return the function's result or raise the function's exception. Call it only when the work has ended."""
         if self._error is not None:
             raise self._error
         return self._result
 
     def when_done(self, callback: Callable[[Work[T]], object]) -> None:
-        """Call a function with this object when the work has ended: in its thread, or at once if it has ended."""
+        """Register a function to call when the work has ended.
+
+        Args:
+            callback: A function whose argument is this object. The thread that does the work calls the function. If the
+                work has already ended, this method calls the function at once.
+        """
         with self._lock:
             if not self._done.is_set():
                 self._callbacks.append(callback)
@@ -69,14 +88,15 @@ class Work(Generic[T]):
 
 
 class DaemonWorkers(ForkSafeLock):
-    """Up to a number of threads that do one piece of work after the other.
+    """A pool of at most `limit` daemon threads that run submitted work.
 
-    Threads start when they are needed and end when they are idle. Work that finds all of them busy waits in a queue.
-    No thread keeps the interpreter from exiting. A forked process starts without threads and with an empty queue.
+    A thread starts when there is work for it, and ends when it is idle for 10 seconds. If all threads are busy, the
+    work waits in a queue. No thread of the pool keeps the interpreter from exiting. In a forked process, the pool has
+    no threads and an empty queue.
 
     Args:
-        name: The threads' name.
-        limit: How many threads there may be.
+        name: The name of the threads.
+        limit: The largest number of threads.
     """
 
     def __init__(self, name: str, limit: int) -> None:
@@ -95,18 +115,21 @@ class DaemonWorkers(ForkSafeLock):
         self._free = 0
 
     def submit(self, work: Work[T]) -> None:
-        """Have work done in a thread, as soon as one is free.
+        """Put work into the queue. A thread runs the work as soon as a thread is free.
+
+        Args:
+            work: The work to run.
 
         Raises:
-            RuntimeError: No thread can start (a limit of the system, or the interpreter is exiting) and none is
-                running. The work is not done.
+            RuntimeError: No thread of the pool is running, and no thread can start (because of a limit of the system,
+                or because the interpreter is exiting). The work does not run.
         """
         with self._lock:
             if self._free <= 0 and self._threads < self._limit:
                 try:
                     self._start_thread()
                 except RuntimeError:
-                    # One of those that run takes it when it is free.
+                    # A running thread does the work when that thread is free.
                     if self._threads == 0:
                         raise
             self._free -= 1
@@ -115,7 +138,7 @@ class DaemonWorkers(ForkSafeLock):
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
         thread.start()
-        # Only now: a thread that did not start must not take the place of one that can.
+        # The counts grow after the start, so that a thread that could not start does not count.
         self._threads += 1
         self._free += 1
 
@@ -128,12 +151,13 @@ class DaemonWorkers(ForkSafeLock):
                     return
                 continue
             work.run()
-            # Not kept alive until the next one comes.
+            # The work must not stay in memory until the next work arrives.
             del work
             with self._lock:
                 self._free += 1
 
     def _is_over(self) -> bool:
+        """Return whether an idle thread ends, and remove the thread from the counts if it ends."""
         with self._lock:
             idle = self._free > 0
             if idle:

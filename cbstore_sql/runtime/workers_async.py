@@ -13,17 +13,23 @@ T = TypeVar("T")
 
 
 async def run_in_thread(workers: DaemonWorkers, function: Callable[[], T]) -> T:
-    """Call a function in a thread and await its result. The default executor of the event loop has no part in it.
+    """Call a function in a thread of a pool and await the result. The event loop's default executor is not used.
+
+    If the await is cancelled before the function starts, the function is not called.
+
+    Args:
+        workers: The pool of threads.
+        function: The function to call.
 
     Raises:
-        RuntimeError: See `DaemonWorkers.submit`.
+        RuntimeError: No thread can start; see `DaemonWorkers.submit`.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
     work = Work(function)
 
     def pass_on(_: Work[T]) -> None:
-        # The loop may have been closed meanwhile; nothing waits then.
+        # If the event loop is closed by now, no caller waits for the answer.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_settle, answer, work)
 
@@ -41,5 +47,5 @@ def _settle(answer: asyncio.Future[T], work: Work[T]) -> None:
     try:
         answer.set_result(work.result())
     except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
-        # No future takes a StopIteration.
+        # A future does not accept a StopIteration.
         answer.set_exception(error if not isinstance(error, StopIteration) else RuntimeError("StopIteration"))
