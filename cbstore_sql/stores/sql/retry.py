@@ -23,7 +23,7 @@ class NotSentError(Exception):
     """An error that was raised before any part of the statement was sent.
 
     Args:
-        reason: See below.
+        reason: The error that prevented sending.
 
     Attributes:
         reason: The error that prevented sending.
@@ -45,7 +45,7 @@ class LateError(Exception):
     """The error of a statement that did not end by the deadline.
 
     Args:
-        sent: See below.
+        sent: Whether the statement had been sent before the deadline passed.
 
     Attributes:
         sent: Whether the statement had been sent before the deadline passed.

@@ -1,8 +1,8 @@
-"""Ends a server session whose statement was abandoned at its deadline.
+"""Ends a server session whose statement the client abandoned at the deadline.
 
-A session whose client has gone goes on waiting for its lock. If the client opened another connection meanwhile, one
-locked row would take all connections of the server. So the statement is cancelled and the session watched until it
-has ended; only then may the pool open another one in its place.
+A server session continues to wait for a lock after the client has gone. If the client opened another connection
+meanwhile, one locked row could use up all connections of the server. So this module cancels the statement and waits
+until the server session has ended. Only then may the pool open another connection in place of the old one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from cbstore_sql.runtime.fork import after_fork_in_child
 from cbstore_sql.stores.sql.connections.socket_wait import wait_for_socket
 
 SECONDS = 1.0
-"""How long a session is watched. A server that does not answer within this time cannot be told anything."""
+"""Seconds to wait until the server has ended a session. After this time the server counts as unreachable."""
 
 _WANTS_WRITE = {pq.PollingStatus.READING: False, pq.PollingStatus.WRITING: True}
 
 
 class Abandoned:
-    """The sessions of this process that are being ended."""
+    """A set of background threads that each end one abandoned session of this process."""
 
     def __init__(self) -> None:
         self._reset_after_fork()
@@ -38,11 +38,12 @@ class Abandoned:
         self._threads: set[threading.Thread] = set()
 
     def end(self, driver: Any, ended: Callable[[], None]) -> None:
-        """End a session in the background.
+        """Cancel the statement of a session and close the connection, in the background.
 
         Args:
-            driver: A psycopg connection with a statement under way. It is closed.
-            ended: Called once, in any thread, when the session has ended or cannot be reached. It must not raise.
+            driver: A psycopg connection on which the server still executes a statement.
+            ended: A function that is called once, in any thread, when the server session has ended or cannot be
+                reached. The function must not raise.
         """
         thread = threading.Thread(target=self._run, args=(driver, ended), name="cbstore-cancel", daemon=True)
         self._threads.add(thread)
@@ -54,7 +55,7 @@ class Abandoned:
             ended()
 
     def wait(self) -> None:
-        """Wait until all of them have ended: the process is about to."""
+        """Wait until all abandoned sessions have ended, at most `SECONDS`; called when the process exits."""
         end = monotonic() + SECONDS
         for thread in list(self._threads):
             thread.join(max(0.0, end - monotonic()))
@@ -68,11 +69,11 @@ class Abandoned:
 
 
 def end_session(pgconn: Any, end: float) -> None:
-    """Cancel the statement of a session and close it; return when the server has ended it.
+    """Cancel the statement of a session, close the connection and wait until the server has ended the session.
 
     Args:
-        pgconn: The libpq connection.
-        end: When to stop waiting, by the monotonic clock.
+        pgconn: The libpq connection of the session.
+        end: The time at which to stop waiting, by `time.monotonic`, seconds.
     """
     with suppress(Exception):
         if _request_cancel(pgconn, end):
@@ -84,13 +85,21 @@ def end_session(pgconn: Any, end: float) -> None:
     if number is not None:
         with socket.socket(fileno=number) as remains, suppress(OSError):
             remains.settimeout(max(0.001, end - monotonic()))
-            # The server's process closes its end as the last thing it does.
+            # A server process closes its socket as its last action.
             while remains.recv(4096):
                 pass
 
 
 def _request_cancel(pgconn: Any, end: float) -> bool:
-    """Ask the server to cancel the statement; return whether it was asked."""
+    """Ask the server to cancel the statement.
+
+    Args:
+        pgconn: See `end_session`.
+        end: See `end_session`.
+
+    Returns:
+        Whether the request was sent in time.
+    """
     if pq.version() >= 170000:  # noqa: PLR2004 - libpq 17 has PQcancelStart
         request = pgconn.cancel_conn()
         request.start()
@@ -118,7 +127,7 @@ def _cancel(request: Any) -> None:
 
 
 def _drain(pgconn: Any, end: float) -> None:
-    """Read until the statement has ended."""
+    """Read the answer of the server until the statement has ended; see `end_session` for the arguments."""
     ready = wait_for_socket(pgconn.socket)
     while True:
         while pgconn.is_busy():

@@ -1,4 +1,7 @@
-"""One statement on a connection of the application's own engine, taken from its pool and given back at once."""
+"""Runs each statement on a connection from the pool of the application's own engine.
+
+The connection returns to the pool after each statement.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +32,19 @@ _SESSION = "cbstore_session"
 _FILE = "cbstore_file"
 
 EMPTIED_AT_MOST_EVERY = 30.0
-"""Seconds between two times at which the application's pool is emptied: a read-only server may stay so for hours."""
+"""Seconds that must pass before the store invalidates the application's pool again.
+
+A server may be read-only for hours, and each invalidation makes the application reconnect.
+"""
 
 
 class CheckoutHealth:
-    """What is learned from errors on the application's connections, for stores of both colours.
+    """A checker of the application's connections, before a statement and after an error; for sync and async stores.
 
     Args:
-        engine: The application's.
-        preparing: See `Preparing`.
-        setup: What a session is asked first on PostgreSQL.
+        engine: The application's engine.
+        preparing: Whether to prepare statements; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None) -> None:
@@ -48,7 +54,11 @@ class CheckoutHealth:
         self._may_empty_at = 0.0
 
     def session_of(self, fairy: PoolProxiedConnection) -> PgSession:
-        """Return the `PgSession` of a psycopg connection, the same one each time."""
+        """Return the `PgSession` of a psycopg connection; each call for the same connection returns the same object.
+
+        Args:
+            fairy: The connection, checked out of the pool.
+        """
         from cbstore_sql.stores.sql.connections.libpq import PgSession
 
         session: PgSession | None = fairy.info.get(_SESSION)
@@ -60,15 +70,24 @@ class CheckoutHealth:
         return session
 
     def check_file(self) -> None:
-        """Find out whether the store may open its SQLite file here; see `SqliteForks.check`."""
+        """Check that this process may open the SQLite file; does nothing on PostgreSQL.
+
+        Raises:
+            SchemaError: See `SqliteForks.check`.
+            StoreUnavailableError: See `SqliteForks.check`.
+        """
         if self._forks is not None:
             self._forks.check()
 
     def check_connection(self, fairy: PoolProxiedConnection) -> None:
-        """Find out whether a SQLite connection leads to the file that stands there now.
+        """Check that a SQLite connection leads to the file that is at the path now.
+
+        Args:
+            fairy: The connection, checked out of the pool.
 
         Raises:
-            NotSentError: It leads to one that was deleted or replaced. The pool replaces its idle connections.
+            NotSentError: The connection leads to a file that was deleted or replaced. The pool then replaces its idle
+                connections.
         """
         if self._forks is None:
             return
@@ -78,19 +97,32 @@ class CheckoutHealth:
             raise NotSentError(StaleConnectionError("the SQLite file was replaced"))
 
     def learn(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
-        """Prevent the same error on the next connection."""
+        """After an error, prevent the same error on the next connection.
+
+        If the error concerns all connections, this method invalidates the pool. If a transaction pooler was detected,
+        the store no longer prepares statements.
+
+        Args:
+            fairy: The connection on which the error occurred.
+            error: The error.
+        """
         session: PgSession | None = fairy.info.get(_SESSION)
         if classify_error(error) in ON_ALL_CONNECTIONS:
             if monotonic() >= self._may_empty_at:
                 self._may_empty_at = monotonic() + EMPTIED_AT_MOST_EVERY
-                # As SQLAlchemy does on a disconnect; connections in use are left to their users.
+                # SQLAlchemy does the same after a disconnect. Connections in use stay open until their users end.
                 fairy._pool._invalidate(fairy)
         elif session is not None and session.is_shared:
             self.preparing.give_up()
 
 
 def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
-    """Whether a connection must be closed after an error."""
+    """Whether the caller must close a connection after an error.
+
+    Args:
+        fairy: The connection.
+        error: The error that was raised on the connection.
+    """
     if not isinstance(error, Exception) or isinstance(error, LateError) or classify_error(error) in ON_ALL_CONNECTIONS:
         return True
     session: PgSession | None = fairy.info.get(_SESSION)
@@ -98,22 +130,26 @@ def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
 
 
 def busy_session(fairy: PoolProxiedConnection) -> PgSession | None:
-    """Return the session of a connection where the server is still at a statement."""
+    """Return the session of a connection if the server still executes a statement of the session, else ``None``.
+
+    Args:
+        fairy: The connection.
+    """
     session: PgSession | None = fairy.info.get(_SESSION)
     return session if session is not None and session.is_busy() else None
 
 
 class Checkouts:
-    """Connections of the application's engine; none is kept between two statements.
+    """An executor that checks a connection of the application's engine out of the pool for each statement.
 
-    It is never the connection the caller is working on, and it goes back as it came: no setting of the session is
-    changed. A broken one is closed instead. The pool's events fire for each statement, and the application
-    finds all its connections there.
+    The executor never uses a connection that the caller holds, and changes no setting of a session. After the
+    statement, the connection returns to the pool; a broken connection is closed instead. The events of the pool fire
+    for each statement.
 
     Args:
-        engine: The application's.
-        preparing: See `Preparing`.
-        setup: What a session is asked first on PostgreSQL.
+        engine: The application's engine.
+        preparing: Whether to prepare statements; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -121,11 +157,15 @@ class Checkouts:
         self._health = CheckoutHealth(engine, preparing, setup)
 
     def execute(self, query: Query) -> list[Values]:
-        """Run one statement in its own transaction and return its rows.
+        """Run one statement in its own transaction and return the rows.
+
+        Args:
+            query: The statement with its parameters.
 
         Raises:
-            NotSentError: It failed before the statement was sent.
+            NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
+            StoreError: See `CheckoutHealth.check_file`.
         """
         self._health.check_file()
         try:
@@ -141,7 +181,7 @@ class Checkouts:
         return rows
 
     def close(self) -> None:
-        """Leave the engine as it is: it is the application's."""
+        """Do nothing: the application closes its own engine."""
 
     def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         over, session = is_over(fairy, error), busy_session(fairy)
@@ -151,7 +191,8 @@ class Checkouts:
         elif session is not None:
             from cbstore_sql.stores.sql.connections.cancel import abandoned
 
-            # Checked out until the server has ended it: the pool must not open another one meanwhile.
+            # The connection stays checked out until the server has ended the session. So the pool does not open another
+            # connection meanwhile.
             abandoned.end(session.driver, lambda: close_broken(fairy))
         else:
             close_broken(fairy)
@@ -165,13 +206,17 @@ class Checkouts:
         self._health.check_connection(fairy)
         driver: Any = fairy.driver_connection
         with sqlite_mode(driver):
-            # Unfetched rows of a RETURNING keep SQLite's write lock.
+            # SQLite keeps the write lock while rows of a RETURNING clause are not fetched.
             rows: list[Values] = driver.execute(query.statement.text, query.parameters).fetchall()
             return rows
 
 
 def close_broken(fairy: PoolProxiedConnection) -> None:
-    """Close a connection and give its place in the pool back."""
+    """Close a connection and free its place in the pool.
+
+    Args:
+        fairy: The connection.
+    """
     if fairy.is_valid:
         fairy.invalidate()
     fairy.close()

@@ -1,4 +1,4 @@
-"""The asynchronous twin of ``engine.py`` and ``checkout.py``: one statement on a connection of an engine's pool."""
+"""The asynchronous twin of ``checkout.py`` and of ``open_engine`` in ``engine.py``."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from cbstore_sql.stores.sql.retry import NotSentError
 
 
 def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
-    """Make an engine of our own for a URL; its connections commit each statement by itself.
+    """Return a new asynchronous engine whose connections commit after each statement.
 
     Args:
-        url: See `parse_url`.
+        url: The URL of the database; see `parse_url`.
         relaxed: See `open_engine`.
 
     Raises:
@@ -42,21 +42,21 @@ def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
     """
     parsed, options = engine_settings(parse_url(url, ASYNC_DRIVERS), relaxed=relaxed)
     with importing_driver(parsed):
-        # There is never anything to roll back, and aiosqlite would make a trip to its thread for it.
+        # No connection ever has a transaction to roll back, and a rollback in aiosqlite would wait for its thread.
         engine = create_async_engine(parsed, pool_reset_on_return=None, **options)
     without_questions(engine.dialect)
     return engine
 
 
 class AsyncCheckouts:
-    """The connections of the application's own engine, none of which is kept between two statements; see `Checkouts`.
+    """The asynchronous twin of `Checkouts`: an executor that checks a connection out of the pool for each statement.
 
-    A pool serves one event loop at a time: those who wait for a connection cannot wait in another.
+    A pool serves one event loop at a time.
 
     Args:
-        engine: The application's.
-        preparing: See `Preparing`.
-        setup: What a session is asked first on PostgreSQL.
+        engine: The application's engine.
+        preparing: Whether to prepare statements; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -66,15 +66,23 @@ class AsyncCheckouts:
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> None:
-        """Begin nothing: the pool has its events."""
+        """Do nothing: `execute` checks the connection out, so that the events of the pool fire. See `AsyncStickyPool`.
+
+        Args:
+            query: Not used.
+        """
 
     async def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in its own transaction and return its rows.
+        """Run one statement in its own transaction and return the rows.
+
+        Args:
+            query: The statement with its parameters.
 
         Raises:
-            ConfigurationError: The pool is another event loop's.
-            NotSentError: It failed before the statement was sent.
+            ConfigurationError: The engine was used in another event loop and not disposed of.
+            NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
+            StoreError: See `CheckoutHealth.check_file`.
         """
         self._health.check_file()
         if self._loop.is_new():
@@ -92,7 +100,7 @@ class AsyncCheckouts:
         return rows
 
     async def close(self) -> None:
-        """Leave the engine as it is: it is the application's."""
+        """Do nothing: the application closes its own engine."""
 
     async def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         over, session = is_over(fairy, error), busy_session(fairy)
@@ -102,7 +110,8 @@ class AsyncCheckouts:
         elif session is not None:
             from cbstore_sql.stores.sql.connections.cancel import abandoned
 
-            # Checked out until the server has ended it: the pool must not open another one meanwhile.
+            # The connection stays checked out until the server has ended the session. So the pool does not open another
+            # connection meanwhile.
             abandoned.end(session.driver, _in_loop(greenlet_spawn(close_broken, fairy)))
         else:
             await greenlet_spawn(close_broken, fairy)
@@ -127,7 +136,11 @@ class AsyncCheckouts:
 
 
 def _in_loop(work: Coroutine[Any, Any, None]) -> Callable[[], None]:
-    """Return what starts some work in the running event loop, from any thread."""
+    """Return a function that any thread may call to start some work in the event loop that is running now.
+
+    Args:
+        work: The work.
+    """
     loop = asyncio.get_running_loop()
 
     def start() -> None:

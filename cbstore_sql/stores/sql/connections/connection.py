@@ -11,11 +11,16 @@ from cbstore_sql.stores.sql.operations import Query
 
 
 class Lease:
-    """One connection, checked out.
+    """A driver connection that is checked out of a pool.
 
     Args:
-        pool: The pool it comes from.
-        connection: The connection.
+        pool: The pool of the connection.
+        connection: The connection as the pool returned it.
+
+    Attributes:
+        pool: The pool of the connection.
+        connection: The connection as the pool returned it.
+        driver: The connection object of the driver.
     """
 
     __slots__ = ("connection", "driver", "pool")
@@ -26,7 +31,7 @@ class Lease:
         self.driver: Any = connection.driver_connection
 
     def is_dead(self) -> bool:
-        """Whether the connection leads nowhere any more; costs no round trip."""
+        """Whether the connection no longer leads to the database. This method makes no round trip."""
         return False
 
     def is_sound(self) -> bool:
@@ -38,21 +43,32 @@ class Lease:
         return False
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Run one statement and return its rows, or an awaitable of them."""
+        """Run one statement and return the rows; in an asynchronous class, an awaitable that returns the rows.
+
+        Args:
+            query: The statement with its parameters.
+            prepare: Whether the statement may be prepared.
+
+        Raises:
+            NotSentError: An error occurred before the statement was sent.
+            LateError: The deadline passed.
+        """
         raise NotImplementedError
 
     def discard(self) -> None:
-        """Close the connection; the pool opens another one in its place."""
+        """Close the connection. The pool opens another connection when it needs one."""
         self.connection.invalidate()
         self.connection.close()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """Close a connection whose statement was abandoned, if the server must be told.
+        """Close the connection in the background if the server still executes an abandoned statement.
 
         Args:
-            ended: Called once, in any thread, when the server's session has ended or cannot be reached.
+            ended: A function that is called once, in any thread, when the server session has ended or cannot be
+                reached. The function must not raise.
 
         Returns:
-            ``False``: there is nothing to tell; the connection is still open and ``ended`` is never called.
+            Whether the connection is being closed. If ``False``, the server executes no statement, the connection is
+            still open, and ``ended`` is never called.
         """
         return False

@@ -1,4 +1,4 @@
-"""One psycopg connection that stays checked out between statements; imported only for PostgreSQL."""
+"""A psycopg connection that stays checked out between statements; imported only for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
 
 PREPARED_AT_ONCE = 0
-"""After how many uses a statement is prepared: each of the few statements comes again and again."""
+"""The number of executions before a statement is prepared. A store runs only a few statements, each many times."""
 
 
 class PsycopgConnection(Lease):
-    """A psycopg connection, sync or async.
+    """A psycopg connection that is checked out of a pool.
 
     Args:
         pool: See `Lease`.
         connection: See `Lease`.
-        setup: What its session begins with.
+        setup: The first statement of the session, or ``None`` for no such statement.
     """
 
     __slots__ = ("session",)
@@ -49,7 +49,7 @@ class PsycopgConnection(Lease):
         return drive(self.session, self.session.steps(query, prepare=prepare))
 
     def discard(self) -> None:
-        """See `Lease`; waits for nothing, in an event loop as well."""
+        """See `Lease`. This method does not block, so an event loop may call it."""
         self.connection.detach()
         self.session.cut()
 
@@ -63,7 +63,7 @@ class PsycopgConnection(Lease):
 
 
 class AsyncPsycopgConnection(PsycopgConnection):
-    """A psycopg connection in an event loop."""
+    """A psycopg connection that is checked out of a pool, for callers in an event loop."""
 
     __slots__ = ()
 
@@ -72,7 +72,15 @@ class AsyncPsycopgConnection(PsycopgConnection):
         return drive_async(self.session, self.session.steps(query, prepare=prepare))
 
     def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
-        """Send one statement at once; return an awaitable of its rows, ``None`` if it cannot be sent now."""
+        """Send one statement at once, without waiting.
+
+        Args:
+            query: See `Lease.execute`.
+            prepare: See `Lease.execute`.
+
+        Returns:
+            An awaitable that returns the rows, or ``None`` if the statement cannot be sent now.
+        """
         steps = self.session.steps(query, prepare=prepare)
         try:
             return go_on_async(self.session, steps, next(steps))

@@ -1,4 +1,4 @@
-"""One SQLite connection that stays checked out between statements, sync and async."""
+"""A SQLite connection that stays checked out between statements, sync and async."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cbstore_sql.stores.sql.operations import Query, Values
 from cbstore_sql.stores.sql.retry import NotSentError, StaleConnectionError, is_busy
 
 BUSY_SLICE = 0.025
-"""Seconds for which SQLite itself waits for other writers. Nothing can interrupt that wait, neither a deadline nor a
-fork, so a longer one is made of several."""
+"""Seconds for which SQLite itself waits for another writer. Neither a deadline nor a fork can interrupt a wait inside
+SQLite, so a longer wait consists of several short waits."""
 
 
 class SqliteConnection(Lease):
-    """A synchronous connection to SQLite."""
+    """A synchronous SQLite connection that is checked out of a pool; see `Lease`."""
 
     __slots__ = ("_file", "_opened", "_patience", "_raw")
 
@@ -29,11 +29,11 @@ class SqliteConnection(Lease):
         self._raw = self._raw_connection()
         self._file = self._raw.forks.file
         self._opened = self._file.identity()
-        # Seconds to wait for other writers where no deadline is set: as the connection was opened.
+        # Seconds to wait for other writers, at most: the busy_timeout with which the connection was opened.
         self._patience: float | None = None
 
     def is_dead(self) -> bool:
-        """Whether the file was deleted or replaced, or the connection closed before a fork."""
+        """Whether the file was deleted or replaced, or whether the connection was closed before a fork."""
         return self._raw.is_closed or self._file.identity() != self._opened
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
@@ -57,7 +57,7 @@ class SqliteConnection(Lease):
             while True:
                 began = monotonic()
                 try:
-                    # Unfetched rows of a RETURNING keep SQLite's write lock.
+                    # SQLite keeps the write lock while rows of a RETURNING clause are not fetched.
                     return raw.execute(text, parameters).fetchall()
                 except sqlite3.OperationalError as error:
                     if not self._is_worth_waiting(error, began, end):
@@ -65,18 +65,23 @@ class SqliteConnection(Lease):
 
     def _is_worth_waiting(self, error: sqlite3.OperationalError, began: float, end: float) -> bool:
         now = monotonic()
-        # SQLite did not wait at all: it will not help to ask again.
+        # If SQLite raised without waiting (to avoid a deadlock), a repetition does not help.
         waited = now - began >= 0.8 * BUSY_SLICE
         return waited and is_busy(error) and now < end and not self._raw.forks.is_forking
 
 
 class AiosqliteConnection(SqliteConnection):
-    """An asynchronous connection to SQLite: the driver has a thread for each connection."""
+    """An asynchronous SQLite connection that is checked out of a pool. aiosqlite has a thread for each connection."""
 
     __slots__ = ()
 
     def begin(self, query: Query, *, prepare: bool) -> None:
-        """Begin nothing: the driver waits for its thread."""
+        """Do nothing: aiosqlite cannot send a statement without waiting for its thread. See `AsyncPsycopgConnection`.
+
+        Args:
+            query: Not used.
+            prepare: Not used.
+        """
 
     async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
         """See `Lease`."""

@@ -33,7 +33,7 @@ from cbstore_sql.stores.threaded import ThreadedStore
 log = logging.getLogger("cbstore_sql")
 
 HEARTBEAT = 5.0
-"""Seconds between two checks of whether the thread is still needed; each check also tests the connection."""
+"""The longest time, in seconds, between two checks of the connection and of whether the thread is still needed."""
 
 _PROBE_SECONDS = 3.0
 _LONGEST_PAUSE = 30.0
@@ -231,7 +231,7 @@ class Push:
 
         Args:
             error: The error that ended the last attempt.
-            failures: The number of consecutive failures, at least 1 unless listening is impossible here.
+            failures: The number of consecutive failures; 0 after an attempt that lasted longer than the longest pause.
         """
         if not is_impossible(error):
             log.debug("push lost its connection: %s", type(error).__name__)
