@@ -149,15 +149,18 @@ def schema_of(given: str | None) -> str:
 
 
 def in_time(seconds: float, work: Callable[[], T]) -> T:
-    """Call a function in a thread and return its result, or give up after some seconds.
+    """Call a function in a thread and return the function's result, or give up after some seconds.
 
     The function runs under a deadline that stores keep by themselves. If the function hangs in the name resolution or
-    in a driver without timeouts, this function gives up one second after the deadline. The thread then goes on hanging,
-    but does not keep the process alive.
+    in a driver without timeouts, `in_time` gives up one second after the deadline. The thread then goes on hanging, but
+    does not keep the process alive.
 
     Args:
         seconds: The greatest number of seconds for the function.
         work: The function.
+
+    Returns:
+        The result of ``work``. An error of ``work`` is raised again.
 
     Raises:
         StoreUnavailableError: The function did not return in time.

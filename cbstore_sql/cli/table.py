@@ -24,8 +24,11 @@ _ENDLESS = 100_000
 def show(breakers: Breakers) -> None:
     """Write the table of breakers to stdout.
 
-    On a terminal, the package rich colours the table and fits it to the width. Otherwise, each breaker is one line of
-    plain text.
+    On a terminal, the package rich colours the table and fits the table to the width. Otherwise, or without rich, each
+    breaker is one line of plain text.
+
+    Args:
+        breakers: The breakers to show.
     """
     console = terminal()
     if console is not None:
@@ -48,7 +51,11 @@ def terminal() -> Console | None:
 
 
 def plain_lines(breakers: Breakers) -> Iterator[str]:
-    """Yield the header and one line for each breaker, with aligned columns."""
+    """Yield the header and one line for each breaker, with aligned columns.
+
+    Args:
+        breakers: The breakers to show.
+    """
     rows = [COLUMNS, *([cell.text for cell in cells(*breaker)] for breaker in breakers)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -83,13 +83,13 @@ class Gatekeeper:
         return self._token is not None
 
     def ask(self, request: PanelRequest) -> Any:
-        """Return the rights of a request as `granted` reads them.
+        """Return the rights of a request before the check by `granted`.
 
         Args:
             request: The request.
 
         Returns:
-            An `Access`, or the unchecked answer of ``authorize``. That answer may be an awaitable: await it first, then
+            An `Access`, or the unchecked answer of ``authorize``. If the answer is an awaitable, await the answer. Then
             give the result to `granted`.
         """
         if self._authorize is not None:
@@ -99,13 +99,13 @@ class Gatekeeper:
         return self._most if _is_local(request) else Access.NONE
 
     def granted(self, answer: Any) -> Access:
-        """Turn the answer of `ask` into the rights of a request.
+        """Check the result of `ask` and return the rights of the request.
 
         Args:
             answer: ``"none"``, ``"read"``, ``"act"`` or an `Access`. Any other value grants no access.
 
         Returns:
-            The rights. Without ``actions``, they are `Access.READ` at most.
+            The rights. If the panel allows no actions, the rights are `Access.READ` at most.
         """
         if inspect.iscoroutine(answer):
             # WSGI awaits no coroutine. Close the coroutine, because Python warns about a coroutine that nothing awaits.

@@ -163,7 +163,11 @@ def _do(store: Any, order: Order, by: str) -> None:
 
 
 def _require(store: Any, order: Order) -> None:
-    """Check that the breaker exists, because ``open`` and ``close`` must not create a breaker.
+    """Check that the breaker of an order exists, because ``open`` and ``close`` must not create a breaker.
+
+    Args:
+        store: The store of the order's namespace.
+        order: The order.
 
     Raises:
         UnknownBreakerError: The store has no such breaker.

@@ -149,7 +149,12 @@ class Panel:
         return pages.breaker_page(request, view, reading, access=access, events=self.settings.events)
 
     def _live(self, request: PanelRequest, access: Access) -> Response:
-        """Return the part of a page that changes, or status 304 without a body if the browser already has this part."""
+        """Return the part of a page that changes, or status 304 without a body if the browser already has this part.
+
+        Args:
+            request: The request.
+            access: Not used.
+        """
         view = View.of(request.query)
         reading = self._reading(view)
         etag = f'"{reading.etag}"'

@@ -80,7 +80,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """An answer that stays open: the server sends an event whenever the page in a tab has changed.
+    """An open answer to a request, in which the server sends an event whenever the page in a tab has changed.
 
     Attributes:
         query: The fields of the query string of the page in the tab.

@@ -90,10 +90,11 @@ class Reader:
 
         Args:
             view: The page to watch.
-            notify: The function. Any thread that reads the page calls it. It must neither wait nor raise.
+            notify: The function. Any thread that reads the page may call the function. The function must neither wait
+                nor raise.
 
         Returns:
-            A function that ends the calls.
+            A function without arguments that ends the calls.
         """
         with self._lock:
             self._watchers.setdefault(view, set()).add(notify)

@@ -34,7 +34,10 @@ class View:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> View:
-        """Make a view from the fields of a query string. A field with an unknown value is ignored.
+        """Make a view from the fields of a query string.
+
+        With a field ``name``, the view shows one breaker. Otherwise the view shows the list, and a field with an
+        unknown value is ignored.
 
         Args:
             query: The fields of the query string, by name.

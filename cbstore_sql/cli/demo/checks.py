@@ -12,7 +12,7 @@ from cbstore_sql.cli.demo.run_state import RunState
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of one check.
+    """The result of one check of a run.
 
     Attributes:
         passed: Whether the check passed.
@@ -45,7 +45,11 @@ class OpenTime:
 
 
 def run_checks(run: RunState) -> list[CheckResult]:
-    """Check a finished run in all respects and return the results."""
+    """Run all checks of a finished run and return their results.
+
+    Args:
+        run: The final state of the run.
+    """
     times = open_times(run)
     return [
         _one_probe(run),
@@ -59,7 +63,11 @@ def run_checks(run: RunState) -> list[CheckResult]:
 
 
 def open_times(run: RunState) -> list[OpenTime]:
-    """Return the times in which the circuit was not closed, the earliest first."""
+    """Return the times in which the circuit was not closed, the earliest first.
+
+    Args:
+        run: The final state of the run.
+    """
     times: list[OpenTime] = []
     for change in run.changes:
         if change.before == "closed":

@@ -25,7 +25,7 @@ _BARS = {"": "·", "closed": "▁", "half_open": "▅", "open": "█"}
 _BAR_STYLES = {**STATE_STYLES, "": "bright_black"}
 _LABEL_WIDTH = 10
 
-# All lines except those of the workers and the changes, plus one for the cursor.
+# The number of all lines except the lines of workers and changes, plus one line for the cursor.
 _FIXED_LINES = 13
 
 

@@ -32,6 +32,8 @@ class Outcome(str, Enum):
 class Change:
     """A change of the breaker's row, reported by the worker whose statement caused the change.
 
+    Times are readings of `time.monotonic` in seconds.
+
     Attributes:
         worker: The number of the worker.
         generation: The row's generation after the change.
@@ -52,6 +54,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt of a worker to call the service.
+
+    Times are readings of `time.monotonic` in seconds.
 
     Attributes:
         worker: The number of the worker.
@@ -77,12 +81,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One call as the service saw the call.
+    """One call to the service, as the service recorded the call.
+
+    Times are readings of `time.monotonic` in seconds.
 
     Attributes:
         worker: The number of the worker that called.
         probe: Whether the call was marked as the probe.
-        asked: When the worker requested admission from the breaker, as a header of the call states.
+        asked: When the worker requested admission from the breaker. A header of the call states this time.
         arrived: When the call reached the service.
         served: Whether the service answered the call successfully.
     """
@@ -122,11 +128,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The message of the service that it begins to work or to fail.
+    """The message with which the service reports that from now on it works or fails.
 
     Attributes:
-        healthy: Whether the service works from now on.
-        at: The time of the change.
+        healthy: ``True`` if the service works from now on, ``False`` if the service fails from now on.
+        at: The time of the change by `time.monotonic`, in seconds.
     """
 
     healthy: bool

@@ -35,7 +35,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
         the run.
 
     Raises:
-        CircuitBreakerError: The database cannot be used.
+        CircuitBreakerError: The database cannot be used, or the panel cannot listen on a port.
     """
     signals = SignalRecorder()
     with signals.listening():

@@ -28,7 +28,7 @@ class View(Protocol):
 
 
 class RunAborted(Exception):
-    """The error of a run that ended early, because a signal arrived, or a process failed or ended unexpectedly."""
+    """The error of a run that ended early: a signal arrived, a worker failed, or a process did not start or ended."""
 
 
 class Scenario:

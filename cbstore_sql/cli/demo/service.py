@@ -39,7 +39,7 @@ class CallRecorder:
 
     @contextmanager
     def visit(self, worker: int, probe: bool, asked: float) -> Iterator[tuple[int, bool]]:
-        """Record one call while the service serves it.
+        """Record one call while the service serves the call.
 
         Args:
             worker: The number of the worker that calls.

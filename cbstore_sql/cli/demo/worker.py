@@ -71,7 +71,7 @@ def work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
 
 
 def _work(job: WorkerTask, pipe: Connection[Message, None]) -> None:
-    # The view shows every change; the library's log lines would break its picture.
+    # The view shows every change. Log lines of the library would break the picture of the view.
     logging.getLogger("cbstore_sql").addHandler(logging.NullHandler())
     with SqlStore(job.url, schema=job.schema, namespace=job.namespace) as store:
         store.read(BREAKER)

@@ -8,13 +8,17 @@ from enum import Enum
 
 
 class Level(str, Enum):
-    """The importance of a finding."""
+    """The importance of a finding.
+
+    Attributes:
+        OK: The check found no problem.
+        NOTE: Breakers work. The finding's text names a consequence that the user should know.
+        WRONG: Breakers fail, lose state or become slow because of the finding.
+    """
 
     OK = "ok"
     NOTE = "note"
-    """Breakers work. The finding's text names a consequence that the user should know."""
     WRONG = "wrong"
-    """Breakers fail, lose state or become slow because of the finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class Examination:
 
     def pooler(self) -> Finding:
         """Check whether a connection pooler stands between this process and the server."""
-        # A pooler announces a process id of the pooler at the login, and not the process id of a server session.
+        # At the login, a pooler announces a process id that the pooler made up, not the process id of a server session.
         announced, answering = self._driver.info.backend_pid, self.row("SELECT pg_backend_pid()")[0]
         if announced == answering:
             return ok("pooler", "none: this is a session of the server itself")

@@ -24,7 +24,7 @@ def examine_redis(url: str) -> list[Finding]:
         StoreError: The server is unreachable, or refuses the command INFO.
     """
     with make_store(url) as store:
-        client: Any = store._client  # type: ignore[attr-defined] # that of the Redis store
+        client: Any = store._client  # type: ignore[attr-defined] # the client of the Redis store
         store.read("cbstore-doctor")
         try:
             info: dict[str, Any] = client.info()
