@@ -1,4 +1,4 @@
-"""Where breakers are kept: the store interface and its backends.
+"""The stores of breakers: the interface of a store, and the backends.
 
 ==================================  ===================================================================
 `base`, `base_async`                the interface: `Store`, `AsyncStore`
@@ -8,10 +8,10 @@
 `sql`                               PostgreSQL and SQLite
 `redis`                             Redis
 `batching`, `batching_async`        several failures of one process in one write
-`timeout`, `timeout_async`          deadlines for stores that keep none
+`timeout`, `timeout_async`          deadlines for stores that do not keep deadlines
 `threaded`                          a synchronous store behind the asynchronous interface
 `call`                              one call of a store method, as data
-`push`                              what a breaker needs to know of LISTEN and NOTIFY
+`push`                              the types for updates by LISTEN and NOTIFY
 ==================================  ===================================================================
 """
 

@@ -1,21 +1,22 @@
-"""The contract of a store: what every backend promises, operation by operation.
+"""The contract of a store: what every backend guarantees for each operation.
 
-One store holds the breakers of one namespace. Each operation is one atomic step on one breaker: if any number of
-threads and processes call at once, the outcome is as if they had called one after the other, and exactly one
-of them sees each change of state. A breaker that has no row reads as closed and clean.
+One store holds the breakers of one namespace. Each operation is one atomic step on one breaker. If any number of
+threads and processes call at the same time, the outcome is as if they had called one after the other, and exactly one
+caller sees each change of state. A breaker that has no row reads as closed and clean.
 
-All moments are Unix seconds by the store's own clock unless the caller passes ``now``; all durations are seconds.
+All moments are Unix seconds by the store's clock, unless the caller passes ``now``. All durations are seconds.
 
-Every operation that takes a *target* takes a `Permit` or a name. A report through a permit is fenced: it has an
-effect only while the breaker is in the permit's generation and, during a probe, only from the probe's owner. A report
-by name is unfenced: it counts whatever happened since the call was admitted.
+Every operation with a *target* accepts a `Permit` or a name. A report through a permit is fenced: the report has an
+effect only while the breaker is in the permit's generation and, during a probe, only if the permit is the probe
+owner's. A report by name is unfenced: the report counts even if the breaker has changed since the call was admitted.
 
 Every operation may raise:
 
-* `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`: bad input; nothing was written.
-* `SchemaError`: the table is missing or outdated; nothing was written.
-* `StoreUnavailableError`: the store could not be reached or did not answer; ``applied`` tells what is known.
-* `StoreConflictError`: still contended after every repetition; nothing was written.
+* `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`: the input is invalid. Nothing was written.
+* `SchemaError`: the table is missing or outdated. Nothing was written.
+* `StoreUnavailableError`: the store was unreachable or did not answer. The error's ``applied`` says whether the
+  operation had an effect.
+* `StoreConflictError`: other writers won every repetition of the operation. Nothing was written.
 """
 
 from __future__ import annotations
@@ -36,48 +37,49 @@ from cbstore_sql.runtime.pickling import NotPicklable
 StoreT = TypeVar("StoreT", bound="Store")
 
 NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
-"""A permit that the store never gave: releasing it is a write whose condition never holds."""
+"""A permit that no store returns. The release of this permit is a write whose condition never holds."""
 
 
 class Store(NotPicklable, ABC):
-    """Shared breaker state, for synchronous callers; safe to use from many threads.
+    """The shared state of breakers, for synchronous callers. Many threads may use one store at the same time.
 
-    A backend implements `_read`, `_apply` and `_delete`, and `_history` if it keeps one. One whose `_apply` decides
-    before it writes also implements `_check_writable`.
+    A backend implements `_read`, `_apply` and `_delete`, and `_history` if the backend keeps a history. A backend also
+    implements `_check_writable` if its `_apply` checks the rule's condition before the write.
 
     Args:
-        namespace: Keeps the breakers of one application apart from another's in the same database.
+        namespace: The name that separates the breakers of this application from those of other applications in the same
+            database; at most 512 bytes of UTF-8.
 
     Raises:
         InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
     """
 
     reads_locally = False
-    """Whether a read costs as little as a local cache of it would."""
+    """Whether a read is as cheap as a read from a local cache."""
 
     keeps_deadlines = False
-    """Whether operations give up by themselves at the deadline set around them; see `cbstore_sql.deadline`."""
+    """Whether each operation raises an error at the deadline of its caller; see `cbstore_sql.deadline`."""
 
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = validation.check_name("namespace", namespace)
 
     def read(self, name: str, *, now: float | None = None) -> Snapshot:
-        """Return one breaker as it is; writes nothing.
+        """Return one breaker as it is now. This method writes nothing.
 
         Args:
             name: The breaker's name, at most 512 bytes of UTF-8.
-            now: Becomes the snapshot's ``as_of``; ``None`` means the store's clock.
+            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the store's clock.
         """
         return self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
 
     def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
-        """Return several breakers as they are, by name; writes nothing.
+        """Return several breakers as they are now, by name. This method writes nothing.
 
-        SQL stores read them all in one statement; other stores read one after the other.
+        SQL stores read all breakers in one statement. Other stores read one breaker after the other.
 
         Args:
-            names: The breakers' names. The answer has every one of them, with or without a row.
-            now: Becomes every snapshot's ``as_of``; ``None`` means the store's clock.
+            names: The breakers' names. The answer has every name, also a name that has no row.
+            now: The ``as_of`` of every snapshot, Unix seconds. ``None`` means the store's clock.
         """
         checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
         moment = validation.check_time("now", now)
@@ -91,21 +93,23 @@ class Store(NotPicklable, ABC):
         token: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Try to become the one caller that may test the dependency.
+        """Try to become the owner of the probe: the one caller that may test the dependency.
 
-        An open circuit whose time has elapsed becomes half_open. A half-open circuit whose probe is free, or whose
-        owner's lease has ended, gets a new owner. Atomic: one of the callers wins; the others write nothing. During a
-        hold or the override ``open`` every claim is lost; the override ``closed`` ignores holds.
+        An open circuit becomes half_open if the open time has ended. A half-open circuit gets a new owner if the probe
+        is free or if the lease of the former owner has ended. The claim is atomic: one of the callers wins, and the
+        other callers write nothing. During a hold or the override ``open``, no caller wins. The override ``closed``
+        ignores holds.
 
         Args:
             name: The breaker's name.
-            policy: Its ``probe_lease`` is how long the claim lasts.
-            token: Who claims. A repeated claim with the token of the present owner is answered like the first, so
-                a claim whose reply was lost can be repeated. ``None`` makes a fresh one.
+            policy: The policy whose ``probe_lease`` is the duration of the claim.
+            token: The token of the caller. If the caller repeats a claim with the present owner's token, the second
+                answer is the same as the first. So the caller can repeat a claim whose reply was lost. ``None`` makes a
+                new token.
             now: Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, whose ``permit`` is the owner's, or ``None`` when the claim was lost.
+            The transition, whose ``permit`` is the owner's permit, or ``None`` if this caller did not win the claim.
         """
         return self._apply(commands.claim_probe(name, policy, token, now))
 
@@ -120,25 +124,25 @@ class Store(NotPicklable, ABC):
         now: float | None = None,
         rand: float | None = None,
     ) -> Transition | None:
-        """Count failures: closed opens when the policy trips, half_open opens at once.
+        """Count failures. A closed circuit opens if the policy trips. A half-open circuit opens at once.
 
-        A report applies its successes first, then its failures. Not idempotent: after a lost reply, a repetition may
-        count twice.
+        The store applies the successes of a report first, then the failures. This operation is not idempotent: if the
+        reply was lost, a repetition may count the failures twice.
 
         Args:
-            target: A permit (fenced) or a name (unfenced). Unfenced, a failure while the circuit is open counts
-                and moves the deadline to at least now + ``recovery_timeout``.
-            policy: Trip rule, open time, backoff and jitter.
-            failures: The failures of this report; at least 1.
-            successes: The successes that came before those failures; 0 for none. Any number of them restarts the
-                count of failures in a row; under `FailureRate` each one lowers the score.
-            evidence: Under `FailureRate`: what to add to the score, as a share of the limit from 0 to 1. ``None`` means
-                what the failures weigh. Not allowed with other policies.
+            target: A permit (fenced) or a name (unfenced). An unfenced failure of an open circuit counts, and the open
+                time ends at now + ``recovery_timeout`` or later.
+            policy: The policy with the trip rule, the open time, the backoff and the jitter.
+            failures: The number of failures in this report; at least 1.
+            successes: The number of successes that came before the failures; at least 0. If there are successes, the
+                count of failures in a row starts again. Under `FailureRate` each success lowers the score.
+            evidence: The increase of the score, as a share of the limit from 0 to 1; only under `FailureRate`. ``None``
+                means the weight of the failures.
             now: Unix seconds; ``None`` means the store's clock.
-            rand: The random number behind ``recovery_jitter``, from 0 to 1; ``None`` draws one.
+            rand: The random number for ``recovery_jitter``, from 0 to 1. ``None`` draws a random number.
 
         Returns:
-            The transition, or ``None`` when the permit is stale and nothing was counted.
+            The transition, or ``None`` if the permit is stale. Then the store counted nothing.
         """
         command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
         return self._apply(command)
@@ -152,33 +156,33 @@ class Store(NotPicklable, ABC):
         expected_state: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Clear the count of a closed circuit; close a half-open one, or bring it one probe nearer.
+        """Clear the count of a closed circuit. Close a half-open circuit, or count one successful probe.
 
-        An open circuit is left alone. A closed circuit without failures is not written at all. Idempotent, except under
-        `FailureRate`, where each repetition lowers the score of a closed circuit again.
+        A success does not change an open circuit. A closed circuit without failures is not written. This operation is
+        idempotent, except under `FailureRate`, where each repetition lowers the score of a closed circuit again.
 
         Args:
             target: A permit (fenced) or a name (unfenced).
-            policy: Its ``success_threshold`` and ``trip``.
-            successes: The successes of this report; at least 1. Only the score of `FailureRate` counts them; for a
-                half-open circuit they are one successful probe.
-            expected_state: Have an effect only in this state; ``None`` means any.
+            policy: The policy with ``success_threshold`` and ``trip``.
+            successes: The number of successes in this report; at least 1. Only the score of `FailureRate` depends on
+                this number. For a half-open circuit, any number counts as one successful probe.
+            expected_state: The report has an effect only in this state; ``None`` means any state.
             now: Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` when there was nothing to do or the permit is stale.
+            The transition, or ``None`` if the report changed nothing or the permit is stale.
         """
         return self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Free the probe without a verdict; another caller may claim it at once. Idempotent.
+        """Free the probe without a verdict. Another caller may claim the probe at once. This operation is idempotent.
 
         Args:
             permit: The owner's permit.
-            now: Unix seconds; ``None`` means the store's clock. It only becomes the snapshot's ``as_of``.
+            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` when the permit no longer owns the probe.
+            The transition, or ``None`` if the permit no longer owns the probe.
 
         Raises:
             InvalidStateError: The permit never owned a probe.
@@ -188,15 +192,17 @@ class Store(NotPicklable, ABC):
     def renew_probe(
         self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
     ) -> Transition | None:
-        """Extend the owner's lease to at least now + ``probe_lease``; never shortens it. Idempotent.
+        """Extend the owner's lease to at least now + ``probe_lease``.
+
+        A renewal never shortens the lease. This operation is idempotent.
 
         Args:
             permit: The owner's permit.
-            policy: Its ``probe_lease``.
+            policy: The policy with ``probe_lease``.
             now: Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` when another caller took the probe over or the probe is settled.
+            The transition, or ``None`` if the probe is settled or another caller has claimed the probe.
 
         Raises:
             InvalidStateError: The permit never owned a probe.
@@ -204,38 +210,39 @@ class Store(NotPicklable, ABC):
         return self._apply(commands.renew_probe(permit, policy, now))
 
     def force_open(self, name: str, seconds: float, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Open the circuit until at least now + ``seconds``; never shortens an open time.
+        """Open the circuit until at least now + ``seconds``. This operation never shortens an open time.
 
-        Earlier permits lose their effect. Safe to repeat.
+        Earlier permits lose their effect. A repetition does no harm.
 
         Args:
             name: The breaker's name.
-            seconds: The open time in seconds, from now. 0 lets a caller claim the probe at once.
-            by: Who does it, for the history; ``None`` means this process.
+            seconds: The open time in seconds, from now. After 0 seconds, a caller may claim the probe at once.
+            by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
         """
         return self._always(commands.force_open(name, seconds, now, by))
 
     def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Return the breaker to closed and clean, without a hold or a ramp; an override stays.
+        """Make the breaker closed and clean, without a hold or a ramp. An override stays.
 
-        Earlier permits lose their effect. Safe to repeat.
+        Earlier permits lose their effect. A repetition does no harm.
 
         Args:
             name: The breaker's name.
-            by: Who does it, for the history; ``None`` means this process.
+            by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
         """
         return self._always(commands.reset(name, now, by))
 
     def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Let no process admit a call before now + ``seconds``; never shortens a hold. The state stays as it is.
+        """Make every process refuse calls before now + ``seconds``. This operation never shortens a hold.
 
-        It acts where calls are admitted: reports count as before. Safe to repeat.
+        A hold has an effect only when a breaker admits calls. The state does not change, and reports count as usual. A
+        repetition does no harm.
 
         Args:
             name: The breaker's name.
-            seconds: How long, in seconds from now.
+            seconds: The duration of the hold in seconds, from now.
             now: Unix seconds; ``None`` means the store's clock.
         """
         return self._always(commands.hold(name, seconds, now))
@@ -251,19 +258,20 @@ class Store(NotPicklable, ABC):
         create: bool = False,
         now: float | None = None,
     ) -> Transition:
-        """Lock the breaker, in every process, until the override expires or `clear_override` removes it.
+        """Set an override in every process, until the override expires or `clear_override` removes the override.
 
-        It acts where calls are admitted: reports count as before, and the state machine goes on underneath. A new
-        override replaces the one before. When it expires, nothing is written.
+        An override has an effect only when a breaker admits calls. Reports count as usual, and the state machine goes
+        on. A new override replaces the earlier override. When an override expires, the store writes nothing.
 
         Args:
             name: The breaker's name.
-            mode: ``"open"`` refuses every call. ``"closed"`` refuses none, not even during a hold. ``"shadow"`` refuses
-                none and reports what the breaker would have done.
-            by: Who sets it; at most 256 bytes of UTF-8.
-            reason: Why, for whoever looks at the breaker next; at most 256 bytes of UTF-8.
-            seconds: How many seconds it lasts, by the store's clock; ``None`` means until it is cleared.
-            create: Whether to create the breaker if it does not exist.
+            mode: ``"open"`` refuses every call. ``"closed"`` admits every call, also during a hold. ``"shadow"`` admits
+                every call and reports which calls the breaker would have refused.
+            by: Who sets the override; at most 256 bytes of UTF-8.
+            reason: Why the override is set, for the next person who looks at the breaker; at most 256 bytes of UTF-8.
+            seconds: The duration of the override in seconds, by the store's clock; at least 0.001. ``None`` means until
+                `clear_override`.
+            create: Whether the store creates the breaker if it does not exist.
             now: Unix seconds; ``None`` means the store's clock.
 
         Raises:
@@ -273,11 +281,11 @@ class Store(NotPicklable, ABC):
         return self._existing(command)
 
     def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override; without one, nothing changes. Safe to repeat.
+        """Remove the override. If there is no override, nothing changes. A repetition does no harm.
 
         Args:
             name: The breaker's name.
-            by: Who removes it; at most 256 bytes of UTF-8.
+            by: Who removes the override; at most 256 bytes of UTF-8.
             now: Unix seconds; ``None`` means the store's clock.
 
         Raises:
@@ -286,9 +294,10 @@ class Store(NotPicklable, ABC):
         return self._existing(commands.clear_override(name, by, now))
 
     def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker, about eight, oldest first; writes nothing.
+        """Return the last state changes and overrides of a breaker, oldest first. This method writes nothing.
 
-        Empty for a breaker that has no row, and for stores that keep no history.
+        The history has about eight entries. It is empty for a breaker that has no row, and for a store that keeps no
+        history.
 
         Args:
             name: The breaker's name.
@@ -296,10 +305,11 @@ class Store(NotPicklable, ABC):
         return decode_history(self._history(validation.check_name("breaker name", name)))
 
     def check_writable(self) -> None:
-        """Have the store accept one write that changes nothing, and return if it did.
+        """Check that the store accepts writes, by a write that changes nothing.
 
-        A store that can be read may still refuse writes: a standby, a read-only file, a Redis without its replicas.
-        A full disk, a locked row and a standby that a commit waits for show only with a write that changes something.
+        A store that can be read may refuse writes: a standby, a read-only file, or a Redis server without its replicas.
+        This check does not find a full disk, a locked row, or a standby that a commit waits for. Such a problem appears
+        only with a write that changes something.
 
         Raises:
             StoreError: The store refuses writes or does not answer.
@@ -307,7 +317,7 @@ class Store(NotPicklable, ABC):
         self._check_writable()
 
     def close(self) -> None:
-        """Close the connections that the store opened; a client or an engine that was passed in stays open."""
+        """Close the connections that the store opened. A client or an engine that the caller passed stays open."""
 
     def __enter__(self: StoreT) -> StoreT:
         return self
@@ -328,24 +338,35 @@ class Store(NotPicklable, ABC):
         return transition
 
     def _history(self, name: str) -> str:
-        """Return the text of a breaker's history; a store that keeps none returns ``""``."""
+        """Return the text of a breaker's history. A store that keeps no history returns ``""``."""
         return ""
 
     def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
-        """Return several breakers; override this to read them in one round trip."""
+        """Return several breakers by name. A backend overrides this method to read all breakers in one round trip."""
         return {name: self._read(name, now) for name in names}
 
     def _check_writable(self) -> None:
-        """See `check_writable`. By default: release a probe without an owner, which no breaker's state allows."""
+        """Check that the store accepts writes; see `check_writable`.
+
+        By default this method releases a probe that has no owner. No state of a breaker allows such a release.
+        """
         self._apply(commands.release_probe(NOBODYS_PROBE, None))
 
     @abstractmethod
     def _read(self, name: str, now: float | None) -> Snapshot:
-        """Return one breaker; one without a row shows ``Row()``."""
+        """Return one breaker. A breaker without a row has the values of ``Row()``.
+
+        Args:
+            name: The breaker's name, already checked.
+            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the store's clock.
+        """
 
     @abstractmethod
     def _apply(self, command: Command) -> Transition | None:
         """Carry out one command in one atomic step.
+
+        Args:
+            command: The command.
 
         Returns:
             The transition. ``None`` if the rule's condition does not hold, or if the breaker has no row and
@@ -354,4 +375,8 @@ class Store(NotPicklable, ABC):
 
     @abstractmethod
     def _delete(self, name: str) -> None:
-        """Delete one breaker's row."""
+        """Delete the row of one breaker. If there is no row, do nothing.
+
+        Args:
+            name: The breaker's name, already checked.
+        """

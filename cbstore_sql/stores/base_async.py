@@ -1,7 +1,7 @@
-"""The contract of a store for asynchronous callers: the operations of `Store`, awaited.
+"""The contract of a store for asynchronous callers: the operations of `Store` as coroutine methods.
 
-`cbstore_sql.stores.base` documents each operation. Cancelling an await leaks nothing: an operation that has begun goes
-on in the background.
+`cbstore_sql.stores.base` documents each operation. If a caller cancels an await, nothing leaks: an operation that has
+begun goes on in the background.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
 
 
 class AsyncStore(NotPicklable, ABC):
-    """Shared breaker state, for callers in an event loop.
+    """The shared state of breakers, for callers in an event loop.
 
     Args:
         namespace: See `Store`.
 
     Raises:
-        InvalidNameError: See `Store`.
+        InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
     """
 
     reads_locally = False
@@ -43,11 +43,11 @@ class AsyncStore(NotPicklable, ABC):
         self.namespace = validation.check_name("namespace", namespace)
 
     async def read(self, name: str, *, now: float | None = None) -> Snapshot:
-        """Return one breaker as it is; see `Store.read`."""
+        """Return one breaker as it is now; see `Store.read` for the arguments."""
         return await self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
 
     async def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
-        """Return several breakers as they are, by name; see `Store.read_many`."""
+        """Return several breakers as they are now, by name; see `Store.read_many` for the arguments."""
         checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
         moment = validation.check_time("now", now)
         return await self._read_many(checked, moment) if checked else {}
@@ -60,7 +60,7 @@ class AsyncStore(NotPicklable, ABC):
         token: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Try to become the one caller that may test the dependency; see `Store.claim_probe`."""
+        """Try to become the probe's owner, the one caller that may test the dependency; see `Store.claim_probe`."""
         return await self._apply(commands.claim_probe(name, policy, token, now))
 
     async def record_failure(
@@ -74,7 +74,7 @@ class AsyncStore(NotPicklable, ABC):
         now: float | None = None,
         rand: float | None = None,
     ) -> Transition | None:
-        """Count failures; see `Store.record_failure`."""
+        """Count failures. The circuit may open; see `Store.record_failure` for the arguments and the result."""
         command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
         return await self._apply(command)
 
@@ -87,31 +87,31 @@ class AsyncStore(NotPicklable, ABC):
         expected_state: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Clear the count of a closed circuit or close a half-open one; see `Store.record_success`."""
+        """Clear the count of a closed circuit, or close a half-open circuit; see `Store.record_success`."""
         return await self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Free the probe without a verdict; see `Store.release_probe`."""
+        """Free the probe without a verdict; see `Store.release_probe` for the arguments and the result."""
         return await self._apply(commands.release_probe(permit, now))
 
     async def renew_probe(
         self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
     ) -> Transition | None:
-        """Extend the owner's lease; see `Store.renew_probe`."""
+        """Extend the owner's lease of the probe; see `Store.renew_probe` for the arguments and the result."""
         return await self._apply(commands.renew_probe(permit, policy, now))
 
     async def force_open(
         self, name: str, seconds: float, *, by: str | None = None, now: float | None = None
     ) -> Transition:
-        """Open the circuit for at least some seconds; see `Store.force_open`."""
+        """Open the circuit until at least now + ``seconds``; see `Store.force_open` for the arguments."""
         return await self._always(commands.force_open(name, seconds, now, by))
 
     async def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Return the breaker to closed and clean; see `Store.reset`."""
+        """Make the breaker closed and clean; see `Store.reset` for the arguments."""
         return await self._always(commands.reset(name, now, by))
 
     async def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Let no process admit a call for some seconds; see `Store.hold`."""
+        """Make every process refuse calls before now + ``seconds``; see `Store.hold` for the arguments."""
         return await self._always(commands.hold(name, seconds, now))
 
     async def set_override(
@@ -125,12 +125,12 @@ class AsyncStore(NotPicklable, ABC):
         create: bool = False,
         now: float | None = None,
     ) -> Transition:
-        """Lock the breaker, in every process; see `Store.set_override`."""
+        """Set an override in every process; see `Store.set_override` for the arguments and the errors."""
         command = commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
         return await self._existing(command)
 
     async def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override; see `Store.clear_override`."""
+        """Remove the override; see `Store.clear_override` for the arguments and the errors."""
         return await self._existing(commands.clear_override(name, by, now))
 
     async def history(self, name: str) -> tuple[HistoryEntry, ...]:
@@ -138,7 +138,7 @@ class AsyncStore(NotPicklable, ABC):
         return decode_history(await self._history(validation.check_name("breaker name", name)))
 
     async def check_writable(self) -> None:
-        """Have the store accept one write that changes nothing; see `Store.check_writable`."""
+        """Check that the store accepts writes, by a write that changes nothing; see `Store.check_writable`."""
         await self._check_writable()
 
     async def close(self) -> None:
@@ -165,11 +165,11 @@ class AsyncStore(NotPicklable, ABC):
         return transition
 
     async def _history(self, name: str) -> str:
-        """Return the text of a breaker's history; a store that keeps none returns ``""``."""
+        """Return the text of a breaker's history. A store that keeps no history returns ``""``."""
         return ""
 
     async def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
-        """Return several breakers; override this to read them in one round trip."""
+        """Return several breakers by name. A backend overrides this method to read all breakers in one round trip."""
         return {name: await self._read(name, now) for name in names}
 
     async def _check_writable(self) -> None:
@@ -178,7 +178,7 @@ class AsyncStore(NotPicklable, ABC):
 
     @abstractmethod
     async def _read(self, name: str, now: float | None) -> Snapshot:
-        """Return one breaker; one without a row shows ``Row()``."""
+        """Return one breaker; see `Store._read`."""
 
     @abstractmethod
     async def _apply(self, command: Command) -> Transition | None:
@@ -186,4 +186,4 @@ class AsyncStore(NotPicklable, ABC):
 
     @abstractmethod
     async def _delete(self, name: str) -> None:
-        """Delete one breaker's row."""
+        """Delete the row of one breaker; see `Store._delete`."""

@@ -1,11 +1,11 @@
 """Failures that arrive together in one process become one write.
 
-While a dependency is down every call fails, and each failure updates the same row. An isolated failure is written at
-once. A failure that arrives while another one of its breaker is being written is not isolated: it waits
-``flush_interval`` for more, one statement adds them all, and each caller gets its answer when that statement has
-committed. The next failures do the same, until a batch has only one. No failure is held back where a crash could lose
-it. The circuit opens with the same failure as without batching: as soon as the waiting failures would reach the
-threshold from zero, they are written.
+While a dependency is down, every call fails, and each failure updates the same row. An isolated failure is written at
+once. A failure is not isolated if it arrives while another failure of the same breaker is being written. Such a
+failure waits ``flush_interval`` for more failures, one statement adds all of them, and each caller gets its answer when
+the statement has committed. The next failures do the same, until a batch has only one failure. Every caller waits until
+its failure is written, so a crash loses no failure that was reported. The circuit opens with the same failure as
+without batching: the waiting failures are written as soon as they would reach the threshold from zero.
 """
 
 from __future__ import annotations
@@ -23,33 +23,42 @@ from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.stores.base import Store
 
-# What a report counts, and its random number: they may differ within one batch.
+# The parameters that may differ within one batch: the counts of a report, and the random number of a report.
 _COUNTED = frozenset({"failures", "successes", *weights(0.0, 0.0), "stretch"})
 
 
 def combines(command: Command) -> bool:
-    """Return whether a command is a failure report that may be combined with others."""
+    """Return whether a command is a failure report that may be combined with other failure reports.
+
+    Args:
+        command: The command.
+    """
     given = command.parameters
-    # A probe's verdict and a report with its own time stay single.
+    # The verdict of a probe and a report with a time are not combined.
     return command.operation == "record_failure" and given["token"] == "" and given["now"] is None
 
 
 def kind_of(command: Command) -> Hashable:
-    """Return what commands must have in common to be combined."""
+    """Return the kind of a failure report. Only reports of the same kind may be combined.
+
+    Args:
+        command: The failure report.
+    """
     given = {key: value for key, value in command.parameters.items() if key not in _COUNTED}
     return (command.name, *given.items())
 
 
 class Batch:
-    """Failure reports that become one.
+    """A group of failure reports that become one report.
 
     Args:
-        command: The first report. Its random number is used for all.
-        ahead: How many failures are being written already.
+        command: The first report. The combined report uses the random number of this report. The first report does not
+            count until `add`.
+        ahead: The number of failures of the same breaker that are already being written.
 
     Attributes:
         name: The breaker's name.
-        callers: How many reports the batch holds.
+        callers: The number of reports in the batch.
     """
 
     def __init__(self, command: Command, ahead: int) -> None:
@@ -57,12 +66,18 @@ class Batch:
         self._first = command
         self._ahead = ahead
         self._counted = {"failures": 0}
-        # What the reports do to a score, one after the other, as one report: see `BreakerPolicy.trip`.
+        # The decrease and the increase of the score by all reports, one after the other; see `BreakerPolicy.trip`.
         self._relief = self._evidence = 0.0
         self.callers = 0
 
     def add(self, command: Command) -> None:
-        """Add one report. A report applies its successes first, so they clear the failures before it."""
+        """Add one report.
+
+        The successes of a report come first, so they clear the count of the failures before the report.
+
+        Args:
+            command: The report, of the same kind as the first report.
+        """
         failures, successes = command.parameters["failures"], command.parameters["successes"]
         if successes:
             self._counted = {"failures": failures, "successes": self._counted.get("successes", 0) + successes}
@@ -73,17 +88,17 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether these failures reach the threshold, together with those being written and no others."""
+        """Whether the failures of the batch and the failures that are already being written reach the threshold."""
         threshold: int = self._first.parameters["failure_threshold"]
         return self._ahead + self._counted["failures"] >= threshold
 
     def command(self) -> Command:
-        """Return the one command for all."""
+        """Return the one command that combines all reports of the batch."""
         counted = {**self._counted, **weights(self._evidence, self._relief)}
         return self._first._replace(parameters={**self._first.parameters, **counted})
 
     def _weigh(self, relief: float, evidence: float) -> None:
-        """Add a report that takes from a score and then adds to it; a score is never below 0."""
+        """Add the effect of a report on the score: the report lowers the score, never below 0, and then raises it."""
         if self._evidence >= relief:
             self._evidence += evidence - relief
         else:
@@ -91,12 +106,13 @@ class Batch:
             self._evidence = evidence
 
 
-# How many breakers with overlapping failures are remembered. One that is forgotten writes its next failure alone.
+# The largest number of breakers with overlapping failures in the tracker. A breaker that the tracker forgets writes the
+# next failure alone.
 _MOST_CROWDED = 1024
 
 
 class ContentionTracker:
-    """Knows which breakers have failures that arrive together; of those, failures are combined."""
+    """A record of the breakers whose failures arrive together. The failures of these breakers are combined."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -104,7 +120,13 @@ class ContentionTracker:
         self._crowded: RecentNames[bool] = RecentNames(_MOST_CROWDED)
 
     def begin_alone(self, command: Command) -> bool:
-        """Return whether a failure is isolated and is to be written now. If so, call `end_alone` afterwards."""
+        """Return whether a failure is isolated, so that the caller must write the failure now.
+
+        If the answer is ``True``, the caller must call `end_alone` after the write.
+
+        Args:
+            command: The failure report.
+        """
         name = command.name
         with self._lock:
             if name in self._alone:
@@ -115,31 +137,52 @@ class ContentionTracker:
             return True
 
     def end_alone(self, command: Command) -> None:
-        """Note that an isolated failure is no longer being written."""
+        """Record that an isolated failure is no longer being written.
+
+        Args:
+            command: The failure report that was passed to `begin_alone`.
+        """
         with self._lock:
             self._alone.pop(command.name, None)
 
     def ahead_of(self, command: Command) -> int:
-        """Return how many isolated failures of the same breaker are being written."""
+        """Return how many isolated failures of the same breaker are being written.
+
+        Args:
+            command: A failure report of the breaker.
+        """
         return self._alone.get(command.name, 0)
 
     def waited(self, batch: Batch) -> None:
-        """Note that a batch waits no longer. If it has one report only, the breaker's failures are isolated again."""
+        """Record that a batch no longer waits.
+
+        If the batch has only one report, the failures of the breaker are isolated again.
+
+        Args:
+            batch: The batch.
+        """
         if batch.callers == 1:
             with self._lock:
                 self._crowded.drop(batch.name)
 
 
 def without_state_change(transition: Transition | None) -> Transition | None:
-    """Return the answer for callers whose failure another caller reported: only that caller saw the state change."""
+    """Return the answer for a caller whose failure another caller reported.
+
+    Only the caller that reported the failures sees the state change. So in this answer the previous state is the state
+    after the operation.
+
+    Args:
+        transition: The answer for the caller that reported the failures.
+    """
     return None if transition is None else transition._replace(previous_state=transition.snapshot.state)
 
 
 def _error_for_others(error: BaseException) -> BaseException:
-    """Return the error for the other callers of a batch when the one that writes it could not.
+    """Return the error for the other callers of a batch, after the write of the batch failed.
 
-    An exception that was raised into that caller's thread on purpose (`KeyboardInterrupt`, a signal handler's) is
-    meant for that thread alone.
+    An exception that was raised on purpose into the writing thread (`KeyboardInterrupt`, or an exception of a signal
+    handler) is meant for that thread alone, so the other callers get a `StoreUnavailableError`.
     """
     if isinstance(error, Exception) and not from_signal_handler(error):
         return error
@@ -155,12 +198,21 @@ class _SyncBatch(Batch):
         self._error: BaseException | None = None
 
     def written(self, transition: Transition | None, error: BaseException | None = None) -> None:
-        """Give the waiting callers their answer."""
+        """Set the outcome of the write, so that the waiting callers go on.
+
+        Args:
+            transition: The store's answer.
+            error: The error of the write, or ``None`` if the write succeeded.
+        """
         self._transition, self._error = transition, error
         self._written.set()
 
     def answer(self) -> Transition | None:
-        """Wait for the answer until the deadline."""
+        """Wait for the outcome of the write until the deadline, and return the store's answer.
+
+        Raises:
+            StoreUnavailableError: The write had no outcome by the deadline.
+        """
         if not self._written.wait(remaining()):
             raise StoreUnavailableError("the failure was not reported in time")
         if self._error is not None:
@@ -169,15 +221,15 @@ class _SyncBatch(Batch):
 
 
 class CombiningStore(Store):
-    """A store that combines the failures of a closed circuit; everything else goes straight through.
+    """A store that combines failures that arrive together, and passes all other operations to another store.
 
     Args:
-        store: The store that it calls.
-        flush_interval: Seconds for which a failure that is not isolated waits for others; more than 0, usually a few
-            milliseconds.
+        store: The other store. Closing this object closes that store.
+        flush_interval: Seconds for which a failure that is not isolated waits for more failures; at least 0.0001,
+            usually some milliseconds.
 
     Raises:
-        InvalidPolicyError: The interval is not a number of seconds above 0.
+        InvalidPolicyError: ``flush_interval`` is out of range.
     """
 
     def __init__(self, store: Store, flush_interval: float) -> None:
@@ -190,13 +242,13 @@ class CombiningStore(Store):
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """Start without waiting callers: the parent's threads do not exist in a forked process."""
+        """Forget all waiting callers, because the parent's threads do not exist in a forked process."""
         self._lock = threading.Lock()
         self._company = ContentionTracker()
         self._open: dict[Hashable, _SyncBatch] = {}
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store that this object calls."""
         self._store.close()
 
     def _read(self, name: str, now: float | None) -> Snapshot:
@@ -259,5 +311,11 @@ class CombiningStore(Store):
 
 
 def combining(store: Store, flush_interval: float) -> Store:
-    """Return the store itself for an interval of 0, or a store that combines its failures."""
+    """Return a store that combines failures, or ``store`` without a change if the interval is 0.
+
+    Args:
+        store: The store that carries out the operations.
+        flush_interval: Seconds for which failures wait for more failures; 0 means that failures do not wait. See
+            `CombiningStore`.
+    """
     return CombiningStore(store, flush_interval) if flush_interval > 0 else store

@@ -23,14 +23,14 @@ class _AsyncBatch(Batch):
 
 
 class AsyncCombiningStore(AsyncStore):
-    """The asynchronous `CombiningStore`. A failure that was reported counts even if its await is cancelled.
+    """The asynchronous form of `CombiningStore`. A waiting failure counts even if the caller's await is cancelled.
 
     Args:
-        store: The store that it calls.
+        store: The store that carries out the operations. Closing this object closes that store.
         flush_interval: See `CombiningStore`, seconds.
 
     Raises:
-        InvalidPolicyError: The interval is not a number of seconds above 0.
+        InvalidPolicyError: ``flush_interval`` is out of range; see `CombiningStore`.
     """
 
     def __init__(self, store: AsyncStore, flush_interval: float) -> None:
@@ -43,12 +43,12 @@ class AsyncCombiningStore(AsyncStore):
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """See `CombiningStore`."""
+        """Forget all waiting callers; see `CombiningStore`."""
         self._company = ContentionTracker()
         self._open: dict[Hashable, _AsyncBatch] = {}
 
     async def close(self) -> None:
-        """Close the store."""
+        """Close the store that this object calls."""
         await self._store.close()
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
@@ -74,7 +74,7 @@ class AsyncCombiningStore(AsyncStore):
         loop = asyncio.get_running_loop()
         kind = (id(loop), kind_of(command))
         batch = self._open.get(kind)
-        # A loop that ended may have left a batch behind, and a later loop may have its id.
+        # A batch of an event loop that has ended may remain, and a later loop may have the same id.
         if batch is None or batch.loop is not loop:
             batch = _AsyncBatch(command, self._company.ahead_of(command), loop)
         batch.add(command)
@@ -106,5 +106,5 @@ class AsyncCombiningStore(AsyncStore):
 
 
 def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
-    """Return the store itself for an interval of 0, or a store that combines its failures."""
+    """Return a store that combines failures, or ``store`` without a change if the interval is 0; see `combining`."""
     return AsyncCombiningStore(store, flush_interval) if flush_interval > 0 else store
