@@ -1,7 +1,7 @@
 """Circuit breakers: guarded calls over a store.
 
 ====================================  =========================================================================
-`base`                                the constructor of both breakers and its settings
+`base`                                the constructor of both breakers and the settings
 `circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`
 `circuit_breaker_async`               `AsyncCircuitBreaker`, the same, awaited
 `arguments`                           refuses wrong arguments and says what to write instead
@@ -9,16 +9,16 @@
 `controller`                          admission and settling without I/O: view first, then store, then outage policy
 `flow`                                admit, settle and renew as generators that yield store calls
 `notifier`, `notifier_async`          the listeners, and how long calls take
-`refresh`                             reads the breakers of the view again, in one statement
-`view`                                what this process last saw of each breaker, and for how long it may answer
-`unreported`, `success_reports`       successes that the store has not heard of: kept for the next report, or sent
+`refresh`                             reads all breakers of the view again, in one statement
+`view`                                the last snapshot of each breaker in this process, used for ``max_staleness``
+`unreported`, `success_reports`       successes that are not in the store yet, and how they are reported
 `own_score`                           what this process may add to the shared score, for ``min_reporters``
 `slow_calls`                          calls that take longer than ``slow_after``
 `ramp_gate`                           which calls are admitted after a circuit has closed, for ``ramp_up``
 `guard`, `guard_async`                one guarded block: keeps a probe's lease, measures, reports the outcome
 `outcomes`                            which exceptions and results count as failures
 `callables`                           which functions can be guarded
-`reentrancy`                          nested calls of one breaker inside its own probe
+`reentrancy`                          nested calls of one breaker inside a probe of the same breaker
 `push`                                connects a breaker to LISTEN and NOTIFY
 `outage`                              what happens while the store is unavailable
 ====================================  =========================================================================

@@ -1,4 +1,4 @@
-"""Checks of a breaker's arguments: each returns the value to use, or raises an error that says what to write."""
+"""Checks of a breaker's arguments: each one returns the value to use, or raises an error that says what to write."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 
 Exceptions = type[BaseException] | Iterable[type[BaseException]]
-"""Exception classes: one, or any number in a tuple, a list or another iterable."""
+"""Exception classes: one class, or any number of classes in a tuple, a list or another iterable."""
 
 
 def check_store(store: Any, *, awaits: bool) -> Any:
-    """Return a store that a breaker can use.
+    """Check that a breaker can use a store and return the store.
 
     Args:
-        store: The argument.
-        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which takes a store of either kind.
+        store: The argument to check.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which accepts a `Store` and an `AsyncStore`.
 
     Raises:
-        InvalidArgumentError: It is not a store of a suitable kind. A URL is not repeated: it may hold a password.
+        InvalidArgumentError: ``store`` is not a store, or a `CircuitBreaker` was given an `AsyncStore`. The message
+            does not repeat a URL, because the URL may contain a password.
     """
     if isinstance(store, Store) or (awaits and isinstance(store, AsyncStore)):
         return store
@@ -42,10 +43,14 @@ def check_store(store: Any, *, awaits: bool) -> Any:
 
 
 def check_policy(label: str, policy: Any) -> BreakerPolicy:
-    """Return a policy.
+    """Check a policy and return it.
+
+    Args:
+        label: The argument's name, for the error message.
+        policy: The argument to check.
 
     Raises:
-        InvalidArgumentError: It is not a `BreakerPolicy`.
+        InvalidArgumentError: ``policy`` is not a `BreakerPolicy`.
     """
     if isinstance(policy, BreakerPolicy):
         return policy
@@ -58,11 +63,14 @@ def check_policy(label: str, policy: Any) -> BreakerPolicy:
 
 
 def check_policies(policies: Any) -> dict[str, BreakerPolicy]:
-    """Return a copy of the policies by breaker name; ``None`` gives none.
+    """Check a mapping of breaker names to policies and return a copy of the mapping.
+
+    Args:
+        policies: The argument to check; ``None`` means an empty mapping.
 
     Raises:
-        InvalidArgumentError: It is not a mapping of names to policies.
-        InvalidNameError: A name cannot be a breaker's.
+        InvalidArgumentError: ``policies`` is not a mapping, or one of its values is not a `BreakerPolicy`.
+        InvalidNameError: A key of ``policies`` is not a valid breaker name.
     """
     if policies is None:
         return {}
@@ -77,14 +85,14 @@ def check_policies(policies: Any) -> dict[str, BreakerPolicy]:
 
 
 def check_exceptions(label: str, given: Any) -> tuple[type[BaseException], ...]:
-    """Return exception classes as a tuple.
+    """Check exception classes and return them as a tuple.
 
     Args:
-        label: The argument's name.
-        given: One class, or several in any iterable.
+        label: The argument's name, for the error message.
+        given: One class, or several classes in any iterable. A tuple in the iterable may contain classes too.
 
     Raises:
-        InvalidArgumentError: Something in it is not an exception class.
+        InvalidArgumentError: ``given`` contains something that is not an exception class.
     """
     if isinstance(given, type):
         return (_check_exception(label, given),)
@@ -94,10 +102,15 @@ def check_exceptions(label: str, given: Any) -> tuple[type[BaseException], ...]:
 
 
 def check_counting(label: str, given: Any) -> tuple[type[BaseException], ...]:
-    """Return exception classes that can count as failures; see `check_exceptions`.
+    """Check exception classes that may count as failures and return them as a tuple.
+
+    Args:
+        label: The argument's name, for the error message.
+        given: As for `check_exceptions`.
 
     Raises:
-        InvalidArgumentError: Something in it is not an exception class, or is one that never counts.
+        InvalidArgumentError: ``given`` contains something that is not an exception class, or a class that never counts
+            as a failure (``KeyboardInterrupt``, for example).
     """
     kinds = check_exceptions(label, given)
     for kind in kinds:
@@ -111,10 +124,15 @@ def check_counting(label: str, given: Any) -> tuple[type[BaseException], ...]:
 
 
 def check_predicate(label: str, predicate: Any) -> Callable[[Any], bool] | None:
-    """Return a predicate of one argument; ``None`` stays ``None``.
+    """Check a predicate and return it.
+
+    Args:
+        label: The argument's name, for the error message.
+        predicate: A function of one argument that returns a boolean; ``None`` means no predicate.
 
     Raises:
-        InvalidArgumentError: It is not a function of one argument that answers without being awaited.
+        InvalidArgumentError: ``predicate`` is an exception class, a coroutine function, or not a function of one
+            argument.
     """
     if predicate is None:
         return None
@@ -126,14 +144,15 @@ def check_predicate(label: str, predicate: Any) -> Callable[[Any], bool] | None:
 
 
 def check_fallback(fallback: Any, *, awaits: bool) -> Callable[[Any], Any] | None:
-    """Return a fallback; ``None`` stays ``None``.
+    """Check a fallback and return it.
 
     Args:
-        fallback: The argument.
-        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which awaits what the fallback returns.
+        fallback: A function of one argument, the refusal; ``None`` means no fallback.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which awaits the result of the fallback.
 
     Raises:
-        InvalidArgumentError: It is not a function of one argument, or a coroutine function that nothing awaits.
+        InvalidArgumentError: ``fallback`` is not a function of one argument, or is a coroutine function and ``awaits``
+            is false.
     """
     if fallback is None:
         return None
@@ -147,10 +166,15 @@ def check_fallback(fallback: Any, *, awaits: bool) -> Callable[[Any], Any] | Non
 
 
 def check_listeners(listeners: Any, *, awaits: bool) -> list[Callable[[Any], object]]:
-    """Return listeners as a list; a single function is taken too. See `check_listener`.
+    """Check listeners and return them as a list.
+
+    Args:
+        listeners: Functions of one event in any iterable, or a single function.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which accepts coroutine functions.
 
     Raises:
-        InvalidArgumentError: Something in it is not a listener.
+        InvalidArgumentError: ``listeners`` is neither an iterable nor a function, or `check_listener` rejects one of
+            them.
     """
     if callable(listeners) and not isinstance(listeners, type):
         return [check_listener(listeners, awaits=awaits)]
@@ -162,14 +186,15 @@ def check_listeners(listeners: Any, *, awaits: bool) -> list[Callable[[Any], obj
 
 
 def check_listener(listener: Any, *, awaits: bool) -> Callable[[Any], object]:
-    """Return a listener.
+    """Check one listener and return it.
 
     Args:
-        listener: The argument.
-        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which awaits coroutine functions.
+        listener: A function of one event.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which accepts coroutine functions.
 
     Raises:
-        InvalidArgumentError: It is not a function of one argument, or a coroutine function that nothing awaits.
+        InvalidArgumentError: ``listener`` is not a function of one argument, or is a coroutine function and ``awaits``
+            is false.
     """
     if not callable(listener):
         hint = f": write {type(listener).__name__}(…).listener" if hasattr(listener, "listener") else ""
@@ -181,10 +206,14 @@ def check_listener(listener: Any, *, awaits: bool) -> Callable[[Any], object]:
 
 
 def check_flag(label: str, value: Any) -> bool:
-    """Return a switch.
+    """Check a boolean argument and return it.
+
+    Args:
+        label: The argument's name, for the error message.
+        value: The argument to check.
 
     Raises:
-        InvalidArgumentError: It is not ``True`` or ``False``.
+        InvalidArgumentError: ``value`` is not ``True`` or ``False``.
     """
     if isinstance(value, bool):
         return value
@@ -192,11 +221,11 @@ def check_flag(label: str, value: Any) -> bool:
 
 
 def check_decorator_name(name: Any) -> str:
-    """Return the name that a decorator was given.
+    """Check the breaker name that a decorator was given and return the name.
 
     Raises:
-        InvalidArgumentError: The decorator was used without a name.
-        InvalidNameError: It cannot be a breaker's name.
+        InvalidArgumentError: ``name`` is the decorated function, because the decorator was used without a name.
+        InvalidNameError: ``name`` is not a valid breaker name.
     """
     if callable(name):
         shown = getattr(name, "__name__", "name")
@@ -205,10 +234,10 @@ def check_decorator_name(name: Any) -> str:
 
 
 def check_permit(permit: Any) -> Permit:
-    """Return a permit.
+    """Check a permit and return it.
 
     Raises:
-        InvalidArgumentError: It is not what `admit` or a guard returned.
+        InvalidArgumentError: ``permit`` is not a `Permit`, such as `admit` or a guard returns.
     """
     if isinstance(permit, Permit):
         return permit
@@ -216,10 +245,13 @@ def check_permit(permit: Any) -> Permit:
 
 
 def check_error(error: Any) -> BaseException | None:
-    """Return the error of a failed call; ``None`` stays ``None``.
+    """Check the error of a failed call and return it.
+
+    Args:
+        error: The exception that the call raised, or ``None``.
 
     Raises:
-        InvalidArgumentError: It is not an exception.
+        InvalidArgumentError: ``error`` is neither an exception nor ``None``.
     """
     if error is None or isinstance(error, BaseException):
         return error
@@ -227,7 +259,7 @@ def check_error(error: Any) -> BaseException | None:
 
 
 def _classes(label: str, part: Any) -> Iterable[type[BaseException]]:
-    """Return one class, or those of a tuple within the argument, which ``except`` would take as well."""
+    """Check one part of the argument and return its exception classes: one class, or the classes of a nested tuple."""
     return check_exceptions(label, part) if isinstance(part, tuple) else (_check_exception(label, part),)
 
 

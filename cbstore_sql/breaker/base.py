@@ -1,4 +1,4 @@
-"""What both breakers have in common: the constructor, its options, and all that is done without I/O."""
+"""The common part of both breakers: the constructor, the options, and all work without I/O."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.push import PushState
 
 Fallback = Callable[[CircuitBreakerOpenError], Any]
-"""Called with the refusal in place of a refused call."""
+"""A function that receives the refusal of a call. The refused call returns the function's result."""
 
 
 class Background(Protocol):
-    """Work that a breaker repeats in the background."""
+    """A kind of repeated background work: a thread or a task."""
 
     def ensure(self) -> None:
         """Start the work if it does not run."""
@@ -57,21 +57,21 @@ UsedStore = TypeVar("UsedStore", bound=Store | AsyncStore)
 """The type of store that the breaker calls."""
 
 BackgroundT = TypeVar("BackgroundT", bound=Background)
-"""What repeats work for this kind of breaker: a thread or a task."""
+"""The kind of background work of this breaker: a thread or a task."""
 
 
 class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]):
-    """The common part of `CircuitBreaker` and `AsyncCircuitBreaker`; use one of these.
+    """The common base class of `CircuitBreaker` and `AsyncCircuitBreaker`. Use one of these two.
 
     Attributes:
-        store: The store that the breaker calls. It may be a wrapper around the one given.
+        store: The store that the breaker calls. This store may be a wrapper around the constructor's argument.
     """
 
     _background: ClassVar[type[Any]]
-    """`BackgroundT` as a class."""
+    """The class that repeats work in the background; `BackgroundT` as a class."""
 
     _notifier: ClassVar[type[Notifier]]
-    """What calls the listeners."""
+    """The class that calls the listeners."""
 
     _awaits: ClassVar[bool]
     """Whether stores, fallbacks and listeners may be awaited."""
@@ -98,47 +98,52 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         """Make a breaker. All times are seconds.
 
         Args:
-            store: Where the breakers are kept. `AsyncCircuitBreaker` takes a synchronous store too and runs its
-                operations in threads, so that they never block the event loop.
-            policy: Thresholds and times for every name that ``policies`` does not have.
-            policies: Policies by breaker name.
-            record_on: Exceptions that count as failures: one class, or several in a tuple or a list. A refusal by
-                another breaker inside the call, like every error of this library, counts only if it is named here. An
-                exception group counts if an exception in it does.
-            ignore: Exceptions that do not count although ``record_on`` has them: one class, or several.
-            is_failure: Called with each exception that ``record_on`` and ``ignore`` let count; ``False`` means that it
-                does not count. ``None``: all of them count.
-            is_failed_result: Called with what a guarded call returned; ``True`` makes it a failure. ``None``: every
-                return is a success.
-            fallback: Called with the `CircuitBreakerOpenError` when a call is refused; the call returns its result.
-                `AsyncCircuitBreaker` awaits that result if it is awaitable. ``None``: the error is raised.
-            reopen_on_no_verdict: What happens to a probe that ends without a verdict (cancelled, interrupted,
-                ignored). ``False`` frees its slot for the next caller, ``True`` opens the circuit again.
+            store: The store that keeps the state of the breakers. `AsyncCircuitBreaker` accepts a synchronous store too
+                and runs the store's operations in threads, so that they never block the event loop.
+            policy: The thresholds and times of every breaker name that is not in ``policies``.
+            policies: Policies by breaker name; ``None`` means that every breaker uses ``policy``.
+            record_on: Exceptions that count as failures: one class, or several classes in a tuple or a list. An error
+                of this library, such as a refusal by another breaker inside the call, counts only if ``record_on``
+                names the error's class. An exception group counts if an exception in the group counts.
+            ignore: Exceptions that do not count although ``record_on`` names them: one class, or several classes.
+            is_failure: A function that receives each exception that counts by ``record_on`` and ``ignore``. If the
+                function returns ``False``, the exception does not count. ``None`` means that all these exceptions
+                count.
+            is_failed_result: A function that receives the result of a guarded call. If the function returns ``True``,
+                the call is a failure. ``None`` means that every call that returns is a success.
+            fallback: A function that receives the `CircuitBreakerOpenError` when a call is refused; the call returns
+                the function's result. `AsyncCircuitBreaker` awaits the result if it is awaitable. ``None`` means that a
+                refused call raises the error.
+            reopen_on_no_verdict: What happens when a probe ends without a verdict (cancelled, interrupted, ignored).
+                ``False`` frees the probe's slot for the next caller, ``True`` opens the circuit again.
             store_timeout: Seconds within which the store must answer one admission or one report. The limit includes
-                waiting for a connection, opening it, the statement and its repetitions. ``None``: no limit.
-            on_store_outage: What happens to calls while the store does not answer or its table is missing.
-                ``"local"``: this process uses local breakers, which start as they were last known. A
-                circuit that opened meanwhile stays open when the store answers again. ``"allow"`` admits every call,
-                ``"block"`` refuses every call, ``"raise"`` raises a `StoreError`; with these three, outcomes are not
-                counted. Only the first call of an outage waits for the store, which is then asked in the background.
+                the wait for a connection, the opening of a connection, the statement and its repetitions. ``None``
+                means no limit.
+            on_store_outage: What happens to calls while the store does not answer or the store's table is missing. With
+                ``"local"``, this process uses local breakers, which start in their last known state; a circuit that
+                opened during the outage stays open when the store answers again. ``"allow"`` admits every call,
+                ``"block"`` refuses every call, ``"raise"`` raises a `StoreError`; these three count no outcomes. Only
+                the first call of an outage waits for the store. After that call, the breaker asks the store in the
+                background.
             listeners: Functions that are called with every event; see `cbstore_sql.events`. `AsyncCircuitBreaker` calls
-                them in the event loop; a coroutine function runs in a task, and `close` waits for it.
-            max_staleness: Seconds for which the last known state of a breaker may answer instead of the store. A
-                healthy call then costs no I/O, and a circuit opened by another process is noticed at most this much
-                later. 0 asks the store at every call. A store in memory is asked at every call anyway.
-            flush_interval: Batching window in seconds. A failure that arrives while another one is being written waits
-                this long, so that both go out in one statement. An isolated failure is written at once. A few
-                milliseconds take the load off a breaker on which many calls fail at the same time. 0 disables batching.
-            push: Whether processes tell each other about changes of state at once, over PostgreSQL's LISTEN and
-                NOTIFY. It takes one more connection and a thread. A lost notification is noticed within
-                ``max_staleness``, as without push. An `AsyncSqlStore` must have been made from a URL.
+                the listeners in the event loop; a coroutine function runs in a task, and `close` waits for the task.
+            max_staleness: Seconds for which the last known state of a breaker may replace an answer of the store. A
+                healthy call then costs no I/O, and this process notices at most this much later that another process
+                opened a circuit. 0 means that every call asks the store. A store in memory is asked at every call
+                anyway.
+            flush_interval: Batching window in seconds. A failure that arrives while another failure is being written
+                waits this long, so that one statement writes both. An isolated failure is written at once. A few
+                milliseconds reduce the load when many calls of a breaker fail at the same time. 0 disables batching.
+            push: Whether processes notify each other of state changes at once, through PostgreSQL's LISTEN and NOTIFY.
+                Push needs one more connection and a thread. A process notices a change whose notification was lost
+                within ``max_staleness``, as without push. An `AsyncSqlStore` must have been made from a URL.
 
         Raises:
             ConfigurationError: ``on_store_outage`` is not one of the four values, or the store cannot push.
             InvalidArgumentError: An argument is of the wrong kind; the message says what to write.
-            InvalidNameError: A name in ``policies`` cannot be a breaker's.
-            InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is negative or not a number,
-                ``store_timeout`` is less than a millisecond, or ``flush_interval`` is not shorter than it.
+            InvalidNameError: A name in ``policies`` is not a valid breaker name.
+            InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is negative or not a number, ``store_timeout``
+                is less than a millisecond, or ``flush_interval`` is not shorter than ``store_timeout``.
         """
         checked = check_store(store, awaits=self._awaits)
         outcomes = OutcomeClassifier(
@@ -174,50 +179,64 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
 
     @property
     def push_state(self) -> PushState | None:
-        """Whether ``push`` works at the moment; ``None`` without it."""
+        """Whether ``push`` works at the moment; ``None`` if the breaker was made without ``push``."""
         return None if self._push is None else self._push.state
 
     def add_listener(self, listener: Listener) -> None:
-        """Call a listener with every event from now on.
+        """Add a listener, which is called with every later event.
 
         Args:
-            listener: See ``listeners`` of the constructor.
+            listener: A function of one event; see ``listeners`` of the constructor.
 
         Raises:
-            InvalidArgumentError: It is not a function of one argument, or a coroutine function that nothing awaits.
+            InvalidArgumentError: ``listener`` is not a function of one argument, or is a coroutine function that this
+                breaker does not await.
         """
         self._controller.notifier.add(check_listener(listener, awaits=self._awaits))
 
     def progress(self, permit: Permit) -> None:
-        """Note a sign of progress of a guarded call, such as a received chunk. It does no I/O.
+        """Note a sign of progress of a guarded call, such as a received chunk. This method does no I/O.
 
-        With ``slow_after``, the first sign ends the measurement: the rest of a stream may take any time. The lease of a
-        probe is renewed for at most ten leases after the last sign. Calls that answer sooner never need this.
+        With ``slow_after``, the first sign ends the time measurement: the rest of a stream may take any time. The lease
+        of a probe is renewed for at most ten leases after the last sign. Calls that end within ten leases never need
+        this method.
 
         Args:
-            permit: What entering the guard, or `admit`, returned.
+            permit: The permit that `admit`, or entering the guard, returned.
         """
         note_progress(check_permit(permit))
         self._controller.slow_calls.answered(permit)
 
     @abstractmethod
     def _prepare(self, store: GivenStore, flush_interval: float) -> UsedStore:
-        """Return the store to call; ``flush_interval`` is the batching window in seconds, 0 for none."""
+        """Return the store to call.
+
+        Args:
+            store: The store that the breaker was given.
+            flush_interval: The batching window in seconds; 0 means no batching.
+        """
 
     @abstractmethod
     def _refresh(self) -> Any:
-        """Refresh the view; return whether to go on."""
+        """Refresh the view; return whether the background work must go on."""
 
     @abstractmethod
     def _report_successes(self) -> Any:
-        """Send the successes that no failure has carried; return ``False``."""
+        """Send the successes that no report of a failure has carried; return ``False``: this work does not repeat."""
 
     @abstractmethod
     def _recover(self) -> Any:
-        """Try to end an outage; return whether to go on."""
+        """Try to end an outage; return whether the background work must go on."""
 
     def _admit_without_io(self, name: str) -> Permit | None:
-        """Admit or refuse a call that the view could not admit, or return ``None``: ask the store."""
+        """Admit or refuse a call that `fresh_permit` did not admit, without I/O.
+
+        Returns:
+            The permit, or ``None`` if the caller must ask the store.
+
+        Raises:
+            CircuitBreakerOpenError: The call is refused.
+        """
         permit = self._controller.admit_without_io(name)
         if permit is None:
             if self._refresher is not None:
@@ -227,10 +246,14 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         return permit
 
     def _first_without_io(self, names: Sequence[str]) -> tuple[Permit | None, list[str], list[CircuitBreakerOpenError]]:
-        """Admit a call through the first of several circuits without I/O, as far as that is possible.
+        """Try to admit a call through the first of several circuits without I/O.
+
+        Args:
+            names: The breakers' names, the most preferred first.
 
         Returns:
-            The permit, or ``None``; the names to ask the store for; the refusals of names before those.
+            A tuple: the permit or ``None``; the names that the store must be asked for; the refusals of all earlier
+            names.
         """
         refusals: list[CircuitBreakerOpenError] = []
         for index, name in enumerate(names):
@@ -243,15 +266,16 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         return None, [], refusals
 
     def _seen_open(self, name: str) -> bool:
-        """Whether this process saw a circuit open or half-open, not longer ago than ``max_staleness``."""
+        """Return whether this process saw a circuit open or half_open within the last ``max_staleness`` seconds."""
         view = self._controller.view
         return view is not None and view.shows_open(name)
 
     def _verdict_of(self, error: BaseException | None) -> Verdict:
+        """Return the verdict for the error of a failed call; ``None`` counts as a failure."""
         checked = check_error(error)
         return Verdict.FAILURE if checked is None else self._controller.outcomes.classify_exception(checked)
 
     def _share(self, controller: BreakerController) -> None:
-        """Decide with another breaker's controller, and watch its store for both."""
+        """Use the controller of another breaker, and watch the controller's store for both breakers."""
         self._controller = controller
         controller.watch = self._recovery.ensure

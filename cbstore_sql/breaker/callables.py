@@ -1,7 +1,8 @@
-"""Which functions a breaker can guard.
+"""Checks of the functions that a breaker guards.
 
-A synchronous breaker guards a function whose work is over when its call returns, an asynchronous one a function whose
-result is awaited. A generator's work begins after its call, so no breaker can guard one.
+A synchronous breaker guards a function whose work is over when its call returns. An asynchronous breaker guards a
+function whose result is awaited. The work of a generator begins after the call, so no breaker can guard a generator
+function.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from typing import Any
 
 from cbstore_sql.errors import InvalidArgumentError
 
-# What `contextlib.contextmanager` and `asynccontextmanager` make: its work begins when it is entered.
+# The class of the objects that `contextlib.contextmanager` and `asynccontextmanager` make. The work of such an object
+# begins when a `with` statement enters it.
 _ContextManager: type[Any] = contextlib._GeneratorContextManagerBase
 
 _UNFINISHED = (CoroutineType, GeneratorType, AsyncGeneratorType, _ContextManager)
 _GENERATOR_FLAGS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _UNFINISHED_FLAGS = _GENERATOR_FLAGS | inspect.CO_COROUTINE
 
-# Return annotations of functions whose result is awaited although they are not `async def`.
+# The return annotations that mark a function as awaited although it is not `async def`.
 _AWAITED_RESULT = re.compile(r"(?:[\w.]+\.)?(?:Awaitable|Coroutine|Future|Task)\b")
 
 _BY_HAND = "Admit by hand, report when the work ends: permit = breaker.admit(name); … breaker.success(permit)"
 
-# Result types known to be finished; the size is bounded for programs that make types at run time.
+# Result types that have no work left. The size is bounded for programs that make types at run time.
 _finished: set[type] = set()
 _MOST_FINISHED = 256
 
@@ -37,7 +39,7 @@ def require_plain_function(function: Any) -> None:
     """Check that a synchronous breaker can guard a function.
 
     Raises:
-        InvalidArgumentError: It is not callable, or a generator function, or a coroutine function.
+        InvalidArgumentError: ``function`` is not callable, or is a generator function or a coroutine function.
     """
     flags = _code_flags(function)
     if flags is not None and not flags & _UNFINISHED_FLAGS:
@@ -49,10 +51,10 @@ def require_plain_function(function: Any) -> None:
 
 
 def require_no_generator(function: Any) -> None:
-    """Check that an asynchronous breaker can call a function and await what it returns.
+    """Check that an asynchronous breaker can call a function and await the result.
 
     Raises:
-        InvalidArgumentError: It is not callable, or a generator function.
+        InvalidArgumentError: ``function`` is not callable, or is a generator function.
     """
     flags = _code_flags(function)
     if flags is None or flags & _GENERATOR_FLAGS:
@@ -64,20 +66,21 @@ def require_decoratable(function: Any) -> None:
     """Check that a synchronous breaker can decorate a function.
 
     Raises:
-        InvalidArgumentError: See `require_plain_function`; or it makes a context manager.
+        InvalidArgumentError: ``function`` is not callable, is a generator function or a coroutine function, or makes a
+            context manager.
     """
     require_plain_function(function)
     _refuse_context_manager(function)
 
 
 def require_awaited_function(function: Any) -> None:
-    """Check that an asynchronous breaker can decorate a function: the result of its call is awaited.
+    """Check that an asynchronous breaker can decorate a function.
 
-    Accepted are coroutine functions, wrappers, partials and objects around one, and functions annotated to return an
-    awaitable.
+    The function may be a coroutine function, a wrapper, partial or object around a coroutine function, or a function
+    whose annotation says that it returns an awaitable.
 
     Raises:
-        InvalidArgumentError: It is not such a function, or a generator function, or makes a context manager.
+        InvalidArgumentError: ``function`` is none of these, or is a generator function, or makes a context manager.
     """
     require_no_generator(function)
     _refuse_context_manager(function)
@@ -89,11 +92,16 @@ def require_awaited_function(function: Any) -> None:
 
 
 def require_finished(function: Any, result: Any) -> None:
-    """Check that what a guarded call returned has no work left.
+    """Check that the result of a guarded call has no work left to do.
+
+    Args:
+        function: The guarded function, for the error message.
+        result: What the call returned.
 
     Raises:
-        InvalidArgumentError: It is a generator, a coroutine or another awaitable, or a context manager that was not
-            entered. A coroutine is closed first, so that Python does not warn that it was never awaited.
+        InvalidArgumentError: ``result`` is a generator, a coroutine or another awaitable, or a context manager that was
+            not entered. This function closes a coroutine first, so that Python does not warn that the coroutine was
+            never awaited.
     """
     kind = type(result)
     if kind in _finished:
@@ -108,10 +116,14 @@ def require_finished(function: Any, result: Any) -> None:
 
 
 def require_awaitable(function: Any, result: Any) -> Awaitable[Any]:
-    """Return what an asynchronous breaker is to await.
+    """Check that the result of a guarded call can be awaited and return the result.
+
+    Args:
+        function: The guarded function, for the error message.
+        result: What the call returned.
 
     Raises:
-        InvalidArgumentError: The call returned something that cannot be awaited.
+        InvalidArgumentError: ``result`` cannot be awaited.
     """
     if type(result) is CoroutineType or hasattr(type(result), "__await__") or inspect.isawaitable(result):
         awaitable: Awaitable[Any] = result
@@ -122,12 +134,12 @@ def require_awaitable(function: Any, result: Any) -> Awaitable[Any]:
 
 
 def is_coroutine_function(function: Any) -> bool:
-    """Return whether a call makes a coroutine: a coroutine function, or a partial or an object around one."""
+    """Return whether an object is a coroutine function, or a partial or callable object around a coroutine function."""
     return callable(function) and _is_coroutine_function(function)
 
 
 def takes_one_argument(function: Callable[..., Any]) -> bool:
-    """Return whether a function can be called with one positional argument; ``True`` if that cannot be known."""
+    """Return whether a function accepts one positional argument; ``True`` if the function shows no signature."""
     try:
         inspect.signature(function).bind(None)
     except TypeError:
@@ -138,6 +150,7 @@ def takes_one_argument(function: Callable[..., Any]) -> bool:
 
 
 def _require_callable(function: Any) -> None:
+    """Raise `InvalidArgumentError` if an object cannot be called."""
     if callable(function):
         return
     if isinstance(function, classmethod):
@@ -153,6 +166,7 @@ def _require_callable(function: Any) -> None:
 
 
 def _refuse_generator(function: Any) -> None:
+    """Raise `InvalidArgumentError` if a function is a generator function."""
     if inspect.isgeneratorfunction(_underlying(function)) or inspect.isasyncgenfunction(_underlying(function)):
         raise InvalidArgumentError(
             f"{_shown(function)} is a generator function: its call ends before its work begins. {_BY_HAND}"
@@ -160,6 +174,7 @@ def _refuse_generator(function: Any) -> None:
 
 
 def _refuse_context_manager(function: Any) -> None:
+    """Raise `InvalidArgumentError` if ``contextlib`` made the function, so that its call returns a context manager."""
     target = _underlying(function)
     made_by = getattr(target, "__globals__", {}).get("__name__")
     if made_by == "contextlib" and inspect.unwrap(target) is not target:
@@ -170,6 +185,7 @@ def _refuse_context_manager(function: Any) -> None:
 
 
 def _returns_awaitable(function: Any) -> bool:
+    """Return whether a function is a coroutine function, makes awaitables, or is annotated to return an awaitable."""
     target = _underlying(function)
     if _is_coroutine_function(function) or _is_coroutine_function(inspect.unwrap(target)):
         return True
@@ -182,18 +198,18 @@ def _returns_awaitable(function: Any) -> bool:
 
 def _is_coroutine_function(function: Any) -> bool:
     target = _underlying(function)
-    # `asyncio.iscoroutinefunction` also knows the mark of compiled coroutine functions; it is deprecated.
+    # Compiled coroutine functions carry this mark. `asyncio.iscoroutinefunction` also checks it, but is deprecated.
     return inspect.iscoroutinefunction(target) or getattr(target, "_is_coroutine", None) is not None
 
 
 def _code_flags(function: Any) -> int | None:
-    """Return the flags of a function's code, or ``None``. Every guarded call asks, so this must be quick."""
+    """Return the flags of a function's code, or ``None`` if there is no code. Every guarded call runs this function."""
     code = getattr(function, "__code__", None) or getattr(_underlying(function), "__code__", None)
     return None if code is None else code.co_flags
 
 
 def _underlying(function: Any) -> Any:
-    """Return what runs in the end: without partials, and for a callable object its ``__call__``."""
+    """Return the function that runs in the end: partials are unwrapped, a callable object gives its ``__call__``."""
     while isinstance(function, partial):
         function = function.func
     plain = inspect.isroutine(function) or inspect.isclass(function)

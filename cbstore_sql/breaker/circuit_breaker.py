@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 
 class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
-    """Guards calls. One object serves any number of breaker names and threads.
+    """A circuit breaker for synchronous callers. One object serves any number of breaker names and threads.
 
-    Over a shared store it also serves any number of processes.
+    Over a shared store, the breakers also serve any number of processes.
 
-    A call is admitted, made, and its outcome reported. While the circuit is open, calls are refused. When the open time
-    is over, one caller of the whole fleet is admitted as the probe, and its lease is renewed while the call runs. An
-    exception that counts is a failure and a return is a success. An outcome without a verdict (cancelled, interrupted,
-    ignored) gives a probe back and changes nothing else.
+    The breaker admits a call, makes the call and reports the outcome. While the circuit is open, calls are refused.
+    When the open time is over, one caller in all processes is admitted as the probe, and the probe's lease is renewed
+    while the call runs. An exception that counts is a failure; a return is a success. An outcome without a verdict
+    (cancelled, interrupted, ignored) gives a probe back and changes nothing else.
 
     The caller always receives what the dependency returned or raised, even if the report fails.
 
@@ -54,15 +54,16 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     _awaits = False
 
     def __call__(self, name: str, *, fallback: Fallback | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
-        """Decorate a function so that each of its calls is guarded.
+        """Decorate a function so that the breaker guards each of its calls.
 
         Args:
             name: The breaker's name. Functions with the same name share the breaker.
-            fallback: Replaces the breaker's own fallback; ``None`` uses that one.
+            fallback: A function that replaces the breaker's fallback; ``None`` means the breaker's fallback.
 
         Raises:
-            InvalidArgumentError: When the function is decorated: it is a generator function, a coroutine function or
-                makes a context manager. Or ``name`` or ``fallback`` is of the wrong kind.
+            InvalidArgumentError: ``name`` or ``fallback`` is of the wrong kind. Or, when the function is decorated: the
+                function is a generator function, a coroutine function, or makes a context manager.
+            InvalidNameError: ``name`` is not a valid breaker name.
         """
         check_decorator_name(name)
         own_fallback = check_fallback(fallback, awaits=self._awaits) or self._fallback
@@ -83,41 +84,45 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
         Args:
             name: The breaker's name.
-            function: What to call.
-            *args: Passed to the function.
-            **kwargs: Passed to the function.
+            function: The function to call.
+            *args: The positional arguments for the function.
+            **kwargs: The keyword arguments for the function.
 
         Returns:
-            What the function or, for a refused call, the fallback returned.
+            The result of the function or, for a refused call, the result of the fallback.
 
         Raises:
             CircuitBreakerOpenError: The call was refused and there is no fallback.
             InvalidArgumentError: The function is not callable, is a generator function or a coroutine function, or
-                returned something whose work is not done.
+                returned an object whose work is not done (a generator or an awaitable, for example).
         """
         require_plain_function(function)
         return self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> Guard:
-        """Guard a block: ``with breaker.guard("billing"): …``.
+        """Return a guard for a block: ``with breaker.guard("billing"): …``.
 
-        Entering it returns the permit; leaving it reports the outcome.
+        When the block is entered, the guard admits the block and returns the permit. When the block is left, the guard
+        reports the outcome.
 
         Args:
             name: The breaker's name.
 
         Raises:
-            CircuitBreakerOpenError: On entering: the block was refused.
+            CircuitBreakerOpenError: The block was refused. ``with`` raises this error, not `guard`.
         """
         return Guard(name, self.admit, self._controller, self._report, self._renew)
 
     def admit(self, name: str) -> Permit:
-        """Admit a call by hand. Report its outcome with `success`, `failure` or `release`.
+        """Admit a call by hand. Report the outcome of the call with `success`, `failure` or `release`.
 
-        Only `renew` renews the lease of a probe that was admitted by hand.
+        The lease of a probe that was admitted by hand is renewed only by calls of `renew`.
 
         Args:
             name: The breaker's name.
+
+        Returns:
+            The permit, for the report of the outcome.
 
         Raises:
             CircuitBreakerOpenError: The call was refused.
@@ -126,19 +131,21 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._controller.fresh_permit(name) or self._admit(name)
 
     def admit_first(self, names: Sequence[str]) -> Permit:
-        """Admit a call by hand through the first of several breakers that takes it, for a failover chain.
+        """Admit a call by hand through the first of several breakers that admits calls, for a failover chain.
 
-        What this process knows of the breakers decides without I/O. What it does not know is read in one operation.
+        Breakers that this process saw recently need no I/O. One store operation reads all the others.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
 
         Returns:
-            The permit; its ``name`` says which breaker admitted the call. Report the outcome with it.
+            The permit; its ``name`` is the name of the breaker that admitted the call. Report the outcome with this
+            permit.
 
         Raises:
-            CircuitBreakerOpenError: No breaker admits the call; the refusal with the shortest ``retry_after``.
-            InvalidArgumentError: There are no names.
+            CircuitBreakerOpenError: No breaker admits the call. The error is the refusal with the shortest
+                ``retry_after``.
+            InvalidArgumentError: ``names`` is empty, or is a single string.
         """
         if isinstance(names, str) or not names:
             raise InvalidArgumentError("admit_first takes a sequence of one name or more")
@@ -153,10 +160,10 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         raise soonest(refusals, names[0])
 
     def success(self, permit: Permit) -> None:
-        """Report that the dependency answered. A late or repeated report has no effect.
+        """Report that an admitted call succeeded. A late or repeated report has no effect.
 
         Args:
-            permit: What `admit` returned.
+            permit: The permit that `admit` returned.
         """
         verdict = self._controller.slow_calls.judge(check_permit(permit), SUCCESS)
         if verdict is not SUCCESS or not self._controller.takes_success(permit):
@@ -166,17 +173,17 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         """Report that an admitted call failed. A late or repeated report has no effect.
 
         Args:
-            permit: What `admit` returned.
-            error: What the call raised; an exception that does not count ends the call without a verdict.
+            permit: The permit that `admit` returned.
+            error: The exception that the call raised. An exception that does not count ends the call without a verdict.
                 ``None`` counts as a failure.
         """
         self._settle(check_permit(permit), self._verdict_of(error))
 
     def release(self, permit: Permit) -> None:
-        """End an admitted call without a verdict: the slot of a probe becomes free for the next caller.
+        """End an admitted call without a verdict. If the call was a probe, the next caller may claim the probe.
 
         Args:
-            permit: What `admit` returned.
+            permit: The permit that `admit` returned.
         """
         self._settle(check_permit(permit), Verdict.NONE)
 
@@ -184,10 +191,10 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         """Extend the lease of a probe that was admitted by hand to a full ``probe_lease`` from now.
 
         Args:
-            permit: What `admit` returned.
+            permit: The permit that `admit` returned.
 
         Returns:
-            Whether the caller still owns the probe. ``True`` also if the store does not answer.
+            Whether the caller still owns the probe; ``True`` also if the store does not answer.
 
         Raises:
             InvalidStateError: The permit never owned a probe.
@@ -207,7 +214,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.snapshot(name))
 
     def state(self, name: str) -> State:
-        """Read one breaker's state from the store; see `snapshot`.
+        """Read the state of one breaker from the store; see `snapshot`.
 
         Args:
             name: The breaker's name.
@@ -230,10 +237,10 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.force_open(name, seconds))
 
     def trip(self, name: str, seconds: float) -> None:
-        """Open a circuit for at least some time because the dependency asked for it (``Retry-After``).
+        """Open a circuit for at least some seconds because the dependency demanded it (``Retry-After``).
 
-        Unlike `force_open` it follows ``on_store_outage`` if the store does not answer: with ``"local"`` the circuit
-        opens in this process, otherwise nothing happens.
+        If the store does not answer, `trip` follows ``on_store_outage``, unlike `force_open`. With ``"local"`` the
+        circuit opens in this process; with the other values nothing happens.
 
         Args:
             name: The breaker's name.
@@ -245,18 +252,19 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         self._drive(self._controller.trip(name, seconds))
 
     def hold(self, name: str, seconds: float) -> None:
-        """Let no process call the dependency for some seconds because it asked for that (a short ``Retry-After``).
+        """Refuse the calls of all processes for some seconds because the dependency demanded it (``Retry-After``).
 
-        The state stays as it is, and a hold is never shortened. While the store is out, it is for this process only.
+        The state stays as it is. A hold never shortens an earlier hold. While the store does not answer, a hold has an
+        effect in this process only, with ``on_store_outage="local"``, or no effect at all.
 
         Args:
             name: The breaker's name.
-            seconds: Seconds from now; at least 0.
+            seconds: The length of the hold in seconds, from now; at least 0.
         """
         self._drive(self._controller.hold(name, seconds))
 
     def seen(self, name: str) -> Snapshot:
-        """Return a breaker as the next call would find it; while the store is out, as this process has it.
+        """Return the snapshot that the next call would find. While the store does not answer, it is a local snapshot.
 
         Args:
             name: The breaker's name.
@@ -286,15 +294,15 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     ) -> Transition:
         """Lock a breaker in every process: open, closed or shadow; see `Store.set_override`.
 
-        Processes notice it within their ``max_staleness``, with ``push`` at once. In an outage of the store they obey
-        the last override they know until it expires.
+        Other processes notice the override within their ``max_staleness``, or at once with ``push``. In an outage of
+        the store, each process obeys the last override that it knows until the override expires.
 
         Args:
             name: The breaker's name.
             mode: ``"open"``, ``"closed"`` or ``"shadow"``.
-            by: Who sets it.
-            reason: Why.
-            seconds: How many seconds it lasts; ``None`` means until `clear_override`.
+            by: The person or program that sets the override.
+            reason: Why the override is set.
+            seconds: The duration of the override in seconds; ``None`` means until `clear_override`.
             create: Whether to create the breaker if it does not exist.
 
         Raises:
@@ -306,11 +314,11 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         )
 
     def clear_override(self, name: str, *, by: str) -> Transition:
-        """Remove the override of a breaker; its own state decides again.
+        """Remove the override of a breaker. After that, the state of the circuit decides about calls again.
 
         Args:
             name: The breaker's name.
-            by: Who removes it.
+            by: The person or program that removes the override.
 
         Raises:
             UnknownBreakerError: The breaker does not exist.
@@ -319,7 +327,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.clear_override(name, by=by))
 
     def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker, about eight, oldest first.
+        """Return the last state changes and overrides of a breaker: about eight entries, the oldest first.
 
         Args:
             name: The breaker's name.
@@ -330,9 +338,9 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.history(name))
 
     def explain(self, name: str) -> str:
-        """Say in plain sentences why a breaker is in its state, since when, and what happens next.
+        """Return plain sentences: why a breaker is in its state, since when, and what happens next.
 
-        While the store does not answer, it says what this process knows.
+        While the store does not answer, the sentences describe what this process knows.
 
         Args:
             name: The breaker's name.
@@ -340,19 +348,19 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.explanation(name))
 
     def check_store(self) -> bool:
-        """Ask the store now whether it answers and accepts writes.
+        """Check now whether the store answers and accepts writes.
 
-        If it was out, what happened without it is reported to it and the outage ends. If it does not answer, an outage
-        begins.
+        If the store answers after an outage, the breaker reports what happened during the outage, and the outage ends.
+        If the store does not answer, an outage begins.
 
         Returns:
-            Whether it answers and accepts writes.
+            Whether the store answers and accepts writes.
         """
         recovery = self._controller.recovery
         return self._drive(recovery.answers()) and sansio.run(recovery.recover(), self._call_patiently)
 
     def close(self) -> None:
-        """Stop the background work. The store stays open, and the breaker can be used again."""
+        """Stop the background work of this breaker. The store stays open, and the breaker can be used again."""
         self._recovery.close()
         if self._refresher is not None:
             self._refresher.close()
@@ -374,6 +382,15 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
+        """Make one guarded call.
+
+        Args:
+            name: The breaker's name.
+            fallback: A function that receives the refusal; ``None`` means that a refused call raises.
+            function: The function to call.
+            args: The positional arguments for the function.
+            kwargs: The keyword arguments for the function.
+        """
         controller = self._controller
         try:
             permit = controller.fresh_permit(name) or self._admit(name)
@@ -398,7 +415,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     def _attended(
         self, permit: Permit, function: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> T:
-        """Make a call whose lease must be renewed, that has listeners, or whose time counts."""
+        """Make an admitted call that needs a lease renewal, events for listeners, or a time measurement."""
         with self._guarded(permit) as call:
             result = function(*args, **kwargs)
             require_finished(function, result)
@@ -406,24 +423,30 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return result
 
     def _guarded(self, permit: Permit) -> GuardedCall:
-        """Return an admitted call that reports its own outcome and renews a probe's lease."""
+        """Return a `GuardedCall` for a permit: it renews a probe's lease and reports the outcome."""
         return GuardedCall(permit, self._controller, self._report, self._renew)
 
     def _admit(self, name: str) -> Permit:
-        """Admit a call that the view could not admit."""
+        """Admit a call that `fresh_permit` did not admit."""
         return self._admit_without_io(name) or self._drive(self._controller.admission(name))
 
     def _renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe; unlike `renew` it is not a sign of progress."""
+        """Extend the lease of a probe. Unlike `renew`, this method does not note a sign of progress."""
         return self._drive(self._controller.renewal(permit))
 
     def _settle(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> None:
-        """Report a verdict; ``or_raise`` raises what the store raises, in place of the outage policy."""
+        """Report a verdict.
+
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
+            or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
+        """
         if not self._controller.settle_without_io(permit, verdict):
             self._drive(self._controller.settlement(permit, verdict, or_raise=or_raise))
 
     def _report(self, permit: Permit, verdict: Verdict) -> None:
-        """Settle a call that has its outcome. Nothing is raised: no report may replace that outcome."""
+        """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome."""
         try:
             self._settle(permit, verdict)
         except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
@@ -438,10 +461,11 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return not self.check_store() or self._controller.recovery.has_work
 
     def _refresh(self) -> bool:
+        """Refresh the view; return whether any breaker is in use."""
         return self._drive(self._controller.refresh.run())
 
     def _report_successes(self) -> bool:
-        """Send the unreported successes, each breaker's within a separate ``store_timeout``."""
+        """Send the unreported successes. The report of each breaker has a separate ``store_timeout``."""
         try:
             for permit in self._controller.successes.due():
                 self._drive(self._controller.successes.report(permit))
@@ -460,7 +484,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             return self._call_store(call)
 
     def _call_store(self, call: StoreCall) -> Any:
-        """Make one store call; whatever the store raises is a `StoreError`, unless an argument is wrong."""
+        """Make one store call. Every error of the store becomes a `StoreError`, except an error about an argument."""
         try:
             operation = getattr(self.store, call.operation)
             if self._workers is None:
@@ -474,7 +498,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             raise_store_error(call, error)
 
     def _release_late(self, claim: Transition | None) -> None:
-        """Give back a probe that was won after its caller had gone on without the store."""
+        """Give back a probe that this process won after the caller had stopped waiting for the store."""
         if claim is not None:
             # If this fails too, the recovery finds the probe by its token.
             with within(HAND_OVER_TIMEOUT), suppress(Exception):

@@ -40,10 +40,10 @@ T = TypeVar("T")
 
 
 class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic]):
-    """`CircuitBreaker`, awaited: the same calls, arguments, rules and events.
+    """A circuit breaker for callers in an event loop, with the arguments, rules and events of `CircuitBreaker`.
 
-    A call can be cancelled at any await. A probe claimed for it is given back, and a report that was begun is finished
-    in the background. A cancelled call counts neither as a success nor as a failure.
+    A call can be cancelled at any await. If a probe was claimed for the call, the breaker gives the probe back. A
+    report that has begun is finished in the background. A cancelled call counts neither as a success nor as a failure.
 
     The arguments are those of `__init__`.
     """
@@ -55,18 +55,19 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
     def __call__(
         self, name: str, *, fallback: Fallback | None = None
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Coroutine[Any, Any, T]]]:
-        """Decorate a coroutine function so that each of its calls is guarded.
+        """Decorate a coroutine function so that the breaker guards each of its calls.
 
-        A partial, a callable object or a wrapper around a coroutine function (a method of an API client, say) is
-        taken too.
+        The function may also be a partial, a callable object or a wrapper around a coroutine function, such as a method
+        of an API client.
 
         Args:
             name: The breaker's name. Functions with the same name share the breaker.
-            fallback: Replaces the breaker's own fallback; ``None`` uses that one.
+            fallback: A function that replaces the breaker's fallback; ``None`` means the breaker's fallback.
 
         Raises:
-            InvalidArgumentError: When the function is decorated: the result of its call is not awaited. Or ``name`` or
-                ``fallback`` is of the wrong kind.
+            InvalidArgumentError: ``name`` or ``fallback`` is of the wrong kind. Or, when the function is decorated: the
+                result of the function is not awaited.
+            InvalidNameError: ``name`` is not a valid breaker name.
         """
         check_decorator_name(name)
         own_fallback = check_fallback(fallback, awaits=self._awaits) or self._fallback
@@ -87,9 +88,12 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
         Args:
             name: The breaker's name.
-            function: What to call. What it returns is awaited.
-            *args: Passed to the function.
-            **kwargs: Passed to the function.
+            function: The function to call. The breaker awaits the function's result.
+            *args: The positional arguments for the function.
+            **kwargs: The keyword arguments for the function.
+
+        Returns:
+            The awaited result of the function or, for a refused call, the result of the fallback.
 
         Raises:
             CircuitBreakerOpenError: The call was refused and there is no fallback.
@@ -100,27 +104,29 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> AsyncGuard:
-        """Guard a block: ``async with breaker.guard("billing"): …``; see `CircuitBreaker.guard`."""
+        """Return a guard for a block: ``async with breaker.guard("billing"): …``; see `CircuitBreaker.guard`."""
         return AsyncGuard(name, self.admit, self._controller, self._report, self._renew)
 
     async def admit(self, name: str) -> Permit:
-        """Admit a call by hand; see `CircuitBreaker.admit`. If cancelled, it gives back a probe that it won."""
+        """Admit a call by hand; see `CircuitBreaker.admit`. A cancelled `admit` gives back a probe that it won."""
         return self._controller.fresh_permit(name) or await self._admit(name)
 
     async def admit_first(self, names: Sequence[str]) -> Permit:
-        """Admit a call by hand through the first of several breakers that takes it, for a failover chain.
+        """Admit a call by hand through the first of several breakers that admits calls, for a failover chain.
 
-        What this process knows of the breakers decides without I/O. What it does not know is read in one operation.
+        Breakers that this process saw recently need no I/O. One store operation reads all the others.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
 
         Returns:
-            The permit; its ``name`` says which breaker admitted the call. Report the outcome with it.
+            The permit; its ``name`` is the name of the breaker that admitted the call. Report the outcome with this
+            permit.
 
         Raises:
-            CircuitBreakerOpenError: No breaker admits the call; the refusal with the shortest ``retry_after``.
-            InvalidArgumentError: There are no names.
+            CircuitBreakerOpenError: No breaker admits the call. The error is the refusal with the shortest
+                ``retry_after``.
+            InvalidArgumentError: ``names`` is empty, or is a single string.
         """
         if isinstance(names, str) or not names:
             raise InvalidArgumentError("admit_first takes a sequence of one name or more")
@@ -137,7 +143,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         raise soonest(refusals, names[0])
 
     async def success(self, permit: Permit) -> None:
-        """Report that the dependency answered; see `CircuitBreaker.success`."""
+        """Report that an admitted call succeeded; see `CircuitBreaker.success`."""
         verdict = self._controller.slow_calls.judge(check_permit(permit), SUCCESS)
         if verdict is not SUCCESS or not self._controller.takes_success(permit):
             await self._settle(permit, verdict)
@@ -160,7 +166,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._drive(self._controller.snapshot(name)))
 
     async def state(self, name: str) -> State:
-        """Read one breaker's state from the store; see `CircuitBreaker.state`."""
+        """Read the state of one breaker from the store; see `CircuitBreaker.state`."""
         return (await self.snapshot(name)).state
 
     async def force_open(self, name: str, seconds: float) -> Transition:
@@ -168,22 +174,20 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._drive(self._controller.force_open(name, seconds)))
 
     async def trip(self, name: str, seconds: float) -> None:
-        """Open a circuit for at least some seconds because the dependency asked for it; see `CircuitBreaker.trip`."""
+        """Open a circuit for some seconds because the dependency demanded it; see `CircuitBreaker.trip`."""
         await run_to_completion(self._drive(self._controller.trip(name, seconds)))
 
     async def hold(self, name: str, seconds: float) -> None:
-        """Let no process call the dependency for some seconds because it asked for that (a short ``Retry-After``).
-
-        The state stays as it is, and a hold is never shortened. While the store is out, it is for this process only.
+        """Refuse the calls of all processes for some seconds; see `CircuitBreaker.hold`.
 
         Args:
             name: The breaker's name.
-            seconds: Seconds from now; at least 0.
+            seconds: The length of the hold in seconds, from now; at least 0.
         """
         await run_to_completion(self._drive(self._controller.hold(name, seconds)))
 
     async def seen(self, name: str) -> Snapshot:
-        """Return a breaker as the next call would find it; see `CircuitBreaker.seen`."""
+        """Return the snapshot that the next call would find; see `CircuitBreaker.seen`."""
         return await run_to_completion(self._drive(self._controller.seen(name)))
 
     async def reset(self, name: str) -> Transition:
@@ -214,11 +218,11 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._drive(self._controller.history(name)))
 
     async def explain(self, name: str) -> str:
-        """Say why a breaker is in its state and what happens next; see `CircuitBreaker.explain`."""
+        """Return why a breaker is in its state and what happens next; see `CircuitBreaker.explain`."""
         return await run_to_completion(self._drive(self._controller.explanation(name)))
 
     async def check_store(self) -> bool:
-        """Ask the store now whether it answers and accepts writes; see `CircuitBreaker.check_store`."""
+        """Check now whether the store answers and accepts writes; see `CircuitBreaker.check_store`."""
         return await run_to_completion(self._check_store())
 
     async def close(self) -> None:
@@ -248,6 +252,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
+        """Make one guarded call; see `CircuitBreaker`."""
         controller = self._controller
         try:
             permit = controller.fresh_permit(name) or await self._admit(name)
@@ -276,18 +281,18 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
-        """Make a call whose lease must be renewed, that has listeners, or whose time counts."""
+        """Make an admitted call that needs a lease renewal, events for listeners, or a time measurement."""
         async with self._guarded(permit) as call:
             result: T = await require_awaitable(function, function(*args, **kwargs))
             call.verdict = self._controller.outcomes.classify_result(result)
         return result
 
     def _guarded(self, permit: Permit) -> AsyncGuardedCall:
-        """Return an admitted call that reports its own outcome and renews a probe's lease."""
+        """Return an `AsyncGuardedCall` for a permit: it renews a probe's lease and reports the outcome."""
         return AsyncGuardedCall(permit, self._controller, self._report, self._renew)
 
     async def _admit(self, name: str) -> Permit:
-        """Admit a call that the view could not admit."""
+        """Admit a call that `fresh_permit` did not admit."""
         if self._controller.is_out and self._recovery.take_overdue():
             # No event loop lives long enough for the background task: this one call asks the store.
             await asyncio.wait([in_background(self._check_store())], timeout=self._timeout or HAND_OVER_TIMEOUT)
@@ -297,22 +302,29 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._drive(self._controller.admission(name)), abandoned=self.release)
 
     async def _renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe; unlike `renew` it is not a sign of progress."""
+        """Extend the lease of a probe. Unlike `renew`, this method does not note a sign of progress."""
         return await run_to_completion(self._drive(self._controller.renewal(permit)))
 
     async def _settle(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> None:
-        """Report a verdict; ``or_raise`` raises what the store raises, in place of the outage policy."""
-        if not self._controller.settle_without_io(permit, verdict):
-            await run_to_completion(self._drive(self._controller.settlement(permit, verdict, or_raise=or_raise)))
-
-    async def _report(self, permit: Permit, verdict: Verdict, closed: bool = False) -> None:
-        """Settle a call that has its outcome. Nothing is raised: no report may replace that outcome.
+        """Report a verdict.
 
         Args:
             permit: The admission.
             verdict: What the outcome says about the dependency.
-            closed: The coroutine is being closed, so this must not await: a task reports. Without a running event loop
-                nothing is reported, and the lease of a probe runs out.
+            or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
+        """
+        if not self._controller.settle_without_io(permit, verdict):
+            await run_to_completion(self._drive(self._controller.settlement(permit, verdict, or_raise=or_raise)))
+
+    async def _report(self, permit: Permit, verdict: Verdict, closed: bool = False) -> None:
+        """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome.
+
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
+            closed: Whether Python closes the coroutine, which must then not await. In this case a task reports the
+                verdict of a probe. Without a running event loop there is no report, and the lease of the probe runs
+                out.
         """
         if closed:
             if permit.is_probe and asyncio._get_running_loop() is not None:
@@ -360,7 +372,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             return await self._call_store(call)
 
     async def _call_store(self, call: StoreCall) -> Any:
-        """Make one store call; whatever the store raises is a `StoreError`, unless an argument is wrong."""
+        """Make one store call. Every error of the store becomes a `StoreError`, except an error about an argument."""
         try:
             operation = getattr(self.store, call.operation)(*call.arguments, **call.keywords)
             if not self._abandons:
@@ -373,7 +385,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             raise_store_error(call, error)
 
     async def _release_late(self, claim: Transition | None) -> None:
-        """Give back a probe that was won after its caller had gone on without the store."""
+        """Give back a probe that this process won after the caller had stopped waiting for the store."""
         if claim is not None:
             # If this fails too, the recovery finds the probe by its token.
             with within(HAND_OVER_TIMEOUT), suppress(Exception):
