@@ -80,7 +80,7 @@ def require_awaited_function(function: Any) -> None:
     whose annotation says that it returns an awaitable.
 
     Raises:
-        InvalidArgumentError: ``function`` is none of these, or is a generator function, or makes a context manager.
+        InvalidArgumentError: ``function`` is of another kind, or is a generator function, or makes a context manager.
     """
     require_no_generator(function)
     _refuse_context_manager(function)

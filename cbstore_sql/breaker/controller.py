@@ -1,8 +1,9 @@
 """Admission and settlement of guarded calls: view, store and outage policy together, without any I/O.
 
-Both breakers share this part. What needs the store is a generator (see `cbstore_sql.runtime.sansio`); each breaker
-runs it in its own way. The generators have nouns as names (`admission`, `settlement`, `renewal`) and follow the outage
-policy; the verbs of `CallFlow` below them know one store and raise what it raises.
+Both breakers share this part. Each method that needs the store is a generator (see `cbstore_sql.runtime.sansio`), which
+each breaker runs in a different way. The generators that follow the outage policy have nouns as names (`admission`,
+`settlement`, `renewal`). The methods of `CallFlow`, one layer below, have verbs as names; they know one store and raise
+what the store raises.
 """
 
 from __future__ import annotations
@@ -46,31 +47,33 @@ log = logging.getLogger("cbstore_sql")
 
 
 class BreakerController:
-    """Admits calls and takes their outcomes.
+    """The part of a breaker that admits calls and settles their outcomes, without I/O.
 
     Args:
-        policy: For every name that ``policies`` does not have.
-        policies: By breaker name.
-        outcomes: What counts.
+        policy: The policy of every breaker name that is not in ``policies``.
+        policies: Policies by breaker name; ``None`` means that every breaker uses ``policy``.
+        outcomes: Classifies the outcomes of calls; ``None`` makes a default classifier.
         reopen_on_no_verdict: See `CallFlow`.
         on_store_outage: See `CircuitBreaker`.
-        notifier: Hears every event; ``None`` makes one without listeners.
-        view: What this process last saw; ``None`` asks the store at every call.
-        announce: Called with every change of state in the store, before the listeners. It must not wait or raise.
+        notifier: Passes every event on to the listeners; ``None`` makes a notifier without listeners.
+        view: The last snapshots that this process saw; ``None`` means that every call asks the store.
+        announce: A function that is called with every state change in the store, before the listeners. It must not wait
+            or raise.
 
     Attributes:
-        notifier: As given.
-        outcomes: As given.
-        view: As given.
+        notifier: The notifier.
+        outcomes: The classifier.
+        view: The view, or ``None``.
         policies: A copy of the argument.
-        fresh_permit: The view's own method, which admits a healthy call. Without a view it returns ``None``.
-        takes_success: The view's own method, which takes the success of a healthy call. Without a view it returns
-            ``None``.
-        refresh: Keeps the view fresh.
-        slow_calls: Times calls under ``slow_after``.
-        successes: Reports successes that no failure has carried.
-        recovery: Ends an outage of the store.
-        watch: Called while the store is out, so that the breaker asks it again in the background.
+        fresh_permit: `View.fresh_permit`, which admits a healthy call. Without a view it returns ``None``.
+        takes_success: `View.takes_success`, which keeps the success of a healthy call for a later report. Without a
+            view it returns ``None``.
+        refresh: The refresh of the view.
+        slow_calls: The time measurement for ``slow_after``.
+        successes: The reports of successes that no report of a failure has carried.
+        recovery: The end of an outage of the store.
+        watch: A function that is called while the store is unavailable, so that the breaker asks the store again in the
+            background.
     """
 
     def __init__(
@@ -129,7 +132,7 @@ class BreakerController:
 
     @property
     def is_out(self) -> bool:
-        """Whether the store does not answer, as far as this process has seen."""
+        """Whether the store does not answer, as far as this process knows."""
         return self._outage.is_out
 
     def policy_for(self, name: str) -> BreakerPolicy:
@@ -137,19 +140,19 @@ class BreakerController:
         return self.policies.get(name, self.policy)
 
     def admit_without_io(self, name: str) -> Permit | None:
-        """Admit or refuse a call without asking the store. `fresh_permit` must have been asked before.
+        """Admit or refuse a call without a store call. The caller must call `fresh_permit` first.
 
         Returns:
-            The permit, or ``None``: ask the store.
+            The permit, or ``None`` if the caller must ask the store.
 
         Raises:
-            CircuitBreakerOpenError: The view shows the circuit open, probed, locked or on hold, or the store is out
-                and the policy refuses the call.
-            StoreError: The store is out and the policy is ``"raise"``.
+            CircuitBreakerOpenError: The view shows a circuit that is open, half_open, locked or on hold. Or the store
+                is unavailable and the outage policy refuses the call.
+            StoreError: The store is unavailable and the outage policy is ``"raise"``.
         """
         if self._decides_alone(name):
             return self._admit_without_store(name, probes_of_caller(name))
-        # Inside a probe only the store knows whether this call is part of it.
+        # Inside a probe, only the store knows whether this call is part of that probe.
         if (
             self.view is not None
             and (seen := self.view.fresh_snapshot(name)) is not None
@@ -160,10 +163,16 @@ class BreakerController:
         return None
 
     def settle_without_io(self, permit: Permit, verdict: Verdict) -> bool:
-        """Take a verdict that the store does not need, or cannot take now. A success asks `takes_success` before.
+        """Settle a verdict without a store call, if that is possible. For a success, call `takes_success` first.
+
+        It is possible if the verdict changes nothing in the store, or if the store is unavailable.
+
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
 
         Returns:
-            Whether the verdict is settled. ``False``: report it to the store.
+            Whether the verdict is settled. If ``False``, the caller must report the verdict to the store.
         """
         if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
             return True
@@ -173,14 +182,15 @@ class BreakerController:
         return False
 
     def admission(self, name: str) -> StoreCalls[Permit]:
-        """Ask the store to admit a call, as the probe if one is due.
+        """Admit a call by a store call; claim the probe if the open time is over.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe, or the store fails and the
-                policy refuses the call.
-            StoreError: The store fails and the policy is ``"raise"``.
+            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe. Or the store fails and the
+                outage policy refuses the call.
+            StoreError: The store fails and the outage policy is ``"raise"``.
         """
-        # Here and not in the generator: it may run in a task, outside of the generator that the caller is.
+        # `probes_of_caller` must not run in the generator: the generator may run in a task, in another context than
+        # the caller's.
         return self._admission(name, probes_of_caller(name))
 
     def _admission(self, name: str, probes: frozenset[str]) -> StoreCalls[Permit]:
@@ -192,11 +202,14 @@ class BreakerController:
         return self._admit_without_store(name, probes)
 
     def first_admission(self, names: Sequence[str]) -> StoreCalls[Permit]:
-        """Admit a call through the first of several circuits that takes it.
+        """Admit a call through the first of several circuits that admits calls.
+
+        Args:
+            names: The breakers' names, the most preferred first; at least one.
 
         Raises:
-            CircuitBreakerOpenError: None of them admits the call.
-            StoreError: The store fails and the policy is ``"raise"``.
+            CircuitBreakerOpenError: No circuit admits the call.
+            StoreError: The store fails and the outage policy is ``"raise"``.
         """
         return self._first_admission(names, frozenset[str]().union(*map(probes_of_caller, names)))
 
@@ -216,7 +229,13 @@ class BreakerController:
         raise soonest(refusals, names[0])
 
     def hold(self, name: str, seconds: float) -> StoreCalls[None]:
-        """Admit no call for some seconds because the dependency asked for it; see `trip`."""
+        """Refuse all calls for some seconds because the dependency demanded it.
+
+        Args:
+            name: The breaker's name.
+            seconds: The length of the hold in seconds, from now. If the store fails, the hold has an effect only with
+                the policy ``"local"`` and only in this process.
+        """
         if not self._decides_alone(name):
             try:
                 yield from self._shared.hold(name, seconds)
@@ -230,12 +249,12 @@ class BreakerController:
             self._local.hold(name, seconds)
 
     def settlement(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
-        """Report a verdict to the store; if the store fails, the outage policy takes it.
+        """Report a verdict to the store. If the store fails, settle the verdict by the outage policy.
 
         Args:
             permit: The admission.
             verdict: What the outcome says about the dependency.
-            or_raise: Raise what the store raises, in place of the outage policy.
+            or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
         carried = self._take_successes(permit, verdict)
         try:
@@ -254,7 +273,7 @@ class BreakerController:
         return 0 if self.view is None else self.view.successes_since(name, since)
 
     def _take_successes(self, permit: Permit, verdict: Verdict) -> int:
-        """Take the unreported successes that a report carries."""
+        """Remove and return the number of the unreported successes that the report of ``verdict`` carries."""
         if self.view is None or verdict is Verdict.NONE or isinstance(permit, LocalPermit):
             return 0
         return len(self.view.take_successes(permit))
@@ -263,7 +282,7 @@ class BreakerController:
         """Extend the lease of a probe.
 
         Returns:
-            Whether the caller still owns the probe. ``True`` also while the store is out.
+            Whether the caller still owns the probe; ``True`` also if the store is unavailable.
         """
         if isinstance(permit, LocalPermit):
             return self._local.renew(permit)
@@ -276,7 +295,13 @@ class BreakerController:
             return True
 
     def trip(self, name: str, seconds: float) -> StoreCalls[None]:
-        """Open a circuit because the dependency asked for it; while the store is out, for this process only."""
+        """Open a circuit because the dependency demanded it.
+
+        Args:
+            name: The breaker's name.
+            seconds: The open time in seconds, from now. If the store fails, the circuit opens only with the policy
+                ``"local"`` and only in this process.
+        """
         if not self._decides_alone(name):
             try:
                 yield from self._shared.force_open(name, seconds)
@@ -290,7 +315,7 @@ class BreakerController:
             self._local.force_open(name, seconds)
 
     def seen(self, name: str) -> StoreCalls[Snapshot]:
-        """Read a breaker as the next call would find it; while the store is out, as this process has it."""
+        """Read the snapshot that the next call would find. If the store fails, it is a local snapshot."""
         if not self._decides_alone(name):
             try:
                 return (yield from self._shared.read(name))
@@ -299,7 +324,7 @@ class BreakerController:
         return self._local.read(name)
 
     def force_open(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Open a circuit for at least some seconds."""
+        """Open a circuit for at least ``seconds`` seconds from now."""
         return self._shared.force_open(name, seconds)
 
     def reset(self, name: str) -> StoreCalls[Transition]:
@@ -309,7 +334,7 @@ class BreakerController:
     def set_override(
         self, name: str, mode: OverrideMode, *, by: str, reason: str, seconds: float | None, create: bool
     ) -> StoreCalls[Transition]:
-        """Lock a breaker in every process."""
+        """Lock a breaker in every process; see `Store.set_override`."""
         return self._shared.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
 
     def clear_override(self, name: str, *, by: str) -> StoreCalls[Transition]:
@@ -317,12 +342,15 @@ class BreakerController:
         return self._shared.clear_override(name, by)
 
     def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
-        """Read the last changes of a breaker."""
+        """Read the last state changes and overrides of a breaker."""
         check_name("breaker name", name)
         return self._shared.history(name)
 
     def explanation(self, name: str) -> StoreCalls[str]:
-        """Say why a breaker is in its state and what happens next; without the store, as this process has it."""
+        """Return plain sentences about a breaker: why it is in its state and what happens next.
+
+        If the store fails, the sentences describe what this process knows.
+        """
         snapshot = yield from self.seen(name)
         history: tuple[HistoryEntry, ...] = ()
         if not self._decides_alone(name):
@@ -336,37 +364,40 @@ class BreakerController:
         return " ".join(sentences)
 
     def snapshot(self, name: str) -> StoreCalls[Snapshot]:
-        """Read one breaker."""
+        """Read one breaker from the store."""
         check_name("breaker name", name)
         return self._shared.read(name)
 
     def probe_stalled(self, permit: Permit) -> None:
-        """Tell that a probe's lease is not renewed any more, since nothing showed progress."""
+        """Log and emit that the lease of a probe is not renewed any more, because the call showed no progress."""
         log.warning("circuit breaker %r: its probe showed no progress for %d leases", permit.name, PROBE_CAP)
         self.notifier.emit(ProbeStalled(permit.name, permit))
 
     def log_failed_report(self, error: Exception) -> None:
         """Log an error that must not replace the outcome of a guarded call.
 
-        What a signal handler raised is raised again: it is meant for the program, not for the report it interrupted.
+        Raises:
+            Exception: ``error`` itself, if a signal handler raised it. Such an error is meant for the program, not for
+                the report that the signal interrupted.
         """
         if from_signal_handler(error):
             raise error
         log.error("an outcome could not be reported: %s", type(error).__name__)
 
     def _log_full(self, error: BreakerNotStoredError) -> None:
-        """Log that a namespace is full: once, since every failure of a further breaker finds it full."""
+        """Log once that the namespace is full. The failures of all further breakers meet the same error."""
         if not self._full:
             self._full = True
             log.error("failures of further breakers are not counted: %s", error)
 
     def _decides_alone(self, name: str) -> bool:
-        """Return whether calls of a breaker go by the outage policy at the moment."""
+        """Return whether the calls of a breaker follow the outage policy at the moment, without the store."""
         return self._outage.is_out or self._local.is_open_here(name)
 
     def _begin_outage(self, name: str, error: StoreError) -> None:
+        """Begin or continue an outage: copy the view to the local breakers, and watch the store."""
         if self.view is not None and not self._outage.is_out:
-            # What push told the view is known as well.
+            # This includes the snapshots that the view has from push.
             for snapshot, asked_at in self.view.snapshots():
                 self._local.note(snapshot, asked_at)
             self._keep_successes(self.view)
@@ -376,7 +407,7 @@ class BreakerController:
         self.watch()
 
     def _takes_success_after_outage(self, permit: Permit) -> bool:
-        """Do what `takes_success` does, and let the success clear failures that the store has not heard of yet."""
+        """Do what `View.takes_success` does. A success also clears local failures that are not in the store yet."""
         view = self.view
         if view is None or not view.takes_success(permit):
             return False
@@ -387,7 +418,7 @@ class BreakerController:
         return True
 
     def _keep_successes(self, view: View) -> None:
-        """Count the unreported successes in the breakers that this process goes on with."""
+        """Move the unreported successes of the view to the local breakers, if the outage policy is ``"local"``."""
         for permit in view.unreported() if self._outage.policy == "local" else ():
             successes = len(view.take_successes(permit))
             if successes:
@@ -401,6 +432,7 @@ class BreakerController:
         self.recovery.accepted(name)
 
     def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict, carried: int) -> None:
+        """Settle a verdict after the store raised ``error``; ``carried`` successes were part of the same report."""
         if isinstance(error, BreakerNotStoredError):
             self._log_full(error)
             return
@@ -422,7 +454,7 @@ class BreakerController:
         if self._outage.policy == "local":
             self._local.settle(permit, verdict, uncounted=uncounted, carried=carried)
         if not self._outage.is_out:
-            # The store came back meanwhile, and is to be told of this too.
+            # The store answers again by now, so this outcome must be reported in the background too.
             self.watch()
 
     def _note(self, snapshot: Snapshot, asked_at: float, *, refreshed: bool = False) -> None:

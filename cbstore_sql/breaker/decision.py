@@ -34,19 +34,19 @@ def decide(
     ramps: RampGate,
     probes: frozenset[str] = frozenset(),
 ) -> Permit | None:
-    """Admit a call, or refuse it, or find that it must claim the probe first.
+    """Admit a call, refuse a call, or find that the caller must claim the probe first.
 
     Args:
         snapshot: The breaker.
         now: The store's clock, Unix seconds.
         policy: The breaker's policy.
-        emit: Called with the events.
-        ramps: Decides which calls a ramp admits.
-        probes: See `probes_of_caller`. A call inside the probe that the row shows is part of it: it is admitted, and
-            its permit reports nothing.
+        emit: A function that is called with each event.
+        ramps: The gate that admits a share of the calls after a circuit has closed.
+        probes: The tokens from `probes_of_caller`. If one of them is the token in the snapshot, the call belongs to
+            that probe: the call is admitted, and no outcome is reported for the permit.
 
     Returns:
-        The permit, or ``None``: claim the probe.
+        The permit, or ``None`` if the caller must claim the probe.
 
     Raises:
         CircuitBreakerOpenError: The call is refused.
@@ -66,10 +66,15 @@ def decide(
 
 
 def pass_anyway(snapshot: Snapshot, decided: Admission, emit: Emit) -> Permit:
-    """Return the permit of a call that goes through, whatever the state is.
+    """Return the permit of a call that is admitted, and emit `WouldHaveRejected` if shadow mode admits the call.
 
-    Through a circuit that is not closed, only an override lets it: the state machine goes on by its probes alone, so
-    the outcome of this call is not reported.
+    A call through a circuit that is not closed is admitted only by an override. Its permit is an `UnreportedPermit`:
+    only probes may change a circuit that is not closed, so the outcome of this call is not reported.
+
+    Args:
+        snapshot: The breaker.
+        decided: The admission, with what would have happened without shadow mode.
+        emit: A function that is called with the event.
     """
     if decided.shadowed is not None and decided.would_refuse:
         emit(WouldHaveRejected(snapshot.name, snapshot.state, decided.shadowed.retry_after, decided.shadowed.reason))
@@ -79,21 +84,31 @@ def pass_anyway(snapshot: Snapshot, decided: Admission, emit: Emit) -> Permit:
 
 
 def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
-    """Refuse a call.
+    """Emit `Rejected` and raise the refusal of a call.
+
+    Args:
+        snapshot: The breaker.
+        decided: The admission, with the reason and ``retry_after``.
+        emit: A function that is called with the event.
 
     Raises:
         CircuitBreakerOpenError: Always.
     """
-    # Callers know states only: an override or a hold has the effect of an open circuit.
+    # The error shows a state only. An override or a hold has the effect of an open circuit.
     state = snapshot.state if decided.reason == "state" else State.OPEN
     emit(Rejected(snapshot.name, state, decided.retry_after, decided.reason))
     raise _refusal(snapshot.name, state, decided.retry_after, decided.reason)
 
 
 def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
-    """Whether calls through a circuit seen closed need more than its permit.
+    """Return whether a call through a circuit seen closed needs `decide`, and not only the snapshot's permit.
 
-    A ramp, a hold, a shadow's event, or a permit that knows when the call was admitted.
+    `decide` is needed during a ramp or a hold, if shadow mode would emit an event, and if the permit must have the time
+    of the admission (``slow_after``).
+
+    Args:
+        snapshot: The breaker.
+        policy: The breaker's policy.
     """
     decided = admission(snapshot)
     ramping = policy.ramp_up > 0.0 and ramp_share(snapshot, policy.ramp_up) < 1.0

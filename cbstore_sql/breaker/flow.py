@@ -1,9 +1,8 @@
-"""What a guarded call asks of one store, and what it makes of the answers: without any I/O.
+"""The store calls of a guarded call, without any I/O.
 
-Each step of a call (admit, settle, renew) is a generator: it yields a `StoreCall`, is sent the answer or thrown the
-store's error, and returns its result. The synchronous and the asynchronous breaker drive the
-same generators, one calling the store, the other awaiting it; while the store is out, the same run over a store in
-memory.
+Each step of a call (admit, settle, renew) is a generator. It yields a `StoreCall`, receives the answer or the store's
+error, and returns a result. The synchronous and the asynchronous breaker run the same generators: one calls the store,
+the other awaits the store. While the store is unavailable, the same generators run over a store in memory.
 """
 
 from __future__ import annotations
@@ -36,12 +35,17 @@ from cbstore_sql.stores.call import StoreCall
 
 T = TypeVar("T")
 
-# Each lost claim was won by another caller: after a few, the circuit has been open or half_open all the while.
+# Another caller wins each claim that is lost. After three lost claims, the call is refused.
 _CLAIM_ATTEMPTS = 3
 
 
 def soonest(refusals: Sequence[CircuitBreakerOpenError], name: str) -> CircuitBreakerOpenError:
-    """Return the refusal with the shortest ``retry_after``; of several claims that were lost, one of the first name."""
+    """Return the refusal with the shortest ``retry_after``.
+
+    Args:
+        refusals: The refusals. Without any refusal, because every claim of a probe was lost, a new refusal is returned.
+        name: The breaker's name for the new refusal.
+    """
     return min(refusals, key=lambda refused: refused.retry_after, default=CircuitBreakerOpenError(name=name))
 
 
@@ -53,20 +57,20 @@ def nothing(*_: Any) -> None:
 
 
 class CallFlow:
-    """The circuits of one store; each step raises what the store raises.
+    """The circuits of one store. Each step raises what the store raises.
 
     Args:
         policy_for: Returns the policy of one breaker.
-        emit: Tells the listeners.
-        reopen_on_no_verdict: What happens to a probe that ends without a verdict: ``False`` frees its slot for
+        emit: Called with each event.
+        reopen_on_no_verdict: What happens to a probe that ends without a verdict: ``False`` frees the probe's slot for
             the next caller, ``True`` opens the circuit again.
         clock: The steady clock, seconds.
-        note: Called with every snapshot the store gave, and the moment before it was asked.
-        forget: Called with the name of a breaker that is not what was noted.
-        announce: Called with every change of state, before the listeners; it neither waits nor raises.
+        note: Called with every snapshot from the store and the moment before the store was asked.
+        forget: Called with the name of a breaker whose noted snapshot is out of date.
+        announce: Called with every state change, before the listeners. It must not wait or raise.
         successes_since: Returns how many unreported successes of a breaker ended after a moment of the steady clock.
-        claimed: Called with the name and the token of a claim that no caller uses although it may be won.
-        accepted: Called with the name of a breaker of which the store took a write.
+        claimed: Called with the name and the token of a claim whose answer did not arrive. The claim may have been won.
+        accepted: Called with the name of a breaker when the store has accepted a write of this breaker.
     """
 
     def __init__(
@@ -97,12 +101,11 @@ class CallFlow:
         self._own_scores = OwnScores(clock)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
-        """Admit a call, as the probe if one is due, or refuse it.
+        """Admit or refuse a call; claim the probe if the open time is over.
 
         Args:
             name: The breaker's name.
-            probes: See `probes_of_caller`. A call inside the probe that the row shows is part of it: the permit reports
-                nothing.
+            probes: The tokens from `probes_of_caller`; see `decision.decide`.
 
         Raises:
             CircuitBreakerOpenError: The circuit is open, locked, on hold or on its ramp, or another caller holds the
@@ -121,7 +124,10 @@ class CallFlow:
         Args:
             snapshot: The breaker.
             now: The store's clock, Unix seconds.
-            probes: See `admit`.
+            probes: The tokens from `probes_of_caller`.
+
+        Returns:
+            The permit, or ``None`` if the caller must claim the probe.
 
         Raises:
             CircuitBreakerOpenError: The call is refused.
@@ -130,14 +136,15 @@ class CallFlow:
         return decide(snapshot, now, policy, self.emit, ramps=self._ramps, probes=probes)
 
     def admit_first(self, names: Sequence[str], probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
-        """Admit a call through the first of several circuits that takes it. One operation reads them all.
+        """Admit a call through the first of several circuits that admits calls. One store call reads all the circuits.
 
         Args:
-            names: The breakers' names.
-            probes: See `admit`; of all the breakers.
+            names: The breakers' names, the most preferred first; at least one.
+            probes: The tokens from `probes_of_caller` for all these breakers.
 
         Raises:
-            CircuitBreakerOpenError: None of them admits the call; the refusal with the shortest ``retry_after``.
+            CircuitBreakerOpenError: No circuit admits the call. The error is the refusal with the shortest
+                ``retry_after``.
         """
         asked_at, refusals = self._clock(), []
         snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
@@ -154,7 +161,7 @@ class CallFlow:
         raise soonest(refusals, names[0])
 
     def _admit_as_seen(self, snapshot: Snapshot, probes: frozenset[str]) -> StoreCalls[Permit | None]:
-        """Admit or refuse a call by what the store answered; return ``None`` if the claim of a probe was lost."""
+        """Admit or refuse a call on the store's answer; return ``None`` if another caller won the probe."""
         permit = self.decide(snapshot, snapshot.as_of, probes)
         if permit is None:
             permit = yield from self._claim(snapshot.name, self.policy_for(snapshot.name))
@@ -163,10 +170,11 @@ class CallFlow:
         return permit
 
     def hold(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Admit no call for some seconds."""
+        """Refuse all calls of a breaker for ``seconds`` seconds from now."""
         return (yield from self._change(name, StoreCall("hold", (name, seconds))))
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
+        """Claim the probe; return the owner's permit, or ``None`` if another caller won the claim."""
         asked_at, token = self._clock(), new_token()
         try:
             claim: Transition | None = yield StoreCall("claim_probe", (name, policy), {"token": token})
@@ -177,13 +185,21 @@ class CallFlow:
             self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
             return claim.permit
         except BaseException as error:
-            # Also what a signal handler raised: the caller goes, and the probe may be won.
+            # This includes what a signal handler raised: the caller does not go on, although the probe may be won.
             if not (isinstance(error, StoreError) and was_not_applied(error)):
                 self._claimed(name, token)
             raise
 
     def release_claim(self, name: str, token: str) -> StoreCalls[bool]:
-        """Release a probe that was claimed without an answer; return whether the claim was won."""
+        """Release a probe if a claim whose answer did not arrive was won.
+
+        Args:
+            name: The breaker's name.
+            token: The token of the claim.
+
+        Returns:
+            Whether the claim was won.
+        """
         snapshot = yield from self.read(name)
         won = snapshot.state is State.HALF_OPEN and snapshot.probe_token == token
         if won:
@@ -191,19 +207,29 @@ class CallFlow:
         return won
 
     def read(self, name: str) -> StoreCalls[Snapshot]:
-        """Read one breaker."""
+        """Read one breaker from the store."""
         asked_at = self._clock()
         snapshot: Snapshot = yield StoreCall("read", (name,))
         self.saw(snapshot, asked_at)
         return snapshot
 
     def saw(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Take in a snapshot that the store gave when it was asked at a moment of the steady clock."""
+        """Record a snapshot from the store.
+
+        Args:
+            snapshot: The breaker.
+            asked_at: The moment before the store was asked, in seconds of the steady clock.
+        """
         self.follow_score(snapshot, asked_at)
         self._note(snapshot, asked_at)
 
     def follow_score(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Take in what a snapshot says about what this process may add to the score; see `OwnScores.seen`."""
+        """Update the limit of what this process may add to the shared score; see `OwnScores.seen`.
+
+        Args:
+            snapshot: The breaker.
+            asked_at: The moment before the store was asked, in seconds of the steady clock.
+        """
         trip = self.policy_for(snapshot.name).trip
         if trip is not None:
             step = trip.success_step
@@ -215,7 +241,7 @@ class CallFlow:
         Args:
             permit: The admission.
             verdict: What the outcome says about the dependency.
-            carried: Successes of other calls that came before and are not reported yet.
+            carried: The number of earlier successes of other calls that are not reported yet.
         """
         if verdict is Verdict.SUCCESS:
             yield from self.record_success(permit, 1 + carried)
@@ -225,40 +251,57 @@ class CallFlow:
             yield from self._report(StoreCall("release_probe", (permit,)), permit)
 
     def record_success(self, permit: Permit, successes: int = 1) -> StoreCalls[Transition | None]:
-        """Report successes; return ``None`` if they had no effect."""
+        """Report successes; return ``None`` if they had no effect.
+
+        Args:
+            permit: The admission.
+            successes: The number of successes.
+        """
         return (yield from self._report(self._successes(permit, successes), permit))
 
     def record_failure(self, permit: Permit, failures: int = 1, successes: int = 0) -> StoreCalls[Transition | None]:
-        """Report failures, and successes that came before them; return ``None`` if they had no effect."""
+        """Report failures, and successes that came before the failures; return ``None`` if the report had no effect.
+
+        Args:
+            permit: The admission.
+            failures: The number of failures.
+            successes: The number of successes.
+        """
         counted = {"failures": failures, "successes": successes} if successes else {"failures": failures}
         failure = StoreCall("record_failure", (permit, self.policy_for(permit.name)), counted)
         return (yield from self._report(failure, permit))
 
     def report_successes(self, permit: Permit, successes: int) -> StoreCalls[None]:
-        """Report successes of a closed circuit, for which no caller waits."""
+        """Report successes of a closed circuit in the background.
+
+        Args:
+            permit: A permit of the closed circuit.
+            successes: The number of successes.
+        """
         asked_at = self._clock()
         transition = yield from self._clipped(self._successes(permit, successes), permit)
-        # Without effect the circuit was clean already, or has moved on: the next refresh tells.
+        # If the report had no effect, the circuit was clean or has a later generation. The next refresh shows it.
         if transition is not None:
             self._take_in(transition, asked_at)
 
     def _successes(self, permit: Permit, successes: int) -> StoreCall:
+        """Return the store call that reports ``successes`` successes."""
         counted = {} if successes == 1 else {"successes": successes}
         return StoreCall("record_success", (permit, self.policy_for(permit.name)), counted)
 
     def renew(self, permit: Permit) -> StoreCalls[bool]:
-        """Extend the lease of a probe; return whether it is still the caller's."""
+        """Extend the lease of a probe; return whether the caller still owns the probe."""
         transition = yield StoreCall("renew_probe", (permit, self.policy_for(permit.name)))
         if transition is None:
             self.emit(ProbeExpired(permit.name, permit))
         return transition is not None
 
     def force_open(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Open a circuit for at least some seconds."""
+        """Open a circuit for at least ``seconds`` seconds from now."""
         return (yield from self._change(name, StoreCall("force_open", (name, seconds))))
 
     def reset(self, name: str) -> StoreCalls[Transition]:
-        """Close and clean a circuit."""
+        """Close a circuit and clear its counts."""
         return (yield from self._change(name, StoreCall("reset", (name,))))
 
     def set_override(self, name: str, mode: OverrideMode, **given: Any) -> StoreCalls[Transition]:
@@ -276,22 +319,25 @@ class CallFlow:
         return transition
 
     def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
-        """Read the history of one breaker."""
+        """Read the last state changes and overrides of one breaker."""
         entries: tuple[HistoryEntry, ...] = yield StoreCall("history", (name,))
         return entries
 
     def _announce_override(self, transition: Transition) -> None:
-        # An override begins no generation, and others read again only what they hear has a later one.
+        """Announce an override to other processes as if it began a new generation."""
+        # An override does not begin a generation, but other processes read a breaker again only for a later generation.
         snapshot = transition.snapshot
         self._announce(transition._replace(snapshot=snapshot._replace(generation=snapshot.generation + 1)))
 
     def _change(self, name: str, ask: StoreCall) -> StoreCalls[Transition]:
+        """Make a store call that always has an effect, and record the transition."""
         asked_at = self._clock()
         transition: Transition = yield ask
         self._learn(name, transition, asked_at)
         return transition
 
     def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
+        """Make a store call that reports an outcome, and record the transition."""
         asked_at = self._clock()
         transition = yield from self._clipped(report, permit)
         self._learn(permit.name, transition, asked_at)
@@ -300,7 +346,7 @@ class CallFlow:
         return transition
 
     def _clipped(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
-        """Ask the store; under ``min_reporters`` a report adds no more than this process may."""
+        """Make a store call. Under ``min_reporters``, clip what a report adds to the score to this process's limit."""
         policy = self.policy_for(permit.name)
         counts = report.operation in ("record_failure", "record_success") and not permit.is_probe
         if policy.trip is None or policy.min_reporters == 1 or not counts:
@@ -315,7 +361,7 @@ class CallFlow:
         applied: bool | None = None
         try:
             transition: Transition | None = yield report
-            # Successes without effect found a clean circuit; failures without effect were fenced off.
+            # If successes had no effect, the circuit was clean. If failures had none, their generation was out of date.
             applied = transition is not None or not failed
         except StoreError as error:
             applied = False if was_not_applied(error) else None
@@ -325,13 +371,14 @@ class CallFlow:
         return transition
 
     def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
-        """Follow a report; one without effect tells that the breaker is not what was noted."""
+        """Record the transition of a report. If the report had no effect, forget the snapshot: it is out of date."""
         if transition is None:
             self._forget(name)
             return
         self._take_in(transition, asked_at)
 
     def _take_in(self, transition: Transition, asked_at: float) -> None:
+        """Record a transition: the snapshot, the accepted write, and the events."""
         self.saw(transition.snapshot, asked_at)
         self._accepted(transition.snapshot.name)
         if (event := change_of(transition)) is not None:

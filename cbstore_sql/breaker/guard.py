@@ -1,4 +1,4 @@
-"""From an admission to the report of its outcome, for synchronous callers."""
+"""Guarded blocks and calls of synchronous callers, from the admission to the report of the outcome."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Renew = Callable[[Permit], bool]
 
 
 class GuardedCall:
-    """An admitted call: renews a probe's lease while the call runs, and reports its outcome at the end.
+    """An admitted call that renews a probe's lease while the call runs, and reports the outcome at the end.
 
     Args:
         permit: The admission.
         controller: The breaker's controller.
-        report: Called with the permit and the verdict at the end; must not raise.
-        renew: Extends the lease of a probe; returns whether the caller still owns it.
+        report: A function that is called with the permit and the verdict at the end. It must not raise.
+        renew: A function that extends the lease of a probe and returns whether the caller still owns the probe.
         block: See `ProbeScope`.
 
     Attributes:
-        permit: As given.
-        verdict: What to report if the call raises nothing.
+        permit: The admission.
+        verdict: The verdict to report if the call raises nothing.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class GuardedCall:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._probe is not None:
             if not self._probe.is_held:
-                return  # in a forked child: the probe is the parent's to report
+                return  # in a forked child: the parent reports the probe
             self._probe.end()
             self._renewing.set()
         outcome = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
@@ -75,20 +75,20 @@ class GuardedCall:
         try:
             self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
         finally:
-            # Also if a signal handler's exception ends a listener.
+            # The report also runs if a listener ends with the exception of a signal handler.
             if verdict is not SUCCESS or not self._controller.takes_success(self.permit):
                 self._report(self.permit, verdict)
 
 
 class Guard(NotPicklable):
-    """One guarded block, made by `CircuitBreaker.guard`. It can be entered again after it was left, not before.
+    """A guard of one block, made by `CircuitBreaker.guard`. It can be entered again only after it was left.
 
     Args:
         name: The breaker's name.
-        admit: Admits a call by this name; raises if it is refused.
-        controller: See `GuardedCall`, like the rest.
-        report: Reports the outcome.
-        renew: Extends the lease of a probe.
+        admit: A function that admits a call by this name, or raises if the call is refused.
+        controller: The breaker's controller.
+        report: A function that reports the outcome; see `GuardedCall`.
+        renew: A function that extends the lease of a probe; see `GuardedCall`.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Guard(NotPicklable):
 
     def __enter__(self) -> Permit:
         try:
-            # Atomic, so of racing threads one gets the guard's only place.
+            # `pop` is atomic: if several threads enter the guard at once, only one of them succeeds.
             self._free.pop()
         except IndexError:
             raise in_use(self._name) from None
@@ -122,14 +122,24 @@ class Guard(NotPicklable):
 
 
 def in_use(name: str) -> GuardInUseError:
-    """Return the error for a guard that is entered twice."""
+    """Return the error for a guard that is entered again before it was left."""
     return GuardInUseError(
         f"the guard of {name!r} is in use by another block: write breaker.guard({name!r}) for each block"
     )
 
 
 def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> threading.Event:
-    """Renew a probe's lease in a thread until the returned event is set, the lease is lost or the call stalls."""
+    """Start a thread that renews a probe's lease.
+
+    The thread ends when the returned event is set, when another caller owns the probe, or when the call shows no
+    progress for `PROBE_CAP` leases.
+
+    Args:
+        controller: The breaker's controller.
+        permit: The owner's permit.
+        renew: A function that extends the lease and returns whether the caller still owns the probe.
+        probe: The guarded call, which counts the renewals without a sign of progress.
+    """
     done = threading.Event()
     period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
 
@@ -146,6 +156,6 @@ def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew
 
     try:
         threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()
-    except RuntimeError as error:  # no thread can start; the call must be made all the same
+    except RuntimeError as error:  # no thread can start; the call is made nevertheless
         log.warning("the lease of a probe is not renewed: no thread can start (%s)", type(error).__name__)
     return done

@@ -1,4 +1,4 @@
-"""From an admission to the report of its outcome, for callers in an event loop; see ``guard.py``."""
+"""Guarded blocks and calls of callers in an event loop, from the admission to the report; see ``guard.py``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Renew = Callable[[Permit], Awaitable[bool]]
 
 
 class AsyncGuardedCall:
-    """An admitted call; see `GuardedCall`. ``report`` also receives whether it must not await."""
+    """An admitted call; see `GuardedCall`. The third argument of ``report`` is whether it must not await."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class AsyncGuardedCall:
     ) -> None:
         if self._probe is not None:
             if not self._probe.is_held:
-                return  # in a forked child: the probe is the parent's to report
+                return  # in a forked child: the parent reports the probe
             self._probe.end()
             self._renewing.cancel()
         outcome = self.verdict if error is None else self._controller.outcomes.classify_exception(error)
@@ -64,14 +64,14 @@ class AsyncGuardedCall:
         try:
             self._controller.notifier.call_ended(self.permit.name, verdict, self._began)
         finally:
-            # Also if a signal handler's exception ends a listener.
+            # The report also runs if a listener ends with the exception of a signal handler.
             if verdict is not SUCCESS or not self._controller.takes_success(self.permit):
                 # A coroutine that is being closed must not await. An asynchronous generator may.
                 await self._report(self.permit, verdict, isinstance(error, GeneratorExit) and self._block is None)
 
 
 class AsyncGuard(NotPicklable):
-    """One guarded block, made by `AsyncCircuitBreaker.guard`. It can be entered again after it was left, not before.
+    """A guard of one block, made by `AsyncCircuitBreaker.guard`. It can be entered again only after it was left.
 
     The arguments are those of `Guard`.
     """
@@ -114,7 +114,10 @@ class AsyncGuard(NotPicklable):
 
 
 async def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> None:
-    """Renew a probe's lease until cancelled, until the lease is lost or the call stalls."""
+    """Renew a probe's lease until this coroutine is cancelled, the lease is lost, or the call shows no progress.
+
+    See `cbstore_sql.breaker.guard.renew_until_done`.
+    """
     period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
     try:
         while True:

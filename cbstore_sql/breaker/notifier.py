@@ -1,4 +1,4 @@
-"""The listeners of one breaker, the log lines of its circuits, and how long a call takes while anyone listens."""
+"""The listeners of one breaker, the log lines of its circuits, and the duration of calls while there are listeners."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from cbstore_sql.runtime.interrupts import from_signal_handler
 log = logging.getLogger("cbstore_sql")
 
 LOGS_EVENTS = "logs_events"
-"""An attribute of a listener that logs openings and closings itself, as that of `log_events` does."""
+"""The name of an attribute. A listener that has it logs openings and closings, as the listener of `log_events` does."""
 
 
 class Notifier:
-    """Passes events on to the listeners.
+    """The listeners of one breaker, which are called with each event.
 
     Args:
-        listeners: Called with every event, in this order.
+        listeners: Functions that are called with each event, in this order.
 
     Attributes:
-        listeners: The listeners, with those added later. A call is timed only while the list is not empty.
+        listeners: All listeners, including listeners that `add` added. Calls are timed only while this list is not
+            empty.
     """
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         self.listeners = list(listeners)
 
     def add(self, listener: Listener) -> None:
-        """Call ``listener`` with every event from now on."""
+        """Add ``listener``, which is called with every later event."""
         self.listeners.append(listener)
 
     def emit(self, event: BreakerEvent) -> None:
-        """Log an opening or a closing, and call every listener with the event.
+        """Log an opening or a closing, and call every listener with ``event``.
 
-        What a listener raises is logged and reaches neither the other listeners nor the caller. The time that the
-        listeners take does not count towards the store's deadline.
+        If a listener raises, this method logs the error; the other listeners are still called, and the caller sees no
+        error. The time in the listeners does not count towards the store's deadline.
         """
         if isinstance(event, (Opened, Closed)) and not self._logs_events():
             log_circuit(event)
@@ -58,7 +59,7 @@ class Notifier:
                     log_failed_listener(event, error)
 
     def call_began(self) -> float | None:
-        """Return the moment a guarded call begins, in seconds of a steady clock; ``None`` without listeners."""
+        """Return the start time of a guarded call in seconds of a steady clock; ``None`` if there are no listeners."""
         return time.perf_counter() if self.listeners else None
 
     def call_ended(self, name: str, verdict: Verdict, began: float | None) -> None:
@@ -67,16 +68,17 @@ class Notifier:
         Args:
             name: The breaker's name.
             verdict: What the call's outcome says about the dependency.
-            began: What `call_began` returned; ``None`` emits nothing.
+            began: What `call_began` returned. With ``None``, no event is emitted.
         """
         if began is not None:
             self.emit(CallFinished(name, verdict, time.perf_counter() - began))
 
     def _logs_events(self) -> bool:
+        """Return whether any listener logs openings and closings."""
         return any(getattr(listener, LOGS_EVENTS, False) for listener in self.listeners)
 
     def _take(self, result: Any, event: BreakerEvent) -> None:
-        """Take what a listener returned: a synchronous breaker cannot await a coroutine."""
+        """Handle the result of a listener. A synchronous breaker cannot await a coroutine, so it logs an error."""
         if isinstance(result, CoroutineType):
             result.close()
             log.error("a listener returned a coroutine on %s: only AsyncCircuitBreaker awaits it", type(event).__name__)
@@ -85,7 +87,7 @@ class Notifier:
 def log_circuit(event: StateChanged) -> None:
     """Log that this process opened or closed a circuit.
 
-    Both are warnings, so that a program that sets up no logging shows when an open circuit ended as well.
+    Both log records are warnings. A program without logging settings then shows both the opening and the closing.
     """
     breaker, state = event.snapshot, event.snapshot.state
     fields = {"cb_name": event.name, "cb_event": "closed", "cb_state": state.value}
@@ -98,5 +100,5 @@ def log_circuit(event: StateChanged) -> None:
 
 
 def log_failed_listener(event: BreakerEvent, error: BaseException) -> None:
-    """Log that a listener failed, without the error's text: it may contain data of the application."""
+    """Log that a listener failed. The log omits the error's text, because it may contain data of the application."""
     log.error("a listener failed on %s with %s", type(event).__name__, type(error).__name__)

@@ -1,4 +1,4 @@
-"""`Notifier` for a breaker in an event loop: what a listener returns is awaited in a task."""
+"""The listeners of a breaker in an event loop: a task awaits what a listener returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cbstore_sql.runtime.tasks import in_background
 
 
 class AsyncNotifier(Notifier):
-    """Passes events on to functions and to coroutine functions.
+    """The listeners of one asynchronous breaker: functions and coroutine functions, which are called with each event.
 
     A coroutine runs in a task of the running event loop, so that a slow listener delays neither the guarded call nor
     the store. Coroutines start in the order of their events.
@@ -24,7 +24,7 @@ class AsyncNotifier(Notifier):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def drain(self) -> None:
-        """Wait for the listeners that still run in this event loop."""
+        """Wait for the listener tasks that still run in this event loop."""
         loop = asyncio.get_running_loop()
         running = [task for task in self._tasks if task.get_loop() is loop]
         if running:

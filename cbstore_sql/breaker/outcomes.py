@@ -1,4 +1,4 @@
-"""Which outcomes of a guarded call count."""
+"""The classification of the outcomes of guarded calls: success, failure or no verdict."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cbstore_sql.runtime.interrupts import from_signal_handler
 log = logging.getLogger("cbstore_sql")
 
 SUCCESS = Verdict.SUCCESS
-"""`Verdict.SUCCESS` as a global: an enumeration's member takes longer to look up, and every healthy call needs it."""
+"""`Verdict.SUCCESS` as a global, because a global is faster to look up, and every healthy call needs it."""
 
 
 class OutcomeClassifier(NamedTuple):
-    """Decides which outcomes count.
+    """A rule that gives each outcome of a call a verdict: success, failure or no verdict.
 
     Args:
-        record_on: Exceptions that count as failures. An error of this library counts only if its class, or one derived
-            from `CircuitBreakerError` that it derives from, is named here.
-        ignore: Exceptions that do not count although ``record_on`` has them.
-        is_failure: Called with each exception that the two let count; ``False`` means that it does not. ``None``: all
-            of them count.
-        is_failed_result: Called with what a call returned; ``True`` makes it a failure. ``None``: a return is a
-            success.
+        record_on: Exceptions that count as failures. An error of this library counts only if ``record_on`` names its
+            class, or a base class of it that is derived from `CircuitBreakerError`.
+        ignore: Exceptions that do not count although ``record_on`` names them.
+        is_failure: A function that receives each exception that counts by ``record_on`` and ``ignore``. If the function
+            returns ``False``, the exception does not count. ``None`` means that all these exceptions count.
+        is_failed_result: A function that receives the result of a call. If the function returns ``True``, the call is a
+            failure. ``None`` means that every call that returns is a success.
     """
 
     record_on: tuple[type[BaseException], ...] = (Exception,)
@@ -37,15 +37,16 @@ class OutcomeClassifier(NamedTuple):
     is_failed_result: Callable[[Any], bool] | None = None
 
     def classify_exception(self, error: BaseException) -> Verdict:
-        """Return a failure for an exception that counts, otherwise no verdict.
+        """Return `Verdict.FAILURE` for an exception that counts, otherwise `Verdict.NONE`.
 
-        Only an `Exception` counts: being cancelled or interrupted says nothing about the dependency. An exception group
-        counts if one of the exceptions in it does, unless ``record_on`` or ``ignore`` names its own class.
+        Only an `Exception` counts, because a cancellation or an interrupt says nothing about the dependency. An
+        exception group counts if an exception in the group counts, unless ``record_on`` or ``ignore`` names the group's
+        class.
         """
         return Verdict.FAILURE if self._counts(error) else Verdict.NONE
 
     def classify_result(self, result: Any) -> Verdict:
-        """Return a failure for a result that ``is_failed_result`` rejects, otherwise a success."""
+        """Return `Verdict.FAILURE` if ``is_failed_result`` rejects the result, otherwise `Verdict.SUCCESS`."""
         if self.is_failed_result is None:
             return SUCCESS
         return Verdict.FAILURE if _ask(self.is_failed_result, result, default=False) else SUCCESS
@@ -58,20 +59,20 @@ class OutcomeClassifier(NamedTuple):
         if group and isinstance(error, group) and not any(issubclass(kind, group) for kind in matching):
             return any(self._counts(part) for part in error.exceptions)
         if isinstance(error, CircuitBreakerError):
-            # A refusal by another breaker says nothing about this dependency, unless the application says so.
+            # A refusal by another breaker says nothing about this dependency, unless ``record_on`` names the class.
             matching = [kind for kind in matching if issubclass(kind, CircuitBreakerError)]
         return bool(matching) and isinstance(error, Exception) and _ask(self.is_failure, error, default=True)
 
 
 def _group_class() -> Any:
-    """Return ``BaseExceptionGroup``: Python's own, before 3.11 that of the ``exceptiongroup`` package, or ``None``."""
-    # Whoever raises a group of that package has imported it.
+    """Return Python's ``BaseExceptionGroup``, before Python 3.11 that of ``exceptiongroup``, or ``None``."""
+    # A program that raises a group of that package has imported the package.
     backport = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)
     return getattr(builtins, "BaseExceptionGroup", backport)
 
 
 def _ask(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
-    """Ask the application about an outcome; a predicate that fails must not replace the outcome."""
+    """Call a predicate of the application; return ``default`` if there is no predicate or the predicate fails."""
     try:
         return default if predicate is None else bool(predicate(outcome))
     except Exception as error:

@@ -1,12 +1,13 @@
-"""What one process may add to the shared score: the clipping behind ``min_reporters``.
+"""What one process may add to the shared score: the limit behind ``min_reporters``.
 
-With ``min_reporters=m`` no group of fewer than ``m`` processes may trip a breaker. Each process keeps the score of the
-calls that it reported itself, clipped at ``0.9 / (m - 1)`` of the limit, and sends only what the clipped score gains.
-The shared score is then never more than the sum of these scores: ``m - 1`` processes reach 0.9 of the limit at most.
+With ``min_reporters=m``, fewer than ``m`` processes cannot open a circuit. Each process keeps an own score of the calls
+that it reported. The own score is clipped at ``0.9 / (m - 1)`` of the limit, and a report adds only the gain of the
+clipped score. The shared score is never more than the sum of the own scores, so ``m - 1`` processes reach at most 0.9
+of the limit.
 
-The bound must hold whatever is lost or late. So a gain is added to a process's own score before it is sent, and
-successes lower that score only once the store has confirmed the report that carried them, or has shown a clean circuit
-that they have nothing to clear in, and no other report of this process was under way meanwhile.
+The bound must hold even if reports are lost or late. So a process adds a gain to the own score before it sends the
+report. Successes lower the own score in two cases only: the store confirmed the report with the successes, or the store
+showed a clean circuit; and no other report of this process was under way meanwhile.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ from cbstore_sql.runtime.fork import ForkSafeLock
 from cbstore_sql.runtime.recent import RecentNames
 
 _SHARE_OF_LIMIT = 0.9
-"""What ``min_reporters - 1`` processes may reach together: short of the limit, whatever rounding does."""
+"""The share of the limit that ``min_reporters - 1`` processes may reach together; below 1 in spite of rounding."""
 
-# Breakers that fail at the same time; of more than these, the ones that failed first are forgotten.
+# The largest number of scores in memory. Beyond it, the breakers that failed the longest time ago are forgotten.
 _MOST_NAMES = 4096
 
 
 def clip_for(min_reporters: int) -> float:
-    """Return the most that one process may add, as a share of the limit; infinity for a single reporter."""
+    """Return the largest own score of one process, as a share of the limit; infinity if ``min_reporters`` is 1."""
     return _SHARE_OF_LIMIT / (min_reporters - 1) if min_reporters > 1 else float("inf")
 
 
 class Contribution(NamedTuple):
-    """What one report adds to the shared score.
+    """The amount that one report adds to the shared score.
 
     Attributes:
         name: The breaker's name.
-        generation: The generation the report is fenced by.
-        gain: What to add, as a share of the limit.
-        base: This process's own score before it, as a share of the limit.
-        turn: Tells whether another report of this process came between.
+        generation: The generation that fences the report.
+        gain: The amount to add, as a share of the limit.
+        base: The own score of this process before the report, as a share of the limit.
+        turn: The number of this report; -1 if another report of this process was under way.
     """
 
     name: str
@@ -62,7 +63,7 @@ class _Own:
 
 
 class OwnScores(ForkSafeLock):
-    """The scores of this process's own reports, by breaker name. A forked child starts with none.
+    """The scores of the reports of this process, by breaker name. A forked child starts without scores.
 
     Args:
         clock: The steady clock, seconds.
@@ -74,13 +75,16 @@ class OwnScores(ForkSafeLock):
         self._scores: RecentNames[_Own] = RecentNames(_MOST_NAMES)
 
     def begin(self, name: str, generation: int, step: float, clip: float) -> Contribution:
-        """Note a report that is about to be sent; `end` follows.
+        """Add a report that is about to be sent to the own score. `end` must follow.
 
         Args:
             name: The breaker's name.
-            generation: The generation the report is fenced by.
-            step: What the report's failures add without clipping, as a share of the limit.
-            clip: The most this process may add, as a share of the limit.
+            generation: The generation that fences the report.
+            step: What the report's failures add to the score without clipping, as a share of the limit.
+            clip: The largest own score of this process, as a share of the limit.
+
+        Returns:
+            The contribution, which `end` needs.
         """
         with self._lock:
             own = self._scores.get(name)
@@ -88,7 +92,7 @@ class OwnScores(ForkSafeLock):
                 own = _Own(generation)
                 self._scores.put(name, own)
             if generation < own.generation:
-                # The store will not count it either.
+                # The store will not count a report of an earlier generation either.
                 return Contribution(name, generation, 0.0, 0.0, -1)
             base = own.score
             own.score = max(base, min(base + step, clip))
@@ -99,12 +103,12 @@ class OwnScores(ForkSafeLock):
             return Contribution(name, generation, own.score - base, base, turn)
 
     def end(self, contribution: Contribution, successes: float, *, applied: bool | None) -> None:
-        """Learn how the store took a report.
+        """Correct the own score after the store answered or failed.
 
         Args:
             contribution: What `begin` returned.
-            successes: What the successes of the report take off the shared score, as a share of the limit.
-            applied: Whether the store carried the report out; ``None`` where that is not known.
+            successes: What the successes of the report subtract from the shared score, as a share of the limit.
+            applied: Whether the store applied the report; ``None`` if this is not known.
         """
         with self._lock:
             own = self._scores.get(contribution.name)
@@ -118,16 +122,16 @@ class OwnScores(ForkSafeLock):
                 own.score = max(0.0, contribution.base - successes) + contribution.gain
 
     def seen(self, snapshot: Snapshot, asked_at: float, relief: Callable[[float], float]) -> None:
-        """Take in what the store answered.
+        """Lower the own score after the store showed a clean circuit or a new generation.
 
-        In a clean circuit nothing is left of what this process has added, so its own successes make room, although
-        they are not reported. A process that only fails gets no room: it has said all it may.
+        A clean circuit contains nothing of what this process has added. So the process's successes lower the own score,
+        although they are not reported. A process that only fails gets no more room.
 
         Args:
             snapshot: The breaker.
-            asked_at: When the store was asked, by the steady clock, seconds.
-            relief: Returns what this process's successes since a moment of the steady clock take off the score, as a
-                share of the limit.
+            asked_at: The moment before the store was asked, in seconds of the steady clock.
+            relief: Returns what the successes of this process since a moment of the steady clock subtract from the
+                score, as a share of the limit.
         """
         own = self._scores.get(snapshot.name)
         if own is None or (snapshot.score > 0.0 and snapshot.generation == own.generation):

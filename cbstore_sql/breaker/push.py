@@ -1,4 +1,4 @@
-"""Connects a breaker to push: other processes hear of its state changes at once."""
+"""The connection of a breaker to push: other processes learn of its state changes at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def make_push(store: Store | AsyncStore, view: View | None, *, wanted: bool) -> 
 
     Args:
         store: The store that the breaker was given.
-        view: The breaker's view, which push keeps up to date.
-        wanted: Whether the breaker asked for push.
+        view: The breaker's view, which push keeps up to date; ``None`` if the breaker has no view.
+        wanted: Whether the breaker was made with ``push``.
 
     Returns:
-        The push, not yet connected; ``None`` if it is not wanted.
+        The push, not yet connected; ``None`` if ``wanted`` is false.
 
     Raises:
-        ConfigurationError: There is no view to keep up to date, or the store cannot push.
+        ConfigurationError: ``view`` is ``None``, or the store cannot push.
     """
     if not wanted:
         return None

@@ -1,8 +1,9 @@
-"""Which calls of this process a ramp admits.
+"""The gate that admits a share of the calls after a circuit has closed (``ramp_up``).
 
-Each process decides for itself, without asking: it adds the present share of each call to an accumulator and admits
-a call whenever the sum reaches one. Of any run of calls it thus admits the sum of their shares, give or take one.
-The accumulator starts at a random point, so that a fleet of processes with few calls each admits its share as well.
+Each process admits calls without asking the store. It adds the present share of the ramp for each call to an
+accumulator, and admits a call whenever the sum reaches 1. Of any series of calls, the gate thus admits the sum of the
+shares, plus or minus one. The accumulator starts at a random value, so that processes with few calls together admit the
+share as well.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from cbstore_sql.runtime.fork import ForkSafeLock
 from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.runtime.rng import rng
 
-# Breakers on their ramps at the same time; of more than these, the ones asked for first start at a new random point.
+# The largest number of accumulators in memory. Beyond it, the oldest ones are dropped and start at a new random value.
 _MOST_NAMES = 4096
 
 
 class RampGate(ForkSafeLock):
-    """The accumulators of one process, by breaker name.
+    """A gate of one process that admits a share of the calls, with one accumulator for each breaker name.
 
     Args:
-        draw: Returns a random number from 0 to 1, where an accumulator starts.
+        draw: A function that returns a random number from 0 to 1, the start value of an accumulator.
     """
 
     def __init__(self, draw: Callable[[], float] = rng.random) -> None:
@@ -32,16 +33,16 @@ class RampGate(ForkSafeLock):
         self._sums: RecentNames[tuple[float, float]] = RecentNames(_MOST_NAMES)
 
     def refusal(self, snapshot: Snapshot, ramp_up: float, now: float | None = None) -> float | None:
-        """Decide one call through a circuit that is closed.
+        """Admit or refuse one call through a closed circuit.
 
         Args:
-            snapshot: The breaker as the store gave it.
-            ramp_up: The length of a ramp, seconds; 0 means no ramp.
-            now: Unix seconds by the store's clock; ``None`` means ``snapshot.as_of``.
+            snapshot: The breaker, as the store returned it.
+            ramp_up: The length of the ramp in seconds; 0 means no ramp.
+            now: The store's clock, Unix seconds; ``None`` means ``snapshot.as_of``.
 
         Returns:
-            ``None``: the call is admitted. Otherwise the seconds after which a refused caller may ask again: a random
-            moment of what is left of the ramp, so that the refused do not come back together.
+            ``None`` if the call is admitted. Otherwise the seconds after which the caller may try again: a random
+            moment in the rest of the ramp, so that refused callers do not return at the same time.
         """
         share = ramp_share(snapshot, ramp_up, now)
         if share >= 1.0:
@@ -68,5 +69,5 @@ class RampGate(ForkSafeLock):
 
     def _renew_lock(self) -> None:
         super()._renew_lock()
-        # A forked child starts at its own point: parent and child must not admit in step.
+        # A forked child starts at another random value, so that parent and child do not admit calls in step.
         self._sums = RecentNames(_MOST_NAMES)

@@ -1,9 +1,9 @@
-"""Which probes the present caller is inside: a call guarded once more within a probe is part of it.
+"""The probes that the present caller is inside. A guarded call inside a probe of the same breaker is part of the probe.
 
-A breaker's row shows the token of the probe, so any two breaker objects over one row agree about nesting. A caller is a
-context (`contextvars`): a thread, a task, and what either starts with a copy of its context.
+A breaker's row contains the token of the probe. So two breaker objects over the same row agree about nested calls. A
+caller is a context (`contextvars`): a thread, a task, and every thread or task that starts with a copy of the context.
 
-A probe belongs to the process that claimed it: in a forked child it is over.
+A probe belongs to the process that claimed it. In a forked child the probe is over.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cbstore_sql.core.model import Permit
 from cbstore_sql.runtime.fork import after_fork_in_child
 
 RENEWALS_PER_LEASE = 3
-"""How often a probe's lease is renewed within one lease: the probe survives one or two renewals that fail."""
+"""How often a probe's lease is renewed within one lease. A probe survives one or two renewals that fail."""
 
 PROBE_CAP = 10
-"""Leases for which a probe is renewed without a sign of progress; then another caller may take it over."""
+"""Leases for which a probe is renewed without a sign of progress. After that, another caller may claim the probe."""
 
 # ``inspect.CO_GENERATOR`` and ``inspect.CO_ASYNC_GENERATOR``; importing `inspect` takes milliseconds.
 _GENERATOR_FLAGS = 0x20 | 0x200
@@ -44,12 +44,13 @@ _held = _HeldProbes()
 
 
 class ProbeScope:
-    """One guarded call that is a probe, from its admission to its end.
+    """One guarded call that is a probe, from the admission to the end of the call.
 
     Args:
         permit: The owner's permit.
-        block: The frame of the generator that the guarded block is in, or ``None``. Between two of its items a
-            generator is not running, and neither is the block; but its consumer shares its context.
+        block: The frame of the generator that contains the guarded block, or ``None`` if the block is not in a
+            generator. Between two items, a generator does not run, but the generator's consumer shares its context;
+            `covers_caller` needs the frame to tell them apart.
     """
 
     __slots__ = ("_block", "_left", "_name", "_reset", "_token")
@@ -60,7 +61,7 @@ class ProbeScope:
         self._block = block
         self.progressed()
         _held.scopes[permit.token] = self
-        # Those that ended in another context are still in this one.
+        # This context may still contain scopes that ended in another context.
         outer = (scope for scope in _scopes.get() if scope.is_held)
         self._reset: Token[_Scopes] | None = _scopes.set((*outer, self))
 
@@ -70,7 +71,7 @@ class ProbeScope:
         return _held.scopes.get(self._token) is self
 
     def end(self) -> None:
-        """Note the call's end, also for tasks and threads that it started and that go on."""
+        """End the call. Tasks and threads that the call started are then no longer inside the probe."""
         if self.is_held:
             del _held.scopes[self._token]
         self._block = None
@@ -85,55 +86,55 @@ class ProbeScope:
         self._left = PROBE_CAP * RENEWALS_PER_LEASE
 
     def take_renewal(self) -> bool:
-        """Return whether the lease may be renewed once more without a sign of progress."""
+        """Count one renewal; return whether the lease may be renewed without another sign of progress."""
         self._left -= 1
         return self._left >= 0
 
     def covers_caller(self) -> bool:
-        """Return whether the present caller is inside this probe, given that its context is."""
+        """Return whether the present caller is inside this probe. The caller's context must contain this scope."""
         return self.is_held and (self._block is None or self._block.f_back is not None)
 
     @property
     def token(self) -> str:
-        """The probe's token."""
+        """The token of the probe."""
         return self._token
 
     def is_of(self, name: str) -> bool:
-        """Return whether this is a probe of a breaker with this name."""
+        """Return whether this is a probe of the breaker ``name``."""
         return self._name == name
 
 
 def probes_of_caller(name: str) -> frozenset[str]:
-    """Return the tokens of the probes by this name that the present caller is inside.
+    """Return the tokens of the probes of the breaker ``name`` that the present caller is inside.
 
-    A breaker's row tells whether one of them is its probe. If there is any, the result also has ``""``, the token of a
-    row in a store that does not show tokens.
+    If one of them is the token in the breaker's row, the caller's calls belong to the probe. A result that is not empty
+    also contains ``""``, the token in the rows of a store that does not show tokens.
     """
     tokens = {scope.token for scope in _scopes.get() if scope.is_of(name) and scope.covers_caller()}
     return frozenset(tokens and {*tokens, ""})
 
 
 def holds_probe(name: str) -> bool:
-    """Return whether this process holds a probe by this name, in whatever context."""
+    """Return whether this process holds a probe of the breaker ``name``, in any context."""
     return any(scope.is_of(name) for scope in list(_held.scopes.values()))
 
 
 def note_progress(permit: Permit) -> None:
-    """Note a sign of progress of the guarded call that holds a permit; without such a call nothing happens."""
+    """Note a sign of progress of the guarded call that holds ``permit``. Without such a call, nothing happens."""
     scope = _held.scopes.get(permit.token)
     if scope is not None:
         scope.progressed()
 
 
 def generator_of(frame: FrameType | None) -> FrameType | None:
-    """Return the generator's frame that a guarded block is in.
+    """Return the frame of the generator that contains a guarded block.
 
     Args:
         frame: The frame that enters the guard.
 
     Returns:
-        ``None`` if the block is in a function or a coroutine, or in the generator of a ``@contextmanager``: that one is
-        suspended while its ``with`` block runs.
+        The generator's frame, or ``None`` if the block is in a function or a coroutine. Also ``None`` for the generator
+        of a ``@contextmanager``, which is suspended while its ``with`` block runs.
     """
     while frame is not None and _is_contextlib(frame):  # an ExitStack
         frame = frame.f_back

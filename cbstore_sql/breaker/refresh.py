@@ -1,4 +1,4 @@
-"""Keeping the view fresh: the breakers in use are read again, all in one statement."""
+"""The refresh of the view: one statement reads all breakers in use again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from cbstore_sql.stores.call import StoreCall
 
 
 class ViewRefresh:
-    """Reads the breakers of a view again.
+    """The repeated work that reads the breakers of a view again.
 
     Args:
-        view: The view; ``None`` where every call asks the store.
-        outage: Tells whether the store is out; then nothing is read.
-        notifier: Hears how old the view was.
-        record: Called with each snapshot and the moment before the store was asked, by the view's clock, seconds.
-        refreshed: Called when the view is up to date.
-        begin_outage: Called with a breaker's name and the error when the store fails.
+        view: The view; ``None`` if every call asks the store.
+        outage: Shows whether the store is unavailable. If it is, nothing is read.
+        notifier: Receives an event with the age of the view.
+        record: A function that is called with each snapshot and the moment before the store was asked, in seconds of
+            the view's clock.
+        refreshed: A function that is called when the view is up to date.
+        begin_outage: A function that is called with a breaker's name and the error when the store fails.
     """
 
     def __init__(

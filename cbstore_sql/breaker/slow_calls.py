@@ -1,4 +1,4 @@
-"""Slow calls: under ``slow_after`` a call that took longer counts as a failure, whatever it returned."""
+"""Slow calls: under ``slow_after``, a successful call that took longer counts as a failure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cbstore_sql.core.policy import BreakerPolicy
 
 
 class SlowCalls:
-    """Times calls from their admission to their report, or to the first part of a streamed answer.
+    """The time measurement of calls, from the admission to the report or to the first part of a streamed answer.
 
     Args:
-        policy_for: Returns the policy of one breaker.
+        policy_for: A function that returns the policy of one breaker.
         clock: The steady clock, seconds.
     """
 
@@ -21,7 +21,7 @@ class SlowCalls:
         self._clock = clock
 
     def timed(self, permit: Permit) -> Permit:
-        """Note the moment of admission on a permit, if the policy asks how long the call takes."""
+        """Return a permit with the moment of the admission if the policy has ``slow_after``; otherwise ``permit``."""
         if self._policy_for(permit.name).slow_after is None or isinstance(permit, UnreportedPermit):
             return permit
         timed = permit if isinstance(permit, LocalPermit) else TimedPermit(*permit)
@@ -29,12 +29,17 @@ class SlowCalls:
         return timed
 
     def answered(self, permit: Permit) -> None:
-        """Note that the first part of an answer has come: the rest may take any time."""
+        """Note that the first part of an answer has arrived. The rest of the answer may take any time."""
         if isinstance(permit, TimedPermit) and permit.answered_at is None:
             permit.answered_at = self._clock()
 
     def judge(self, permit: Permit, verdict: Verdict) -> Verdict:
-        """Return the verdict of a call that ends now: a success that took too long is a failure."""
+        """Return the verdict of a call that ends now. A success that took longer than ``slow_after`` is a failure.
+
+        Args:
+            permit: The admission.
+            verdict: What the outcome says about the dependency.
+        """
         if verdict is not Verdict.SUCCESS or not isinstance(permit, TimedPermit):
             return verdict
         slow_after = self._policy_for(permit.name).slow_after

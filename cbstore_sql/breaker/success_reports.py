@@ -1,7 +1,7 @@
-"""Reporting successes that no failure has carried: where a refresh finds a circuit that is not clean.
+"""The reports of successes that no report of a failure has carried. They are sent for circuits that are not clean.
 
-A refresh never waits for these reports. They are sent in the background once the view is up to date, one statement for
-each breaker: a statement over many rows could deadlock with another one.
+A refresh never waits for these reports. They are sent in the background when the view is up to date, with one statement
+for each breaker: a statement over many rows could deadlock with another statement.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from cbstore_sql.errors import StoreError
 
 
 class SuccessReports:
-    """Sends the unreported successes of a view.
+    """The background reports of a view's unreported successes.
 
     Args:
-        view: The view; ``None`` where every success is reported by itself.
+        view: The view; ``None`` if every success is reported in a separate report.
         shared: The flow over the shared store.
-        decides_alone: Returns whether the calls of a breaker go by the outage policy; then nothing is sent.
+        decides_alone: A function that returns whether the calls of a breaker follow the outage policy. If they do,
+            nothing is sent.
 
     Attributes:
-        wake: Called when there is something to send, so that the breaker runs `report` in the background.
+        wake: A function that is called when there is something to send, so that the breaker runs `report` in the
+            background.
     """
 
     def __init__(self, view: View | None, shared: CallFlow, decides_alone: Callable[[str], bool]) -> None:
@@ -34,18 +36,22 @@ class SuccessReports:
         self._decides_alone = decides_alone
 
     def due(self) -> list[Permit]:
-        """Return what to pass to `report`, one after the other."""
+        """Return the permits to pass to `report`, one after the other."""
         return [] if self._view is None else self._view.unreported()
 
     def wake_if_due(self) -> None:
-        """Call `wake` if there is something to send."""
+        """Call `wake` if there is a success to report."""
         if self.due():
             self.wake()
 
     def report(self, permit: Permit) -> StoreCalls[None]:
         """Report the successes of one breaker.
 
-        An error does not begin an outage: no caller waits for this report, and the next refresh notices the store.
+        An error does not begin an outage, because no caller waits for this report. The next refresh finds out whether
+        the store fails.
+
+        Args:
+            permit: One of the permits from `due`.
         """
         view = self._view
         times = [] if view is None or self._decides_alone(permit.name) else view.take_successes(permit)

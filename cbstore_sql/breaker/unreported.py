@@ -1,11 +1,11 @@
-"""Successes that the store has not heard of yet.
+"""Successes that are not in the store yet.
 
-A success that meets a circuit seen clean changes nothing, so it is not written. But another process may have counted
-a failure meanwhile, and a count of failures in a row that misses the successes in between opens healthy circuits. So
-each process remembers when its recent successes ended, and the next report carries them.
+A success in a circuit that was seen clean changes nothing, so it is not written. But another process may have counted a
+failure since. A count of failures in a row that lacks the successes between them would open healthy circuits. So each
+process remembers when its recent successes ended, and the next report carries them.
 
-A success is either pending here or part of one report, never both: a report takes all that is pending, and what may
-have been applied is not put back.
+A success is either pending here or part of one report, never both. A report takes all pending successes. A report that
+may have been applied does not put its successes back.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
-# A score falls back to zero after a few dozen successes, and a count of failures in a row after one. Older ones than
-# these change nothing more, so they are dropped.
+# A few dozen successes clear a score, and one success clears a count of failures in a row. Successes before the last
+# 4096 change nothing, so they are dropped.
 _MOST_REMEMBERED = 4096
 
 
@@ -23,8 +23,8 @@ class UnreportedSuccesses:
     """The pending successes of one breaker in one generation.
 
     Attributes:
-        add: Called with the moment a success ended, seconds by the steady clock. It takes no lock: every healthy call
-            comes through here.
+        add: A function that is called with the moment at which a success ended, in seconds of the steady clock. It
+            takes no lock, because every healthy call runs it.
     """
 
     __slots__ = ("_lock", "_times", "add")
@@ -38,19 +38,19 @@ class UnreportedSuccesses:
         return len(self._times)
 
     def any_since(self, since: float) -> bool:
-        """Whether a success is pending that ended at a moment or later."""
+        """Return whether any pending success ended at ``since`` or later, in seconds of the steady clock."""
         try:
             return self._times[-1] >= since
         except IndexError:
             return False
 
     def count_since(self, since: float) -> int:
-        """Return how many pending successes ended after a moment."""
+        """Return how many pending successes ended after ``since``, in seconds of the steady clock."""
         with self._lock:
             return sum(time > since for time in tuple(self._times))
 
     def take(self, since: float) -> list[float]:
-        """Remove all pending successes and return those that ended at ``since`` or later, for one report."""
+        """Remove all pending successes and return the successes that ended at ``since`` or later, for one report."""
         with self._lock:
             taken = []
             while self._times:
@@ -58,12 +58,12 @@ class UnreportedSuccesses:
         return [time for time in taken if time >= since]
 
     def put_back(self, times: Iterable[float]) -> None:
-        """Make successes pending again whose report surely had no effect."""
+        """Make successes pending again after a report that certainly had no effect."""
         with self._lock:
             self._times.extendleft(reversed(list(times)))
 
     def drop_before(self, since: float) -> None:
-        """Forget successes that ended before a moment: no report would carry them."""
+        """Remove the successes that ended before ``since``. They are too old for a report."""
         with self._lock:
             while self._times and self._times[0] < since:
                 self._times.popleft()

@@ -1,12 +1,12 @@
-"""The breakers in use, as this process last saw them, and for how long that may be trusted.
+"""The last snapshots of the breakers in use, as this process saw them, and the time for which they may be used.
 
-A healthy call is admitted from here without I/O and without a lock, and so is a refusal until the circuit's
-deadline. The promise is a bound: a snapshot older than ``max_staleness`` is not used, and the call asks the store. Age
-counts from the moment before the store was asked, on the steady local clock, so neither a slow answer nor a step of
-a wall clock can stretch it.
+The view admits a healthy call without I/O and without a lock. It also refuses calls until an open circuit's open time
+is over. A snapshot older than ``max_staleness`` is not used, and the call asks the store. The age of a snapshot counts
+from the moment before the store was asked, on the steady local clock. So neither a slow answer nor a step of the wall
+clock can lengthen the age limit.
 
-The success of a healthy call is not written either. The view remembers it, and the next report of this process
-carries it; see `cbstore_sql.breaker.unreported`.
+The view also keeps the success of a healthy call, instead of writing it. The next report of this process carries the
+success; see `cbstore_sql.breaker.unreported`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.runtime.fork import after_fork_in_child
 
 DEFAULT_MAX_STALENESS = 0.25
-"""Seconds for which the last known state of a breaker may answer, unless a breaker is given another bound."""
+"""The default of ``max_staleness``: seconds for which the last snapshot of a breaker may be used."""
 
-# A breaker in use is read again as late as possible: this share of the bound is kept for the question, and more if
-# answers take long, up to half of it. It must hold two of the slowest recent answers, each with a thread woken late.
+# A breaker in use is read again as late as possible. The refresh begins before ``max_staleness`` is over, earlier by at
+# least 0.2 and at most 0.5 of ``max_staleness``. The margin leaves time for two of the slowest recent answers, each
+# with a thread that wakes up late.
 _LEAST_MARGIN, _LARGEST_MARGIN = 0.2, 0.5
 _SLOWEST_ANSWERS = 4.0
 
@@ -38,14 +39,14 @@ _REMEMBERED = 0.9
 # A breaker that was not used for this many refreshes is not read again.
 _IDLE_REFRESHES = 25
 
-# Reports carry the successes of at least this many seconds, and of two refreshes where those take longer: a success
-# of the process that failed counts, even if the refresh that would have sent it comes after the failure.
+# Reports carry the successes of at least this many seconds, or of two refreshes if those take longer. So a success
+# before a failure counts, even if the refresh that would have sent the success comes after the failure.
 _SHORTEST_HORIZON = 0.5
 _HORIZON_REFRESHES = 2.0
 
 
 class _Seen:
-    """One breaker as it was seen; only the marks of its use change."""
+    """One breaker as this process saw it. Only the marks of its use change."""
 
     __slots__ = (
         "add_success",
@@ -64,7 +65,7 @@ class _Seen:
     def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, policy: BreakerPolicy) -> None:
         closed = snapshot.state is State.CLOSED
         self.snapshot = snapshot
-        # Where an admission takes more than the state, it is decided elsewhere: see `View.fresh_snapshot`.
+        # `None` if the admission needs more than the state: see `View.fresh_snapshot`.
         self.permit = snapshot.permit if closed and not needs_decision(snapshot, policy) else None
         scored = policy.trip is not None and snapshot.score > 0.0
         self.clean = closed and snapshot.failure_count == 0 and not scored and snapshot.probe_token == ""
@@ -78,7 +79,7 @@ class _Seen:
         self.idle = 0
 
     def follow(self, known: _Seen | None) -> None:
-        """Take over what an older sighting of the same breaker has gathered."""
+        """Copy the idle time and the unreported successes from ``known``, an older entry of the same breaker."""
         self.successes = UnreportedSuccesses()
         if known is not None:
             self.idle = known.idle
@@ -88,7 +89,7 @@ class _Seen:
         self.add_success = self.successes.add
 
     def distrusted(self, now: float) -> _Seen:
-        """Return a copy that answers nothing, and that only an answer to a later question replaces."""
+        """Return a copy that is never used for a call. Only an answer to a later store call replaces the copy."""
         seen = copy(self)
         seen.permit = None
         seen.clean = seen.quiet = False
@@ -97,19 +98,16 @@ class _Seen:
 
 
 class View:
-    """The breakers in use, as this process last saw them.
+    """A collection of the last snapshots that this process saw of the breakers in use.
 
     Args:
         max_staleness: Seconds after which a snapshot is not used any more; more than 0.
         clock: The steady clock, seconds.
 
     Attributes:
-        max_staleness: As given.
-        clock: As given.
-        policy_for: Returns the policy of one breaker.
-
-    Raises:
-        InvalidPolicyError: ``max_staleness`` is not such a number.
+        max_staleness: The age limit of a snapshot, seconds.
+        clock: The steady clock.
+        policy_for: A function that returns the policy of one breaker.
     """
 
     def __init__(self, max_staleness: float, clock: Callable[[], float] = monotonic) -> None:
@@ -130,15 +128,19 @@ class View:
 
     @property
     def horizon(self) -> float:
-        """How old a success that a report carries may be, seconds."""
+        """The largest age of a success that a report may carry, in seconds."""
         return max(_SHORTEST_HORIZON, _HORIZON_REFRESHES * self.period)
 
     def answered(self, asked_at: float) -> None:
-        """Note how long a refresh took that asked at a moment, by the view's clock, seconds."""
+        """Note the duration of a refresh that asked the store at ``asked_at``, in seconds of the view's clock."""
         self._slowest = max(self.clock() - asked_at, self._slowest * _REMEMBERED)
 
     def fresh_permit(self, name: str) -> Permit | None:
-        """Return the permit of a call through a circuit seen closed, or ``None``: ask further."""
+        """Return the permit of a call through a circuit seen closed.
+
+        Returns:
+            The permit, or ``None`` if the caller must use `fresh_snapshot` or ask the store.
+        """
         seen = self._seen.get(name)
         if seen is None:
             return None
@@ -146,9 +148,12 @@ class View:
         return seen.permit if self.clock() <= seen.fresh_until else None
 
     def fresh_snapshot(self, name: str) -> tuple[Snapshot, float] | None:
-        """Return a breaker as it was seen and what the store's clock shows now, or ``None``: ask the store.
+        """Return the last snapshot of a breaker, and the present time of the store's clock.
 
-        Asked after `fresh_permit`, which marks the breaker as in use.
+        The caller must call `fresh_permit` first, because `fresh_permit` marks the breaker as in use.
+
+        Returns:
+            The snapshot and Unix seconds, or ``None`` if the caller must ask the store.
         """
         seen, now = self._seen.get(name), self.clock()
         if seen is None or now > seen.fresh_until:
@@ -156,17 +161,20 @@ class View:
         return seen.snapshot, seen.snapshot.as_of + (now - seen.asked_at)
 
     def shows_open(self, name: str) -> bool:
-        """Whether a circuit was seen open or half-open."""
+        """Return whether a fresh snapshot shows the circuit open or half_open."""
         seen = self._seen.get(name)
         if seen is None or self.clock() > seen.fresh_until:
             return False
         return seen.snapshot.state is not State.CLOSED
 
     def takes_success(self, permit: Permit) -> bool:
-        """Take a success that the store does not need now; the next report carries it.
+        """Keep a success that the store does not need now. The next report carries the success.
+
+        Args:
+            permit: The admission of the call that succeeded.
 
         Returns:
-            Whether the success is taken. ``False``: report it.
+            Whether the view keeps the success. If ``False``, the caller must report the success.
         """
         seen = self._seen.get(permit.name)
         if seen is None or not seen.quiet or seen.snapshot.generation != permit.generation:
@@ -178,13 +186,13 @@ class View:
         return True
 
     def take_successes(self, permit: Permit) -> list[float]:
-        """Remove the unreported successes of a breaker, for one report.
+        """Remove and return the unreported successes of a breaker, for one report.
 
         Args:
-            permit: The permit of the report. Successes that belong to another generation stay.
+            permit: The permit of the report. Successes of another generation stay in the view.
 
         Returns:
-            For each success of the report, when it ended: seconds by the view's clock.
+            For each success, the moment at which it ended, in seconds of the view's clock.
         """
         seen = self._seen.get(permit.name)
         if seen is None or seen.snapshot.generation != permit.generation or permit.is_probe:
@@ -192,18 +200,23 @@ class View:
         return seen.successes.take(self.clock() - self.horizon)
 
     def successes_since(self, name: str, since: float) -> int:
-        """Return how many unreported successes of a breaker ended after a moment of the view's clock."""
+        """Return how many unreported successes of a breaker ended after ``since``, in seconds of the view's clock."""
         seen = self._seen.get(name)
         return 0 if seen is None else seen.successes.count_since(since)
 
     def put_back_successes(self, permit: Permit, times: list[float]) -> None:
-        """Make successes unreported again; only for a report that surely had no effect."""
+        """Make successes unreported again after a report that certainly had no effect.
+
+        Args:
+            permit: The permit of the report.
+            times: What `take_successes` returned.
+        """
         seen = self._seen.get(permit.name)
         if seen is not None and seen.snapshot.generation == permit.generation:
             seen.successes.put_back(times)
 
     def unreported(self) -> list[Permit]:
-        """Return a permit of each circuit that was seen closed but not clean, and has unreported successes."""
+        """Return a permit for each closed circuit that is not clean and has unreported successes."""
         since = self.clock() - self.horizon
         return [
             Permit(name, seen.snapshot.generation)
@@ -215,12 +228,15 @@ class View:
         ]
 
     def record(self, snapshot: Snapshot, asked_at: float, *, refreshed: bool = False) -> None:
-        """Take in what the store answered.
+        """Record a snapshot from the store.
+
+        A snapshot of a higher generation replaces the known snapshot. In the same generation, the answer to the later
+        store call replaces the earlier answer.
 
         Args:
-            snapshot: The breaker; a higher generation than the one known wins, then the later question.
-            asked_at: Before the store was asked, by the view's clock, seconds.
-            refreshed: Whether this is the answer to a refresh.
+            snapshot: The breaker.
+            asked_at: The moment before the store was asked, in seconds of the view's clock.
+            refreshed: Whether the snapshot is the answer to a refresh.
         """
         policy = self.policy_for(snapshot.name)
         seen = _Seen(snapshot, asked_at, self.max_staleness, policy)
@@ -231,22 +247,22 @@ class View:
             if known is not None and not _supersedes(snapshot, asked_at, known):
                 return
             seen.follow(known)
-            # A score falls slowly, so most of its successes find it above zero: they wait for a refresh to send them,
-            # if refreshes do come. A count of failures in a row is cleared at once.
+            # A score falls slowly, so most successes find a score above zero. These successes wait until a refresh
+            # sends them, if there are refreshes. A success clears a count of failures in a row at once.
             defers = policy.trip is not None and asked_at - seen.refreshed_at <= _HORIZON_REFRESHES * self.period
             seen.quiet = seen.clean or (defers and snapshot.state is State.CLOSED)
             self._seen[snapshot.name] = seen
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Take in what a batched read answered; see `record`."""
+        """Record the snapshots of a batched read; see `record`."""
         for snapshot in snapshots.values():
             self.record(snapshot, asked_at)
 
     def forget(self, name: str) -> None:
-        """Stop trusting what is known of one breaker: the next call asks the store.
+        """Stop using the snapshot of one breaker, so that the next call asks the store.
 
-        Its generation stays known, so that an answer to an earlier question, which is still under way, cannot bring
-        back an earlier state.
+        The view keeps the generation of the snapshot. So an answer to an earlier store call that is still under way
+        cannot restore an earlier state.
         """
         with self._lock:
             known = self._seen.get(name)
@@ -254,12 +270,15 @@ class View:
                 self._seen[name] = known.distrusted(self.clock())
 
     def clear(self) -> None:
-        """Drop what is known of every breaker."""
+        """Remove the snapshots of all breakers."""
         with self._lock:
             self._seen = {}
 
     def in_use(self) -> list[str]:
-        """Return the names to read again; those long unused are dropped. Called once for each refresh."""
+        """Return the names to read again, and drop breakers that were unused for a long time.
+
+        The caller must call this method once for each refresh.
+        """
         since = self.clock() - self.horizon
         with self._lock:
             for name, seen in list(self._seen.items()):
@@ -271,26 +290,30 @@ class View:
             return list(self._seen)
 
     def generations(self) -> Mapping[str, int]:
-        """Return the generation of each breaker in use, as it is known."""
+        """Return the last known generation of each breaker in use."""
         return {name: seen.snapshot.generation for name, seen in list(self._seen.items())}
 
     def snapshots(self) -> list[tuple[Snapshot, float]]:
-        """Return what is known and trusted of each breaker, with the moment before the store was asked."""
+        """Return each usable snapshot with the moment before the store was asked, in seconds of the view's clock."""
         return [(seen.snapshot, seen.asked_at) for seen in list(self._seen.values()) if seen.fresh_until > -inf]
 
     def staleness(self) -> Mapping[str, float]:
-        """Return how old what is known of each breaker in use is, seconds."""
+        """Return the age of the last snapshot of each breaker in use, in seconds."""
         now = self.clock()
         return {name: now - seen.asked_at for name, seen in list(self._seen.items())}
 
     def _reset_after_fork(self) -> None:
-        """Forget everything, in a process just forked: a lock may have been held by a thread that is not here."""
+        """Empty the view in a forked process. The lock is replaced: a thread of the parent may have held it."""
         self._lock = threading.RLock()
         self._seen = {}
 
 
 def make_view(max_staleness: float, *, needed: bool) -> View | None:
-    """Make a view, or none where the bound is 0 or the store itself is as near.
+    """Make a view, or return ``None`` if no view is needed.
+
+    Args:
+        max_staleness: The age limit of a snapshot in seconds; 0 means that every call asks the store.
+        needed: Whether the store is remote. A store in memory needs no view.
 
     Raises:
         InvalidPolicyError: ``max_staleness`` is negative or not a finite number.
@@ -299,7 +322,8 @@ def make_view(max_staleness: float, *, needed: bool) -> View | None:
 
 
 def _supersedes(snapshot: Snapshot, asked_at: float, known: _Seen) -> bool:
+    """Return whether a snapshot replaces the known entry of the same breaker."""
     if snapshot.generation == known.snapshot.generation:
         return asked_at >= known.asked_at
-    # A breaker that was forgotten begins again at generation 0; what was known of it ends with its freshness.
+    # A breaker whose row was deleted begins again at generation 0. A known snapshot wins until it is too old.
     return snapshot.generation > known.snapshot.generation or asked_at > known.fresh_until

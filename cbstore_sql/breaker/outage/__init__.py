@@ -1,12 +1,12 @@
 """What a breaker does while its store is unavailable, and how it returns to the store afterwards.
 
 ==========  =====================================================================================================
-`detector`  whether the store is unavailable, and the log lines and events that say so
-`failures`  which exceptions of a store mean that it is unavailable, and what is known of their effect
-`local`     the breakers of this process meanwhile, in memory
-`changes`   what happened to them that is news to the store
+`detector`  whether the store is unavailable, with the log lines and events of an outage
+`failures`  which exceptions of a store mean that it is unavailable, and whether the operation had an effect
+`local`     the breakers of this process during an outage, in memory
+`changes`   the changes of local breakers that the store must learn of
 `outbox`    reports about probes that the store may not have received
-`recovery`  the end of an outage: ask the store again, and use it on trial or for good
-`resync`    what is written to the store when it is back
+`recovery`  the end of an outage: ask the store again, and use the store on trial or for good
+`resync`    the reports to the store after an outage
 ==========  =====================================================================================================
 """

@@ -1,4 +1,4 @@
-"""What happened to the breakers of this process during an outage and is news to the shared store."""
+"""The changes of this process's breakers during an outage that the shared store must learn of."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 
 class LocalChanges(NamedTuple):
-    """What the shared store has to hear about one breaker.
+    """The changes of one breaker to report to the shared store.
 
     Attributes:
         name: The breaker's name.
-        base: The generation that the breaker had in the shared store when the outage began; ``None``: not known. If the
-            store has a later one by now, other processes have moved on and the changes are out of date.
+        base: The generation of the breaker in the shared store when the outage began; ``None`` if it is not known. If
+            the shared store has a later generation after the outage, the changes are out of date.
         opened: Whether the circuit opened in this process.
-        open_for: Seconds for which the circuit is still open; ``None`` if it is closed. Where it did not open in this
-            process, the shared store had it open before the outage and must have lost it since.
-        opened_ago: Seconds since it opened here.
-        successes: How many calls succeeded before the failures.
-        failures: Failures since the last success that the store certainly has not counted.
+        open_for: Seconds for which the circuit stays open; ``None`` if the circuit is closed. If ``opened`` is false,
+            the circuit was open in the shared store before the outage, and the shared store must have lost this since.
+        opened_ago: Seconds since the circuit opened in this process.
+        successes: The number of calls that succeeded before the failures.
+        failures: The number of failures since the last success that the shared store has certainly not counted.
     """
 
     name: str
@@ -29,10 +29,10 @@ class LocalChanges(NamedTuple):
     failures: int = 0
 
     def parts(self) -> list[LocalChanges]:
-        """Return what is reported one after the other: the first failure with the successes, then the other failures.
+        """Return the parts to report in order: the first failure with the successes, then the other failures.
 
-        A failure that may have been counted is never reported again. A store that can be read but refuses writes (a
-        locked row, a commit that hangs) thus loses one failure at each attempt, and not all of them.
+        A failure that may have been counted is never reported again. Some stores can be read but refuse writes (a
+        locked row, a commit that hangs). With such a store, each attempt loses one failure, not all of them.
         """
         if self.failures <= 1:
             return [self]
@@ -40,13 +40,13 @@ class LocalChanges(NamedTuple):
 
 
 class ChangeLog:
-    """What happened to one breaker.
+    """A record of the changes of one breaker during an outage.
 
     Attributes:
         opened: Whether the circuit opened in this process.
-        opened_at: When it did, by a steady clock, seconds.
-        successes: Successes so far, if there was anything to clear.
-        failures: Failures since the last success that the store certainly has not counted.
+        opened_at: When the circuit opened, in seconds of a steady clock.
+        successes: The number of successes so far, if there were failures to clear.
+        failures: The number of failures since the last success that the shared store has certainly not counted.
     """
 
     __slots__ = ("failures", "opened", "opened_at", "successes")
@@ -58,21 +58,21 @@ class ChangeLog:
         self.failures = 0
 
     def add_successes(self, successes: int) -> None:
-        """Count successes: they clear the failures before them."""
+        """Count ``successes`` successes. They clear the failures before them."""
         self.successes += successes
         self.failures = 0
 
     def restore(self, changes: LocalChanges, now: float, *, may_be_counted: bool) -> None:
-        """Take back changes that did not reach the store.
+        """Add changes that did not reach the store back to this record.
 
         Args:
-            changes: The changes, which came before everything that the log has by now.
+            changes: The changes. They happened before everything that the record contains now.
             now: The steady clock, seconds.
-            may_be_counted: Whether the store may have counted the failures.
+            may_be_counted: Whether the store may have counted the failures. If so, they are not added.
         """
         if changes.opened:
             self.opened, self.opened_at = True, now - changes.opened_ago
         if not may_be_counted:
-            # A success since then has cleared the failures.
+            # If the record contains a success, it came later and has cleared these failures.
             self.failures += changes.failures if self.successes == 0 else 0
             self.successes += changes.successes

@@ -1,4 +1,4 @@
-"""Whether the store is out, as this process has seen it, and what listeners and the log hear of it."""
+"""The state of the store, as this process has seen it, and the log lines and events of an outage."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ log = logging.getLogger("cbstore_sql")
 
 
 class OutageDetector(ForkSafeLock):
-    """The state of the store: in use, out, or on trial after an outage.
+    """A record of the store's state: in use, unavailable, or on trial after an outage.
 
-    An outage begins with `mark_down`: one log line and one `StoreDegraded`. `try_again` uses the store again without
-    saying so; if the store then fails, the outage goes on as if it had not been interrupted. `mark_up` ends the outage:
-    one log line and one `StoreRecovered`.
+    `mark_down` begins an outage, with one log line and one `StoreDegraded`. `try_again` uses the store again without a
+    log line or an event. If the store then fails, the outage continues without a second log line. `mark_up` ends the
+    outage, with one log line and one `StoreRecovered`.
 
     Args:
-        policy: What happens to calls meanwhile.
-        emit: Called with the events, always in pairs and in this order.
+        policy: What happens to calls during an outage.
+        emit: A function that is called with the events, always in pairs and in this order.
 
     Attributes:
-        policy: As given.
-        is_out: Whether calls go by the outage policy.
-        is_degraded: Whether an outage was announced and its end was not: the store is out or on trial.
+        policy: The outage policy.
+        is_out: Whether calls follow the outage policy.
+        is_degraded: Whether an outage was announced and its end was not: the store is unavailable or on trial.
         name: The breaker that noticed the outage last.
 
     Raises:
-        ConfigurationError: The policy is not one of the four.
+        ConfigurationError: ``policy`` is not one of the four values.
     """
 
     def __init__(self, policy: OutagePolicy, emit: Callable[[BreakerEvent], None]) -> None:
@@ -58,12 +58,17 @@ class OutageDetector(ForkSafeLock):
 
     def _renew_lock(self) -> None:
         super()._renew_lock()
-        # What a thread of the parent had yet to say is said there.
+        # The events that wait in the parent are emitted in the parent.
         self._unsaid: deque[BreakerEvent] = deque()
         self._is_saying = False
 
     def mark_down(self, name: str, error: StoreError) -> None:
-        """Note that the store failed."""
+        """Note that the store failed. The first failure begins an outage.
+
+        Args:
+            name: The name of the breaker that noticed the failure.
+            error: The error of the store.
+        """
         missing = error if isinstance(error, SchemaError) else None
         kind = kind_of(error)
         with self._lock:
@@ -84,7 +89,7 @@ class OutageDetector(ForkSafeLock):
         self.is_out = False
 
     def mark_up(self) -> None:
-        """Note that the store answers again."""
+        """Note that the store answers again, which ends the outage."""
         with self._lock:
             ends, self.is_degraded, self.is_out = self.is_degraded, False, False
             if ends:
@@ -96,9 +101,12 @@ class OutageDetector(ForkSafeLock):
     def refuse(self, name: str) -> NoReturn:
         """Refuse a call because the store does not answer.
 
+        Args:
+            name: The breaker's name.
+
         Raises:
             StoreError: The policy is ``"raise"``.
-            CircuitBreakerOpenError: Otherwise.
+            CircuitBreakerOpenError: The policy is another one.
         """
         missing = self._missing
         what = "its store does not answer" if missing is None else str(missing)
@@ -110,7 +118,7 @@ class OutageDetector(ForkSafeLock):
         raise CircuitBreakerOpenError(f"circuit breaker {name!r}: {what}", name=name)
 
     def _say(self) -> None:
-        """Emit what is unsaid, in order, whichever threads noted it: one thread emits for all."""
+        """Emit the waiting events in order. One thread emits the events of all threads."""
         while True:
             with self._lock:
                 if self._is_saying or not self._unsaid:

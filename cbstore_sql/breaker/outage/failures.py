@@ -1,4 +1,4 @@
-"""What a store's exception means for a guarded call: which ones begin an outage, and what is known of their effect."""
+"""The meaning of a store's exceptions: which of them begin an outage, and whether the operation had an effect."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ _ARGUMENT_ERRORS = (InvalidNameError, InvalidPolicyError, InvalidStateError)
 
 
 def raise_store_error(call: StoreCall, error: Exception) -> NoReturn:
-    """Raise the `StoreError` for whatever a store raised.
+    """Raise a `StoreError` for an error that a store raised.
 
-    A driver, a connection hook, an encoder or a store of someone else may raise anything. All of it means that the
-    store did not do its work, and none of it may stop a guarded call.
+    A driver, a connection hook, an encoder or a third-party store may raise any exception. Each of them means that the
+    store did not do its work, and must not stop a guarded call.
 
     Args:
-        call: What the store was asked.
-        error: What it raised. It is raised unchanged if it is a `StoreError`, or if an argument of the caller is wrong.
+        call: The store call that failed.
+        error: The error that the store raised. A `StoreError` is raised unchanged, and so is an error about an argument
+            of the caller.
+
+    Raises:
+        StoreError: The error, or an `UnexpectedStoreError` that wraps the error.
+        InvalidNameError: The error, unchanged.
+        InvalidPolicyError: The error, unchanged.
+        InvalidStateError: The error, unchanged.
     """
     if isinstance(error, (StoreError, *_ARGUMENT_ERRORS)):
         raise error
@@ -32,10 +39,14 @@ def raise_store_error(call: StoreCall, error: Exception) -> NoReturn:
 
 
 class UnexpectedStoreError(StoreUnavailableError):
-    """The store raised something other than a `StoreError`.
+    """The error for a store that raised something other than a `StoreError`.
+
+    Args:
+        original: The exception that the store raised.
+        applied: Whether the operation had an effect; ``None`` if this is not known.
 
     Attributes:
-        original: What it raised. Its text may hold secrets.
+        original: The exception that the store raised. Its text may contain secrets.
     """
 
     def __init__(self, original: Exception, *, applied: bool | None = None) -> None:
@@ -44,21 +55,21 @@ class UnexpectedStoreError(StoreUnavailableError):
 
 
 def original_of(error: StoreError) -> Exception:
-    """Return what the store itself raised."""
+    """Return the exception that the store itself raised."""
     return error.original if isinstance(error, UnexpectedStoreError) else error
 
 
 def was_not_applied(error: StoreError) -> bool:
-    """Return whether an operation that failed with this error certainly had no effect."""
+    """Return whether an operation that failed with ``error`` certainly had no effect."""
     return not isinstance(error, StoreUnavailableError) or error.applied is False
 
 
 def described(error: StoreError) -> str:
-    """Return what the log says about an error: its class, and why in words that contain no secret."""
+    """Return the log text for an error: the class name, and the reason without secrets."""
     why = error.reason if isinstance(error, StoreUnavailableError) else ""
     return f"{kind_of(error)}: {why}" if why else kind_of(error)
 
 
 def kind_of(error: StoreError) -> str:
-    """Return the class name to log and to report in `StoreDegraded`; an error's text may hold secrets."""
+    """Return the class name of the store's exception, for the log. The exception's text may contain secrets."""
     return type(original_of(error)).__name__

@@ -1,7 +1,8 @@
 """The breakers of one process while the store does not answer.
 
-They start as they were last known and follow the same rules, on a store in memory. What the shared store has to hear
-afterwards is written down: circuits that opened here, successes, and failures that it has certainly not counted.
+The breakers start in their last known state and follow the same rules, over a store in memory. A record keeps what must
+be reported to the shared store afterwards: circuits that opened in this process, successes, and failures that the
+shared store has certainly not counted.
 """
 
 from __future__ import annotations
@@ -23,27 +24,27 @@ from cbstore_sql.stores.call import StoreCall
 from cbstore_sql.stores.memory import InMemoryStore
 
 MOST_KNOWN = 4096
-"""How many breakers a process remembers for an outage: those that the store was asked about last."""
+"""The largest number of breakers that a process remembers for an outage: those that the store was asked for last."""
 
 
 _RECENT_SECONDS = 60.0
-"""A generation read longer ago does not tell what the shared store had when the outage began."""
+"""The largest age of a snapshot, in seconds, whose generation counts as the shared store's when the outage begins."""
 
 
 class _Store(InMemoryStore):
-    """The rows of `LocalBreakers`, which shares its lock with them.
+    """A store in memory that holds the rows of `LocalBreakers` and shares their lock.
 
-    With two locks a signal handler that makes a guarded call could take them in the opposite order.
+    If there were two locks, a signal handler that makes a guarded call could acquire them in the opposite order.
     """
 
     def _have_lock(self) -> None:
-        """Make no lock: the owner sets it, again after each fork."""
+        """Make no lock. `LocalBreakers` sets the lock, and sets it again after each fork."""
 
     def has(self, name: str) -> bool:
         return name in self._rows
 
     def adopt(self, name: str, row: Row) -> None:
-        """Hold a breaker as it is known, unless there is one of this name."""
+        """Add a breaker with its last known row, unless the store has a breaker of this name."""
         with self._lock:
             self._rows.setdefault(name, row)
 
@@ -56,20 +57,20 @@ class _Store(InMemoryStore):
             self._rows = {name: self._rows[name] for name in names if name in self._rows}
 
     def free_probes(self) -> None:
-        """Free the slot of every probe: in a forked process, its owner is in the parent."""
+        """Free the slot of every probe. In a forked process, the owner of each probe is in the parent."""
         for name, row in self._rows.items():
             if row.probe_token:
                 self._rows[name] = _without_probe(row)
 
 
 class LocalBreakers(ForkSafeLock):
-    """The breakers that this process uses during an outage.
+    """A collection of the breakers that this process uses during an outage.
 
     Args:
-        policy_for: Returns the policy of one breaker.
-        emit: Called with the events.
+        policy_for: A function that returns the policy of one breaker.
+        emit: A function that is called with each event.
         reopen_on_no_verdict: See `CallFlow`.
-        clock: Returns seconds of a steady clock.
+        clock: A function that returns seconds of a steady clock.
     """
 
     def __init__(
@@ -85,25 +86,25 @@ class LocalBreakers(ForkSafeLock):
         self._flow = CallFlow(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
         self._store = _Store(clock=clock, max_breakers=None)
         self._known: RecentNames[tuple[Snapshot, float]] = RecentNames(MOST_KNOWN)
-        # Of each breaker in the store above: its generation in the shared store when it was adopted.
+        # For each breaker in `_store`: the generation in the shared store when the breaker was adopted.
         self._bases: dict[str, int] = {}
         self._have_lock()
 
     def _renew_lock(self) -> None:
         super()._renew_lock()
         self._store._lock = self._lock
-        # A forked process owes nothing of what its parent did.
+        # A forked process reports nothing of what its parent did.
         self._logs: dict[str, ChangeLog] = {}
         self._doubts: set[str] = set()
         self._opening: str | None = None
         self._store.free_probes()
 
     def note(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Remember what the shared store answered.
+        """Remember a snapshot from the shared store, for the next outage.
 
         Args:
-            snapshot: The answer.
-            asked_at: The moment before the store was asked, by the clock, seconds.
+            snapshot: The breaker.
+            asked_at: The moment before the store was asked, in seconds of the steady clock.
         """
         with self._lock:
             known = self._known.get(snapshot.name)
@@ -111,7 +112,10 @@ class LocalBreakers(ForkSafeLock):
                 self._known.put(snapshot.name, (snapshot, asked_at))
 
     def clear(self) -> None:
-        """Start from what is known at the next outage, except where something is left to report or in doubt."""
+        """Drop all breakers, except those with changes to report or failures in doubt.
+
+        A breaker that was dropped starts in its last known state at the next outage.
+        """
         with self._lock:
             kept = {*self._logs, *self._doubts}
             self._store.keep_only(kept)
@@ -119,11 +123,11 @@ class LocalBreakers(ForkSafeLock):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether any failure counts here that the shared store may or may not have counted."""
+        """Whether a local breaker counts a failure that the shared store may or may not have counted."""
         return bool(self._doubts)
 
     def forget(self, name: str) -> None:
-        """Drop a doubt: the shared store took a write of this breaker."""
+        """End the doubt about a breaker, because the shared store accepted a write of this breaker."""
         with self._lock:
             self._doubts.discard(name)
             if name not in self._logs:
@@ -131,7 +135,10 @@ class LocalBreakers(ForkSafeLock):
                 self._bases.pop(name, None)
 
     def succeeded(self, name: str) -> None:
-        """Note a success that the shared store has decided: it clears failures in doubt and those not yet reported."""
+        """Note a success of a call that the shared store admitted.
+
+        The success clears the failures in doubt and the failures that are not yet reported.
+        """
         with self._lock:
             log = self._logs.get(name)
             if log is not None:
@@ -140,11 +147,11 @@ class LocalBreakers(ForkSafeLock):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is in doubt and nothing is left to report."""
+        """Whether no failure is in doubt and there is nothing to report."""
         return not (self._doubts or self._logs)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> Permit:
-        """Admit a call or refuse it.
+        """Admit or refuse a call.
 
         Args:
             name: The breaker's name.
@@ -155,17 +162,18 @@ class LocalBreakers(ForkSafeLock):
         """
         self._begin(name)
         permit = sansio.run(self._flow.admit(name, probes), self._call_store)
-        # Of a call inside this caller's probe, and of one that an override lets through, no outcome is reported.
+        # An `UnreportedPermit` is for a call inside this caller's probe or a call that an override admits. The outcome
+        # of such a call is not reported.
         return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool, carried: int = 0) -> None:
-        """Take a verdict.
+        """Count a verdict.
 
         Args:
-            permit: One given here, or by the shared store before it failed.
+            permit: A permit from `admit`, or from the shared store before it failed.
             verdict: What the outcome says about the dependency.
-            uncounted: Whether the shared store has certainly not counted it.
-            carried: Successes that came before and were never reported.
+            uncounted: Whether the shared store has certainly not counted the verdict.
+            carried: The number of earlier successes that were never reported.
         """
         name = permit.name
         self._begin(name)
@@ -180,7 +188,7 @@ class LocalBreakers(ForkSafeLock):
         sansio.run(self._flow.settle(permit, verdict, carried), call_store)
         if verdict is Verdict.SUCCESS:
             self._log_successes(name, 1 + carried, clears=clears)
-        # The shared store would have rejected a stale failure too.
+        # A failure without effect is not recorded: the shared store would have rejected the stale permit too.
         elif verdict is Verdict.FAILURE and effects != [None]:
             if carried:
                 self._log_successes(name, carried, clears=True)
@@ -200,38 +208,44 @@ class LocalBreakers(ForkSafeLock):
                 self._doubts.add(name)
 
     def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe given here; return whether the caller still owns it."""
+        """Extend the lease of a probe that `admit` gave; return whether the caller still owns the probe."""
         return sansio.run(self._flow.renew(permit), self._call_store)
 
     def read(self, name: str) -> Snapshot:
-        """Return one breaker."""
+        """Return the snapshot of one breaker."""
         self._begin(name)
         return self._store.read(name)
 
     def force_open(self, name: str, seconds: float) -> None:
-        """Open a circuit for at least some seconds."""
+        """Open a circuit for at least ``seconds`` seconds from now."""
         self._begin(name)
         sansio.run(self._flow.force_open(name, seconds), self._call_store)
         with self._lock:
             self._log_opened(name, opened=True)
 
     def hold(self, name: str, seconds: float) -> None:
-        """Admit no call for some seconds. The shared store does not hear of it: a hold is over before an outage is."""
+        """Refuse all calls of a breaker for ``seconds`` seconds from now.
+
+        The hold is not reported to the shared store, because a hold usually ends before the outage.
+        """
         self._begin(name)
         sansio.run(self._flow.hold(name, seconds), self._call_store)
 
     def is_open_here(self, name: str) -> bool:
-        """Return whether a circuit opened here and the shared store may not know it yet: then this store decides."""
+        """Return whether the circuit opened in this process and the shared store may not know it yet.
+
+        If so, the local breaker admits or refuses the calls.
+        """
         log = self._logs.get(name)
         return name == self._opening or (log is not None and log.opened)
 
     def pending(self) -> list[str]:
-        """Return the breakers with changes to report; those with an open circuit first."""
+        """Return the names of the breakers with changes to report; circuits that opened in this process come first."""
         with self._lock:
             return sorted(self._logs, key=lambda name: not self._logs[name].opened)
 
     def known_open(self) -> list[LocalChanges]:
-        """Return the circuits that the shared store had open, for as long as their time is not over."""
+        """Return the circuits that were open in the shared store and whose open time is not over."""
         now, found = self._clock(), []
         with self._lock:
             known = self._known.items()
@@ -242,9 +256,9 @@ class LocalBreakers(ForkSafeLock):
         return found
 
     def take(self, name: str) -> LocalChanges | None:
-        """Remove and return the changes of one breaker, to report them; `delivered` or `put_back` follows.
+        """Remove and return the changes of one breaker, or return ``None``. `delivered` or `put_back` must follow.
 
-        While its circuit is open here, `is_open_here` goes on until then.
+        If the circuit is open in this process, `is_open_here` stays true until `delivered` or `put_back`.
         """
         with self._lock:
             log = self._logs.pop(name, None)
@@ -261,7 +275,11 @@ class LocalBreakers(ForkSafeLock):
             return LocalChanges(name, base, opened=True, open_for=left, opened_ago=self._clock() - log.opened_at)
 
     def delivered(self, changes: LocalChanges) -> None:
-        """Note that the shared store has heard of changes, or need not."""
+        """Note that changes have reached the shared store, or are out of date.
+
+        Args:
+            changes: What `take` returned.
+        """
         with self._lock:
             self._opening = None
             if changes.open_for is not None:
@@ -271,11 +289,11 @@ class LocalBreakers(ForkSafeLock):
                 self._bases.pop(changes.name, None)
 
     def put_back(self, changes: LocalChanges, *, may_be_counted: bool) -> None:
-        """Take back changes that did not reach the shared store.
+        """Add changes that did not reach the shared store back to the record.
 
         Args:
             changes: The changes.
-            may_be_counted: Whether the store may have counted the failures; then they are not reported again.
+            may_be_counted: Whether the shared store may have counted the failures. If so, they are not reported again.
         """
         with self._lock:
             self._opening = None
@@ -288,6 +306,7 @@ class LocalBreakers(ForkSafeLock):
         return getattr(self._store, call.operation)(*call.arguments, **call.keywords)
 
     def _begin(self, name: str) -> None:
+        """Make sure that the breaker ``name`` is in the local store, in its last known state."""
         known = self._known.get(name)
         if known is None:
             return
@@ -301,6 +320,7 @@ class LocalBreakers(ForkSafeLock):
             self._store.adopt(name, _by_steady_clock(*known))
 
     def _heard(self, event: BreakerEvent) -> None:
+        """Record openings and closings, and pass every event on."""
         if isinstance(event, (Opened, Closed)):
             with self._lock:
                 self._log_opened(event.name, opened=isinstance(event, Opened))
@@ -315,13 +335,18 @@ class LocalBreakers(ForkSafeLock):
 
 
 def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
-    """Return a breaker's row with its moments moved from the store's clock to the steady clock of this process."""
+    """Return the row of a snapshot, with all moments converted from the store's clock to the steady clock.
+
+    Args:
+        snapshot: The breaker.
+        asked_at: The moment before the store was asked, in seconds of the steady clock.
+    """
     shift = asked_at - snapshot.as_of
 
     def moved(moment: float) -> float:
         return max(0.0, moment + shift) if moment > 0.0 else 0.0
 
-    # A moment before this clock began would read as 0, which for an override means that it has no end.
+    # A moment before the start of this clock becomes 0. For an override, 0 would mean that it never ends.
     override = snapshot.active_override
     return replace(
         snapshot._to_row(),

@@ -1,4 +1,4 @@
-"""Reports about probes that the store may not have received. Without them, their circuits would stay blocked."""
+"""Reports about probes that the store may not have received. Without these reports, the circuits would stay blocked."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from cbstore_sql.core.model import LocalPermit, Permit, UnreportedPermit, Verdic
 from cbstore_sql.runtime.fork import ForkSafeLock
 
 CLAIM_MAY_LAND_FOR = 60.0
-"""Seconds for which a claim without an answer may still reach the store and win: it may be waiting for a row's lock."""
+"""Seconds for which a claim without an answer may still win: the claim may be waiting for the lock of a row."""
 
 
 class PendingReport(NamedTuple):
-    """One report.
+    """One report that the store may not have received.
 
     Attributes:
-        permit: The owner's. For a claim that was perhaps not won its generation is not known yet.
-        verdict: What to report; ``None`` for a claim that no caller uses: the probe is released.
-        until: The moment after which a claim that was not found is given up, by the outbox's clock.
+        permit: The owner's permit. For a claim without an answer, the generation is not known yet and is 0.
+        verdict: The verdict to report; ``None`` for a claim that no caller uses. Such a probe is released.
+        until: The moment at which a claim that the store does not show is dropped, in seconds of the outbox's clock.
     """
 
     permit: Permit
@@ -28,13 +28,13 @@ class PendingReport(NamedTuple):
 
 
 class Outbox(ForkSafeLock):
-    """The probes that this process claimed or settled without an answer from the store.
+    """A collection of reports about probes that this process claimed or settled without an answer from the store.
 
-    All of it can be reported twice: a claim is known by its token, and a verdict counts only while its permit is valid.
-    A forked process starts with an empty outbox, since its parent reports everything.
+    Every report can be sent twice. A claim is identified by its token, and a verdict counts only while its permit is
+    valid. A forked process starts with an empty outbox, because the parent sends all reports.
 
     Args:
-        clock: Returns seconds of a steady clock.
+        clock: A function that returns seconds of a steady clock.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -48,35 +48,45 @@ class Outbox(ForkSafeLock):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left to report, now or later."""
+        """Whether there is nothing to report, now or in a later round."""
         return not (self._reports or self._later)
 
     def claimed(self, name: str, token: str) -> None:
-        """Add a claim that no caller uses, although it may be won."""
+        """Add a claim without an answer. No caller uses the claim, although it may be won.
+
+        Args:
+            name: The breaker's name.
+            token: The token of the claim.
+        """
         self.put(PendingReport(Permit(name, 0, token), None, self._clock() + CLAIM_MAY_LAND_FOR))
 
     def settled(self, permit: Permit, verdict: Verdict) -> None:
-        """Add the verdict of a probe that the store may not have received."""
+        """Add the verdict of a probe that the store may not have received. Permits of other calls are ignored.
+
+        Args:
+            permit: The permit.
+            verdict: What the outcome says about the dependency.
+        """
         if permit.is_probe and not isinstance(permit, (LocalPermit, UnreportedPermit)):
             self.put(PendingReport(permit, verdict))
 
     def put(self, report: PendingReport) -> None:
-        """Add a report."""
+        """Add a report to the present round."""
         with self._lock:
             self._reports.append(report)
 
     def put_for_later(self, report: PendingReport) -> None:
-        """Add a claim that the store does not know yet: look again in the next round, unless its time is over."""
+        """Add a claim that the store does not show yet to the next round, unless its ``until`` is over."""
         if self._clock() < report.until:
             with self._lock:
                 self._later.append(report)
 
     def begin_round(self) -> None:
-        """Make what was put for later available to `next`."""
+        """Begin a round: the reports that were put for later are available to `next`."""
         with self._lock:
             self._reports, self._later = self._reports + self._later, []
 
     def next(self) -> PendingReport | None:
-        """Remove and return one report, or ``None`` if the outbox is empty."""
+        """Remove and return one report, or return ``None`` if the round has no more reports."""
         with self._lock:
             return self._reports.pop() if self._reports else None

@@ -1,4 +1,4 @@
-"""The end of an outage: ask the store again, report what happened meanwhile, and use the store again."""
+"""The end of an outage: ask the store again, report the changes of the outage, and use the store again."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from cbstore_sql.stores.base import NOBODYS_PROBE
 from cbstore_sql.stores.call import StoreCall
 
 HAND_OVER_TIMEOUT = 5.0
-"""Seconds for each store call of a hand-over. No guarded call waits for one."""
+"""Seconds within which each store call of a hand-over must end. No guarded call waits for a hand-over."""
 
 TRIAL_SECONDS = 60.0
-"""A store that was used without an error for this long has recovered, even if nothing was written meanwhile."""
+"""Seconds of use without an error after which a trial ends, even if the store accepted no write in this time."""
 
 WRITING_TRIAL_SECONDS = 5.0
-"""The same where it took a real write of another breaker meanwhile."""
+"""Seconds of use without an error after which a trial ends, if the store accepted a real write of another breaker."""
 
 
 def recovery_backoff() -> ExponentialBackoff:
     """Return the pauses between two attempts to end an outage.
 
-    An outage soon after another one goes on with longer pauses. The longest pause leaves two of five seconds for the
-    hand-over.
+    If an outage begins soon after another outage, the pauses continue at their previous length. The longest pause is 3
+    seconds, so that 2 of 5 seconds remain for the hand-over.
     """
     return ExponentialBackoff(0.1, 3.0, quiet=10.0)
 
 
 class Recovery:
-    """Ends an outage of the store.
+    """The end of an outage of the store: a check of the store, a hand-over and a trial.
 
-    A store that can be read, and that accepts a write that changes nothing, is used again. It may still refuse real
-    writes: its disk is full, a row is locked, a standby is missing. Where this process counted a failure that the
-    store may or may not have counted, its own count is kept until the store has taken a real write of that breaker.
-    Until then the store is on trial: if it fails, the outage goes on where it was, and the log and the listeners hear
-    nothing of the attempt.
+    The breaker uses the store again when the store can be read and accepts a write that changes nothing. The store may
+    still refuse real writes, because the disk is full, a row is locked, or a standby is missing. If this process
+    counted a failure that the store may or may not have counted, the local count is kept until the store has accepted a
+    real write of that breaker. Until then the store is on trial. If the store fails during the trial, the outage
+    continues, without a log line or an event.
 
     Args:
-        local: The breakers of this process, which the outage used.
-        outage: Tells whether the store is out.
+        local: The breakers that this process uses during an outage.
+        outage: Shows whether the store is unavailable.
         outbox: Reports about probes that the store may not have received.
-        resync: Reports to the store what happened without it.
-        begin_outage: Called with a breaker's name and the error when the store fails.
-        clock: Returns seconds of a steady clock.
+        resync: Reports the changes of the outage to the store.
+        begin_outage: A function that is called with a breaker's name and the error when the store fails.
+        clock: A function that returns seconds of a steady clock.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class Recovery:
 
     @property
     def has_work(self) -> bool:
-        """Whether the store should be asked again soon: it is out or on trial, or something is left to report."""
+        """Whether the store must be asked again soon: it is unavailable or on trial, or there are reports to send."""
         return self._outage.is_degraded or not self._outbox.is_empty or bool(self._local.pending())
 
     def answers(self) -> StoreCalls[bool]:
-        """Ask the store now: read one breaker, and have a write accepted that changes nothing.
+        """Check the store: read one breaker, and make a write that changes nothing.
 
         Returns:
-            Whether it did both. ``False`` begins an outage.
+            Whether both operations succeeded. If one fails, an outage begins.
         """
         name = self._outage.name or NOBODYS_PROBE.name
         try:
@@ -92,21 +92,21 @@ class Recovery:
         return True
 
     def recover(self) -> StoreCalls[bool]:
-        """Report what happened during the outage and use the store again.
+        """Report the changes of the outage and use the store again.
 
         Returns:
-            Whether the store took everything. ``False``: the outage goes on, and what is left is kept.
+            Whether the store accepted all reports. If ``False``, the outage continues, and the other reports are kept.
         """
         try:
             yield from self._resync.probes()
             if self._outage.is_out:
                 yield from self._resync.lost_circuits()
-                # As soon as one write was taken, only circuits that opened here are decided here: the others need not
-                # wait until everything is reported.
+                # After the first accepted write, only circuits that opened in this process stay local. The others use
+                # the store again and do not wait until all changes are reported.
                 yield from self._resync.changes(self._try_again)
                 self._try_again()
                 self._local.clear()
-            # A call that was decided without the store may have ended meanwhile.
+            # A call that was admitted without the store may have ended since.
             yield from self._resync.changes(nothing)
         except StoreError as error:
             self._begin_outage(self._outage.name, error)
@@ -115,19 +115,21 @@ class Recovery:
         return True
 
     def accepted(self, name: str) -> None:
-        """Note that the store took a write of a breaker."""
+        """Note that the store accepted a write of the breaker ``name``."""
         if self._outage.is_degraded or self._local.is_in_doubt:
             self._local.forget(name)
             self._took_a_write = True
             self._end_trial()
 
     def _try_again(self) -> None:
+        """Begin a trial if the store is unavailable."""
         if self._outage.is_out:
             self._trial_began = self._clock()
             self._took_a_write = False
             self._outage.try_again()
 
     def _end_trial(self) -> None:
+        """End the outage if no failure is in doubt or the trial lasted long enough."""
         if self._outage.is_degraded and not self._outage.is_out:
             needed = WRITING_TRIAL_SECONDS if self._took_a_write else TRIAL_SECONDS
             if not self._local.is_in_doubt or self._clock() - self._trial_began >= needed:

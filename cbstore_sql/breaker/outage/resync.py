@@ -1,4 +1,4 @@
-"""Reporting to a store that answers again what happened without it."""
+"""The reports to a store that answers again: what this process did during the outage."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from cbstore_sql.stores.call import StoreCall
 log = logging.getLogger("cbstore_sql")
 
 _AT_ONCE = 100
-"""How many breakers are read in one call."""
+"""The largest number of breakers that one store call reads."""
 
 
 class Resync:
-    """Reports to the shared store what this process did without it.
+    """The reports to the shared store after an outage.
 
     Args:
         shared: The flow over the shared store.
-        local: The breakers that this process used meanwhile.
+        local: The breakers that this process used during the outage.
         outbox: Reports about probes that the store may not have received.
     """
 
@@ -35,7 +35,7 @@ class Resync:
         self._outbox = outbox
 
     def probes(self) -> StoreCalls[None]:
-        """Report what happened to probes; what fails is kept for the next time.
+        """Send the reports about probes. A report that fails is kept for the next attempt.
 
         Raises:
             StoreError: The store failed again.
@@ -49,10 +49,10 @@ class Resync:
                 raise
 
     def changes(self, accepted: Callable[[], object]) -> StoreCalls[None]:
-        """Report the changes of every breaker, open circuits first; what fails is kept for the next time.
+        """Report the changes of every breaker, open circuits first. Changes that fail are kept for the next attempt.
 
         Args:
-            accepted: Called when the store has taken a write.
+            accepted: A function that is called when the store has accepted a write.
 
         Raises:
             StoreError: The store failed again.
@@ -67,7 +67,7 @@ class Resync:
                     accepted()
 
     def lost_circuits(self) -> StoreCalls[None]:
-        """Open the circuits again that the shared store has lost: it was emptied, or an older copy was restored.
+        """Open the circuits that the shared store has lost: the store was emptied, or an older copy was restored.
 
         Raises:
             StoreError: The store failed again.
@@ -82,15 +82,20 @@ class Resync:
                     yield from self._shared.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report a failed call that was admitted during the outage and ended after it. Successes are not reported."""
+        """Report a failed call that was admitted during the outage and ended after it. Successes are not reported.
+
+        Args:
+            permit: The admission during the outage.
+            verdict: What the outcome says about the dependency.
+        """
         if verdict is Verdict.FAILURE:
             snapshot = yield from self._shared.read(permit.name)
-            # A later generation has begun since the call was admitted.
+            # If a later generation has begun since the call was admitted, the failure is out of date.
             if snapshot.state is State.CLOSED and snapshot.generation <= permit.generation:
                 yield from self._shared.record_failure(snapshot.permit)
 
     def _report_probe(self, report: PendingReport) -> StoreCalls[None]:
-        """Report one probe. Where the store has received that already, it has no effect."""
+        """Send one report about a probe. A report that the store has already received has no effect."""
         name, _, token = report.permit
         if report.verdict is not None:
             yield from self._shared.settle(report.permit, report.verdict)
@@ -102,7 +107,7 @@ class Resync:
         return snapshots
 
     def _report(self, changes: LocalChanges, snapshot: Snapshot) -> StoreCalls[bool]:
-        """Report the changes of one breaker; return whether the store has taken a write."""
+        """Report the changes of one breaker; return whether the store has accepted a write."""
         parts, accepted = changes.parts(), False
         while parts:
             part = parts.pop(0)
@@ -112,7 +117,7 @@ class Resync:
                 log.error("a breaker's changes during the outage are lost: %s", error)
                 break
             except BaseException as error:
-                # Also if the event loop ends in the middle of it.
+                # This includes the end of the event loop in the middle of a report.
                 surely_not = isinstance(error, StoreError) and was_not_applied(error)
                 self._local.put_back(part, may_be_counted=not surely_not)
                 for other in parts:
@@ -125,10 +130,11 @@ class Resync:
         return accepted
 
     def _report_part(self, changes: LocalChanges, snapshot: Snapshot) -> StoreCalls[Transition | None]:
+        """Report one part of a breaker's changes; return ``None`` if the store does not need the part."""
         if changes.opened:
-            # It may have changed while others were reported, and opening is not fenced.
+            # The circuit may have changed while other breakers were reported, and `force_open` checks no generation.
             snapshot = yield from self._shared.read(changes.name)
-        # Other processes have opened the circuit, or have even closed it since; they know better.
+        # Other processes have opened the circuit, and may have closed it since. Their information is newer.
         if snapshot.state is not State.CLOSED or _has_moved_on(snapshot, changes):
             return None
         if changes.opened and changes.open_for is not None:
@@ -141,7 +147,7 @@ class Resync:
 
 
 def _has_moved_on(snapshot: Snapshot, changes: LocalChanges) -> bool:
-    """Return whether a closed circuit is one of a later time than the changes."""
+    """Return whether a closed circuit is in a later generation than the one the changes belong to."""
     if changes.base is not None:
         return snapshot.generation > changes.base
     return changes.opened and snapshot.closed_at > 0.0 and snapshot.as_of - snapshot.closed_at < changes.opened_ago
