@@ -3,29 +3,29 @@
 =========================  ==================================================================================
 `breaker`                  `LLMCircuitBreaker`: one breaker for one model API
 `config`                   `LLMCircuitBreakerConfig`
-`classification`           what an exception or a returned value says about the API, for every provider
-`decision`                 what follows: whether a failure counts, is tried again, and when
+`classification`           the classification of exceptions and returned values, for every provider
+`decision`                 the decision whether a failure opens the circuit, counts, or may be retried
 `attempts`                 the decisions between the attempts of one call, without I/O
-`follow_up`                admission, waits and what the API asked of the whole fleet; twin `follow_up_async`
-`retry`                    one call with its retries; twin `retry_async`
-`retry_budget`             retries as a share of a process's own calls
-`stream`                   one call whose answer comes in chunks; twin `stream_async`
+`follow_up`                admission, waits, and holds of the whole fleet; asynchronous: `follow_up_async`
+`retry`                    one call with its retries; asynchronous: `retry_async`
+`retry_budget`             the limit on the retries of one process
+`stream`                   one call whose answer comes in chunks; asynchronous: `stream_async`
 `chunks`                   errors in the chunks of a stream
 `health`                   a health check that probes the API in place of a paid call
-`base`                     the parts of an LLM breaker that its operations share
-`by_hand`                  asking and reporting in separate calls; twin `by_hand_async`
-`router`                   `LLMRouter`: failover between targets; twin `router_async`
+`base`                     the constructor and the common parts of an LLM breaker
+`by_hand`                  admission and report in separate steps; asynchronous: `by_hand_async`
+`router`                   `LLMRouter`: failover between targets; asynchronous: `router_async`
 `router_base`              the parts that both routers share
-`targets`                  `LLMTarget`, and the order in which targets are asked
-`route`                    admits each attempt of one call to a target; twin `route_async`
-`itinerary`                which target each attempt of one call goes to
-`failover`                 whether another target may help, and what a router remembers
-`massgen`                  the same names with the rules of MassGen
+`targets`                  `LLMTarget`, and the order in which a call tries the targets
+`route`                    the steps of one call through the targets; asynchronous: `route_async`
+`itinerary`                the choice of the target for each attempt of one call
+`failover`                 the decisions and the memory of a router
+`massgen`                  the same names, with the rules of MassGen
 `headers`                  MassGen's functions for HTTP statuses and ``Retry-After``
-`observer`                 what the breaker tells a metrics object
-`ambient_permits`          permits for callers that ask and report in separate calls
-`store_adapters`           one store for blocking and for awaiting callers
-`dict_store`               a store that knows only the dictionary protocol, as a `Store`
+`observer`                 the link between the breaker and a metrics object
+`ambient_permits`          the memory of permits for callers that use `by_hand`
+`store_adapters`           one store for blocking and for asynchronous callers
+`dict_store`               a `Store` over a custom store with the dictionary protocol
 =========================  ==================================================================================
 """
 

@@ -1,8 +1,9 @@
-"""What each caller was told when it asked, for callers who ask and record in separate calls.
+"""The memory of permits for callers that admit a call and report its outcome in separate steps.
 
-A caller is a context (`contextvars`): a thread is one, an asyncio task is one. What it starts begins with a copy:
-a task, or a function in `asyncio.to_thread`, may record what its creator asked for. The other way round nothing is
-handed back, and a permit must be carried along by hand.
+The permit of a caller is stored in the caller's context (`contextvars`). Each thread and each asyncio task has a
+separate context. A new task, or a function in `asyncio.to_thread`, starts with a copy of the context of its creator.
+So a task may report the outcome of a call that its creator admitted. The creator does not see a permit that the task
+got; in this case, the application must pass the permit explicitly.
 """
 
 from __future__ import annotations
@@ -12,25 +13,31 @@ from weakref import WeakKeyDictionary
 
 from cbstore_sql.core.model import Permit
 
-# Contexts hold on to their variables for ever, so there is one for all breakers. The value is never changed, only
-# replaced: callers started from this one share it.
+# A context keeps its variables for ever, so all breakers share one variable. The code replaces the dictionary and never
+# changes it, because copies of the context share the dictionary.
 _permits: ContextVar[WeakKeyDictionary[Callers, Permit]] = ContextVar("cbstore_sql permits")
 
 
 class Callers:
-    """The permits one breaker gave, each seen only by the caller it was given to."""
+    """The permits of one breaker, one for each context (thread or asyncio task).
+
+    Each caller sees only the permit of the caller's context.
+    """
 
     @property
     def permit(self) -> Permit | None:
-        """The present caller's permit; ``None`` when it has not asked, was refused, or has recorded."""
+        """The permit of the current context.
+
+        ``None`` if the caller was not admitted or has already reported the outcome.
+        """
         return _permits.get(WeakKeyDictionary()).get(self)
 
     def remember(self, permit: Permit) -> None:
-        """Keep the present caller's permit until it records."""
+        """Store a permit in the current context until `forget`."""
         self._replace(permit)
 
     def forget(self) -> None:
-        """Forget the present caller's permit."""
+        """Remove the permit from the current context."""
         if self.permit is not None:
             self._replace(None)
 

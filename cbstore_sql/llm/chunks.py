@@ -1,4 +1,4 @@
-"""Errors in the chunks of a stream that goes on to its end: OpenRouter sends them so after a status 200."""
+"""Errors in the chunks of a stream. OpenRouter sends an error in a chunk after a status 200, and raises nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from cbstore_sql.llm.config import LLMCircuitBreakerConfig
 
 
 def failure_in_chunk(chunk: Any, config: LLMCircuitBreakerConfig) -> FailedAttempt | None:
-    """Return the failure that a chunk holds, or ``None``.
+    """Return the failed attempt for a chunk that contains an error.
 
     Args:
-        chunk: A mapping, a model of an SDK, or anything else, which holds none.
-        config: Decides whether the failure counts.
+        chunk: A mapping, a model of an SDK, or any other value. Other values contain no error.
+        config: The settings that say whether the error counts.
+
+    Returns:
+        ``None`` if the chunk contains no error.
     """
     if isinstance(chunk, (str, bytes)):
         return None

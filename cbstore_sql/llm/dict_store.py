@@ -1,7 +1,8 @@
-"""A custom store, known only by the eight methods of the dictionary protocol, as a `Store`.
+"""An adapter that makes a `Store` from a custom store with the eight methods of the dictionary protocol.
 
-That protocol has no permits: nothing in it tells two owners of a probe apart, and a dead owner's probe is free only
-when that store says so. So a report is made only in the state its permit was given in.
+The dictionary protocol has no permits and cannot tell two owners of a probe apart. If the owner of a probe dies, only
+the custom store can release the probe. For this reason, the adapter passes a report on only if the circuit still has
+the state in which the permit was given.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ _CAS_ATTEMPTS = 5
 
 
 class DictionaryStore(Store):
-    """A `Store` over the eight methods; what they raise goes through unchanged.
+    """A `Store` that calls the eight methods of a custom store. Exceptions of the methods pass through unchanged.
 
     Args:
-        store: The store.
-        policy: Its ``probe_lease`` is the wait that a rejected caller gets while another caller probes.
+        store: The custom store.
+        policy: The settings of the breaker. A caller that is rejected because another caller owns the probe gets
+            ``probe_lease`` seconds as ``retry_after``.
     """
 
     def __init__(self, store: CircuitBreakerStore, policy: BreakerPolicy) -> None:
@@ -82,7 +84,7 @@ class DictionaryStore(Store):
         return Transition(State.HALF_OPEN, self._read(command.name, None)) if freed else None
 
     def _renew(self, command: Command) -> Transition | None:
-        """There is no lease to extend; what can be seen is whether the probe is settled."""
+        """Return a transition while the circuit is half_open, otherwise ``None``. The protocol has no leases."""
         snapshot = self._read(command.name, None)
         return Transition(snapshot.state, snapshot) if snapshot.state is State.HALF_OPEN else None
 
@@ -106,7 +108,7 @@ class DictionaryStore(Store):
         return Transition(State(found["state"]), self._shown(command.name, DEFAULT_CIRCUIT_BREAKER_STATE, None))
 
     def _hold(self, command: Command) -> Transition:
-        """Remember the hold in this process: the protocol has no place for it."""
+        """Keep the hold in this process only, because the dictionary protocol has no field for a hold."""
         now = command.clock(time.time())
         until = now + command.parameters["seconds"]
         self._holds[command.name] = max(until, self._holds.get(command.name, 0.0))
@@ -137,7 +139,10 @@ class DictionaryStore(Store):
 
 
 class ThreadedDictionaryStore(ThreadedStore):
-    """`DictionaryStore` for callers in an event loop, where whatever it raises is an outage of the store."""
+    """An asynchronous version of `DictionaryStore` that runs the methods of the custom store in threads.
+
+    An exception of a method that is not a `StoreError` becomes a `StoreUnavailableError`.
+    """
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
         return await _told_apart(super()._read(name, now))
@@ -152,7 +157,7 @@ async def _told_apart(answer: Awaitable[T]) -> T:
     except StoreError:
         raise
     except Exception as error:
-        # It may be a defect of that store, which would stay unnoticed otherwise; its text may hold secrets.
+        # The log line helps to find a defect of the custom store. The text of the exception may contain secrets.
         log.error("the breaker store raised %s", type(error).__name__)
         raise StoreUnavailableError("the breaker store failed") from error
 

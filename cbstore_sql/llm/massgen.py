@@ -1,8 +1,10 @@
-"""The names of MassGen's ``massgen.backend.llm_circuit_breaker``, with its rules.
+"""The names of MassGen's module ``massgen.backend.llm_circuit_breaker``, with MassGen's rules.
 
-Import from here to move from MassGen without a change of behaviour: an HTTP 429 and the four retryable statuses are
-the only failures, ``Retry-After`` is read on a 429 only and waited out to the second, and connection errors, timeouts
-and errors in bodies say nothing. `cbstore_sql.llm` understands every provider.
+Import from this module to move from MassGen without a change of behaviour. The differences from `cbstore_sql.llm`:
+
+* Only an HTTP 429 and the statuses 500, 502, 503 and 529 are failures.
+* Only a 429 may carry a ``Retry-After``. The caller waits exactly that time, without jitter.
+* Connection errors, timeouts and errors in bodies are not failures.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ _TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True)
 class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
-    """The settings of `cbstore_sql.LLMCircuitBreakerConfig` with MassGen's defaults and rules."""
+    """The settings of an LLM circuit breaker with MassGen's defaults and rules.
+
+    The arguments are those of `cbstore_sql.LLMCircuitBreakerConfig`.
+    """
 
     max_retry_after_seconds: float = math.inf
     retryable_status_codes: Collection[int] = (500, 502, 503, 529)
@@ -45,15 +50,15 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
 
     @property
     def shares_waits(self) -> bool:
-        """Whether a short wait holds up the whole fleet: MassGen's only the caller that was told."""
+        """``False``: with MassGen's rules, a short wait makes only the present caller wait, and not the whole fleet."""
         return False
 
     def pause_for(self, wait: float) -> float:
-        """Return how many seconds a caller pauses: exactly as long as the API asks."""
+        """Return how many seconds a caller waits: exactly the ``wait`` seconds that the API asks for."""
         return wait
 
     def decide(self, error: BaseException) -> Decision:
-        """Decide what follows from an exception."""
+        """Decide whether an exception opens the circuit, counts, or may be retried."""
         status = extract_status_code(error)
         if status != _TOO_MANY_REQUESTS:
             retryable = status in self.retryable_status_codes
@@ -64,12 +69,16 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
         return Decision(action, wait, counts=capped, retry=action is not RateLimitAction.STOP)
 
     def decide_result(self, result: Any) -> Decision:
-        """Decide what follows from a returned value: it is an answer."""
+        """Return `NO_VERDICT`: with MassGen's rules, a returned value is never a failure."""
         return NO_VERDICT
 
 
 class LLMCircuitBreaker(_LLMCircuitBreaker):
-    """`cbstore_sql.LLMCircuitBreaker` with MassGen's rules; the arguments are the same."""
+    """A circuit breaker for the calls to one language model API, with MassGen's rules.
+
+    The arguments are those of `cbstore_sql.LLMCircuitBreaker`. Without ``config``, the defaults are those of this
+    module's `LLMCircuitBreakerConfig`.
+    """
 
     def __init__(
         self,

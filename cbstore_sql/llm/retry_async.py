@@ -1,4 +1,4 @@
-"""One call with its retries: admitted, made, classified, and made again where that may help."""
+"""One call with its retries, for asynchronous callers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ T = TypeVar("T")
 
 
 class AsyncRetries(Generic[T]):
-    """Makes the attempts of one call.
+    """The loop that makes the attempts of one call until an attempt succeeds or no attempt is left.
 
-    Each attempt is admitted for itself, but a probe stays its owner's while a wait that the API asked for passes.
+    The breaker admits or rejects each attempt separately. There is one exception: during a short wait that the API
+    asked for, the owner of a probe keeps the probe for the next attempt.
 
     Args:
-        follow_up: Admits the attempts and does what follows from their failures.
-        make_call: Makes one attempt.
+        follow_up: The steps that admit the attempts and hold, open or wait after a failure.
+        make_call: A function that starts one attempt and returns an awaitable of the answer.
     """
 
     def __init__(self, follow_up: AsyncFollowUp, make_call: Callable[[], Awaitable[T]]) -> None:
@@ -28,10 +29,14 @@ class AsyncRetries(Generic[T]):
         self._make_call = make_call
 
     async def answer(self) -> T:
-        """Make attempts until one is answered.
+        """Make attempts until an attempt succeeds or no attempt is left.
+
+        Returns:
+            The answer; or, if no attempt is left, the last returned value, even if this value is an error.
 
         Raises:
-            CircuitBreakerOpenError: An attempt was rejected.
+            CircuitBreakerOpenError: The breaker rejected an attempt.
+            Exception: The exception of the last attempt.
         """
         self._attempts.budget.call_made()
         while True:
@@ -44,7 +49,7 @@ class AsyncRetries(Generic[T]):
             await self._follow_up.pause(outcome.decision)
 
     async def _guarded(self) -> T | FailedAttempt:
-        """Make one admitted attempt, or with the probe as many as are answered with a short wait."""
+        """Make one admitted attempt. The owner of a probe tries again after each short wait that the API asks for."""
         while True:
             async with await self._follow_up.admitted() as call:
                 while True:
@@ -58,12 +63,12 @@ class AsyncRetries(Generic[T]):
                     await self._follow_up.follow(outcome.decision)
                     await self._follow_up.pause(outcome.decision)
                     if not await self._follow_up.renewed(call.permit):
-                        break  # another caller took the probe meanwhile: ask for admission again
+                        break  # another caller owns the probe now, so the breaker must admit the next attempt
 
     async def _attempt(self) -> T | FailedAttempt:
         began = self._attempts.begin()
         try:
             answer = await self._make_call()
-        except Exception as error:  # noqa: BLE001 - it is classified, and raised when no attempt is left
+        except Exception as error:  # noqa: BLE001 - the error is classified, and raised later if no attempt is left
             return self._attempts.raised(error, began)
         return self._attempts.returned(answer, began) or answer

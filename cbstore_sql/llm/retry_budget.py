@@ -1,4 +1,4 @@
-"""A limit on retries as a share of a process's own calls, so that an outage does not multiply its load."""
+"""A limit on the retries of one process, so that retries do not multiply the load during an outage."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from cbstore_sql.runtime.fork import ForkSafeLock
 
 
 class RetryBudget(ForkSafeLock):
-    """Keeps the retries of this process to a share of its calls plus a burst.
+    """A budget of retries for this process: a share of the calls plus a burst.
 
-    Each process keeps its own. A fleet then makes at most ``share`` times its calls, plus ``burst`` per process.
+    Each process has a separate budget. A fleet makes at most ``share`` retries per call, plus ``burst`` retries per
+    process.
 
     Args:
-        share: Retries that each call allows, 0 to 1. ``None`` limits nothing.
-        burst: Retries allowed beyond that; also the most that can be saved up.
+        share: The number of retries that each call adds to the budget, from 0 to 1. ``None`` sets no limit.
+        burst: The number of retries in the budget at the start, and the most that the budget can hold.
     """
 
     def __init__(self, share: float | None, burst: float) -> None:
@@ -22,13 +23,17 @@ class RetryBudget(ForkSafeLock):
         self._have_lock()
 
     def call_made(self) -> None:
-        """Note the first attempt of a call."""
+        """Add ``share`` retries to the budget, because a call starts."""
         if self._share is not None:
             with self._lock:
                 self._left = min(self._burst, self._left + self._share)
 
     def take(self) -> bool:
-        """Take one retry; return whether it may be made."""
+        """Use one retry of the budget.
+
+        Returns:
+            ``True`` if the caller may retry. ``False`` if the budget has less than one retry left.
+        """
         if self._share is None:
             return True
         with self._lock:

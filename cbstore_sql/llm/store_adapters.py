@@ -1,4 +1,4 @@
-"""One store for both kinds of callers: those who block and those in an event loop."""
+"""Adapters that give blocking and asynchronous callers the same store."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ AnyStore = Store | AsyncStore | CircuitBreakerStore
 
 
 def faces(store: AnyStore | None, policy: BreakerPolicy) -> tuple[Store | None, AsyncStore]:
-    """Return the store as those who block see it (``None``: they cannot) and as those in an event loop do.
+    """Return one store in two forms: for blocking callers and for asynchronous callers.
 
     Args:
-        store: One of our stores, a custom one with the eight methods of `CircuitBreakerStore`, or ``None`` for
-            one in this process.
-        policy: See `DictionaryStore`.
+        store: A `Store`, an `AsyncStore`, or a custom store with the eight methods of `CircuitBreakerStore`. ``None``
+            means a new store in the memory of this process.
+        policy: The settings of the breaker; used only for a custom store, see `DictionaryStore`.
+
+    Returns:
+        The store for blocking callers, and the store for asynchronous callers. The first is ``None`` for an
+        `AsyncStore`, because blocking callers cannot use an `AsyncStore`.
 
     Raises:
-        ConfigurationError: The store is not one of these.
+        ConfigurationError: ``store`` is not ``None`` and not one of these kinds of stores.
     """
     if store is None:
         store = InMemoryStore(clock=steady_clock())
@@ -41,6 +45,6 @@ def faces(store: AnyStore | None, policy: BreakerPolicy) -> tuple[Store | None, 
 
 
 def steady_clock() -> Callable[[], float]:
-    """Make a clock that says Unix seconds and does not follow when the machine's clock is set."""
+    """Return a clock function for Unix seconds. A later change of the machine's clock does not affect this clock."""
     start = time.time() - time.monotonic()
     return lambda: start + time.monotonic()

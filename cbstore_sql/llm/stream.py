@@ -1,4 +1,4 @@
-"""A guarded stream for callers that block; see ``stream_async.py``."""
+"""A guarded stream for callers that block: one call whose answer comes in chunks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from cbstore_sql.llm.follow_up import FollowUp
 
 
 class GuardedStream:
-    """The chunks of one guarded call, made by `LLMCircuitBreaker.stream`.
+    """A guarded stream: the chunks of one call, returned by `LLMCircuitBreaker.stream_sync` and by the routers.
 
-    Enter it with ``with`` and iterate over it. Opening the stream is tried again like a call; once it is open
-    nothing is repeated. A stream read to its end is a success, and one that breaks is a failure. A reader who leaves
-    early, or fails by itself, says nothing about the API.
+    Open the stream with ``with`` and read the chunks with ``for``. Opening may take several attempts.
+    After the stream is open, nothing is repeated. Reading the stream to its end is a success. A stream that raises, or
+    contains an error chunk, is a failure if the settings count the error. If the reader stops early or raises, the
+    breaker reports no verdict.
 
-    A probe's lease is renewed while chunks come or the API is waited for, so a reader who stops reading loses the probe
-    after one lease.
+    The stream renews the lease of a probe while the reader reads. If the reader asks for no chunk for one whole lease,
+    the stream stops renewing, and another caller may get the probe.
 
     Args:
-        follow_up: Admits the attempts and does what follows from their failures.
-        open_stream: Opens the stream. It returns an iterable or a context manager of one.
+        follow_up: The steps that admit the attempts and hold, open or wait after a failure.
+        open_stream: A function that opens the stream. The function returns an iterable, or a context manager that
+            yields an iterable.
     """
 
     def __init__(self, follow_up: FollowUp, open_stream: Callable[[], Any]) -> None:
@@ -78,7 +80,7 @@ class GuardedStream:
         return chunk
 
     def _opened(self) -> FailedAttempt | None:
-        """Open the stream; return the failure when that fails."""
+        """Make one attempt to open the stream; return ``None``, or the failed attempt if opening raised."""
         self._source = ExitStack()
         if not self._attempts.config.enabled:
             self._chunks = self._chunks_of(self._open_stream())
@@ -109,7 +111,7 @@ class GuardedStream:
         return chunks
 
     def _renew(self, permit: Permit) -> bool:
-        """Renew the lease unless the reader has not asked for a chunk for a whole lease."""
+        """Renew the lease of the probe; return ``False`` if the reader has asked for no chunk for a whole lease."""
         if not self._waiting and monotonic() - self._alive > self._attempts.config.probe_lease_seconds:
             return False
         return self._follow_up.renewed(permit)
@@ -120,7 +122,7 @@ class GuardedStream:
             self._follow_up.follow(failed.decision)
 
     def _ended(self, verdict: Verdict) -> None:
-        """Report the outcome, once."""
+        """Report the verdict to the breaker. Only the first call of this method reports."""
         call, self._call = self._call, None
         if call is not None:
             call.verdict = verdict

@@ -1,26 +1,26 @@
-"""What a failed call says, whichever provider and client it came from.
+"""The classification of failed calls to language model APIs, for every provider and client.
 
-An error is found by its shape, so no client has to be installed or imported. Whatever a server sends or an exception
-does when it is read, nothing here raises.
+The functions recognize an error by its attributes and class names, so no client must be installed or imported. The
+functions never raise, whatever a server sends.
 
 ============  =======================================================================
-`form`        `ApiFailure`, the neutral form that every error is translated into
-`evidence`    status, headers, error object and codes, wherever a client keeps them
-`api_errors`  the failure that an API's own error says
-`reader`      what the readers of the providers have in common
-`openai`      OpenAI's errors, and those of everyone who uses its form
-`anthropic`   Anthropic's
-`google`      Google's, over HTTP and gRPC
-`aws`         Bedrock's and those of other AWS services
-`statuses`    what an HTTP status means
-`waits`       how long the server asks a caller to wait
-`durations`   one value that says how long: a number, a duration, a date, a Unix time
+`form`        `ApiFailure`, the form that is the same for all providers
+`evidence`    the status, headers, error object and codes of a failed call
+`api_errors`  the classification of an error that the API sent
+`reader`      the common parts of the modules for the providers
+`openai`      the errors of OpenAI and of providers with the same error format
+`anthropic`   the errors of Anthropic
+`google`      the errors of Google, over HTTP and gRPC
+`aws`         the errors of Bedrock and other AWS services
+`statuses`    the category of an HTTP status
+`waits`       the wait that the server asks for
+`durations`   one value for a wait: a number, a duration, a date, a Unix time
 `transport`   timeouts and connection errors of every HTTP client
 `chain`       the exceptions behind an exception
-`results`     errors in what a call returned
+`results`     errors in returned values
 `custom`      the application's own classification
-`owners`      whose an exception is
-`safe`        reading attributes of objects that may do anything when they are read
+`owners`      the package that an exception class belongs to
+`safe`        functions that read attributes of unknown objects without raising
 ============  =======================================================================
 """
 
@@ -42,45 +42,49 @@ log = logging.getLogger("cbstore_sql")
 
 
 def classify_error(error: BaseException) -> ApiFailure | None:
-    """Return what an exception says about the API.
+    """Classify an exception of a call to a language model API.
 
-    It reads the exception, those it was raised from, and the members of exception groups.
+    The function reads the exception, its causes and contexts, and the members of exception groups.
 
     Args:
-        error: What the call raised.
+        error: The exception that the call raised.
 
     Returns:
-        ``None`` when the exception says nothing about the API: a mistake of the caller's own, a cancellation, or an
-        error of this library.
+        The failure of the API. ``None`` if the exception says nothing about the API: for example, a mistake of the
+        caller, a cancellation, or an error of this library.
     """
     try:
         return _classify(error, set())
-    except Exception as failed:  # noqa: BLE001 - the call has its exception already; hostile objects raise anything
+    except Exception as failed:  # noqa: BLE001 - the caller must get the original exception; any object may raise
         log.error("an exception could not be classified: %s", type(failed).__name__)
         return None
 
 
 def classify_result(result: Any) -> ApiFailure | None:
-    """Return the failure that a returned value is: an error in the body of a 200, or a response with an error status.
+    """Classify a returned value: an error in the body of a 200, or a response with an error status, is a failure.
 
     Args:
-        result: What the call returned.
+        result: The value that the call returned.
 
     Returns:
-        ``None`` for an answer.
+        The failure of the API. ``None`` if the value is a good answer.
     """
     try:
         return read_result(result)
-    except Exception as failed:  # noqa: BLE001 - the call has its answer already; hostile objects raise anything
+    except Exception as failed:  # noqa: BLE001 - the caller must get the answer; any object may raise
         log.error("a result could not be classified: %s", type(failed).__name__)
         return None
 
 
 def _classify(error: BaseException, seen: set[int]) -> ApiFailure | None:
-    """Take the nearest exception of a client, or else the nearest that says anything at all.
+    """Classify the nearest exception of a client in the chain, else the nearest exception with any information.
 
-    An application's own exception, a web framework's or a gateway library's may carry a status too, but what it was
-    raised from is what the API really said.
+    An exception of an application, a web framework or a gateway library may have a status too. But the exception of the
+    client behind it says what the API sent.
+
+    Args:
+        error: The exception.
+        seen: The ids of the exceptions that this function has already read; the function adds to this set.
     """
     second_hand: ApiFailure | None = None
     for current in chain(error):

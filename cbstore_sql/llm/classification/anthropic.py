@@ -1,4 +1,4 @@
-"""Anthropic's errors."""
+"""The errors of Anthropic."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CODES = table(
 
 WEAK_CODES = table({FailureCategory.TRANSIENT: "api_error", FailureCategory.AUTH: "permission_error"})
 
-# These come as a 400 invalid_request_error like any mistake of the caller; only the words tell.
+# For used-up credits Anthropic sends a 400 invalid_request_error, as for a bad request. Only the text differs.
 _SPENT = re.compile(
     r"credit balance is too low|reached your specified (API )?usage limits|workspace.*usage limits", re.I
 )
 
 
 def read(evidence: Evidence) -> Reading | None:
-    """Read what only the message says: credits and spending limits."""
+    """Return a reading if the message reports used-up credits or a spending limit, otherwise ``None``."""
     return Reading(FailureCategory.QUOTA_EXHAUSTED) if _SPENT.search(evidence.message) else None

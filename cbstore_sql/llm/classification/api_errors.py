@@ -1,4 +1,4 @@
-"""The failure that an API's own error says, whichever API it is."""
+"""The classification of an error that an API sent, for every provider."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ _LONG_LIMIT = re.compile(
 
 
 def read_api_error(evidence: Evidence) -> ApiFailure | None:
-    """Return what the API's error says; ``None`` when it says nothing about the API.
+    """Classify an error that an API sent.
 
-    A provider's own code for the error is more exact than the HTTP status: Bedrock sends a used-up quota as a 400. A
-    few codes say less than the status (``invalid_request_error`` comes with a 503 too) and decide only without one.
+    The error code of a provider is more exact than the HTTP status. For example, Bedrock sends a used-up quota with
+    status 400. A few codes are less exact than the status; for example, ``invalid_request_error`` may come with status
+    503. These codes count only if there is no error status.
+
+    Args:
+        evidence: The status, headers and error object of the failed call.
+
+    Returns:
+        The failure. ``None`` if the error says nothing about the API.
     """
     reading = next(filter(None, (read(evidence) for read in _READERS)), Reading(None))
     category = reading.category or _by_code(evidence, _CODES) or _by_status(evidence)
@@ -57,7 +64,7 @@ def _by_code(evidence: Evidence, codes: Codes) -> FailureCategory | None:
 def _by_status(evidence: Evidence) -> FailureCategory | None:
     if evidence.status is not None and evidence.status >= _FIRST_ERROR_STATUS:
         return category_of_status(evidence.status)
-    # An error object and no status: an event in a stream. Without a known code it is the API's own failure.
+    # An error object without a status is an event in a stream. Without a known code, the API is at fault.
     if not evidence.from_client or not evidence.error:
         return None
     return _by_code(evidence, _WEAK_CODES) or FailureCategory.TRANSIENT

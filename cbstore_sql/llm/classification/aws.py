@@ -1,12 +1,12 @@
-"""Errors of AWS: Bedrock and the rest, named by their exceptions' codes."""
+"""The errors of Bedrock and other AWS services, by error code."""
 
 from __future__ import annotations
 
 from cbstore_sql.llm.classification.form import FailureCategory
 from cbstore_sql.llm.classification.reader import table
 
-# Bedrock's status tells little: a used-up quota is a 400, a failed model a 424. The same codes, with a small first
-# letter, stand in event streams.
+# The HTTP status of Bedrock says little: a used-up quota has status 400, and a failed model has status 424. Event
+# streams contain the same codes with a lower-case first letter.
 CODES = table(
     {
         FailureCategory.RATE_LIMITED: """ThrottlingException Throttling ThrottledException RequestThrottled

@@ -1,4 +1,4 @@
-"""The exceptions behind an exception: its causes, its context, what it holds, and the members of a group."""
+"""The exceptions behind an exception: causes, contexts, exceptions in attributes, and members of a group."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from cbstore_sql.llm.classification.safe import attribute
 
 _DEEPEST = 25
-"""Exceptions looked at. Nothing real is as deep; a chain may be a circle."""
+"""How many exceptions of a chain are read. Real chains are shorter, but a chain may be a circle."""
 
 _HOLDERS = ("__cause__", "__context__", "reason", "os_error", "cause")
-"""Where exceptions keep others: Python's chain, urllib's and urllib3's ``reason``, aiohttp's, google-api-core's."""
+"""The attributes that hold another exception: in Python, urllib and urllib3, aiohttp, and google-api-core."""
 
 
 def members(error: BaseException) -> tuple[BaseException, ...]:
-    """Return the members of an exception group, Python's own or its backport; empty for any other exception."""
+    """Return the members of an exception group; empty for an exception that is not a group.
+
+    The function also reads the groups of the backport package ``exceptiongroup``.
+    """
     found = attribute(error, "exceptions")
     if not isinstance(found, (tuple, list)):
         return ()
@@ -22,9 +25,10 @@ def members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Go from an exception to those it came from, the nearest first.
+    """Yield an exception and the exceptions behind it, the nearest first.
 
-    ``raise … from None`` hides the context from a traceback only: the API failed all the same.
+    The function also yields a context that ``raise … from None`` hides from the traceback, because the hidden exception
+    still shows that the API failed.
     """
     waiting, seen = [error], {id(error)}
     while waiting and len(seen) <= _DEEPEST:

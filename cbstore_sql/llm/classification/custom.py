@@ -1,4 +1,4 @@
-"""The application's own classification of an exception, asked before the built-in one."""
+"""The classification of an exception by a function of the application, before the built-in rules."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ log = logging.getLogger("cbstore_sql")
 
 
 def asked(classify: Classify | None, error: BaseException) -> ApiFailure | None:
-    """Return what the application says about an exception; ``None`` when it says nothing.
+    """Classify an exception with the function of the application.
 
-    A callable that raises, or returns something else, must not replace the call's own exception: it is logged.
+    If the function raises or returns an invalid value, the error is logged and the built-in rules apply.
+
+    Args:
+        classify: The function of the application; ``None`` if the application has no such function.
+        error: The exception that the call raised.
+
+    Returns:
+        The failure. ``None`` if the built-in rules must classify the exception.
     """
     if classify is None:
         return None
     try:
         answer = classify(error)
         return answer if answer is None or isinstance(answer, ApiFailure) else ApiFailure(FailureCategory(answer))
-    except Exception as failed:  # noqa: BLE001 - the call has its exception already
+    except Exception as failed:  # noqa: BLE001 - the caller must get the original exception
         log.error("classify failed with %s", type(failed).__name__)
         return None

@@ -1,4 +1,4 @@
-"""One value that says how long to wait, told by its shape: a number, a duration, a date or a Unix time."""
+"""Parsers for one value that says how long to wait: a number, a duration, a date or a Unix time."""
 
 from __future__ import annotations
 
@@ -17,31 +17,41 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 _NAMED_DATE = re.compile(r"[A-Za-z]{3,9},? ")
 
 _SCALES = (1.0, 1e3, 1e6, 1e9)
-"""Unix times come in seconds, milliseconds, microseconds and nanoseconds."""
+"""The units of Unix times that servers send: seconds, milliseconds, microseconds and nanoseconds."""
 
 _PAST, _FUTURE = 366 * 86_400.0, 5 * 366 * 86_400.0
-"""Seconds around now within which a number is believed to be a Unix time. No server asks for a wait that long."""
+"""A number within this many seconds before or after now is a Unix time. No server asks for such a long wait."""
 
 
 def seconds_asked(value: Any, now: float) -> float | None:
-    """Return the seconds that one value asks a caller to wait.
+    """Return the wait in seconds that one value asks for.
 
     Args:
-        value: A header, or a field of a body: ``30``, ``"30s"``, ``"6m0s"``, ``"45.8 seconds"``, ``"PT30S"``, an
-            HTTP date, an RFC 3339 date, or a Unix time in seconds, milliseconds, microseconds or nanoseconds.
-        now: Unix seconds by the server's clock.
+        value: A header or a field of a body: ``30``, ``"30s"``, ``"6m0s"``, ``"45.8 seconds"``, ``"PT30S"``, an
+            HTTP date, an RFC 3339 date, or a Unix time in seconds, milliseconds, microseconds or nanoseconds. A number
+            that is not a Unix time is in seconds.
+        now: The current time in Unix seconds by the server's clock.
 
     Returns:
-        Seconds; 0.0 for a moment that has passed. ``None`` for anything negative, not finite, or of no such shape.
+        The wait in seconds; 0.0 for a date in the past. ``None`` if the value is negative, not finite, or has a
+        different format.
     """
     try:
         return _read(value, now)
-    except Exception:  # noqa: BLE001 - the parsers' own failures on hostile values are of many kinds
+    except Exception:  # noqa: BLE001 - the parsers raise many kinds of errors for hostile values
         return None
 
 
 def milliseconds_asked(value: Any, now: float) -> float | None:
-    """Return the seconds that a value in milliseconds asks for; see `seconds_asked`."""
+    """Return the wait in seconds for a value whose plain numbers are milliseconds.
+
+    Args:
+        value: A number of milliseconds, or any other value of `seconds_asked`.
+        now: The current time in Unix seconds by the server's clock.
+
+    Returns:
+        The wait in seconds, or ``None``; see `seconds_asked`.
+    """
     number = _plain_number(value)
     return seconds_asked(value, now) if number is None else _checked(number / 1000)
 
@@ -71,7 +81,7 @@ def _plain_number(value: Any) -> float | None:
         except OverflowError:
             return math.inf
     if isinstance(value, str):
-        # A proxy that merges headers makes "5, 5" of two.
+        # A proxy may merge two headers with the value 5 into "5, 5".
         parts = [part.strip() for part in value.split(",")]
         if all(_NUMBER.fullmatch(part) for part in parts):
             return max(float(part) for part in parts)
@@ -115,7 +125,7 @@ def _iso_duration(said: str, now: float) -> float | None:
 
 def _rfc3339(said: str, now: float) -> float | None:
     try:
-        # Python 3.10 reads neither the Z nor a fraction of other than 3 or 6 digits.
+        # Python 3.10 cannot read the Z, and can read fractions of 3 or 6 digits only.
         plain = re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1]:0<6}", re.sub(r"[zZ]$", "+00:00", said))
         moment = datetime.fromisoformat(plain)
     except ValueError:
@@ -124,12 +134,12 @@ def _rfc3339(said: str, now: float) -> float | None:
 
 
 def _http_date(said: str, now: float) -> float | None:
-    # The parser takes "5;" and "30 x" for dates; an HTTP date begins with the day's name.
+    # The parser would read "5;" and "30 x" as dates. A real HTTP date begins with the name of the day.
     return _until(parsedate_to_datetime(said), now) if _NAMED_DATE.match(said) else None
 
 
 def _until(moment: datetime, now: float) -> float:
-    """A moment without a zone is in GMT."""
+    """Return the seconds from ``now`` until a moment, at least 0. A moment without a zone is in GMT."""
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() - now)
 
 

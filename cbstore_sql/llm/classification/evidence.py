@@ -1,4 +1,4 @@
-"""What an exception or an answer shows: status, headers, body and codes, wherever a client keeps them."""
+"""The facts that an exception or a response contains: status, headers, error object and codes."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ _RESPONSE_ATTRIBUTES = ("response", "raw_response", "http_response")
 _CODE_KEYS = ("code", "type", "status", "reason", "error_type", "error_code", "Code")
 _FIRST_ERROR_STATUS = 400
 _LONGEST_MESSAGE = 4_000
-"""Characters that are searched for words."""
+"""How many characters of a message are searched for words."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a failed call.
+    """The facts about a failed call, in the same form for all clients.
 
     Attributes:
-        status: The HTTP status, or the one that the error object names where HTTP said 200.
-        headers: By lower-case name.
-        error: The error object of the body; empty without one.
-        codes: The provider's names for the error, lower case, letters and digits only.
-        message: What the error says, for the few things that are said nowhere else.
-        now: Unix seconds by the server's clock.
-        after_answer: Whether HTTP said that all was well, or said nothing, before the error came.
-        from_client: Whether a client or an API made the error object, and not an application.
+        status: The HTTP status. If the HTTP status is not an error, the status that the error object names. ``None``
+            if there is no status.
+        headers: The headers of the response, by lower-case name.
+        error: The error object of the body; empty if the body has no error object.
+        codes: The provider's codes for the error, reduced to lower-case letters and digits.
+        message: The text of the error, for details that the codes do not contain.
+        now: The time of the response in Unix seconds by the server's clock.
+        after_answer: Whether the error came after an HTTP status below 400, or without an HTTP status.
+        from_client: Whether the exception comes from a client or an API, and not from the application.
     """
 
     status: int | None
@@ -55,10 +56,13 @@ class Evidence:
 
 
 def evidence_of(source: Any) -> Evidence | None:
-    """Collect what an exception or a response shows; ``None`` when it shows neither a status nor an error object.
+    """Collect the facts about a failed call from an exception or a response.
 
     Args:
         source: An exception, or a response of an HTTP client.
+
+    Returns:
+        ``None`` if the source has neither an error status nor an error object.
     """
     responses = [response for name in _RESPONSE_ATTRIBUTES if (response := attribute(source, name)) is not None]
     error = next(filter(None, map(error_object, _bodies(source, responses))), {})
@@ -82,7 +86,14 @@ def evidence_of(source: Any) -> Evidence | None:
 def make_evidence(
     error: Mapping[str, Any], *, status: int | None, headers: Mapping[str, Any], after_answer: bool
 ) -> Evidence:
-    """Make evidence of an error object; see `Evidence`."""
+    """Build an `Evidence` from an error object.
+
+    Args:
+        error: The error object of the body; may be empty.
+        status: See `Evidence.status`.
+        headers: The headers of the response, by lower-case name.
+        after_answer: See `Evidence.after_answer`.
+    """
     local = time.time()
     sent = headers.get("date")
     ahead = seconds_asked(sent, 0.0) if isinstance(sent, str) and "," in sent else None
@@ -94,14 +105,15 @@ def make_evidence(
 
 
 def error_object(body: Any) -> Mapping[str, Any]:
-    """Return the object in a body that describes an error; empty if there is no such object.
+    """Return the error object of a response body; empty if the body has no error object.
 
-    Providers send ``{"error": {…}}``, ``{"error": "…"}``, ``{"errors": [{…}]}``, ``{"detail": …}``, a list with one of
-    these, or the object itself.
+    Providers send ``{"error": {…}}``, ``{"error": "…"}``, ``{"errors": [{…}]}``, ``{"detail": …}``, the error object
+    itself, or a list whose first element is one of these.
     """
     body = parsed(body)
     if isinstance(body, str):
-        return {"message": body} if body and not body.lstrip().startswith("<") else {}  # a gateway's page says nothing
+        # The HTML page of a gateway says nothing.
+        return {"message": body} if body and not body.lstrip().startswith("<") else {}
     fields = mapping(body)
     for key in ("error", "Error", "errors"):
         inner = parsed(fields.get(key))
@@ -113,11 +125,14 @@ def error_object(body: Any) -> Mapping[str, Any]:
 
 
 _OUTER = ("retry_after", "retry_after_ms", "retryAfter", "resets_at", "resets_in_seconds", "estimated_time")
-"""What may stand beside an error object and belongs to it."""
+"""The keys of the body that may stand beside the error object and describe the same error."""
 
 
 def normalized(code: Any) -> str:
-    """Return a code without case and separators: ``ThrottlingException`` and ``throttling_exception`` are one."""
+    """Return a code reduced to lower-case letters and digits; ``""`` if the code is not text.
+
+    ``ThrottlingException`` and ``throttling_exception`` have the same normalized form.
+    """
     return re.sub(r"[^a-z0-9]", "", code.lower()) if isinstance(code, str) else ""
 
 
@@ -155,7 +170,7 @@ def _named_status(error: Mapping[str, Any]) -> int | None:
 
 
 def _grpc_name(source: Any) -> str:
-    """Return the name of a gRPC status. gRPC's own exceptions have a method for it."""
+    """Return the name of the gRPC status of an exception; ``""`` if the exception has no gRPC status."""
     for code in (attribute(source, "grpc_status_code"), called(attribute(source, "code"))):
         name = attribute(code, "name")
         if isinstance(name, str) and isinstance(attribute(code, "value"), tuple):

@@ -1,4 +1,4 @@
-"""The neutral form of a failed call: what every provider's error is translated into."""
+"""`ApiFailure`: the description of a failed call in a form that is the same for all providers."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from enum import Enum
 
 
 class FailureCategory(str, Enum):
-    """What went wrong, in terms that fit every provider."""
+    """The kinds of failures of a language model API, the same for all providers."""
 
     RATE_LIMITED = "rate_limited"
-    """Too many requests or tokens for now. The API is healthy."""
+    """The caller sent too many requests or tokens in a short time. The API is healthy."""
 
     OVERLOADED = "overloaded"
     """The API or the model has no capacity left."""
 
     QUOTA_EXHAUSTED = "quota_exhausted"
-    """A daily or monthly quota, the credits or the budget are used up. Retrying soon cannot help."""
+    """A daily or monthly quota, the credits or the budget are used up. A retry after a short time cannot succeed."""
 
     AUTH = "auth"
-    """The key is wrong, expired, or has no permission. Permanent until someone changes it."""
+    """The key is wrong, expired, or has no permission. All calls fail until someone changes the key."""
 
     INVALID_REQUEST = "invalid_request"
-    """The request itself is at fault. The API is healthy."""
+    """The request is wrong. The API is healthy."""
 
     TRANSIENT = "transient"
     """The API failed and may work again at the next attempt."""
 
     TIMEOUT = "timeout"
-    """No answer came in time."""
+    """The answer did not arrive in time."""
 
     CONNECTION = "connection"
-    """The connection could not be made, or broke."""
+    """The client could not connect, or the connection broke."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiFailure:
-    """What one failed call says.
+    """The classification of one failed call, in a form that is the same for all providers.
 
     Attributes:
-        category: What went wrong.
-        status: The HTTP status, or the one that the error's body names. ``None`` without one.
-        wait: Seconds the server asks the caller to wait. ``None`` when it does not say, 0.0 when it says "at once".
-        should_retry: What the server says about a retry (``x-should-retry``). ``None`` when it does not say.
-        maybe_billed: Whether the API may have done the work, and billed it, although no complete answer arrived.
+        category: The kind of the failure.
+        status: The HTTP status, or the status in the body of the error. ``None`` if there is no status.
+        wait: The wait in seconds that the server asks for. 0.0 means that the caller may retry at once. ``None`` if the
+            server gives no time.
+        should_retry: The value of the header ``x-should-retry``. ``None`` if the server did not send the header.
+        maybe_billed: Whether the API may have done the work, and billed the work, although no complete answer arrived.
     """
 
     category: FailureCategory
@@ -54,17 +55,17 @@ class ApiFailure:
 
     @property
     def implied_status(self) -> int:
-        """The HTTP status, or the usual one of the category where the failure came without one."""
+        """The HTTP status. If the failure has no error status, the usual HTTP status of the category."""
         return self.status if self.status is not None and self.status >= _FIRST_ERROR else _USUAL_STATUS[self.category]
 
     @property
     def as_retryable(self) -> ApiFailure:
-        """The failure, as the API's own where its category blames the caller."""
+        """This failure, with the category ``TRANSIENT`` if the category is ``AUTH`` or ``INVALID_REQUEST``."""
         return replace(self, category=FailureCategory.TRANSIENT) if self.category in PERMANENT else self
 
 
 PERMANENT = (FailureCategory.AUTH, FailureCategory.INVALID_REQUEST)
-"""What no retry with the same key or the same request can change."""
+"""The categories for which a retry with the same key and the same request cannot succeed."""
 
 _FIRST_ERROR = 400
 
@@ -90,4 +91,4 @@ SEVERITY = (
     FailureCategory.AUTH,
     FailureCategory.INVALID_REQUEST,
 )
-"""Of several failures raised together, the first in this order decides."""
+"""The order of the categories. If a call raises several failures together, the first category in this order wins."""

@@ -1,4 +1,4 @@
-"""Errors of Google's APIs: Gemini, Vertex AI, and anything over google-api-core or gRPC."""
+"""The errors of Google's APIs: Gemini, Vertex AI, and other APIs that use google-api-core or gRPC."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ WEAK_CODES = table(
 
 
 def read(evidence: Evidence) -> Reading | None:
-    """Read ``RetryInfo`` and ``QuotaFailure`` of the error's details, in JSON or as protocol buffers."""
+    """Read the wait (``RetryInfo``) and the quota (``QuotaFailure``) from the details of the error.
+
+    The details may be JSON or protocol buffers.
+
+    Returns:
+        ``None`` if the details contain neither a wait nor a used-up quota.
+    """
     details = evidence.error.get("details")
     if not isinstance(details, (list, tuple)):
         return None
@@ -67,7 +73,7 @@ def _violations(details: Any) -> Iterator[Any]:
 
 
 def _is_used_up(violation: Any) -> bool:
-    """Whether a quota is a daily one, or one of which the account has nothing at all."""
+    """Return whether the violated quota is daily or monthly, or has the value 0 for this account."""
     fields = mapping(violation)
     quota = normalized(fields.get("quotaId") or attribute(violation, "quota_id"))
     value = fields.get("quotaValue", attribute(violation, "quota_value"))

@@ -1,4 +1,4 @@
-"""OpenAI's errors, and those of everyone who uses its form: Azure, DeepSeek, Groq, Mistral, OpenRouter, Cohere, …."""
+"""The errors of OpenAI and of providers with the same format: Azure, DeepSeek, Groq, Mistral, OpenRouter, …."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WEAK_CODES = table(
 
 _FORBIDDEN = 403
 _MODERATION = frozenset({"flagged_input", "patterns", "reasons"})
-"""What OpenRouter's metadata hold when the request was blocked."""
+"""The keys in the metadata of OpenRouter if OpenRouter blocked the request."""
 
 _CREDITS = re.compile(
     r"(insufficient|not enough|out of|no remaining) (account )?(balance|credits?|funds)|billing (hard )?limit|"
@@ -51,7 +51,11 @@ _CLIENT_ERRORS = range(400, 430)
 
 
 def read(evidence: Evidence) -> Reading | None:
-    """Read what the code cannot say: moderation by a gateway, and credits that only the message names."""
+    """Return a reading for two errors that the codes do not show: a blocked request and used-up credits.
+
+    Returns:
+        ``None`` for all other errors.
+    """
     metadata = mapping(evidence.error.get("metadata"))
     if evidence.status == _FORBIDDEN and (
         "flagged_input" in metadata or "patterns" in metadata or "reasons" in metadata

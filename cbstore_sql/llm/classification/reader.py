@@ -1,4 +1,4 @@
-"""What the readers of the providers have in common."""
+"""The common parts of the modules that read the errors of the providers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Codes = Mapping[str, FailureCategory]
 
 
 class Reading(NamedTuple):
-    """What a provider's reader makes of an error.
+    """The result of reading an error with the rules of one provider.
 
     Attributes:
-        category: ``None`` leaves it to the codes and the status.
-        wait: Seconds that the body asks for.
+        category: The category of the failure. ``None`` if the codes and the status must decide the category.
+        wait: The wait in seconds that the body asks for. ``None`` if the body gives no time.
     """
 
     category: FailureCategory | None
@@ -24,5 +24,9 @@ class Reading(NamedTuple):
 
 
 def table(codes: Mapping[FailureCategory, str]) -> Codes:
-    """Make a table of codes, listed by category and separated by white space, by their normalized names."""
+    """Return a mapping from each normalized code to its category.
+
+    Args:
+        codes: For each category, the codes as one text, separated by white space.
+    """
     return {normalized(code): category for category, listed in codes.items() for code in listed.split()}

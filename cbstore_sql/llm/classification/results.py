@@ -1,4 +1,4 @@
-"""Errors in what a call returned: in the body of a 200, or a response whose status was not checked."""
+"""The classification of returned values: an error in the body of a 200, or a response with an error status."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from cbstore_sql.llm.classification.safe import (
 
 _FIRST_ERROR_STATUS = 400
 _LARGEST_BODY = 16 * 1024
-"""Bytes. The body of a good response is parsed only when it may be an error: those are short."""
+"""The largest body, in bytes, that is parsed. A longer body of a response without an error status is an answer."""
 
 _BESIDE_AN_ERROR = words("error status code type message detail request_id id estimated_time success warnings")
-"""The keys that may stand beside a text under ``error``. With any other key, the object is an answer."""
+"""The keys that an object with a text under ``error`` may have. An object with any other key is a good answer."""
 
 
 def read_result(result: Any) -> ApiFailure | None:
-    """Return the failure that a returned value is; ``None`` for an answer.
+    """Classify a value that a call returned.
 
     Args:
-        result: A model of an SDK, a mapping, or a response of an HTTP client.
+        result: A model of an SDK, a mapping, a response of an HTTP client, or any other value.
+
+    Returns:
+        The failure. ``None`` if the value is a good answer.
     """
     if result is None or isinstance(result, (str, bytes, int, float, list, tuple)):
         return None
@@ -70,7 +73,7 @@ def _choices(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _plain(error: Any) -> dict[str, Any]:
-    """Return an error's fields; one without a code, a type or a message is not an error."""
+    """Return the fields of an error; empty if there is no code, type, message or status."""
     fields = mapping(error)
     return dict(fields) if any(fields.get(key) for key in ("code", "type", "message", "status")) else {}
 

@@ -1,4 +1,4 @@
-"""Reading attributes of objects that may do anything when they are read."""
+"""Functions that read attributes and values of unknown objects without raising."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _LARGEST_BODY = 256 * 1024
-"""Bytes. A longer body is not an error message, and parsing it would hold up an event loop."""
+"""The largest body, in bytes, that is parsed. Parsing a longer body would block an event loop."""
 
 _LOWEST_STATUS, _HIGHEST_STATUS = 100, 599
 
 
 def attribute(holder: Any, name: str) -> Any:
-    """Return an attribute, or ``None`` if it is missing or reading it fails."""
+    """Return an attribute of an object, or ``None`` if the attribute is missing or raises.
+
+    Args:
+        holder: Any object.
+        name: The name of the attribute.
+    """
     try:
         return getattr(holder, name, None)
     except Exception:  # noqa: BLE001 - a property of a client's exception may raise anything
@@ -21,15 +26,15 @@ def attribute(holder: Any, name: str) -> Any:
 
 
 def called(method: Any) -> Any:
-    """Return what a method without arguments returns, or ``None`` when it is not callable or fails."""
+    """Call a method without arguments and return the result; ``None`` if the method is not callable or raises."""
     try:
         return method() if callable(method) else None
-    except Exception:  # noqa: BLE001 - whatever else has the name of the method that was looked for
+    except Exception:  # noqa: BLE001 - an unknown object may have a different method of this name
         return None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping or the fields of a model, and an empty mapping for everything else."""
+    """Return a mapping as given, or the fields of an SDK model; an empty mapping for any other value."""
     if isinstance(value, Mapping):
         return value
     extra = attribute(value, "model_extra")  # pydantic: fields that the model does not declare
@@ -40,12 +45,12 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def words(listed: str) -> frozenset[str]:
-    """Return the words of a text, separated by white space, as a set."""
+    """Return the set of the words in a text. White space separates the words."""
     return frozenset(listed.split())
 
 
 def status_number(value: Any) -> int | None:
-    """Return an HTTP status given as a number or as digits, otherwise ``None``."""
+    """Return a number or a text of digits as an HTTP status; ``None`` if the value is not from 100 to 599."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -56,14 +61,17 @@ def status_number(value: Any) -> int | None:
 
 
 def text(value: Any) -> str:
-    """Return a string or decoded bytes, and an empty string for everything else."""
+    """Return a string as given, and bytes decoded as UTF-8; ``""`` for any other value."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
 
 
 def lowered_headers(headers: Any) -> dict[str, Any]:
-    """Return headers under their lower-case names; the last of several with one name counts."""
+    """Return headers with lower-case names; empty if the headers cannot be read.
+
+    If several headers have the same name, the last header wins.
+    """
     items = attribute(headers, "items")
     pairs: Any = headers
     try:
@@ -72,13 +80,18 @@ def lowered_headers(headers: Any) -> dict[str, Any]:
         if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
             return {}
         named = [(text(name).lower() or str(name).lower(), value) for name, value in pairs]
-    except Exception:  # noqa: BLE001 - headers of any client, or anything that was put in their place
+    except Exception:  # noqa: BLE001 - an unknown client may return any object as headers
         return {}
     return {name: text(value) if isinstance(value, bytes) else value for name, value in named}
 
 
 def parsed(body: Any) -> Any:
-    """Return the body as JSON where it is text, otherwise as it is. A list stands for its first element."""
+    """Parse a body of text or bytes as JSON; return any other body as given.
+
+    Returns:
+        The parsed body; of a list, the first element. The text itself if the text is not JSON. ``None`` if the body is
+        longer than 256 KiB.
+    """
     if isinstance(body, (str, bytes)):
         if len(body) > _LARGEST_BODY:
             return None
@@ -90,10 +103,9 @@ def parsed(body: Any) -> Any:
 
 
 def content_read(response: Any) -> Any:
-    """Return the body of a response as far as the client has read it already.
+    """Return the body of a response if the client has already read the body, otherwise ``None``.
 
-    Reading it here could wait for the network. httpx and requests keep what was read in ``_content``, aiohttp in
-    ``_body``.
+    This function never reads from the network. httpx and requests store the body in ``_content``, aiohttp in ``_body``.
     """
     for name in ("_content", "_body"):
         content = attribute(response, name)

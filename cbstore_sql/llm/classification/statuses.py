@@ -1,4 +1,4 @@
-"""What an HTTP status means where the error's body says nothing more exact."""
+"""The category of an HTTP status, for errors whose body says nothing more exact."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _OF_STATUS: Mapping[int, FailureCategory | None] = {
     **dict.fromkeys((401, 403, 407, 498), FailureCategory.AUTH),  # 498: Cohere's invalid token
     # 522, 524: Cloudflare's; 598, 599: some proxies'
     **dict.fromkeys((408, 504, 522, 524, 598, 599), FailureCategory.TIMEOUT),
-    # 409: a lock that timed out, which the SDKs of OpenAI and Anthropic try again; 424: a model that failed behind
-    # the gateway; 425: too early
+    # 409: a lock timed out, and the SDKs of OpenAI and Anthropic try again; 424: a model behind the gateway failed;
+    # 425: too early
     **dict.fromkeys((409, 424, 425), FailureCategory.TRANSIENT),
-    # The request asks for what the server will never do.
+    # The server does not support the request and never will.
     **dict.fromkeys((501, 505, 510, 511), FailureCategory.INVALID_REQUEST),
-    499: None,  # the client left: nothing is known about the API
+    499: None,  # the client closed the connection, which says nothing about the API
 }
 
 
 def category_of_status(status: int) -> FailureCategory | None:
-    """Return the category of an HTTP error status; ``None`` where the failure says nothing about the API."""
+    """Return the category of an HTTP error status; ``None`` if the status says nothing about the API."""
     other = FailureCategory.TRANSIENT if status >= _FIRST_SERVER_ERROR else FailureCategory.INVALID_REQUEST
     return _OF_STATUS.get(status, other)

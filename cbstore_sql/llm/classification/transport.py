@@ -1,6 +1,6 @@
-"""Failures without an answer: timeouts and connections, of every HTTP client, known by their names.
+"""The classification of timeouts and connection errors of all HTTP clients, by the names of the exception classes.
 
-A client need not be installed to be known, and what is installed need not be imported.
+The code recognizes the exceptions of a client without importing the client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cbstore_sql.llm.classification.form import ApiFailure, FailureCategory
 from cbstore_sql.llm.classification.owners import CLIENTS, PYTHON, root_of
 from cbstore_sql.llm.classification.safe import words
 
-# The caller's own mistake or limit, although some of these are transport errors or OSErrors to their clients.
+# Mistakes or limits of the caller. Some clients derive these classes from a transport error or from OSError.
 _OWN = words(
     """UnsupportedProtocol LocalProtocolError InvalidURL InvalidSchema MissingSchema InvalidHeader InvalidProxyURL
     LocationParseError LocationValueError PoolTimeout EmptyPoolError ClosedPoolError NonHttpUrlClientError
@@ -36,7 +36,7 @@ _CONNECTIONS = words(
     ContentTooShortError ConnectionClosedError ConnectionClosed ResponseStreamingError IncompleteReadError
     ChunkedEncodingError EndpointConnectionError ProxyConnectionError gaierror herror"""
 )
-# An SDK's name for "the HTTP client failed": what the client raised says more.
+# The exceptions with which an SDK wraps an exception of the HTTP client. The exception of the client says more.
 WRAPPERS = frozenset({"APIConnectionError", "APITimeoutError", "HTTPClientError", "NoResponseError"})
 
 _UNREACHABLE = frozenset(
@@ -46,7 +46,11 @@ _BROKEN = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.EN
 
 
 def read_transport_error(error: BaseException) -> ApiFailure | None:
-    """Return the failure that an exception of an HTTP client or of Python's own stands for, or ``None``."""
+    """Classify an exception of an HTTP client or of Python as a timeout or a connection error.
+
+    Returns:
+        The failure. ``None`` if the exception is neither a timeout nor a connection error, or is a caller's mistake.
+    """
     if is_own_mistake(error):
         return None
     names = _names(error)
@@ -58,12 +62,12 @@ def read_transport_error(error: BaseException) -> ApiFailure | None:
 
 
 def is_own_mistake(error: BaseException) -> bool:
-    """Whether an HTTP client refused to send what the caller asked for."""
+    """Return whether the exception shows a mistake or a limit of the caller, such as an invalid URL."""
     return any(root in CLIENTS and name in _OWN for root, name in _classes(error))
 
 
 def is_wrapper(error: BaseException) -> bool:
-    """Whether an exception only wraps the HTTP client's own."""
+    """Return whether an exception of an SDK only wraps an exception of the HTTP client."""
     return not WRAPPERS.isdisjoint(name for _, name in _classes(error))
 
 

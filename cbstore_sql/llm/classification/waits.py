@@ -1,4 +1,4 @@
-"""How long the server asks a caller to wait: an explicit header, the body, a used-up limit, or the message."""
+"""The wait that a server asks for, from a header, the body, a used-up limit or the message."""
 
 from __future__ import annotations
 
@@ -33,20 +33,24 @@ _REGAIN_ACCESS = re.compile(r"regain access on (\d{4}-\d\d-\d\d)(?: at (\d\d:\d\
 
 
 def wait_asked(evidence: Evidence, from_body: float | None = None, *, limits: bool) -> float | None:
-    """Return the seconds the server asks a caller to wait, or ``None``.
+    """Return the wait in seconds that the server asks for.
 
-    An explicit header wins over everything else. A limit's reset counts only when that limit is the one used up: the
-    others may be far away and delay no call. A value that has elapsed says nothing.
+    An explicit header wins over all other values. The reset time of a limit counts only if this limit is used up,
+    because the other limits delay no call. A value of 0 counts only if there is no positive value.
 
     Args:
-        evidence: What the failure shows.
-        from_body: Seconds, where the provider's reader found them in the body.
-        limits: Whether resets of limits say anything about this failure; they do for a rate limit only.
+        evidence: The facts about the failed call.
+        from_body: The wait in seconds that the rules of the provider found in the body; ``None`` if there is no such
+            wait.
+        limits: Whether to use the reset times of limits. ``True`` for a rate limit or a used-up quota.
+
+    Returns:
+        Seconds; 0.0 if all times are over. ``None`` if the server gives no time.
     """
     found = [*_explicit(evidence.headers, evidence.now), from_body, *_in_body(evidence)]
     if limits:
         found.append(_of_limits(evidence.headers, evidence))
-        # Gateways pass the provider's headers on in the body.
+        # A gateway may put the headers of the provider into the body.
         passed_on = lowered_headers(mapping(evidence.error.get("metadata")).get("headers"))
         found += [*_explicit(passed_on, evidence.now), _of_limits(passed_on, evidence)]
     found.append(_in_message(evidence))
@@ -70,7 +74,7 @@ def _in_body(evidence: Evidence) -> Iterator[float | None]:
 
 
 def _of_limits(headers: Mapping[str, Any], evidence: Evidence) -> float | None:
-    """Return the longest reset of a limit that is used up."""
+    """Return the longest time in seconds until a used-up limit resets; ``None`` if no limit is known to be used up."""
     used_up, unknown = [], {}
     for name, value in headers.items():
         found = _RESET.match(name)
@@ -87,13 +91,17 @@ def _of_limits(headers: Mapping[str, Any], evidence: Evidence) -> float | None:
     if used_up:
         return max(used_up)
     if len(unknown) > 1:
-        # The error may name the limit it is about; a guess between two would be as likely wrong as right.
+        # With two limits, use a limit only if the codes of the error name the limit. A guess could be wrong.
         unknown = {name: seconds for name, seconds in unknown.items() if name.replace("-", "") in evidence.codes}
     return next(iter(unknown.values())) if len(unknown) == 1 else None
 
 
 def _of_policies(headers: Mapping[str, Any], now: float) -> Iterator[float]:
-    """Read ``RateLimit: "default";r=0;t=50`` and ``RateLimit: limit=9, remaining=0, reset=50``, of two IETF drafts."""
+    """Yield the reset times in seconds of the used-up limits in a ``RateLimit`` header.
+
+    Two IETF drafts define the formats: ``RateLimit: "default";r=0;t=50`` and
+    ``RateLimit: limit=9, remaining=0, reset=50``.
+    """
     said = headers.get("ratelimit")
     if not isinstance(said, str):
         return
