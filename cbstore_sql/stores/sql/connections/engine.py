@@ -1,4 +1,4 @@
-"""From a URL or the application's own engine to driver connections that commit by themselves."""
+"""Makes engines for a URL, and checks the application's own engine."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Durability = Literal["full", "relaxed"]
 
 _MIN_SQLITE = (3, 35, 0)
 
-# What brings a driver along, psycopg's with libpq.
+# The extra of this library that installs a driver; for psycopg, with libpq.
 _EXTRAS = {"psycopg": "binary", "aiosqlite": "aiosqlite"}
 
-# They lend one connection to several users at once, or to a thread that holds it already.
+# These pools give one connection to several users at once, or again to a thread that holds the connection already.
 _SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
 
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """The drivers that one colour of the store works with.
+    """The database drivers that the sync store, or the async store, supports.
 
     Attributes:
-        by_database: Their names.
-        awaited: Whether they are asynchronous.
+        by_database: The name of the driver for each database, by ``"postgresql"`` or ``"sqlite"``.
+        awaited: Whether the drivers are asynchronous.
     """
 
     by_database: Mapping[str, str]
@@ -45,7 +45,7 @@ class Drivers:
 
     @property
     def kind(self) -> str:
-        """What their engines are called."""
+        """The kind of the engines in messages: ``"synchronous"`` or ``"asynchronous"``."""
         return "asynchronous" if self.awaited else "synchronous"
 
 
@@ -54,7 +54,10 @@ ASYNC_DRIVERS = Drivers({"postgresql": "psycopg", "sqlite": "aiosqlite"}, awaite
 
 
 def one_database(*choices: str | URL | EngineT | None) -> str | URL | EngineT:
-    """Return the one database among what a caller gave.
+    """Check that exactly one database was given, and return the database.
+
+    Args:
+        *choices: URLs and engines; ``None`` for an argument that the caller did not give.
 
     Raises:
         ConfigurationError: No database was given, or more than one.
@@ -66,14 +69,15 @@ def one_database(*choices: str | URL | EngineT | None) -> str | URL | EngineT:
 
 
 def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
-    """Read a database URL and choose the driver where it names none.
+    """Parse a database URL; add the driver if the URL does not name a driver, and make a SQLite path absolute.
 
     Args:
         url: ``postgresql://…``, ``postgresql+psycopg://…`` or ``sqlite:///file``.
-        drivers: Those it may name.
+        drivers: The drivers that the URL may name.
 
     Raises:
-        ConfigurationError: The URL is invalid, or names an in-memory SQLite database. The message does not repeat it.
+        ConfigurationError: The URL is invalid, or names an unsupported database or driver, or names an in-memory SQLite
+            database. The message does not show the URL.
     """
     if not isinstance(url, (str, URL)):
         raise ConfigurationError(f"expected a URL or an engine ({drivers.kind}), got {type(url).__name__}")
@@ -88,7 +92,7 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
         raise ConfigurationError("an in-memory SQLite database is private to one connection: use InMemoryStore")
     chosen = parsed.set(drivername=f"{database}+{known}")
     with _reading():
-        # Only here are the options looked at.
+        # SQLAlchemy checks the options of the URL only in this call.
         chosen.get_dialect()().create_connect_args(chosen)
     if database == "postgresql":
         pg_arguments(chosen)
@@ -106,11 +110,12 @@ def _reading() -> Iterator[None]:
 
 
 def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
-    """Make an engine of our own for a URL; its connections commit each statement by itself.
+    """Return a new engine whose connections commit after each statement.
 
     Args:
-        url: See `parse_url`.
-        relaxed: Whether commits do not wait for the disk; for PostgreSQL only.
+        url: The URL of the database; see `parse_url`.
+        relaxed: Whether to open connections with ``synchronous_commit=off``, so that commits do not wait for the disk.
+            SQLite ignores this.
 
     Raises:
         ConfigurationError: See `parse_url` and `importing_driver`.
@@ -123,7 +128,12 @@ def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
 
 
 def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
-    """Return the URL and the options for an engine of our own, synchronous or not."""
+    """Return the URL and the options with which to create an engine, synchronous or asynchronous.
+
+    Args:
+        url: The URL as `parse_url` returned it.
+        relaxed: See `open_engine`.
+    """
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     if url.get_backend_name() == "postgresql":
         url, arguments = pg_arguments(url, relaxed=relaxed)
@@ -134,13 +144,13 @@ def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
 
 
 def open_single_use_engine(url: str | URL) -> Engine:
-    """Make an engine that keeps no connection, for a migration or another task that happens once.
+    """Return a new engine that keeps no connection open, for a migration or another task that runs once.
 
     Args:
-        url: See `parse_url`.
+        url: The URL of the database; see `parse_url`.
 
     Raises:
-        ConfigurationError: See `parse_url` and `importing_driver`.
+        ConfigurationError: See `parse_url`, `importing_driver` and `check_engine`.
     """
     parsed = parse_url(url)
     options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
@@ -154,20 +164,28 @@ def open_single_use_engine(url: str | URL) -> Engine:
 
 
 def without_questions(dialect: Dialect) -> None:
-    """Let the first connection of a pool be ready as soon as it is open.
+    """Switch off the queries that SQLAlchemy sends over the first connection of an engine, on PostgreSQL.
 
-    SQLAlchemy asks it about the server, for the statements it would compile: round trips that nothing here needs, and
-    that no timeout of the driver's bounds.
+    SQLAlchemy queries the properties of the server in order to compile statements. The store does not need these round
+    trips, and no timeout of the driver limits them.
+
+    Args:
+        dialect: The dialect object of one engine.
     """
     if dialect.name == "postgresql":
         dialect.initialize = lambda connection: None  # type: ignore[method-assign] # of this one engine
 
 
 def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:
-    """Whether counts are to go over their own connections that do not wait for the disk.
+    """Whether counts need separate connections whose commits do not wait for the disk.
+
+    Args:
+        durability: ``"full"`` or ``"relaxed"``; see `SqlStore`.
+        engine: The engine of the store.
+        owned: Whether the store made the engine from a URL.
 
     Raises:
-        ConfigurationError: The durability is unknown, or relaxed with the application's own engine.
+        ConfigurationError: The durability is unknown, or is ``"relaxed"`` with the application's own engine.
     """
     if durability not in get_args(Durability):
         raise ConfigurationError(f"durability must be one of {', '.join(get_args(Durability))}")
@@ -178,10 +196,13 @@ def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> boo
 
 @contextmanager
 def importing_driver(url: URL) -> Iterator[None]:
-    """Say what to install where making an engine finds no driver.
+    """In the block, raise an error that names the package to install in place of an `ImportError`.
+
+    Args:
+        url: A URL that names the driver.
 
     Raises:
-        ConfigurationError: The driver is not installed, or psycopg finds no libpq.
+        ConfigurationError: The driver is not installed, or psycopg does not find libpq.
     """
     try:
         yield
@@ -191,10 +212,14 @@ def importing_driver(url: URL) -> Iterator[None]:
 
 
 def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
-    """Find out whether a store can work with an engine.
+    """Check that a store can use an engine.
+
+    Args:
+        engine: The engine; for an asynchronous store, the sync engine behind the ``AsyncEngine``.
+        drivers: The drivers that the store supports.
 
     Raises:
-        ConfigurationError: The store does not support its database, driver, pool or SQLite version.
+        ConfigurationError: The store does not support the engine's database, driver, pool or SQLite version.
     """
     dialect = engine.dialect
     if drivers.by_database.get(dialect.name) != dialect.driver:
@@ -213,8 +238,12 @@ def _sqlite_version(dbapi: Any) -> tuple[int, ...]:
 
 @contextmanager
 def sqlite_mode(driver: Any) -> Iterator[None]:
-    """Let a SQLite connection, synchronous or not, commit each statement by itself."""
-    # From Python 3.12 on there are two ways to say it; where one is used the other means nothing.
+    """During the block, make a SQLite connection commit after each statement; then restore the previous mode.
+
+    Args:
+        driver: The connection of sqlite3 or aiosqlite.
+    """
+    # From Python 3.12 on, sqlite3 has two settings for this. If `autocommit` is set, `isolation_level` has no effect.
     way, wanted = ("isolation_level", None) if getattr(driver, "autocommit", -1) == -1 else ("autocommit", True)
     before = getattr(driver, way)
     setattr(driver, way, wanted)

@@ -1,9 +1,9 @@
-"""Runs one statement over a psycopg connection's libpq connection.
+"""Runs one statement over the libpq connection of a psycopg connection.
 
-psycopg's cursors adapt types, look up plans and describe results for each statement; the few statements here have all
-of that decided when they are compiled. The steps are a generator without any waiting: it yields whether it wants to
-write besides reading, and is sent whether there is something to read. `drive` and `drive_async` wait, and keep the
-deadline.
+psycopg's cursors convert types, look up plans and describe results for each statement. The few statements of a store
+have fixed types, so this module does without cursors. The work is a generator that does not wait: the generator yields
+whether to wait until the socket is writable too, and receives whether the socket is readable. `drive` and `drive_async`
+wait for the socket until the deadline.
 """
 
 from __future__ import annotations
@@ -26,35 +26,36 @@ from cbstore_sql.stores.sql.retry import LateError, NotSentError, sqlstate
 from cbstore_sql.stores.sql.statements.statement import BINARY, Statement
 
 Wire = Generator[bool, bool, Any]
-"""Yields whether it wants to write; is sent whether there is something to read."""
+"""A generator that yields whether to wait until the socket is writable, and receives whether the socket is readable."""
 
 BEGIN_PINNED = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
 ROLLBACK = Statement("ROLLBACK")
-"""Around a statement that the session's default isolation level would make fail."""
+"""The statements around a pinned statement, which needs READ COMMITTED whatever the session's default isolation."""
 
 _UNSETTLED = frozenset({TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN})
 _GOOD = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 
 _UTF8 = "utf-8"
 
-# After so many lost statements something resets the session again and again: preparing costs more than it saves.
+# If a session lost prepared statements this often, something resets the session repeatedly. Then preparing statements
+# costs more than it saves.
 _MOST_LOST = 3
 
 
 class PgSession:
-    """A psycopg connection, sync or async, that one caller uses at a time.
+    """A session with a PostgreSQL server over a psycopg connection, for one caller at a time.
 
     Args:
-        driver: The connection.
-        after: After how many uses a statement is prepared; ``None``: never.
-        setup: What the session begins with; ``None``: nothing.
+        driver: The psycopg connection, sync or async.
+        after: The number of executions before a statement is prepared; ``None`` to prepare no statement.
+        setup: The first statement of the session, or ``None`` for no such statement.
 
     Attributes:
-        driver: The connection.
-        pgconn: Its libpq connection.
-        sent: Whether the current statement has been sent: from then on it may have an effect.
-        is_shared: Whether a transaction pooler moves the connection between server sessions.
+        driver: The psycopg connection.
+        pgconn: The libpq connection of the psycopg connection.
+        sent: Whether the current statement has been sent, so that the statement may have had an effect.
+        is_shared: Whether a transaction pooler was detected, which moves the connection between server sessions.
     """
 
     __slots__ = (
@@ -87,14 +88,14 @@ class PgSession:
         self.look_at_encoding()
 
     def look_at_encoding(self) -> None:
-        """Ask libpq for the client encoding, which the application may have changed; costs no round trip."""
+        """Read the client encoding, which the application may have changed, from libpq without a round trip."""
         encoding: str = self.driver.info.encoding
-        # psycopg's name for SQL_ASCII: the server keeps bytes as they are, and every other client sends UTF-8.
+        # "ascii" is psycopg's name for SQL_ASCII: the server does not convert, and other clients send UTF-8.
         self._encoding = _UTF8 if encoding == "ascii" else encoding
 
     def is_dead(self) -> bool:
-        """Whether the connection is closed or the server has ended it; costs no round trip."""
-        # Between two statements, a server sends only the notice that it ends the session.
+        """Whether the connection is closed, or the server has ended the session. This method makes no round trip."""
+        # Between two statements, the only message of a server is that it ends the session.
         return self.pgconn.status != ConnStatus.OK or self._socket.wait(0.0, write=False) is not None
 
     def is_sound(self) -> bool:
@@ -102,15 +103,22 @@ class PgSession:
         return bool(self.pgconn.status == ConnStatus.OK and self.pgconn.transaction_status not in _UNSETTLED)
 
     def is_busy(self) -> bool:
-        """Whether the server is still executing a statement whose caller has given up."""
+        """Whether the server still executes a statement."""
         return bool(self.pgconn.transaction_status == TransactionStatus.ACTIVE)
 
     def cut(self) -> None:
-        """Close the connection without waiting for anything."""
+        """Close the connection without waiting."""
         self.pgconn.finish()
 
     def wait(self, seconds: float | None, *, write: bool) -> bool:
-        """Wait until there is something to read, or room to write; return whether there is something to read.
+        """Wait until the socket is readable or, on request, writable.
+
+        Args:
+            seconds: The longest time to wait, seconds; ``None`` for no limit.
+            write: Whether to return also when the socket is writable.
+
+        Returns:
+            Whether the socket is readable.
 
         Raises:
             LateError: The time passed.
@@ -125,7 +133,7 @@ class PgSession:
             seconds -= part
 
     async def wait_async(self, seconds: float | None, *, write: bool) -> bool:
-        """Do the same in an event loop; see `wait`."""
+        """Wait until the socket is readable or writable, in an event loop; see `wait`."""
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[bool | None] = loop.create_future()
         number = self.pgconn.socket
@@ -147,15 +155,15 @@ class PgSession:
         raise LateError(sent=self.sent)
 
     def steps(self, query: Query, *, prepare: bool) -> Wire:
-        """Run a statement in its own transaction and return its rows.
+        """Return a generator that runs a statement in its own transaction and returns the rows.
 
         Args:
-            query: What to run.
-            prepare: Whether statements may be prepared at all.
+            query: The statement with its parameters.
+            prepare: Whether the statement may be prepared.
 
-        Raises:
-            NotSentError: It failed before the statement was sent.
-            StoreError: See `SessionSetup.check`.
+        Returns:
+            The generator; `drive` or `drive_async` runs it. The generator raises `NotSentError` if an error occurred
+            before the statement was sent, and `StoreError` as in `SessionSetup.check`.
         """
         self.sent = False
         if query.pinned:
@@ -167,11 +175,11 @@ class PgSession:
         return self._joined(query, prepare)
 
     def _set_up(self, setup: SessionSetup, query: Query, prepare: bool) -> Wire:
-        """Begin the session, then run the statement."""
+        """Run the first statement of the session, then the statement of the query; see `steps`."""
         try:
             rows = yield from self._ask(Query(setup.statement, setup.parameters), False)
         except Exception as error:
-            # A server on Windows cannot watch its clients.
+            # A server on Windows does not support client_connection_check_interval.
             if sqlstate(error) != sqlstates.INVALID_PARAMETER_VALUE:
                 raise NotSentError(error) from error
         else:
@@ -203,10 +211,13 @@ class PgSession:
             raise
 
     def _forget_prepared(self, *, was_prepared: bool) -> None:
-        """Note that the server does not know a statement that was prepared.
+        """Forget all prepared statements after the server did not find one.
 
-        Prepared a moment ago: a pooler gave the connection another session. Prepared earlier: something ran
-        ``DEALLOCATE ALL``, as psycopg does after DDL, or ``DISCARD ALL``.
+        If the statement was prepared just now, a pooler gave the connection another server session. If the statement
+        was prepared earlier, something ran ``DEALLOCATE ALL`` (as psycopg does after DDL) or ``DISCARD ALL``.
+
+        Args:
+            was_prepared: Whether the statement was prepared before the current query.
         """
         self._prepared.clear()
         self._lost += 1
@@ -216,9 +227,9 @@ class PgSession:
             self._after = None
 
     def _pinned(self, query: Query, prepare: bool) -> Wire:
-        """Run the statement in a READ COMMITTED transaction."""
+        """Run the statement in a READ COMMITTED transaction; see `steps`."""
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            # A listener's transaction has its isolation level for good.
+            # A listener of the application's engine began a transaction, whose isolation level cannot change any more.
             yield from _unsent(self._simple(COMMIT))
         yield from _unsent(self._simple(BEGIN_PINNED))
         try:
@@ -231,7 +242,10 @@ class PgSession:
         return rows
 
     def _joined(self, query: Query, prepare: bool) -> Wire:
-        """Run the statement in the transaction that a listener of the application's engine began, and commit that."""
+        """Run the statement in the transaction that a listener of the application's engine began, then commit.
+
+        If the transaction of the listener has failed, roll back first. See `steps` for the arguments.
+        """
         if self.pgconn.transaction_status == TransactionStatus.INERROR:
             yield from _unsent(self._simple(ROLLBACK))
             return (yield from self._ask(query, prepare))
@@ -240,7 +254,18 @@ class PgSession:
         return rows
 
     def _prepare(self, statement: Statement, after: int) -> Wire:
-        """Prepare a statement that was used often enough; return whether it was."""
+        """Prepare a statement if it was executed often enough.
+
+        Args:
+            statement: The statement.
+            after: The number of executions before the statement is prepared.
+
+        Returns:
+            Whether the statement is now prepared.
+
+        Raises:
+            NotSentError: The server did not prepare the statement.
+        """
         uses = self._uses[statement.name] = self._uses.get(statement.name, 0) + 1
         if uses <= after:
             return False
@@ -266,9 +291,16 @@ def _unsent(steps: Wire) -> Wire:
 
 
 def _answer(pgconn: Any) -> Wire:
-    """Send what is to be sent and return its result.
+    """Send the queued messages, wait for the complete answer of the server and return the result.
 
-    A result alone is not the answer: it arrives before the commit, which may still fail.
+    A result arrives before the commit, and the commit may still fail. So this generator reads on until the server has
+    no more results, and returns the first result that is an error, else the last result.
+
+    Args:
+        pgconn: The libpq connection.
+
+    Raises:
+        psycopg.Error: The server reported an error, or the connection was lost.
     """
     while pgconn.flush():
         if (yield True):
@@ -280,7 +312,7 @@ def _answer(pgconn: Any) -> Wire:
             try:
                 pgconn.consume_input()
             except Exception:
-                # A server that ends a connection may have said why.
+                # A server that ends a connection may have sent an error result before.
                 if _is_good(told):
                     raise
                 break
@@ -296,7 +328,7 @@ def _answer(pgconn: Any) -> Wire:
 
 
 def _is_good(result: Any) -> bool:
-    """Whether nothing is wrong so far."""
+    """Whether a result is not an error; ``None``, for no result so far, is not an error."""
     return result is None or result.status in _GOOD
 
 
@@ -307,10 +339,15 @@ def _pass_on_notifications(pgconn: Any) -> None:
 
 
 def drive(session: PgSession, steps: Wire) -> list[Values]:
-    """Run the steps of a synchronous session, by the deadline.
+    """Run a generator of `PgSession.steps` to the end and return the rows.
+
+    Args:
+        session: The session of the generator.
+        steps: The generator.
 
     Raises:
-        LateError: The deadline passed; the session cannot be used any more.
+        LateError: The deadline passed. The caller must close the session.
+        NotSentError: An error occurred before the statement was sent.
     """
     try:
         wants_write = next(steps)
@@ -322,17 +359,17 @@ def drive(session: PgSession, steps: Wire) -> list[Values]:
 
 
 async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
-    """Run the steps of an asynchronous session; see `drive`."""
+    """Run a generator of `PgSession.steps` to the end, in an event loop; see `drive`."""
     return await go_on_async(session, steps, next(steps))
 
 
 async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:
-    """Continue a generator of `PgSession.steps` that has yielded once, and await its result; see `drive`.
+    """Run a generator of `PgSession.steps` that has yielded once to the end, in an event loop; see `drive`.
 
     Args:
         session: The session of the generator.
         steps: The generator.
-        wants_write: The value it yielded: whether to wait until the socket is writable.
+        wants_write: The value that the generator yielded: whether to wait until the socket is writable.
     """
     try:
         while True:

@@ -1,4 +1,4 @@
-"""How connections to PostgreSQL are opened: what the URL says, and what holds where it does not."""
+"""The options with which connections to PostgreSQL are opened: those of the URL, and defaults for the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 
 from cbstore_sql.errors import ConfigurationError
 
-# A server that does not answer is given up after some seconds, and so is a network that has become silent.
+# With these defaults, a connection fails after some seconds if the server or the network does not answer.
 _DEFAULTS = {
     "connect_timeout": 5,  # seconds
     "keepalives": 1,
@@ -17,24 +17,24 @@ _DEFAULTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15000,  # milliseconds
     "client_encoding": "utf8",
-    # What pg_stat_activity shows, unless the URL or PGAPPNAME names the application.
+    # pg_stat_activity shows this name, unless the URL or PGAPPNAME names the application.
     "fallback_application_name": "cbstore_sql",
 }
 
-# Arguments of psycopg's own, which it does not read from text.
+# Arguments of psycopg.connect that psycopg does not read from a connection string.
 _PREPARE = "prepare_threshold"
 _OBJECTS = ("autocommit", "context", "cursor_factory", "row_factory", "server_cursor_factory")
 
 
 def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any]]:
-    """Return a PostgreSQL URL without psycopg's own arguments, and what goes to ``psycopg.connect`` besides it.
+    """Return a PostgreSQL URL without psycopg's own arguments, and the keyword arguments for ``psycopg.connect``.
 
     Args:
-        url: The URL.
-        relaxed: Whether commits do not wait for the disk.
+        url: The URL of the database.
+        relaxed: Whether to add ``synchronous_commit=off``, so that commits do not wait for the disk.
 
     Raises:
-        ConfigurationError: An argument cannot be given in a URL, or is not a number.
+        ConfigurationError: The URL has an argument that a URL cannot hold, or ``prepare_threshold`` is not a number.
     """
     if given := [name for name in _OBJECTS if name in url.query]:
         raise ConfigurationError(f"{given[0]} cannot be given in a URL: pass an engine made with connect_args")
@@ -58,7 +58,7 @@ def _threshold(text: Any) -> int | None:
 
 
 def _default_options() -> str:
-    """Return the options that libpq takes from ``PGOPTIONS`` or a service file, which ours would replace."""
+    """Return libpq's default ``options``, from ``PGOPTIONS`` or a service file; ``options`` in a URL replaces them."""
     from psycopg.pq import Conninfo
 
     found = (option.val or b"" for option in Conninfo.get_defaults() if option.keyword == b"options")

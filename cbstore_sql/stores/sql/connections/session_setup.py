@@ -1,4 +1,7 @@
-"""What a PostgreSQL session is told and asked before its first statement, and again from time to time."""
+"""The statement that a store runs before the first statement of a PostgreSQL session, and again once a minute.
+
+The statement checks row-level security and, in a store's own session, makes the server detect a lost client.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from cbstore_sql.stores.sql.statements.statement import TEXT, Statement
 log = logging.getLogger("cbstore_sql")
 
 INTERVAL = 60.0
-"""Seconds after which a session is asked again: row-level security may be switched on at any time."""
+"""Seconds after which a session runs the statement again: row-level security may be enabled at any time."""
 
-# Row-level security does not refuse a read, it leaves rows out: an open circuit would read as closed. Without a policy
-# that lets the role read, it leaves out all rows.
+# Row-level security does not refuse a read: it hides rows, so an open circuit would read as closed. If no policy lets
+# the role read, row-level security hides all rows.
 _HIDDEN = """\
 CASE WHEN t.oid IS NULL OR NOT pg_catalog.row_security_active(t.oid) THEN ''
  WHEN EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid = t.oid AND p.polpermissive
@@ -26,28 +29,34 @@ CASE WHEN t.oid IS NULL OR NOT pg_catalog.row_security_active(t.oid) THEN ''
   WHERE r <> 0 AND pg_catalog.pg_has_role(r, 'USAGE')))) THEN 'some' ELSE 'all' END
 FROM (SELECT pg_catalog.to_regclass($1) AS oid) AS t"""
 
-# The server then notices within a second that the client has gone, and ends a statement that waits for a lock.
-# PostgreSQL 13 does not know the setting; a value that is set already stays.
+# With this setting, the server notices within a second that the client has gone, and ends a statement that waits for a
+# lock. PostgreSQL 13 does not have the setting. A value other than 0 stays as it is.
 _CHECK_CLIENT = """\
 CASE WHEN pg_catalog.current_setting('client_connection_check_interval', true) = '0'
  THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END"""
 
 
 def session_setup(engine: Engine, schema: str, *, own: bool) -> SessionSetup | None:
-    """Return what a store's sessions begin with, ``None`` on SQLite; see `SessionSetup`."""
+    """Return the first statement of a store's sessions, or ``None`` on SQLite.
+
+    Args:
+        engine: The engine of the store.
+        schema: See `SessionSetup`.
+        own: See `SessionSetup`.
+    """
     return SessionSetup(schema, own=own) if engine.dialect.name == "postgresql" else None
 
 
 class SessionSetup:
-    """The statement with which a session begins.
+    """The first statement of a PostgreSQL session, with a check of the answer.
 
     Args:
         schema: The PostgreSQL schema of the breaker table.
-        own: Whether the session is the store's own, so that its settings may be changed.
+        own: Whether only the store uses the session, so that the statement may change settings of the session.
 
     Attributes:
-        statement: What to execute.
-        parameters: Its parameters.
+        statement: The statement.
+        parameters: The parameters of the statement, by name.
     """
 
     def __init__(self, schema: str, *, own: bool) -> None:
@@ -58,7 +67,10 @@ class SessionSetup:
         self._warned = False
 
     def check(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Judge the answer.
+        """Check that row-level security does not hide every row; log a warning if it may hide some rows.
+
+        Args:
+            rows: The rows that the statement returned.
 
         Raises:
             StoreError: Row-level security hides every row from the database role.
