@@ -1,11 +1,11 @@
-r"""A Celery worker whose tasks come back when the circuit is due, with the prefork pool.
+r"""A Celery worker with the prefork pool. While a circuit is open, the tasks wait and try again later.
 
     cbstore migrate --url postgresql+psycopg://app@db/app
     BREAKERS_URL=postgresql+psycopg://app@db/app PAYMENTS_URL=http://payments.internal/charge \
         celery --app celery_worker worker --pool prefork --concurrency 8
 
-A connection must not be used on both sides of a fork: each worker process opens its own store when it starts.
-Over one database they share every breaker all the same, also with the workers of other machines.
+Two processes must not share one database connection after a fork, so each worker process opens its own store when the
+process starts. All worker processes that use the same database share every breaker, also on different machines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ app = Celery("shop", broker=os.environ.get("BROKER_URL", "redis://localhost"))
 
 
 class Worker:
-    """What each worker process has for itself."""
+    """The store and the breaker of the current worker process."""
 
     store: SqlStore
     breaker: CircuitBreaker
@@ -50,9 +50,16 @@ def close_store(**_: object) -> None:
 
 @app.task(bind=True, max_retries=None)
 def charge(self: Task, order: str) -> int:
-    """Charge an order; while the circuit is open, come back when it may be tried again.
+    """Charge an order. If the breaker rejects the call, Celery runs the task again later.
 
-    What to do about a charge that was sent and failed is another question: here the task fails.
+    If the charge was sent and failed, the task fails. This example never repeats a charge that was sent.
+
+    Args:
+        self: The Celery task.
+        order: The id of the order.
+
+    Returns:
+        The HTTP status of the answer.
     """
     try:
         answer = Worker.breaker.call("payments", pay, order, self.request.id)
@@ -62,15 +69,21 @@ def charge(self: Task, order: str) -> int:
 
 
 def pause(refused: CircuitBreakerOpenError) -> float:
-    """Return how long a refused task waits, seconds; at random, so that they do not all come back together.
+    """Return how many seconds a rejected task waits. A random part prevents that all tasks return at the same time.
 
-    While a probe is under way (half_open), ``retry_after`` is the longest it may take; mostly it is over at once.
+    While another caller makes the probe (half_open), ``retry_after`` is the longest time that the probe may take. Most
+    probes end much earlier, so the task waits only for the random part.
     """
     due = refused.retry_after if refused.state == "open" else 0.0
     return due + random.uniform(0.0, 2.0)
 
 
 def pay(order: str, key: str) -> httpx.Response:
-    """Send one charge; the key lets the service see that a repeated task is the same one."""
+    """Send one charge and return the answer.
+
+    Args:
+        order: The id of the order.
+        key: The idempotency key. The service uses the key to recognize a repeated task.
+    """
     url, headers = os.environ["PAYMENTS_URL"], {"Idempotency-Key": key}
     return httpx.post(url, json={"order": order}, headers=headers, timeout=10.0)

@@ -3,7 +3,7 @@
     cbstore migrate --url postgresql+psycopg://app@db/app
     BREAKERS_URL=postgresql+psycopg://app@db/app RATES_URL=http://rates.internal uvicorn fastapi_app:app --workers 4
 
-The store is opened in the lifespan: once in each worker process, in the event loop that uses it.
+The lifespan opens the store once in each worker process, in the event loop that uses the store.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POLICY = BreakerPolicy(failure_threshold=5, recovery_timeout=15.0, probe_lease=2
 
 
 def is_the_service(error: BaseException) -> bool:
-    """A 4xx answer was our request's fault."""
+    """Return whether the service is at fault. For an answer with status 4xx, the request is at fault."""
     return not isinstance(error, httpx.HTTPStatusError) or error.response.is_server_error
 
 
@@ -44,7 +44,10 @@ app = FastAPI(lifespan=lifespan)
 
 @app.exception_handler(CircuitBreakerOpenError)
 async def refused(request: Request, error: CircuitBreakerOpenError) -> JSONResponse:
-    """Answer at once, and say when to come back, in whole seconds; while a probe is under way, soon."""
+    """Answer 503 at once, with a Retry-After header in whole seconds.
+
+    Retry-After is the rest of the open time. While another caller makes the probe, Retry-After is 1 second.
+    """
     seconds = max(1, math.ceil(error.retry_after)) if error.state == "open" else 1
     return JSONResponse({"detail": f"{error.name} is down"}, 503, headers={"Retry-After": str(seconds)})
 

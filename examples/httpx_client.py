@@ -1,12 +1,12 @@
-"""Every request of an httpx client through a circuit breaker, one breaker for each host.
+"""An httpx client that sends every request through a circuit breaker. Each host has one breaker.
 
     python httpx_client.py http://localhost:8000/
 
-A transport is the place for it: no call site changes. A request that gets no answer counts as a failure, and so does
-an answer with a 5xx; a 404 is the server's good work. A request through an open circuit raises
-`CircuitBreakerOpenError` without touching the network.
+The breaker is in the transport of the client, so the code that sends requests does not change. A request without an
+answer counts as a failure, and so does an answer with status 5xx. An answer with status 404 counts as a success. While
+the circuit is open, a request raises `CircuitBreakerOpenError` and sends nothing.
 
-A call ends when the answer's headers are there; what goes wrong while its body is read does not count.
+A call ends when the headers of the answer arrive. An error during the reading of the body does not count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cbstore_sql import (
 POLICY = BreakerPolicy(failure_threshold=5, recovery_timeout=30.0, probe_lease=20.0)
 TIMEOUT = 5.0
 
-# A busy pool of our own and a wrong URL say nothing about the host.
+# A full connection pool of this client and a wrong URL say nothing about the host.
 NOT_THE_HOST = (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
@@ -38,7 +38,12 @@ def is_server_error(response: httpx.Response) -> bool:
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """Sends a request if the breaker of its host lets it through."""
+    """A transport for `httpx.Client` that sends a request only if the breaker of the host admits the request.
+
+    Args:
+        store: The store of the breakers.
+        transport: The transport that sends the admitted requests; ``None`` means a new `httpx.HTTPTransport`.
+    """
 
     def __init__(self, store: Store, transport: httpx.BaseTransport | None = None) -> None:
         self.breaker = CircuitBreaker(
@@ -55,7 +60,12 @@ class GuardedTransport(httpx.BaseTransport):
 
 
 class AsyncGuardedTransport(httpx.AsyncBaseTransport):
-    """The same for `httpx.AsyncClient`; an `AsyncSqlStore` or any other store will do."""
+    """A transport for `httpx.AsyncClient` that sends a request only if the breaker of the host admits the request.
+
+    Args:
+        store: The store of the breakers: an `AsyncSqlStore` or any other store.
+        transport: The transport that sends the admitted requests; ``None`` means a new `httpx.AsyncHTTPTransport`.
+    """
 
     def __init__(self, store: AsyncStore | Store, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.breaker = AsyncCircuitBreaker(

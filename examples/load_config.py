@@ -1,4 +1,4 @@
-"""Policies from a YAML file, with every mistake named: where it stands and what is wrong with it.
+"""A loader for policies from a YAML file. An error message says where the mistake is and what is wrong.
 
 python load_config.py config.yaml
 """
@@ -20,17 +20,28 @@ SETTINGS = {field.name for field in fields(BreakerPolicy)}
 
 @dataclass(frozen=True)
 class Policies:
-    """What the file says: ``CircuitBreaker(store, policies.default, policies=policies.by_name)``."""
+    """The policies from one file, for ``CircuitBreaker(store, policies.default, policies=policies.by_name)``.
+
+    Attributes:
+        default: The policy of every breaker that has no policy in ``by_name``.
+        by_name: The policies of single breakers, by breaker name.
+    """
 
     default: BreakerPolicy
     by_name: Mapping[str, BreakerPolicy]
 
 
 def load_policies(path: str | Path) -> Policies:
-    """Read a file like ``config.yaml``; each name starts from the defaults.
+    """Read the policies from a file like ``config.yaml``.
+
+    A breaker in the file has the value of ``defaults`` for each setting that the file does not give for this breaker.
+
+    Args:
+        path: The path of the YAML file.
 
     Raises:
         ConfigurationError: The text is not YAML, a setting is unknown, or a value is out of range.
+        OSError: The file cannot be read.
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

@@ -1,9 +1,10 @@
-"""A model behind an OpenAI-compatible API, and another one for when its circuit is open.
+"""A chain of two models behind OpenAI-compatible APIs: if the circuit of the first model is open, ask the second.
 
     OPENAI_API_KEY=… python openai_compatible.py "Why is the sky blue?"
 
-`LLMCircuitBreaker` knows what a 429 means: it waits out a short Retry-After, opens the circuit for a long one, and
-backs off where the server does not say. The client's own retries are switched off, or each attempt would be several.
+`LLMCircuitBreaker` handles a 429 as follows. For a short Retry-After, the breaker waits and tries again. For a long
+Retry-After, the breaker opens the circuit. Without a Retry-After, the breaker tries again after a growing pause. The
+client has ``max_retries=0``, because otherwise each attempt of the breaker would send several requests.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ CONFIG = LLMCircuitBreakerConfig(enabled=True, max_failures=3, reset_time_second
 
 @dataclass
 class Provider:
-    """One model behind one API, with the breaker that the whole fleet shares for it."""
+    """One model behind one API, with the breaker of this model. All processes of the fleet share the breaker.
+
+    Attributes:
+        client: The client of the API.
+        model: The name of the model.
+        breaker: The breaker of the model.
+    """
 
     client: AsyncOpenAI
     model: str
@@ -31,12 +38,23 @@ class Provider:
 
     @classmethod
     def at(cls, base_url: str, model: str, store: Store, config: LLMCircuitBreakerConfig = CONFIG) -> Provider:
-        """Make one; ``OPENAI_API_KEY`` is its key."""
+        """Create a provider. The client reads the API key from the environment variable ``OPENAI_API_KEY``.
+
+        Args:
+            base_url: The URL of the API.
+            model: The name of the model; also the name of the breaker.
+            store: The store of the breaker.
+            config: The settings of the breaker.
+        """
         client = AsyncOpenAI(base_url=base_url, max_retries=0, timeout=60.0)
         return cls(client, model, LLMCircuitBreaker(config, backend_name=model, store=store))
 
     async def ask(self, question: str) -> str:
-        """Put one question, again where that may help."""
+        """Send one question and return the answer. The breaker tries again after a failure that may pass.
+
+        Raises:
+            CircuitBreakerOpenError: The breaker rejected the question.
+        """
         answer = await self.breaker.call_with_retry(
             lambda: self.client.chat.completions.create(
                 model=self.model, messages=[{"role": "user", "content": question}]
@@ -46,10 +64,14 @@ class Provider:
 
 
 async def ask_the_first_that_is_up(providers: Sequence[Provider], question: str) -> str:
-    """StoreCall the providers in order; one whose circuit is open costs no request.
+    """Ask the providers in order and return the first answer. A provider with an open circuit gets no request.
+
+    Args:
+        providers: The providers, the most preferred first; at least one.
+        question: The question.
 
     Raises:
-        CircuitBreakerOpenError: All circuits are open; it is the last provider's.
+        CircuitBreakerOpenError: All circuits are open. The error is the error of the last provider.
     """
     *others, last = providers
     for provider in others:

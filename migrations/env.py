@@ -1,4 +1,4 @@
-"""What alembic runs; everything it does is in `cbstore_sql.migration.runner`."""
+"""The script that alembic runs. The work is done in `cbstore_sql.migration.runner`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alembic import context
 from cbstore_sql.migration.runner import Target, run, write_sql
 
 if context.config.cmd_opts is not None:
-    # Only alembic's own command says what it does: called from code, the application's logging is left alone.
+    # The command line of alembic turns logging on. A call from code does not change the logging of the application.
     logging.basicConfig(format="%(levelname)s [%(name)s] %(message)s")
     logging.getLogger("alembic").setLevel(logging.INFO)
 

@@ -1,6 +1,7 @@
-"""The breaker table.
+"""The revision that creates the breaker table.
 
-It is written out in full: a revision must stay as it is when `cbstore_sql.stores.sql.schema.table` changes.
+This file contains the full definition of the table, because a revision must not change if
+`cbstore_sql.stores.sql.schema.table` changes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _SECONDS = "BETWEEN 0 AND 1000000000000"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the breaker table."""
     ensure_schema()
     context = op.get_context()
     sqlite = context.dialect.name == "sqlite"
@@ -73,5 +74,5 @@ def _checks(size: str) -> list[sa.CheckConstraint]:
 
 
 def downgrade() -> None:
-    """Drop the table and every breaker's state with it."""
+    """Drop the breaker table. This deletes the state of every breaker."""
     op.drop_table("breakers", schema=table_schema())

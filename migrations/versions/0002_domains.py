@@ -1,7 +1,8 @@
-"""On PostgreSQL a column's type says what it may hold, no longer a CHECK of the table.
+"""The revision that replaces the CHECKs of the table by domains, on PostgreSQL only.
 
-PostgreSQL reads the CHECKs of a table anew for each statement that writes to it, which was nearly half of what an
-update took; those of a domain each session keeps. SQLite has no domains, and compiles CHECKs with the statement.
+PostgreSQL reads the CHECKs of a table again for each statement that writes to the table. This took nearly half of the
+time of an update. Each session keeps the CHECKs of a domain in memory. SQLite has no domains and compiles the CHECKs
+with the statement, so the table in SQLite stays the same.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _DEFAULTS = {
 
 
 def upgrade() -> None:
-    """Make the domains and give them to the columns."""
+    """Create the domains and change the types of the columns to the domains."""
     if op.get_context().dialect.name == "sqlite":
         return
     changes = []
@@ -65,7 +66,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give the columns their plain types and the table its CHECKs."""
+    """Change the columns back to plain types, add the CHECKs to the table, and drop the domains."""
     if op.get_context().dialect.name == "sqlite":
         return
     changes = []
@@ -84,12 +85,12 @@ def downgrade() -> None:
 def _retype(column: str, type_: str) -> list[str]:
     changes = [f"ALTER COLUMN {column} TYPE {type_}"]
     if column in _DEFAULTS:
-        # BasePool, a default would stay one of the type before.
+        # Without this, the default would keep the old type.
         default = f"ALTER COLUMN {column} SET DEFAULT {_DEFAULTS[column]}"
         changes = [f"ALTER COLUMN {column} DROP DEFAULT", *changes, default]
     return changes
 
 
 def _alter(changes: list[str]) -> None:
-    # At once, so that the table is written anew but once.
+    # One statement for all changes, so that PostgreSQL rewrites the table only once.
     op.execute(f"ALTER TABLE {qualified('breakers')}\n    " + ",\n    ".join(changes))

@@ -1,7 +1,8 @@
-"""Columns for the score, the ramp, holds, overrides and the history.
+"""The revision that adds the columns for the score, the ramp, holds, overrides and the history.
 
-All have a default, so processes of the previous release go on reading and writing the table. On PostgreSQL a domain
-with a CHECK makes adding its column rewrite the table: one statement adds them all, so there is one rewrite.
+All new columns have a default, so processes of the previous release can still read and write the table. PostgreSQL
+rewrites the table to add a column whose domain has a CHECK. One statement adds all columns, so PostgreSQL rewrites the
+table only once.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _COLUMNS = (
 
 
 def upgrade() -> None:
-    """Add the columns."""
+    """Add the new columns."""
     if op.get_context().dialect.name == "sqlite":
         for column in _COLUMNS:
             check = f"CONSTRAINT ck_breakers_{column.name}_{column.check} CHECK ({column.rule.format(column.name)})"
@@ -66,7 +67,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the columns, with the overrides and the histories in them."""
+    """Drop the columns. This deletes all scores, holds, overrides and histories."""
     if op.get_context().dialect.name == "sqlite":
         for column in reversed(_COLUMNS):
             op.execute(f"ALTER TABLE breakers DROP COLUMN {column.name}")
