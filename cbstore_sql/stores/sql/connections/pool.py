@@ -1,8 +1,7 @@
-"""Driver connections that stay out of the pool between statements: the short way from an operation to the server.
+"""Driver connections that stay checked out of SQLAlchemy's pool between statements.
 
-Checking a connection out of the pool and in again for each statement costs as much as a quarter of the statement. A
-store on its own engine therefore keeps what it has checked out, and puts it back when the store or the engine
-is closed. The pool still opens and counts every connection.
+Checking a connection out of the pool and in again costs as much as a quarter of a statement. So a store with a URL
+keeps its connections checked out until the store is closed. SQLAlchemy's pool still opens and counts every connection.
 """
 
 from __future__ import annotations
@@ -35,11 +34,12 @@ L = TypeVar("L", bound=Lease)
 
 
 class BasePool(Generic[L]):
-    """The connections of an engine of our own, whatever their colour.
+    """The common base class of `StickyPool` and `AsyncStickyPool`: a pool of checked-out connections.
 
     Args:
-        engine: In driver-level autocommit.
-        preparing: See `Preparing`.
+        engine: An engine that the store made, whose connections commit after each statement. For an asynchronous
+            store, the sync engine behind the ``AsyncEngine``.
+        preparing: Whether to prepare statements; see `Preparing`.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing) -> None:
@@ -51,14 +51,14 @@ class BasePool(Generic[L]):
         _pools.add(self)
 
     def _reset_after_fork(self) -> None:
-        """Leave the parent's connections alone, in a process just forked: both would speak on one socket."""
+        """In a forked process, abandon the parent's connections unclosed: both processes share each socket."""
         _parents.append(self._free)
         self._free = deque()
         self._engine.dispose(close=False)
         self._begin()
 
     def _begin(self) -> None:
-        """Make the slots, all of them free."""
+        """Create the slots, all of them free. A slot is the right to use one connection."""
         raise NotImplementedError
 
     def _limit(self) -> int:
@@ -66,19 +66,19 @@ class BasePool(Generic[L]):
         return int(pool.size() + pool._max_overflow)
 
     def _patience(self) -> float:
-        """Return how long to wait for another one's connection, seconds."""
+        """Return the longest time to wait for a free slot, seconds."""
         pool: Any = self._engine.pool
         left = remaining()
         return float(pool.timeout()) if left is None else min(left, pool.timeout())
 
     def _none_free(self) -> NotSentError | LateError:
-        """Return what to raise when that was too short."""
+        """Return the error to raise when no slot became free in time."""
         if remaining() == 0.0:
             return LateError(sent=False)
         return NotSentError(sa.exc.TimeoutError("every connection of the pool is at work"))
 
     def _taken_back(self) -> Iterator[L]:
-        """Give out what is not at work, one by one, to be worked with no more."""
+        """Remove the idle connections from this pool one by one, and yield each for closing."""
         with suppress(IndexError):
             while True:
                 yield self._free.popleft()
@@ -87,18 +87,23 @@ class BasePool(Generic[L]):
         return lease.pool is self._engine.pool and not lease.is_dead()
 
     def _is_over(self, lease: L, error: BaseException) -> bool:
-        """Whether a connection must not be used again after an error."""
-        # Interrupted half-way, a connection may still receive a reply that no caller waits for.
+        """Whether a connection must not be used again after an error.
+
+        Args:
+            lease: The connection.
+            error: The error that was raised on the connection.
+        """
+        # After an interrupted statement, the connection may still receive a reply that no caller waits for.
         return not isinstance(error, Exception) or isinstance(error, LateError) or not lease.is_sound()
 
 
 class StickyPool(BasePool[Any]):
-    """The connections of an engine that commits each statement by itself, one for each thread at work at a time.
+    """A pool of checked-out connections for threads. Each thread uses one connection during a statement.
 
     Args:
-        engine: An engine of the store's own, in driver-level autocommit.
-        preparing: See `Preparing`.
-        setup: What sessions begin with on PostgreSQL.
+        engine: An engine that the store made, whose connections commit after each statement.
+        preparing: Whether to prepare statements; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -106,17 +111,20 @@ class StickyPool(BasePool[Any]):
         self._connect = _connector(engine, setup)
 
     def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in its own transaction and return its rows.
+        """Run one statement in its own transaction and return the rows.
+
+        Args:
+            query: The statement with its parameters.
 
         Raises:
-            NotSentError: It failed before the statement was sent.
+            NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
         """
         try:
             self._slots.get_nowait()
         except Empty:
             self._wait_for_turn()
-        # Empty once something else has to give the slot back.
+        # This list becomes empty when another thread takes over the duty to free the slot.
         slot = [self._slots]
         try:
             return self._execute(query, slot)
@@ -125,7 +133,7 @@ class StickyPool(BasePool[Any]):
                 slots.put(None)
 
     def _wait_for_turn(self) -> None:
-        # A thread that waited at the pool would never see a connection that comes back here.
+        # A thread that waited in SQLAlchemy's pool would not notice a connection that becomes free here.
         try:
             self._slots.get(timeout=self._patience())
         except Empty:
@@ -145,16 +153,16 @@ class StickyPool(BasePool[Any]):
         if not self._is_over(lease, error):
             self._free.append(lease)
         elif lease.end_in_background(partial(slot[0].put, None)):
-            # The server may still be at the statement: the slot comes back when its session has ended.
+            # The server may still execute the statement. The slot becomes free when the server session has ended.
             slot.clear()
         else:
             lease.discard()
         self._learn(lease, error)
 
     def close(self) -> None:
-        """Put back what is not at work and close the pool; what is at work follows when it is done."""
+        """Close the idle connections and the engine's pool. A connection in use is not closed during its statement."""
         for lease in self._taken_back():
-            # The pool that a lease came from may have been replaced: nothing would close what goes back there.
+            # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
             if self._is_usable(lease):
                 lease.connection.close()
             else:
@@ -162,7 +170,7 @@ class StickyPool(BasePool[Any]):
         self._engine.dispose()
 
     def _begin(self) -> None:
-        # A third of what a semaphore costs.
+        # A queue costs a third of the time of a semaphore.
         self._slots: SimpleQueue[None] = SimpleQueue()
         for _ in range(self._limit()):
             self._slots.put(None)
@@ -193,7 +201,17 @@ class StickyPool(BasePool[Any]):
             raise NotSentError(error) from error
 
     def _open_within(self, seconds: float) -> Lease:
-        """Open a connection in a thread that may take longer: its caller does not wait, and the next one has it."""
+        """Open a connection in a background thread, and wait for the connection until the deadline.
+
+        If the thread needs longer, the connection goes to the idle connections of this pool.
+
+        Args:
+            seconds: The longest time to wait, seconds.
+
+        Raises:
+            LateError: The connection was not open in time, or as many threads as the pool has slots are opening one.
+            NotSentError: The connection could not be opened.
+        """
         if not self._openers.acquire(blocking=False):
             raise LateError(sent=False)
         opened: Future[Lease] = Future()
@@ -215,7 +233,7 @@ class StickyPool(BasePool[Any]):
     def _open_for(self, opened: Future[Lease]) -> None:
         try:
             opened.set_result(self._open())
-        except BaseException as error:  # noqa: BLE001 - it is for whoever waits
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises the error
             opened.set_exception(error)
         finally:
             self._openers.release()
@@ -230,7 +248,12 @@ class StickyPool(BasePool[Any]):
 
 
 def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease]:
-    """Return what opens a connection of the right kind."""
+    """Return a function that opens a connection and returns the lease for the dialect of the engine.
+
+    Args:
+        engine: See `StickyPool`.
+        setup: See `StickyPool`.
+    """
     if engine.dialect.name == "sqlite":
         return lambda: SqliteConnection(engine.pool, engine.raw_connection())
     from cbstore_sql.stores.sql.connections.connection_pg import PsycopgConnection
@@ -238,11 +261,12 @@ def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease
     return lambda: PsycopgConnection(engine.pool, engine.raw_connection(), setup)
 
 
-# Collected, they would be closed, and the parent's sessions with them.
+# The parent's connections stay referenced here: garbage collection would close them and end the parent's sessions.
 _parents: list[deque[Any]] = []
 
 
-# While the interpreter ends, SQLAlchemy would log an error for each connection that is not back in its pool.
+# When the interpreter exits, SQLAlchemy logs an error for each connection that is still checked out. So `_let_go`
+# detaches the idle connections of these pools first.
 _pools: WeakSet[BasePool[Any]] = WeakSet()
 
 

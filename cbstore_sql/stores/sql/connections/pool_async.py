@@ -1,4 +1,4 @@
-"""The asynchronous twin of ``pool.py``."""
+"""The asynchronous twin of ``pool.py``: connections that stay checked out between statements."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentE
 
 
 class Begun:
-    """A statement that has been sent before anybody waits for its answer.
+    """A statement that has been sent before a task waits for the answer.
 
     Args:
-        lease: The lease to use; no other caller uses it meanwhile.
-        answer: Is awaited for the rows.
-        give_back: Called with the lease if the answer is never awaited.
+        lease: The connection of the statement. No other caller uses the connection meanwhile.
+        answer: A coroutine that returns the rows.
+        give_back: A function that is called with the lease if no task ever awaits the answer.
+
+    Attributes:
+        lease: The connection of the statement.
     """
 
     def __init__(
@@ -39,27 +42,26 @@ class Begun:
         self._is_taken = False
 
     def take(self) -> Coroutine[Any, Any, list[Values]]:
-        """Return what is to be awaited, which is then done."""
+        """Return the coroutine that returns the rows. The caller must await the coroutine."""
         self._is_taken = True
         return self._answer
 
     def end(self) -> None:
-        """Give the connection back where whoever should have waited was cancelled before."""
+        """Give the connection back if `take` was not called, because the task was cancelled before."""
         if not self._is_taken:
             self._answer.close()
             self._give_back(self.lease)
 
 
 class AsyncStickyPool(BasePool[Any]):
-    """The connections of an asynchronous engine of our own, one for each task at work at a time.
+    """A pool of checked-out connections for tasks. Each task uses one connection during a statement.
 
-    They serve one event loop at a time: those who wait for a connection cannot wait in another. When a new loop
-    comes, they are replaced.
+    The pool serves one event loop at a time. At the first use in a new event loop, the pool replaces its connections.
 
     Args:
-        engine: An engine of the store's own, in driver-level autocommit.
-        preparing: See `Preparing`.
-        setup: What sessions begin with on PostgreSQL.
+        engine: An asynchronous engine that the store made, whose connections commit after each statement.
+        preparing: Whether to prepare statements; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -73,12 +75,17 @@ class AsyncStickyPool(BasePool[Any]):
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> Begun | None:
-        """Send a statement if that is possible without waiting; `execute` then takes it from there.
+        """Send a statement if this is possible without waiting. No other task runs during this method.
 
-        It never gives way to another task.
+        Args:
+            query: The statement with its parameters.
+
+        Returns:
+            The sent statement, which the caller stores in ``query.begun`` for `execute`; ``None`` if the statement was
+            not sent.
 
         Raises:
-            ConfigurationError: The connections are another event loop's that still runs.
+            ConfigurationError: The pool was used in another event loop, which still runs.
         """
         if self._loop.is_new() or self._slots.locked() or not self._free:
             return None
@@ -89,16 +96,19 @@ class AsyncStickyPool(BasePool[Any]):
         return Begun(self._free.pop(), answer, self._drop)
 
     async def execute(self, query: Query) -> list[Values]:
-        """Execute one statement in its own transaction and return its rows.
+        """Run one statement in its own transaction and return the rows.
+
+        Args:
+            query: The statement with its parameters. If `begin` sent the statement, this method only awaits the rows.
 
         Raises:
-            ConfigurationError: The connections are another event loop's that still runs.
-            NotSentError: It failed before the statement was sent.
+            ConfigurationError: The pool was used in another event loop, which still runs.
+            NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
         """
         if query.begun is None:
             await self._take_turn()
-        # Empty once something else has to give the slot back.
+        # This list becomes empty when another thread takes over the duty to free the slot.
         slot = [self._slots]
         try:
             return await self._execute(query, slot)
@@ -137,7 +147,7 @@ class AsyncStickyPool(BasePool[Any]):
         if not self._is_over(lease, error):
             self._free.append(lease)
         elif lease.end_in_background(_releasing(slot[0])):
-            # The server may still be at the statement: the slot comes back when its session has ended.
+            # The server may still execute the statement. The slot becomes free when the server session has ended.
             slot.clear()
         else:
             await greenlet_spawn(lease.discard)
@@ -147,14 +157,18 @@ class AsyncStickyPool(BasePool[Any]):
             self._preparing.give_up()
 
     async def close(self) -> None:
-        """Put back what is not at work and close the pool."""
+        """Close the idle connections and the engine's pool."""
         for lease in self._taken_back():
             # See `StickyPool.close`.
             await greenlet_spawn(lease.connection.close if self._is_usable(lease) else lease.discard)
         await self._async_engine.dispose()
 
     def _drop(self, lease: Lease) -> None:
-        """Close a connection whose answer is not awaited."""
+        """Close a connection whose answer no task awaits, and free the slot.
+
+        Args:
+            lease: The connection.
+        """
         if not lease.end_in_background(_releasing(self._slots)):
             lease.discard()
             self._slots.release()
@@ -163,7 +177,7 @@ class AsyncStickyPool(BasePool[Any]):
         stale = [*self._taken_back()]
         self._engine.dispose(close=False)
         self._slots = asyncio.Semaphore(self._limit())
-        # Tasks of a loop that was closed never end, so they must not count any more.
+        # Tasks of a closed event loop never end, so they must not count any more.
         self._opening = set()
         self._loop.entered()
         for lease in stale:
@@ -185,7 +199,15 @@ class AsyncStickyPool(BasePool[Any]):
             raise NotSentError(error) from error
 
     async def _open_within(self, seconds: float) -> Any:
-        """Open a connection in a task that may take longer: its caller does not wait, and the next one has it."""
+        """Open a connection in a background task; see `StickyPool`, which does the same in a thread.
+
+        Args:
+            seconds: The longest time to wait, seconds.
+
+        Raises:
+            LateError: The connection was not open in time, or as many tasks as the pool has slots are opening one.
+            NotSentError: The connection could not be opened.
+        """
         opening = self._opening
         if len(opening) >= self._limit():
             raise LateError(sent=False)
@@ -208,7 +230,12 @@ class AsyncStickyPool(BasePool[Any]):
 
 
 def _connector(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[[], Awaitable[Any]]:
-    """Return what opens a connection of the right kind."""
+    """Return a function that opens a connection and returns the lease for the dialect of the engine.
+
+    Args:
+        engine: See `AsyncStickyPool`.
+        setup: See `AsyncStickyPool`.
+    """
     if engine.dialect.name == "sqlite":
 
         async def connect_aiosqlite() -> Any:
@@ -226,11 +253,15 @@ def _connector(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[[], 
 
 
 def _releasing(slots: asyncio.Semaphore) -> Callable[[], None]:
-    """Return what gives a slot back from any thread."""
+    """Return a function that any thread may call to free a slot.
+
+    Args:
+        slots: The slots of the pool in the event loop that is running now.
+    """
     loop = asyncio.get_running_loop()
 
     def release() -> None:
-        # A loop that has ended has no slots: the next one makes its own.
+        # If the event loop has ended, there is no slot to free: the pool creates new slots for the next event loop.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(slots.release)
 

@@ -1,4 +1,4 @@
-"""Waits for one socket with the best call that the platform has."""
+"""Waits for one socket with ``poll`` if the platform has it, else with ``select``."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from math import ceil
 from typing import Protocol
 
 LONGEST_WAIT = 86_400.0
-"""Seconds of one wait: ``poll`` counts milliseconds in 32 bits. A longer wait is made of several."""
+"""The longest time of one wait, seconds: ``poll`` counts milliseconds in 32 bits. A longer wait consists of several."""
 
 
 class SocketWait(Protocol):
-    """Waits until a socket is ready."""
+    """The protocol of an object that waits until one socket is readable or writable."""
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """Wait at most some seconds.
+        """Wait until the socket is readable or, on request, writable.
 
         Args:
-            seconds: ``None``: without a limit. At most `LONGEST_WAIT`.
-            write: Whether room to write ends the wait too.
+            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` for no limit, 0 to return at
+                once.
+            write: Whether to return also when the socket is writable.
 
         Returns:
-            Whether there is something to read; ``None`` when the time passed.
+            Whether the socket is readable or broken; ``None`` if the time passed.
         """
 
 
 class PollWait:
-    """`SocketWait` by ``select.poll``."""
+    """A `SocketWait` that uses ``select.poll``.
+
+    Args:
+        number: The file descriptor of the socket.
+    """
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -45,7 +50,11 @@ class PollWait:
 
 
 class SelectWait:
-    """`SocketWait` by ``select.select``: Windows has no ``poll``, and eventlet's monkey patch removes it."""
+    """A `SocketWait` that uses ``select.select``, for Windows and for eventlet, whose monkey patch removes ``poll``.
+
+    Args:
+        number: The file descriptor of the socket.
+    """
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -58,9 +67,9 @@ class SelectWait:
 
 
 def wait_for_socket(number: int) -> SocketWait:
-    """Return what waits for a socket here.
+    """Return a `SocketWait` for a socket that works on this platform.
 
     Args:
-        number: The socket's file descriptor.
+        number: The file descriptor of the socket.
     """
     return PollWait(number) if hasattr(select, "poll") else SelectWait(number)

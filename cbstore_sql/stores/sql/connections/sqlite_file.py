@@ -1,4 +1,4 @@
-"""The file behind a SQLite URL: where it is, whether it is still the same one, and whether this process has it open."""
+"""The file behind a SQLite URL: its path, its identity, and whether this process has the file open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cbstore_sql.errors import SchemaError
 _URI = "file:"
 
 Identity = tuple[int, int]
-"""A file's device and inode."""
+"""The device number and the inode number of a file."""
 
 
 def is_uri(url: URL) -> bool:
@@ -23,12 +23,12 @@ def is_uri(url: URL) -> bool:
 
 
 def path_of(url: URL) -> str:
-    """Return the absolute path of a SQLite URL's file; empty for a database that has none (in memory)."""
+    """Return the absolute path of the file of a SQLite URL; ``""`` for an in-memory database, which has no file."""
     database = url.database or ""
     if is_uri(url):
         database = database.removeprefix(_URI).partition("#")[0].partition("?")[0]
         if database.startswith("//"):
-            # An authority, which SQLite wants empty or "localhost".
+            # The URI has an authority part, which SQLite requires to be empty or "localhost".
             database = "/" + database[2:].partition("/")[2]
         database = unquote(database)
     if database in ("", ":memory:") or url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb":
@@ -37,23 +37,29 @@ def path_of(url: URL) -> str:
 
 
 def absolute(url: URL) -> URL:
-    """Return the same URL with an absolute path: SQLite looks for a relative one in the directory of the moment."""
+    """Return a SQLite URL with an absolute path in place of a relative one.
+
+    SQLite resolves a relative path against the working directory at the time of each connection, which may change.
+
+    Args:
+        url: The SQLite URL.
+    """
     path = path_of(url)
     return url.set(database=f"{_URI}{quote(path)}" if is_uri(url) else path) if path else url
 
 
 class SqliteFile:
-    """The file of one store.
+    """The SQLite database file of one store.
 
     Args:
-        url: Where it is.
+        url: The SQLite URL that holds the path of the file.
     """
 
     def __init__(self, url: URL) -> None:
         self._path = path_of(url)
 
     def identity(self) -> Identity | None:
-        """Return which file is there now, or ``None`` if the file is missing."""
+        """Return the device and the inode of the file that is at the path now, or ``None`` if the file is missing."""
         try:
             found = os.stat(self._path)
         except OSError:
@@ -61,7 +67,7 @@ class SqliteFile:
         return found.st_dev, found.st_ino
 
     def check_exists(self) -> None:
-        """Find out whether there is a file: to connect would create an empty one.
+        """Check that the file exists, because a connection to a missing file would create an empty file.
 
         Raises:
             SchemaError: The file is missing.
@@ -72,7 +78,7 @@ class SqliteFile:
             )
 
     def is_open_here(self) -> bool:
-        """Whether this process has the file open, through whatever library."""
+        """Whether this process has the file open, through any library; ``False`` if the platform does not tell."""
         wanted = self.identity()
         if wanted is None:
             return False

@@ -1,7 +1,8 @@
 """Closes SQLite connections before a fork.
 
-POSIX locks belong to a process and a file: a child that inherits an open SQLite connection believes in locks it does
-not hold, and drops its own when it closes the parent's descriptor. Databases were corrupted that way.
+A POSIX lock belongs to one process and one file. A child process that inherits an open SQLite connection does not hold
+the locks that the connection has recorded. When the child closes the inherited file descriptor, the child loses all its
+locks on the file. This can corrupt the database.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile
 log = logging.getLogger("cbstore_sql")
 
 WAIT = DEFAULT_STORE_TIMEOUT
-"""Seconds that a fork waits for the statements at work; then they are interrupted."""
+"""Seconds for which a fork waits for running statements. Then the fork interrupts the statements."""
 
 GRACE = 1.0
-"""Seconds that it waits for an interrupted statement."""
+"""Seconds for which a fork waits until an interrupted statement has ended."""
 
 
 class ForkAwareConnection(sqlite3.Connection):
     """A SQLite connection that can be closed before a fork.
 
     Attributes:
-        forks: Whose it is.
-        lock: To be held while SQLite is at work.
-        is_closed: Whether it was closed before a fork.
+        forks: The `SqliteForks` that opened the connection.
+        lock: A lock that a caller holds while SQLite executes a statement.
+        is_closed: Whether the connection was closed before a fork.
     """
 
     forks: SqliteForks
@@ -44,10 +45,12 @@ class ForkAwareConnection(sqlite3.Connection):
         self.is_closed = False
 
     def close_for_fork(self, deadline: float) -> None:
-        """Close the connection when its statement has ended, or leave it open if that does not end.
+        """Wait until the running statement has ended, then close the connection.
+
+        If the statement does not end even after an interrupt, the connection stays open.
 
         Args:
-            deadline: When to interrupt the statement, by the monotonic clock.
+            deadline: The time at which to interrupt the statement, by `time.monotonic`, seconds.
         """
         if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):
             self.interrupt()
@@ -61,14 +64,14 @@ class ForkAwareConnection(sqlite3.Connection):
 
 
 class SqliteForks:
-    """One store's SQLite file, and its connections across forks.
+    """A factory of SQLite connections to one file that closes the connections before a fork.
 
     Args:
-        file: The file.
+        file: The SQLite database file.
 
     Attributes:
-        file: The file.
-        is_forking: Whether a fork waits for the statements at work.
+        file: The SQLite database file.
+        is_forking: Whether a fork is under way in this process.
     """
 
     def __init__(self, file: SqliteFile) -> None:
@@ -85,7 +88,11 @@ class SqliteForks:
         after_fork_in_child(self._in_child)
 
     def connect(self, *arguments: Any, **options: Any) -> ForkAwareConnection:
-        """Open a connection that is closed before a fork; the ``factory`` of `sqlite3.connect`.
+        """Open a connection that is closed before a fork. This method is the ``factory`` of `sqlite3.connect`.
+
+        Args:
+            *arguments: See `sqlite3.Connection`.
+            **options: See `sqlite3.Connection`.
 
         Raises:
             SchemaError: See `check`.
@@ -99,11 +106,11 @@ class SqliteForks:
         return connection
 
     def check(self) -> None:
-        """Find out whether the file may be opened in this process.
+        """Check that this process may open the file.
 
         Raises:
-            SchemaError: There is no file.
-            StoreUnavailableError: The parent had the file open at the fork.
+            SchemaError: The file is missing.
+            StoreUnavailableError: The parent process had the file open at the fork.
         """
         if self._is_inherited:
             if not self._is_told:
@@ -126,7 +133,7 @@ class SqliteForks:
             try:
                 connection.close_for_fork(deadline)
             except sqlite3.Error as error:
-                # The child finds the file open and does without it.
+                # The child process finds the file open (see `is_open_here`) and does not use the store.
                 log.debug("a SQLite connection was not closed before the fork: %s", type(error).__name__)
 
     def _in_parent(self) -> None:
@@ -143,5 +150,5 @@ class SqliteForks:
         self._is_inherited = self._is_inherited or self.file.is_open_here()
 
 
-# Collected in the child, they would be closed there.
+# The parent's connections stay referenced here: garbage collection in the child would close them.
 _inherited: list[ForkAwareConnection] = []
