@@ -1,4 +1,4 @@
-"""One call of a store method, as data: what the generators of a guarded call yield."""
+"""One call of a store method, as data; the generators of a guarded call yield such calls."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 
 class StoreCall(NamedTuple):
-    """One call of a store method.
+    """A call of a store method, as data.
 
     Attributes:
         operation: The method's name.
-        arguments: Its positional arguments.
-        keywords: Its keyword arguments.
+        arguments: The positional arguments of the call.
+        keywords: The keyword arguments of the call.
     """
 
     operation: str

@@ -1,10 +1,11 @@
-"""The dictionary protocol: eight methods over one breaker, for code written for ``CircuitBreakerStore``.
+"""The dictionary protocol: eight methods over one breaker, for code that was written for ``CircuitBreakerStore``.
 
-Written once over the store's operations and inherited by every store. A report made here carries no permit, so it is
-unfenced. A probe shows as active only while its lease lasts.
+`ProtocolStore` implements the methods with the operations of a store, and every store inherits them. A report through
+this protocol carries no permit, so the report is unfenced. A probe shows as active only until its lease ends.
 
-Each method is linearizable: its answer is one that a single atomic step could have given. A method that changes nothing
-returns a state in which it changes nothing; if the breaker has changed in between, the method starts again.
+Each method is linearizable: a single atomic step could have given the same answer. If a method changes nothing, the
+method returns a state in which it has nothing to change. If another caller changes the breaker in between, the method
+starts again.
 """
 
 from __future__ import annotations
@@ -27,64 +28,65 @@ DEFAULT_CIRCUIT_BREAKER_STATE: dict[str, Any] = {
     "open_until": 0.0,
     "half_open_probe_active": False,
 }
-"""A breaker that has no row, as the protocol shows it. Times are Unix seconds."""
+"""The dictionary of a breaker that has no row. Times are Unix seconds."""
 
 DEFAULT_PROBE_LEASE = 600.0
-"""Seconds for which a probe claimed through the protocol is held: the default request timeout of common LLM clients."""
+"""The lease in seconds of a probe that is claimed through the protocol. Common LLM clients have this timeout."""
 
 _ATTEMPTS = 100
 
 
 @runtime_checkable
 class CircuitBreakerStore(Protocol):
-    """The methods that code written for the dictionary protocol calls.
+    """The interface of a store for code that was written for the dictionary protocol.
 
-    Every method is atomic. States are dictionaries with the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`; the
-    ``atomic_record_*`` methods add ``_prev_state`` (text) and ``_prev_was_half_open`` (bool), the state the same
-    step found.
+    Every method is atomic. A state is a dictionary with the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`. The
+    ``atomic_record_*`` methods add ``_prev_state`` (text) and ``_prev_was_half_open`` (bool). Both describe the state
+    before the operation, as the same atomic step found it.
     """
 
     def get_state(self, backend: str) -> dict[str, Any]:
-        """Return the breaker as callers see it; one that has no row as the default."""
+        """Return the breaker as callers see it, or the default if there is no row; see `ProtocolStore.get_state`."""
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
         """Overwrite the whole breaker; see `ProtocolStore.set_state`."""
 
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
-        """Overwrite some keys if the state is the expected one; see `ProtocolStore.cas_state`."""
+        """Overwrite some keys if the breaker is in the expected state; see `ProtocolStore.cas_state`."""
 
     def increment_failure(self, backend: str) -> int:
         """Count one failure, change nothing else, and return the new count."""
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
-        """Count a failure and open the circuit if it is due; see `ProtocolStore.atomic_record_failure`."""
+        """Count a failure, and open the circuit at the threshold; see `ProtocolStore.atomic_record_failure`."""
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
-        """Clear the count or close a half-open circuit; see `ProtocolStore.atomic_record_success`."""
+        """Clear the count, or close a half-open circuit; see `ProtocolStore.atomic_record_success`."""
 
     def try_transition_and_claim_probe(
         self, backend: str, now: float, recovery_timeout: float
     ) -> tuple[bool, dict[str, Any], str | None]:
-        """Claim the probe of an elapsed or half-open circuit; see `ProtocolStore.try_transition_and_claim_probe`.
+        """Try to claim the probe; see `ProtocolStore.try_transition_and_claim_probe` for the arguments.
 
         Returns:
-            Whether the claim was won, the state, and ``"open->half_open"``, ``"half_open_probe_claimed"`` or ``None``.
+            Whether this caller won the claim; the state; and ``"open->half_open"``, ``"half_open_probe_claimed"`` or
+            ``None``.
         """
 
     def clear(self, backend: str) -> None:
-        """Delete the breaker."""
+        """Delete the breaker, so that it reads as closed and clean."""
 
 
 class ProtocolStore(Store):
-    """A store that also offers the dictionary protocol.
+    """A store that also has the eight methods of the dictionary protocol.
 
     Args:
         namespace: See `Store`.
-        protocol_probe_lease: Seconds for which a probe claimed through the protocol is held before another caller may
-            claim it; at least 0.001. The protocol can neither renew nor release a probe.
+        protocol_probe_lease: The lease in seconds of a probe that is claimed through the protocol; at least 0.001. When
+            the lease has ended, another caller may claim the probe. The protocol can neither renew nor release a probe.
 
     Raises:
-        InvalidNameError: See `Store`.
+        InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
         InvalidPolicyError: The lease is out of range.
     """
 
@@ -93,10 +95,11 @@ class ProtocolStore(Store):
         self._lease = check_seconds("protocol_probe_lease", protocol_probe_lease, minimum=0.001)
 
     def get_state(self, backend: str) -> dict[str, Any]:
-        """Return the breaker as callers see it; one that has no row as `DEFAULT_CIRCUIT_BREAKER_STATE`.
+        """Return the breaker as callers see it, or `DEFAULT_CIRCUIT_BREAKER_STATE` if the breaker has no row.
 
-        An override or a hold shows as the state that has the same effect: locked or held reads as open, ``closed`` and
-        ``shadow`` read as closed. The other methods work on the state underneath.
+        An override or a hold appears as the state that has the same effect. Under the override ``open`` or a hold, the
+        breaker reads as open. Under ``closed`` or ``shadow``, the breaker reads as closed. The other methods use the
+        stored state.
 
         Args:
             backend: The breaker's name.
@@ -106,20 +109,20 @@ class ProtocolStore(Store):
         return _as_dict(snapshot._replace(state=state, open_until=open_until))
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
-        """Overwrite the whole breaker; missing keys get their default, unknown keys are ignored.
+        """Overwrite the whole breaker. A missing key gets the default value. Unknown keys are ignored.
 
         Args:
             backend: The breaker's name.
-            state: The five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`, or some of them.
+            state: Some or all of the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`, with their new values.
 
         Raises:
-            InvalidStateError: A value is not a state, count or time; nothing was written.
+            InvalidStateError: A value is not a state, count or time. Nothing was written.
         """
         complete = {**DEFAULT_CIRCUIT_BREAKER_STATE, **state}
         self._always(commands.replace_state(backend, complete, self._lease, None))
 
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
-        """Overwrite the given keys if the breaker is in ``expected_state``.
+        """Overwrite some keys if the breaker is in the expected state.
 
         A breaker that has no row is closed.
 
@@ -129,45 +132,56 @@ class ProtocolStore(Store):
             updates: Some of the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`, with their new values.
 
         Returns:
-            Whether the breaker was in that state and the updates were made.
+            Whether the breaker was in the expected state, so that the keys were overwritten.
 
         Raises:
-            InvalidStateError: An updated value is not a state, count or time; nothing was written.
+            InvalidStateError: An updated value is not a state, count or time. Nothing was written.
         """
         known = expected_state in STATES
         command = commands.replace_state(backend, updates, self._lease, expected_state if known else None)
         return known and self._apply(command) is not None
 
     def increment_failure(self, backend: str) -> int:
-        """Count one failure, change nothing else, and return the new count."""
-        return self._always(commands.increment_failure(backend)).snapshot.failure_count
-
-    def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
-        """Count a failure, unfenced; see `Store.record_failure`.
+        """Count one failure, change nothing else, and return the new count.
 
         Args:
             backend: The breaker's name.
-            failure_threshold: Failures in a row that open a closed circuit; at least 1.
-            recovery_timeout: Seconds the circuit stays open; 0 means a probe may be claimed at once.
+        """
+        return self._always(commands.increment_failure(backend)).snapshot.failure_count
+
+    def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
+        """Count one unfenced failure, and open the circuit if the threshold is reached; see `Store.record_failure`.
+
+        Args:
+            backend: The breaker's name.
+            failure_threshold: The number of failures in a row that open a closed circuit; at least 1.
+            recovery_timeout: Seconds for which the circuit stays open. 0 means that a caller may claim the probe at
+                once.
+
+        Returns:
+            The state after the failure, with the keys ``_prev_state`` and ``_prev_was_half_open``.
 
         Raises:
-            InvalidPolicyError: One of the two is out of range; nothing was written.
+            InvalidPolicyError: ``failure_threshold`` or ``recovery_timeout`` is out of range. Nothing was written.
         """
         policy = BreakerPolicy(failure_threshold=failure_threshold, recovery_timeout=recovery_timeout)
         transition = self._always(commands.record_failure(backend, policy, 1, None, 0.0))
         return _with_previous(transition)
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
-        """Record a success, unfenced; see `Store.record_success`.
+        """Record one unfenced success; see `Store.record_success`.
 
-        Where it changes nothing (a clean or an open circuit), it only reads.
+        If the success changes nothing (because the circuit is open, or closed and clean), this method only reads.
 
         Args:
             backend: The breaker's name.
-            expected_state: Have an effect only in this state; ``None`` means any but open.
+            expected_state: The success has an effect only in this state. ``None`` means closed or half_open.
+
+        Returns:
+            The state after the success, with the keys ``_prev_state`` and ``_prev_was_half_open``.
 
         Raises:
-            StoreConflictError: The breaker changed before each of the attempts; nothing was written.
+            StoreConflictError: Another caller changed the breaker before each of 100 attempts. Nothing was written.
         """
         known = expected_state is None or expected_state in STATES
         command = commands.record_success(backend, DEFAULT_POLICY, expected_state if known else None, None)
@@ -183,19 +197,21 @@ class ProtocolStore(Store):
     def try_transition_and_claim_probe(
         self, backend: str, now: float, recovery_timeout: float
     ) -> tuple[bool, dict[str, Any], str | None]:
-        """Claim the probe; see `Store.claim_probe`.
+        """Try to claim the probe; see `Store.claim_probe`.
 
         Args:
             backend: The breaker's name.
-            now: Unix seconds; the open deadline and the lease are both compared with it.
-            recovery_timeout: Not used; the protocol reserves it.
+            now: The present time, Unix seconds. The end of the open time and the end of the lease are compared with
+                ``now``.
+            recovery_timeout: Not used; the protocol reserves this argument.
 
         Returns:
-            Whether the claim was won, the state, and ``"open->half_open"``, ``"half_open_probe_claimed"`` or ``None``.
+            Whether this caller won the claim; the state; and ``"open->half_open"``, ``"half_open_probe_claimed"`` or
+            ``None``.
 
         Raises:
             InvalidStateError: ``now`` is out of range.
-            StoreConflictError: The breaker changed after each of the attempts; nothing was written.
+            StoreConflictError: Another caller changed the breaker after each of 100 attempts. Nothing was written.
         """
         command = commands.claim_probe(backend, BreakerPolicy(probe_lease=self._lease), None, now)
         for _ in range(_ATTEMPTS):
@@ -209,12 +225,16 @@ class ProtocolStore(Store):
         raise _conflict(command)
 
     def clear(self, backend: str) -> None:
-        """Delete the breaker: it reads as closed and clean."""
+        """Delete the breaker, so that it reads as closed and clean.
+
+        Args:
+            backend: The breaker's name.
+        """
         self._delete(validation.check_name("breaker name", backend))
 
 
 def _has_effect(command: Command, snapshot: Snapshot) -> bool:
-    """Whether the command would change the breaker as it was read."""
+    """Return whether the command would change the breaker of the snapshot."""
     return command.apply_to(snapshot._to_row(), snapshot.as_of) is not None
 
 

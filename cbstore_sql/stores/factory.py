@@ -1,4 +1,4 @@
-"""`make_store`: a store by name or by URL."""
+"""`make_store`: the function that makes a store from a name or a URL."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cbstore_sql.stores.memory import InMemoryStore
 
 
 def make_store(backend: str = "memory", **kwargs: Any) -> ProtocolStore:
-    """Make a store by name or by URL.
+    """Make a store from a name or a URL.
 
     Args:
-        backend: ``"memory"``, ``"redis"``, ``"sql"``, or a URL: ``postgresql://…``, ``sqlite:///file``,
-            ``redis://…``, ``rediss://…``, ``unix://…`` or ``memory://``.
-        **kwargs: The arguments of the store's class. ``"redis"`` needs ``redis_client`` and ``"sql"`` needs ``url`` or
-            ``engine``, unless ``backend`` is a URL. ``"memory"`` ignores the arguments of the others.
+        backend: ``"memory"``, ``"redis"``, ``"sql"``, or a URL: ``postgresql://…``, ``sqlite:///file``, ``redis://…``,
+            ``rediss://…``, ``unix://…`` or ``memory://``.
+        **kwargs: The arguments of the store's class. ``"redis"`` needs ``redis_client``, and ``"sql"`` needs ``url`` or
+            ``engine``, unless ``backend`` is a URL. ``"memory"`` ignores arguments that only other classes have.
 
     Raises:
         ConfigurationError: The backend is unknown, or its client, URL or engine is missing.

@@ -1,4 +1,4 @@
-"""The store in this process's memory: for one process, for tests, and as the reference for the other backends."""
+"""The store in the memory of a process: for one process, for tests, and as the reference for other backends."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _UNWRITTEN = Row()
 
 
 class InMemoryStore(ForkSafeLock, ProtocolStore):
-    """A store whose breakers live and die with the process.
+    """A store in the memory of this process. The breakers are lost when the process ends.
 
     Args:
         namespace: See `Store`. Two instances never share breakers.
-        clock: Returns Unix seconds; the store's clock.
-        max_breakers: The most breakers it holds, at least 1. An operation that would add one more raises
-            `TooManyBreakersError`. ``None`` means any number.
+        clock: A function that returns Unix seconds; it is the store's clock.
+        max_breakers: The largest number of breakers, at least 1. An operation that would add one more breaker raises
+            `TooManyBreakersError`. ``None`` means no limit.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
         ConfigurationError: ``max_breakers`` is out of range.
-        InvalidNameError: See `Store`.
-        InvalidPolicyError: See `ProtocolStore`.
+        InvalidNameError: The namespace is not valid; see `Store`.
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range; see `ProtocolStore`.
     """
 
     reads_locally = True
@@ -65,8 +65,8 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
                     return None
                 if not known:
                     self._refuse_when_full()
-                # The lock is reentrant: a signal handler may have written in between. It runs after calls and at jumps
-                # backwards, so not between this comparison and the write.
+                # The lock is reentrant, so a signal handler may have written in between. Python runs a signal handler
+                # after calls and at jumps backwards, so never between this comparison and the write.
                 if self._writes == writes:
                     self._writes = writes + 1
                     self._rows[command.name] = row
@@ -86,16 +86,16 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
 
 
 class AsyncInMemoryStore(AsyncStore):
-    """The breakers of an `InMemoryStore`, for callers in an event loop; no operation ever waits.
+    """A store in the memory of this process for callers in an event loop. No operation waits.
 
     Args:
-        namespace: See `Store`. Two instances never share breakers.
-        clock: Returns Unix seconds; the store's clock.
+        namespace: See `Store`. Two instances never share breakers, except after `sharing`.
+        clock: A function that returns Unix seconds; it is the store's clock.
         max_breakers: See `InMemoryStore`.
 
     Raises:
-        ConfigurationError: See `InMemoryStore`.
-        InvalidNameError: See `Store`.
+        ConfigurationError: ``max_breakers`` is out of range.
+        InvalidNameError: The namespace is not valid; see `Store`.
     """
 
     reads_locally = True
@@ -113,7 +113,11 @@ class AsyncInMemoryStore(AsyncStore):
 
     @classmethod
     def sharing(cls, store: InMemoryStore) -> AsyncInMemoryStore:
-        """Make a store that shares the breakers of a synchronous one."""
+        """Make an asynchronous store that shares the breakers of a synchronous store.
+
+        Args:
+            store: The synchronous store.
+        """
         shared = cls(store.namespace)
         shared._store = store
         return shared

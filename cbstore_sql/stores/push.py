@@ -1,4 +1,4 @@
-"""Push, as far as a breaker needs to know: what its state is called and what a listener tells."""
+"""The types for push: the states of push, and the interface of an object that push keeps up to date."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ from typing import Literal, Protocol
 from cbstore_sql.core.model import Snapshot
 
 PushState = Literal["off", "connecting", "listening", "unavailable"]
-"""``"off"``: no breaker was asked for yet, or closed. ``"connecting"``: also after the connection broke.
-``"unavailable"``: the server or what stands before it passes on no notifications; only polling is left."""
+"""The state of push.
+
+``"off"``: no breaker is in use yet, or the listener is closed. ``"connecting"``: the listener is connecting, for the
+first time or after the connection broke. ``"listening"``: notifications arrive. ``"unavailable"``: the server, or a
+proxy before the server, sends no notifications, so only polling remains."""
 
 
 class PushTarget(Protocol):
-    """What a listener keeps up to date: a breaker's view."""
+    """The interface of an object that a listener keeps up to date: a breaker's view.
+
+    Attributes:
+        clock: A function that returns the seconds of a steady clock.
+    """
 
     clock: Callable[[], float]
 
     def generations(self) -> Mapping[str, int]:
-        """Return the generation of each breaker in use, as far as it is known."""
+        """Return the last known generation of each breaker in use, by breaker name."""
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Take in the answer of a batched read that was sent at ``asked_at``, by `clock`, seconds."""
+        """Store the answer of a batched read in the view.
+
+        Args:
+            snapshots: The snapshots, by breaker name.
+            asked_at: The moment at which the read was sent, in seconds by `clock`.
+        """

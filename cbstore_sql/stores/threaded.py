@@ -1,4 +1,4 @@
-"""A synchronous store for callers in an event loop."""
+"""A synchronous store behind the interface of an asynchronous store."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from cbstore_sql.stores.memory import AsyncInMemoryStore, InMemoryStore
 T = TypeVar("T")
 
 _MAX_THREADS = 16
-"""How many operations of one store run at the same time; more wait in a queue."""
+"""The largest number of operations of one store that run at the same time. Further operations wait in a queue."""
 
 
 class ThreadedStore(AsyncStore):
-    """Runs the operations of a synchronous store in threads, so that its I/O never blocks the event loop.
+    """An asynchronous store that runs the operations of a synchronous store in threads.
 
-    The threads are the store's own. The event loop's default executor may be busy with the application's work, or
-    shut down, which must not look like a store that does not answer.
+    The I/O of the synchronous store never blocks the event loop. Each `ThreadedStore` has a separate pool of threads.
+    The event loop's default executor is not used, because it may be busy with the application's work or shut down, and
+    then the store would seem not to answer.
 
     Args:
-        store: The store. Closing this object closes it.
+        store: The synchronous store. Closing this object closes the synchronous store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -38,7 +39,7 @@ class ThreadedStore(AsyncStore):
         self._workers = DaemonWorkers("cbstore-async", _MAX_THREADS)
 
     async def close(self) -> None:
-        """Wait for the operations under way, then close the store."""
+        """Wait until all running operations have ended, then close the synchronous store."""
         await run_to_completion(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
@@ -68,7 +69,12 @@ class ThreadedStore(AsyncStore):
 
 
 def as_async(store: AsyncStore | Store) -> AsyncStore:
-    """Return an asynchronous store unchanged, one in memory without threads, any other synchronous one in threads."""
+    """Return an asynchronous store for a store of either kind.
+
+    Args:
+        store: An asynchronous store is returned without a change. The breakers of an `InMemoryStore` are used without
+            threads. Any other synchronous store runs in threads; see `ThreadedStore`.
+    """
     if isinstance(store, AsyncStore):
         return store
     # A class derived from `InMemoryStore` may block.

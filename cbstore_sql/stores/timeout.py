@@ -1,4 +1,4 @@
-"""A deadline for stores that keep none: the caller stops waiting, and the operation goes on in a thread."""
+"""A deadline for stores that do not keep deadlines: the caller stops waiting, and the operation goes on in a thread."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from cbstore_sql.stores.call import StoreCall
 T = TypeVar("T")
 
 _MAX_THREADS = 8
-"""How many operations of one store may hang. The next ones wait in a queue, each until its deadline."""
+"""The largest number of operations of one store that run (or hang) at the same time.
+
+Each further operation waits in a queue until its deadline."""
 
 _NO_THREAD = "no thread can start"
 
 
 def timeout_error(call: StoreCall, *, began: bool = True) -> StoreUnavailableError:
-    """Return the error for a caller that stopped waiting.
+    """Return the error for a caller that stopped waiting at the deadline.
 
     Args:
-        call: What the caller waited for.
-        began: Whether the operation may have been started.
+        call: The call that the caller waited for.
+        began: Whether the operation may have started. If the operation has not started, or is a read, the error's
+            ``applied`` is ``False``. Otherwise ``applied`` is ``None``, which means unknown.
     """
     unknown = began and not call.operation.startswith("read")
     why = "the store did not answer in time"
@@ -31,22 +34,23 @@ def timeout_error(call: StoreCall, *, began: bool = True) -> StoreUnavailableErr
 
 
 class TimeoutWorkers:
-    """Threads in which the operations of one store run while their callers wait until the deadline."""
+    """A pool of at most 8 threads that run the operations of one store while callers wait until their deadlines."""
 
     def __init__(self) -> None:
         self._workers = DaemonWorkers("cbstore-store", _MAX_THREADS)
 
     def carry_out(self, call: StoreCall, do: Callable[[], T], *, abandoned: Callable[[T], object] | None = None) -> T:
-        """Run an operation and return its answer.
+        """Run an operation in a thread and return the operation's answer.
 
         Args:
-            call: What the operation is, for the error.
-            do: The operation.
-            abandoned: Called in the thread with an answer that comes after the deadline. ``None`` drops it.
+            call: The call of the operation, for the error.
+            do: A function that runs the operation.
+            abandoned: A function that the thread calls with an answer that arrives after the deadline. ``None`` drops
+                such an answer.
 
         Raises:
-            StoreUnavailableError: There was no answer by the deadline, and an operation that has begun goes on; or no
-                thread could start.
+            StoreUnavailableError: There was no answer by the deadline, or no thread could start. An operation that has
+                begun goes on after the deadline.
         """
         work = Work(do)
         try:
@@ -57,7 +61,7 @@ class TimeoutWorkers:
         try:
             in_time = work.wait(remaining())
         finally:
-            # Also if a signal handler's exception ended the wait.
+            # This code also runs if the exception of a signal handler ended the wait.
             began = in_time or not work.cancel()
             if began and not in_time and abandoned is not None:
                 _pass_on(work, abandoned)
@@ -70,7 +74,7 @@ def _pass_on(work: Work[T], abandoned: Callable[[T], object]) -> None:
     def late(done: Work[T]) -> None:
         try:
             answer = done.result()
-        except BaseException:  # noqa: BLE001 - its caller has gone on without it
+        except BaseException:  # noqa: BLE001 - the caller no longer waits for the answer
             return
         abandoned(answer)
 

@@ -20,13 +20,13 @@ async def by_deadline(
     *,
     abandoned: Callable[[T], Awaitable[object]] | None = None,
 ) -> T:
-    """Await an operation of a store and return its answer.
+    """Await an operation of a store until the deadline, and return the operation's answer.
 
     Args:
-        call: What the operation is, for the error.
-        operation: The operation.
-        abandoned: Called with an answer that comes after the deadline, and awaited in the background. ``None`` drops
-            the answer.
+        call: The call of the operation, for the error.
+        operation: The coroutine of the operation.
+        abandoned: A coroutine function that is called with an answer that arrives after the deadline. It runs in the
+            background. ``None`` drops such an answer.
 
     Raises:
         StoreUnavailableError: There was no answer by the deadline. The operation goes on.
