@@ -1,16 +1,16 @@
-"""Redis.
+"""The stores that keep breakers in Redis.
 
 ======================  =======================================================================
 `store`, `store_async`  `RedisStore`, `AsyncRedisStore`
-`operations`            each operation as a generator that yields Redis calls
-`calls`                 one call to redis-py, as data
+`operations`            the operations as generators that yield Redis calls
+`calls`                 calls to redis-py, as data
 `scripts`, ``lua/``     the Lua scripts, one file for each operation, which mirror `core.rules`
 `watch`                 the same operations for servers without scripting
 `codec`                 a breaker as a Redis hash
-`name_index`            which breakers a namespace holds, to limit their number
-`clients`               the redis-py clients
-`errors`                which of our errors a Redis error becomes
-`listing`               every breaker of every namespace, found by SCAN
+`name_index`            the names of the breakers in a namespace, to limit their number
+`clients`               checks and makes redis-py clients
+`errors`                translates redis-py errors into the errors of this library
+`listing`               finds every breaker of every namespace by SCAN
 ======================  =======================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Requests to redis-py as data, for sync and async clients."""
+"""Requests to redis-py as data, for synchronous and asynchronous clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One run of a registered Lua script.
+    """A run of a registered Lua script, as data.
 
     Attributes:
         operation: The operation whose script runs.
@@ -28,24 +28,34 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One method call of the client or, within a transaction, of its pipeline."""
+    """A method call on a client or, within a transaction, on a pipeline, as data.
+
+    Attributes:
+        method: The method's name.
+        arguments: The positional arguments.
+        options: The keyword arguments.
+    """
 
     method: str
     arguments: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def on(self, target: Any) -> Any:
-        """Make the call on a client or a pipeline. An async client returns an awaitable."""
+        """Make the call and return the result. An asynchronous client returns an awaitable.
+
+        Args:
+            target: The client or the pipeline.
+        """
         return getattr(target, self.method)(*self.arguments, **self.options)
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Calls on one pipeline. The answer is the return value of the steps.
+    """A sequence of calls on one pipeline. The answer to this request is the return value of `steps`.
 
     Attributes:
         steps: A generator that yields the calls.
-        pause: Seconds to wait before the transaction, without holding a connection.
+        pause: Seconds to wait before the transaction. No connection is held during the wait.
     """
 
     steps: Generator[Call, Any, Any]
@@ -54,7 +64,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The result of an operation that would have created a key without permission to do so.
+    """The result of an operation that needed to create a key but was not allowed to create a key.
 
     Attributes:
         as_of: The server's clock, Unix seconds.
@@ -64,7 +74,9 @@ class Missing:
 
 
 Result = tuple[Row, float] | Missing | None
-"""The breaker after an operation and the server's clock; ``None`` if the rule's condition does not hold."""
+"""The result of an operation: the breaker after the operation, and the server's clock in Unix seconds.
+
+``None`` means that the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
 RedisSteps = Generator["Call | Script | Transaction", Any, T]

@@ -1,4 +1,4 @@
-"""Checks and makes redis-py clients for the stores."""
+"""Functions that check and make redis-py clients for the stores."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def check_client(client: Any, store: str, *, awaited: bool) -> None:
     Args:
         client: The client that the caller passed.
         store: The name of the store's class, for messages.
-        awaited: Whether the store is asynchronous.
+        awaited: Whether the store is asynchronous, so that it needs an asynchronous client.
 
     Raises:
-        ConfigurationError: The client is missing, or it is sync for an async store or the other way round.
+        ConfigurationError: The client is missing, or the client is synchronous and the store asynchronous, or the
+            client is asynchronous and the store synchronous.
     """
     if client is None:
         raise ConfigurationError(f"redis_client is required for {store}")
@@ -33,7 +34,7 @@ def check_client(client: Any, store: str, *, awaited: bool) -> None:
 
 
 def open_client(kind: Any, url: str, retry: Any) -> Any:
-    """Make a client for a URL.
+    """Make a client for a URL. This function does not connect to the server.
 
     Args:
         kind: ``redis.Redis`` or ``redis.asyncio.Redis``.
@@ -41,12 +42,12 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
         retry: The retry policy of the client.
 
     Raises:
-        ConfigurationError: The URL is invalid. The message does not contain it.
+        ConfigurationError: The URL is invalid. The message does not contain the URL.
     """
     try:
         client = kind.from_url(url, retry=retry)
         pool = client.connection_pool
-        # Nothing is connected yet, and an option that redis-py does not know shows only here.
+        # The client has not connected yet. If an option is unknown to redis-py, only this call raises an error.
         pool.connection_class(**pool.connection_kwargs)
         return client
     except (TypeError, ValueError, redis.RedisError):
@@ -56,5 +57,11 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
 
 
 def register_scripts(client: Any) -> dict[str, Any]:
-    """Register the script of each operation with a client and return them by operation. Sends nothing."""
+    """Register the script of each operation with a client, and return the scripts by operation.
+
+    This function sends nothing to the server.
+
+    Args:
+        client: A redis-py client.
+    """
     return {name: client.register_script(script(name)) for name in (READ, *OPERATIONS)}

@@ -1,15 +1,17 @@
-"""The hash that holds a breaker, and how to decode it.
+"""The Redis hash that holds a breaker: how to encode and decode the hash.
 
 The fields ``state``, ``failure_count``, ``last_failure_time``, ``open_until`` and ``half_open_probe_active`` (``True``
-or ``False``) are those of MassGen's ``RedisStore``, so that its clients and ours can share a key. The hash has the
-other columns of `Row` as well, and ``written``, which repeats the state, the deadline and the probe as we last wrote
-them. If these no longer match, a foreign client has changed the breaker, and it reads as one of a new generation:
-older permits are stale, and a probe that shows as active belongs to `FOREIGN_TOKEN` with no known end. A foreign client
-that only counted changes neither, like a count of ours.
+or ``False``) are those of MassGen's ``RedisStore``, so that MassGen's clients and the clients of this library can share
+a key. The hash also has the other columns of `Row`, and the field ``written``. ``written`` repeats the state, the end
+of the open time and the probe, as this library last wrote them. If ``written`` does not match these fields, a foreign
+client has changed the breaker. Then the breaker reads as one of a new generation: earlier permits are stale, and an
+active probe belongs to `FOREIGN_TOKEN` and has no known end. A foreign client that only counts a failure does not
+change these fields, so the generation stays the same.
 
-No content of a hash is an error. A number that is missing, not a plain decimal, not whole where it must be, or out of
-range reads as 0; an unknown state as closed; an unknown override as none; text that is not UTF-8 with replacement
-characters. Unknown fields are left alone. Mirrored by ``_hash.lua``.
+No content of a hash causes an error. A number reads as 0 if it is missing, not a plain decimal, not whole where it must
+be whole, or out of range. An unknown state reads as closed. An unknown override reads as no override. In text that is
+not UTF-8, replacement characters stand for the invalid bytes. Unknown fields stay as they are. ``_hash.lua`` does the
+same as this module.
 """
 
 from __future__ import annotations
@@ -28,15 +30,18 @@ from cbstore_sql.core.validation import MAX_COUNT
 INTEGER_FIELDS = tuple(field.name for field in fields(Row) if type(field.default) is int)
 
 NO_KNOWN_END = 1e12
-"""The end of a foreign client's probe, Unix seconds. It has no lease: only its report or the key's expiry frees it."""
+"""The end of a foreign client's probe, Unix seconds.
+
+A foreign client's probe has no lease. Only the client's report or the expiry of the key frees the probe."""
 
 FOREIGN_TOKEN = "foreign"  # noqa: S105 # an owner's name, not a secret
 """The owner of a probe that a foreign client claimed."""
 
 GRACE = 60
-"""The least time a key outlives its open time or its lease, seconds."""
+"""The shortest time in seconds between the end of an open time or a lease and the expiry of the key."""
 
-# Whole numbers up to 2**53 are exact in a double. A generation keeps room to grow up to the largest of a permit.
+# Whole numbers up to 2**53 are exact in a double. The limit of a generation is lower, so that the generation can grow
+# and stay below the largest generation of a permit.
 LARGEST: Mapping[str, float] = {
     field.name: 2**53 if type(field.default) is int else NO_KNOWN_END
     for field in fields(Row)
@@ -48,32 +53,48 @@ STATE_FIELDS = ("state", "previous_state")
 TEXTS = tuple(field.name for field in fields(Row) if isinstance(field.default, str))
 
 ADDS = "adds"
-"""The argument that lets a script create a key."""
+"""The argument that allows a script to create a key."""
 
 _PLAIN_DECIMAL = re.compile(r"[0-9][0-9.eE+-]*", re.ASCII)
 
 
 def to_text(value: float) -> str:
-    """Write a number so that every double comes back as it was, and a whole number without a point."""
+    """Return a number as text, so that every double can be read back exactly. A whole number has no decimal point.
+
+    Args:
+        value: The number.
+    """
     return f"{value:.17g}"
 
 
 def to_argument(value: str | float | None) -> bytes:
-    """Write a parameter of a rule as an argument of a script; ``None`` becomes the empty text."""
+    """Return a parameter of a rule as an argument of a script.
+
+    Args:
+        value: The parameter; ``None`` becomes the empty text.
+    """
     if value is None:
         return b""
     return value.encode() if isinstance(value, str) else to_text(value).encode()
 
 
 def from_answer(values: Sequence[bytes | str]) -> tuple[Row, float]:
-    """Decode a script's answer: `ANSWER_COLUMNS`, then the clock in Unix seconds."""
+    """Decode a script's answer, and return the row and the server's clock in Unix seconds.
+
+    Args:
+        values: The texts of `ANSWER_COLUMNS`, then the clock.
+    """
     texts = [_to_str(value) for value in values]
     columns = {name: _column(name, text) for name, text in zip(ANSWER_COLUMNS, texts, strict=False)}
     return Row(**columns), float(texts[-1])
 
 
 def from_hash(raw: Mapping[Any, Any]) -> Row:
-    """Decode a hash as Redis returned it; an empty one is a breaker that has no row."""
+    """Return the row of a hash. An empty hash is a breaker that has no row.
+
+    Args:
+        raw: The fields of the hash, as Redis returned them.
+    """
     found = {_to_str(name): _to_str(value) for name, value in raw.items()}
     columns: dict[str, Any] = {name: _text(name, found.get(name, "")) for name in TEXTS}
     row = Row(**columns, **{name: _number(name, found.get(name, "")) for name in LARGEST})
@@ -91,7 +112,11 @@ def from_hash(raw: Mapping[Any, Any]) -> Row:
 
 
 def to_hash(row: Row) -> dict[str, bytes]:
-    """Encode a whole row as bytes: a client may have another encoding than UTF-8."""
+    """Return the hash of a row, with the values as bytes, because a client may have an encoding other than UTF-8.
+
+    Args:
+        row: The whole row.
+    """
     active = row.probe_until > 0.0
     return {
         **{name: to_argument(getattr(row, name)) for name in COLUMNS},
@@ -101,13 +126,13 @@ def to_hash(row: Row) -> dict[str, bytes]:
 
 
 def lifetime(row: Row, now: float, ttl: int, probe_ttl: int) -> int | None:
-    """Return the seconds for which a key lives, counted by the clock that set the row's times; ``None``: for ever.
+    """Return the seconds until a key expires, or ``None`` if the key never expires.
 
     Args:
         row: The content of the key.
-        now: That clock, Unix seconds.
-        ttl: Seconds for a breaker at rest.
-        probe_ttl: Seconds for one with a probe under way.
+        now: The clock that set the times of the row, Unix seconds.
+        ttl: The lifetime in seconds of a breaker without an open time, a probe, a hold or an override.
+        probe_ttl: The shortest lifetime in seconds of a breaker with a running probe.
     """
     locked = row.override != ""
     if locked and row.override_until == 0.0:

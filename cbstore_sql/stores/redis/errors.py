@@ -1,4 +1,4 @@
-"""Which of our errors a Redis error becomes."""
+"""The translation of redis-py errors into the errors of this library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from redis import exceptions
 
 from cbstore_sql.errors import StoreError, StoreUnavailableError
 
-# redis-py takes the code off the text where it has a class for it; errors from inside a script keep it in the text.
+# redis-py removes the code from the text if redis-py has a class for the code. Errors from inside a script keep the
+# code in the text.
 _CODES: dict[type[Exception], str] = {
     exceptions.ReadOnlyError: "READONLY",
     exceptions.BusyLoadingError: "LOADING",
@@ -22,12 +23,12 @@ _CODES: dict[type[Exception], str] = {
     exceptions.ClusterDownError: "CLUSTERDOWN",
 }
 
-# Refused as a whole for now: the server is in no state to take the write, and nothing was written.
+# The server cannot accept the command now and refuses the whole command. Nothing was written.
 _NOT_NOW = "READONLY|LOADING|OOM|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN"
 
 _CODE = re.compile(rf"\b({_NOT_NOW}|NOPERM|WRONGTYPE)\b")
 
-# Redis 6 gives no code for what the user may not do inside a script.
+# Redis 6 returns no code if the user lacks a permission inside a script.
 _DENIED_IN_SCRIPT = "The user executing the script can't"
 
 _NO_SCRIPTING = re.compile(r"lupa|unknown (redis )?command\b(?=.*eval)|unknown command\W+script", re.DOTALL)
@@ -39,22 +40,36 @@ _REASONS = {
 
 
 def is_scripting_unavailable(error: Exception) -> bool:
-    """Return whether a script was refused because the server or the client has no Lua."""
+    """Return whether a script was refused because the server or the client has no Lua.
+
+    Args:
+        error: The error of redis-py.
+    """
     return _NO_SCRIPTING.search(str(error).lower()) is not None
 
 
 def says_nothing_of_writes(error: Exception) -> bool:
-    """Return whether a refused command says nothing about other writes: no permission for it, or a wrong type."""
+    """Return whether other writes may succeed although this command was refused.
+
+    The reason is a missing permission for the command, or a key that holds a value of a wrong type.
+
+    Args:
+        error: The error of redis-py.
+    """
     return _code(error) in _REASONS
 
 
 @contextmanager
 def translated(client: Any) -> Iterator[None]:
-    """Turn errors of redis-py in this block into ours, with the original as the cause.
+    """Translate redis-py errors in this block into errors of this library, with the redis-py error as the cause.
 
     Args:
-        client: The client used in the block. If it may send a command twice, no error says that a command had no
-            effect.
+        client: The client that the block uses. If the client may send a command twice, an error of an unreachable or
+            busy server never says that the command had no effect (``applied=False``).
+
+    Raises:
+        StoreUnavailableError: The server is unreachable, did not answer, or cannot accept the command now.
+        StoreError: The server refused the command for another reason.
     """
     try:
         yield

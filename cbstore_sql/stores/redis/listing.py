@@ -1,4 +1,4 @@
-"""Every breaker of every namespace, found by SCAN."""
+"""The list of every breaker of every namespace, found by SCAN."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from cbstore_sql.stores.redis.calls import Call, Calls, RedisSteps, Transaction
 from cbstore_sql.stores.redis.errors import translated
 
 _SCANNED = 1000
-"""How many keys one SCAN call examines."""
+"""The number of keys that one SCAN call examines."""
 
 _READ = 500
-"""How many breakers one round trip reads."""
+"""The largest number of breakers that one round trip reads."""
 
 _GLOB = str.maketrans({character: f"\\{character}" for character in "*?[]\\"})
 
 
 def read_all(client: Any, key_prefix: str) -> RedisSteps[list[tuple[str, Snapshot]]]:
-    """Return every breaker with its namespace, in order.
+    """Return every breaker with its namespace, ordered by namespace and name.
 
-    SCAN finds all keys that exist during the whole scan. A breaker added meanwhile may be missing.
+    SCAN finds all keys that exist during the whole scan. A breaker that is added during the scan may be missing.
 
     Args:
         client: The client of a single server.
         key_prefix: See `RedisStore`.
 
     Raises:
-        ConfigurationError: The client is for a cluster, whose keys cannot be listed in one scan.
+        ConfigurationError: The client is for a cluster. One scan cannot list the keys of a cluster.
     """
     if not hasattr(client, "connection_pool"):
         raise ConfigurationError("the breakers of a Redis cluster cannot be listed")
@@ -83,6 +83,6 @@ def _breakers(keys: set[bytes], key_prefix: str) -> Iterator[tuple[bytes, str, s
             namespace = unquote(quoted.decode("ascii", "replace"))
         else:
             continue
-        # The sorted set of names, whose key has a NUL there; see `NameIndex`.
+        # A key whose name starts with a NUL is the sorted set of names, not a breaker; see `NameIndex`.
         if not name.startswith(b"\0"):
             yield key, namespace, name.decode("utf-8", "backslashreplace")

@@ -1,8 +1,9 @@
-"""The names of the breakers in one namespace, to limit their number.
+"""The names of the breakers in one namespace, to limit the number of breakers.
 
-The index is a sorted set beside the breakers' keys. It is read only before a breaker is added. A score is the server's
-clock when the key was last known to exist: keys expire by themselves, and expired ones are removed from the index when
-it is full. It uses single commands on single keys, so it works on a cluster too.
+The index is a sorted set beside the breakers' keys. The store reads the index only before it adds a breaker. The score
+of a name is the server's clock when the breaker's key was last known to exist. Breakers' keys expire without a command.
+When the index is full, the names of expired keys are removed. The index uses single commands on single keys, so it also
+works on a cluster.
 """
 
 from __future__ import annotations
@@ -14,22 +15,24 @@ from cbstore_sql.errors import TooManyBreakersError
 from cbstore_sql.stores.redis.calls import Call, RedisSteps
 
 CHECKED = 10
-"""How many keys of a full index are checked before another breaker is added."""
+"""The number of keys that are checked when a breaker is added to a full index."""
 
 SETTLED = 5.0
-"""Seconds for which a key that existed counts as existing. An added breaker is written within this time."""
+"""Seconds for which a key counts as existing after it was known to exist.
+
+A breaker that is added to the index is written to its key within this time."""
 
 
 class NameIndex:
-    """The index of one namespace.
+    """An index of the names of the breakers in one namespace.
 
     Args:
         prefix: The prefix of the namespace's keys.
         namespace: The name of the namespace, for messages.
-        max_breakers: See `RedisStore`.
+        max_breakers: The largest number of breakers, at least 1. ``None`` means no limit; see `RedisStore`.
 
     Raises:
-        ConfigurationError: See `check_max_breakers`.
+        ConfigurationError: ``max_breakers`` is out of range; see `check_max_breakers`.
     """
 
     def __init__(self, prefix: str, namespace: str, max_breakers: int | None) -> None:
@@ -40,13 +43,13 @@ class NameIndex:
 
     @property
     def is_unbounded(self) -> bool:
-        """Whether the namespace has no limit; then no name is stored."""
+        """Whether the namespace has no limit. Then the index stores no names."""
         return self._max_breakers is None
 
     def enter(self, breaker: bytes, now: float) -> RedisSteps[None]:
-        """Add a breaker that is about to be created.
+        """Add a breaker that is about to be created to the index.
 
-        The check and the addition are separate commands: concurrent callers may exceed the limit by one each.
+        The check and the addition are separate commands. So each concurrent caller may exceed the limit by one breaker.
 
         Args:
             breaker: The key of the breaker, which does not exist yet.
@@ -64,12 +67,16 @@ class NameIndex:
         yield Call("zadd", (self._key, {breaker: now}))
 
     def leave(self, breaker: bytes) -> RedisSteps[None]:
-        """Remove a breaker whose key was deleted."""
+        """Remove a breaker from the index after the breaker's key was deleted.
+
+        Args:
+            breaker: The key of the breaker.
+        """
         if self._max_breakers is not None:
             yield Call("zrem", (self._key, breaker))
 
     def _is_full(self, bound: int, breaker: bytes) -> RedisSteps[bool]:
-        """Return whether there is no room for a breaker. A breaker that is in the index already has its place."""
+        """Return whether there is no room for a breaker. A breaker in the index always has room."""
         if (yield Call("zcard", (self._key,))) < bound:
             return False
         return (yield Call("zscore", (self._key, breaker))) is None

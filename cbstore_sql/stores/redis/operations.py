@@ -1,4 +1,4 @@
-"""The operations of the Redis stores as generators that yield requests to Redis; they do no I/O."""
+"""The operations of the Redis stores, as generators that yield requests to Redis and do no I/O."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Operations:
-    """The operations of one store as generators. The arguments are those of `RedisStore`.
+    """The operations of one Redis store, as generators. The arguments are those of `RedisStore`.
 
     Raises:
         ConfigurationError: See `RedisStore`.
@@ -53,13 +53,25 @@ class Operations:
         self._has_scripting = True
 
     def read(self, name: str, now: float | None) -> RedisSteps[Snapshot]:
-        """Read one breaker."""
+        """Read one breaker.
+
+        Args:
+            name: The breaker's name.
+            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the server's clock.
+        """
         key = self.key(name)
         row, as_of = yield from self._either(self._run_read(key, now), watch.read(key, now))
         return Snapshot.of(name, row, as_of)
 
     def apply(self, command: Command) -> RedisSteps[Transition | None]:
-        """Carry out one command."""
+        """Carry out one command; see `Store._apply` for the result.
+
+        Args:
+            command: The command.
+
+        Raises:
+            TooManyBreakersError: The command would add a breaker, and the namespace is full.
+        """
         key = self.key(command.name)
         adds = self._register.is_unbounded or not OPERATIONS[command.operation].creates
         result = yield from self._attempt(key, command, adds=adds and command.creates)
@@ -72,10 +84,10 @@ class Operations:
         return Transition.of(command.name, *result) if isinstance(result, tuple) else None
 
     def check_writable(self) -> RedisSteps[None]:
-        """Have the server accept a write that changes nothing; see `Store.check_writable`."""
+        """Check that the server accepts writes, by a write that changes nothing; see `Store.check_writable`."""
         with translated(self._client):
             try:
-                # Writing an empty text creates no key.
+                # SETRANGE with an empty text does not create a key.
                 yield Call("setrange", (self.key(NOBODYS_PROBE.name), 0, b""))
             except ResponseError as error:
                 # The user lacks permission for this command, or the key holds a breaker. Other writes may still work.
@@ -83,19 +95,19 @@ class Operations:
                     raise
 
     def history(self, name: str) -> RedisSteps[str]:
-        """Read the text of one breaker's history."""
+        """Read the text of one breaker's history. The result is ``""`` if the breaker has no history."""
         with translated(self._client):
             found = yield Call("execute_command", ("HGET", self.key(name), "history"), {NEVER_DECODE: True})
         return "" if found is None else found.decode(errors="replace")
 
     def delete(self, name: str) -> RedisSteps[None]:
-        """Delete one breaker."""
+        """Delete one breaker, and remove the name of the breaker from the index."""
         with translated(self._client):
             yield Call("delete", (self.key(name),))
             yield from self._register.leave(self.key(name))
 
     def key(self, name: str) -> bytes:
-        """Return the key of one breaker."""
+        """Return the key of one breaker: ``prefix:name``."""
         return f"{self._prefix}:{name}".encode()
 
     def _run_read(self, key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:

@@ -1,6 +1,7 @@
-"""The Lua scripts: one file for each operation, joined with the code that all of them share.
+"""The Lua scripts: one file for each operation, joined with the code that all scripts share.
 
-Each operation's file mirrors its rule in ``rules.py``, name by name; a test translates the rules and compares.
+The file of an operation mirrors the operation's rule in ``rules.py``, name by name. A test translates the rules into
+Lua and compares the result with the files.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _CONSTANTS = {
 
 @cache
 def script(operation: str) -> str:
-    """Return the whole Lua text of an operation.
+    """Return the whole Lua text of an operation: constants, shared code and the code of the operation.
 
     Args:
         operation: `READ` or a key of `rules.OPERATIONS`.
@@ -53,7 +54,11 @@ def script(operation: str) -> str:
 
 
 def source(name: str) -> str:
-    """Return the text of one Lua file of this package."""
+    """Return the text of one Lua file of this package.
+
+    Args:
+        name: The name of the file, without ``.lua``.
+    """
     return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 

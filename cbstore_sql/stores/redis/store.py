@@ -1,4 +1,4 @@
-"""`RedisStore`: breakers in Redis."""
+"""`RedisStore`: a synchronous store that keeps breakers in Redis."""
 
 from __future__ import annotations
 
@@ -21,41 +21,44 @@ from cbstore_sql.stores.redis.operations import Operations
 
 
 class RedisStore(ProtocolStore):
-    """Keeps breakers in Redis 5 or newer, one hash each, shared by all processes that reach the server.
+    """A store that keeps breakers in Redis 5 or newer, one hash for each breaker.
 
-    Each operation is one Lua script, or WATCH, MULTI and EXEC if the server has no scripting. The hash has the fields
-    and encodings of MassGen's ``RedisStore``, so that both can share a key while a team migrates. ``codec.py``
-    describes what a foreign write does to permits, and how a damaged hash is read.
+    All processes that reach the server share the breakers. Each operation is one Lua script. If the server has no
+    scripting, each operation is WATCH, MULTI and EXEC. The hash has the fields and encodings of MassGen's
+    ``RedisStore``, so that both stores can share a key while a team migrates. ``codec.py`` describes the effect of a
+    foreign write on permits, and how a damaged hash is read.
 
-    Counting is not idempotent, so the client should send each command once, as the client of `from_url` does:
-    ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. By default redis-py 6 and newer repeats a command whose reply was
-    lost, which may count one failure twice. With such a client, errors rarely say that an operation had no effect
-    (``applied`` of `StoreUnavailableError`).
+    Counting is not idempotent, so the client should send each command once. The client of `from_url` does so. Another
+    client needs ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. By default, redis-py 6 and newer repeats a command
+    whose reply was lost, and such a repetition may count one failure twice. With a client that repeats commands, errors
+    rarely say that an operation had no effect (``applied`` of `StoreUnavailableError`).
 
-    A Redis user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE; for
-    ``max_breakers`` EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM; and either EVALSHA and SCRIPT LOAD, or
-    WATCH, UNWATCH, MULTI and EXEC.
+    A Redis user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE. With
+    ``max_breakers``, the user also needs EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM. In addition the user
+    needs EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC.
 
     Args:
-        redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. Closing the
-            store leaves it open.
-        ttl: Seconds after its last write until a closed breaker expires, from 1 to 10**9; ``None`` means never. An
-            open breaker lives at least this long after its open time, a half-open one at least as long as its lease.
-        key_prefix: The beginning of every key. Keys are ``prefix:name``; in a namespace other than ``"default"`` they
+        redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. The client
+            stays open when the store is closed.
+        ttl: Seconds from the last write until the key of a closed breaker expires, from 1 to 10**9. ``None`` means that
+            no key expires. The key of an open breaker lives at least this long after the end of the open time. The key
+            of a half-open breaker lives at least until the end of the lease.
+        key_prefix: The beginning of every key. Keys are ``prefix:name``. In a namespace other than ``"default"``, keys
             are ``prefix@namespace:name``, with the namespace percent-encoded.
-        half_open_probe_ttl: Seconds for which a breaker with a running probe lives at least. ``None`` means ``ttl``;
-            less than ``ttl`` has no effect.
+        half_open_probe_ttl: The shortest lifetime in seconds of a breaker with a running probe, from 1 to 10**9.
+            ``None`` means ``ttl``. A value below ``ttl`` has no effect.
         namespace: See `Store`.
-        max_breakers: How many breakers the namespace may hold, 1 or more. An operation that would add another one
-            raises `TooManyBreakersError`. A sorted set beside the keys holds the names, which costs two more commands
-            when a breaker is added. Expired breakers are removed from it when it is full. Breakers made by a foreign
-            client are not counted. ``None`` means no limit and no sorted set.
+        max_breakers: The largest number of breakers in the namespace, at least 1. An operation that would add one more
+            breaker raises `TooManyBreakersError`. ``None`` means no limit. With a limit, a sorted set beside the keys
+            holds the names, which costs two more commands when a breaker is added. When the sorted set is full, the
+            names of expired breakers are removed. Breakers that a foreign client made do not count.
         protocol_probe_lease: See `ProtocolStore`, seconds.
 
     Raises:
-        ConfigurationError: The client is missing, or a number of seconds or breakers is out of range.
+        ConfigurationError: The client is missing or of the wrong kind, or ``ttl``, ``half_open_probe_ttl`` or
+            ``max_breakers`` is out of range.
         InvalidNameError: The namespace or the prefix is not valid text; see `Store`.
-        InvalidPolicyError: See `ProtocolStore`.
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range; see `ProtocolStore`.
     """
 
     def __init__(
@@ -77,22 +80,23 @@ class RedisStore(ProtocolStore):
         self._client = redis_client
         self._scripts = register_scripts(redis_client)
         self._key_prefix = key_prefix
-        # Code written for MassGen's store reads it.
+        # Code that was written for MassGen's store reads this attribute.
         self._ttl = ttl
         self._limits: dict[str, Any] = {"half_open_probe_ttl": half_open_probe_ttl, "max_breakers": max_breakers}
         self._owned = False
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> RedisStore:
-        """Make a store with a new client, which sends each command once and is closed with the store.
+        """Make a store with a new client. The client sends each command once, and the store closes the client.
 
         Args:
-            url: ``redis://…``, ``rediss://…`` or ``unix://…``; its query may contain options of redis-py, such
-                as ``socket_timeout`` in seconds.
-            **kwargs: The arguments of the class, without the client.
+            url: ``redis://…``, ``rediss://…`` or ``unix://…``. The query of the URL may contain options of redis-py,
+                such as ``socket_timeout`` in seconds.
+            **kwargs: The arguments of the class, without ``redis_client``.
 
         Raises:
-            ConfigurationError: The URL is invalid. The message does not contain it.
+            ConfigurationError: The URL is invalid, or an argument is out of range. The message does not contain the
+                URL.
         """
         store = cls(open_client(Redis, url, Retry(NoBackoff(), 0)), **kwargs)
         store._owned = True
@@ -103,10 +107,11 @@ class RedisStore(ProtocolStore):
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> RedisStore:
-        """Make the store that the environment variables ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE`` name; see `from_url`.
+        """Make a store from the environment variables ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE``; see `from_url`.
 
         Args:
-            **kwargs: The arguments of the class, without the client; they override the environment.
+            **kwargs: The arguments of the class, without ``redis_client``. ``namespace`` overrides
+                ``CBSTORE_NAMESPACE``.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -116,7 +121,9 @@ class RedisStore(ProtocolStore):
         )
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return all breakers of all namespaces under the key prefix, each as (namespace, snapshot), in order.
+        """Return all breakers of all namespaces under the key prefix, as pairs of namespace and snapshot.
+
+        The pairs are in the order of namespace and name.
 
         Raises:
             ConfigurationError: The client is for a cluster.
@@ -124,12 +131,12 @@ class RedisStore(ProtocolStore):
         return sansio.run(read_all(self._client, self._key_prefix), self._do)
 
     def close(self) -> None:
-        """Close the client if the store made it. A client that you passed stays open."""
+        """Close the client if the store made the client. A client that the caller passed stays open."""
         if self._owned:
             self._client.connection_pool.disconnect()
 
     def _for_namespace(self, namespace: str) -> RedisStore:
-        """Return a store for another namespace over the same client, which stays this store's to close."""
+        """Return a store for another namespace with the same client. Only this store closes the client."""
         return type(self)(self._client, self._ttl, self._key_prefix, namespace=namespace, **self._limits)
 
     def _read(self, name: str, now: float | None) -> Snapshot:

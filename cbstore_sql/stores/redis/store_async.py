@@ -1,4 +1,4 @@
-"""`AsyncRedisStore`: breakers in Redis, for event loops."""
+"""`AsyncRedisStore`: an asynchronous store that keeps breakers in Redis."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from cbstore_sql.stores.redis.operations import Operations
 
 
 class AsyncRedisStore(AsyncStore):
-    """`RedisStore` for event loops: the same keys and scripts, with ``await``.
+    """The asynchronous form of `RedisStore`, with the same keys and scripts.
 
-    An operation that has begun is completed in the background even if its caller is cancelled, so it leaks no
-    connection and its effect is not lost. Use a store in one event loop at a time. A store made by `from_url` may be
-    used in several loops one after the other, if it is closed at the end of each.
+    If a caller is cancelled, an operation that has begun runs to its end in the background. So the operation leaks no
+    connection, and its effect is not lost. Use a store in one event loop at a time. A store from `from_url` may be used
+    in several event loops one after the other, if the store is closed at the end of each loop.
 
     Args:
-        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. Closing the
-            store leaves it open.
+        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. The client stays
+            open when the store is closed.
         ttl: See `RedisStore`, seconds.
         key_prefix: See `RedisStore`.
         half_open_probe_ttl: See `RedisStore`, seconds.
@@ -41,8 +41,9 @@ class AsyncRedisStore(AsyncStore):
         max_breakers: See `RedisStore`.
 
     Raises:
-        ConfigurationError: The client is missing, or a number of seconds or breakers is out of range. Operations
-            raise it too, if they run in a second event loop while the first one is still running.
+        ConfigurationError: The client is missing or of the wrong kind, or ``ttl``, ``half_open_probe_ttl`` or
+            ``max_breakers`` is out of range. An operation also raises this error if it runs in a second event loop
+            while the first event loop is still running.
         InvalidNameError: The namespace or the prefix is not valid text; see `Store`.
     """
 
@@ -69,14 +70,15 @@ class AsyncRedisStore(AsyncStore):
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> AsyncRedisStore:
-        """Make a store with a new client, which sends each command once; see `RedisStore.from_url`.
+        """Make a store with a new client. The client sends each command once, and the store closes the client.
 
         Args:
             url: See `RedisStore.from_url`.
-            **kwargs: The arguments of the class, without the client.
+            **kwargs: The arguments of the class, without ``redis_client``.
 
         Raises:
-            ConfigurationError: The URL is invalid. The message does not contain it.
+            ConfigurationError: The URL is invalid, or an argument is out of range. The message does not contain the
+                URL.
         """
 
         def open_one() -> Any:
@@ -91,10 +93,11 @@ class AsyncRedisStore(AsyncStore):
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> AsyncRedisStore:
-        """Make the store that the environment names; see `RedisStore.from_env`.
+        """Make a store from the environment variables ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE``; see `from_url`.
 
         Args:
-            **kwargs: The arguments of the class, without the client; they override the environment.
+            **kwargs: The arguments of the class, without ``redis_client``. ``namespace`` overrides
+                ``CBSTORE_NAMESPACE``.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -104,11 +107,11 @@ class AsyncRedisStore(AsyncStore):
         )
 
     async def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace; see `RedisStore.read_all`."""
+        """Return all breakers of all namespaces under the key prefix; see `RedisStore.read_all`."""
         return await self._ask(read_all(self._client, self._key_prefix))
 
     async def close(self) -> None:
-        """Wait for running operations, then close the client if the store made it."""
+        """Wait until all running operations have ended, then close the client if the store made the client."""
         await run_to_completion(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
@@ -136,7 +139,8 @@ class AsyncRedisStore(AsyncStore):
         except RuntimeError as error:
             if "loop" not in str(error):
                 raise
-            # Bytes written to a connection of a loop that has ended still reach the server.
+            # The operation may have had an effect: bytes that were written to a connection of an event loop that has
+            # ended still reach the server.
             raise StoreUnavailableError(
                 "the client was used in another event loop: await client.aclose() at its end"
             ) from error
@@ -151,7 +155,7 @@ class AsyncRedisStore(AsyncStore):
             return await sansio.run_async(wish.steps, lambda call: _answer(call.on(pipe)))
 
     def _enter_loop(self) -> None:
-        """Replace our own client in a new event loop, because connections cannot move to another loop."""
+        """Replace the store's client in a new event loop, because a connection cannot move to another event loop."""
         if self._loop.is_new():
             if self._open is not None:
                 self._work_with(self._open())
@@ -169,5 +173,5 @@ class AsyncRedisStore(AsyncStore):
 
 
 async def _answer(answer: Any) -> Any:
-    """Await an answer if it is awaitable. Calls that a pipeline only queues return none."""
+    """Await an answer if the answer is awaitable. A call that a pipeline only queues returns no awaitable."""
     return await answer if inspect.isawaitable(answer) else answer

@@ -1,4 +1,7 @@
-"""The operations for servers without scripting: WATCH a key, run the rule in Python, write if the key is unchanged."""
+"""The operations for servers without scripting.
+
+An operation watches a key, runs the rule in Python, and writes the key if no other client has changed the key.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +23,36 @@ _BACKOFF = ExponentialBackoff(0.002, 0.02, jitter=(0.0, 1.0))
 _ENDLESS = -1
 
 Lifetime = Callable[[Row, float], "int | None"]
-"""Returns the lifetime of a key in seconds, from its row and the clock; ``None`` is for ever."""
+"""The type of a function that returns the lifetime of a key in seconds, from the row and the clock in Unix seconds.
+
+``None`` means that the key never expires."""
 
 
 def read(key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
-    """Return one breaker and the clock, which is read after the row so that no time in the row is later."""
+    """Return one breaker and the clock in Unix seconds.
+
+    The clock is read after the row, so no time in the row is later than the clock.
+
+    Args:
+        key: The key of the breaker.
+        now: Unix seconds, used in place of the server's clock. ``None`` means the server's clock.
+    """
     row = codec.from_hash((yield _hash_of(key)))
     return row, (yield from _server_time()) if now is None else now
 
 
 def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> RedisSteps[Result]:
-    """Execute one command.
+    """Carry out one command.
 
     Args:
         key: The key of the breaker.
         command: The command.
-        lifetime: Returns how long the key lives.
+        lifetime: A function that returns the lifetime of the key in seconds.
         adds: Whether the command may create the key.
 
     Raises:
-        StoreConflictError: Other writers won every retry; nothing was written.
-        redis.exceptions.RedisError: redis-py failed; after a lost connection the write may have been applied.
+        StoreConflictError: Other writers won every retry. Nothing was written.
+        redis.exceptions.RedisError: redis-py failed. If the connection was lost, the write may have had an effect.
     """
     around = sys.exc_info()[1]
     pause = 0.0
@@ -48,7 +60,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Re
         try:
             result: Result = yield Transaction(_attempt(key, command, lifetime, adds=adds), pause)
         except WatchError as error:
-            # redis-py raises the same error when the connection broke; then the write may have been applied.
+            # redis-py raises the same error if the connection broke. Then the write may have had an effect.
             if error.__context__ is not None and error.__context__ is not around:
                 raise error.__context__ from None
         else:
@@ -75,14 +87,14 @@ def _attempt(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) ->
     if seconds is None:
         yield Call("persist", (key,))
     elif command.operation != "increment_failure" or (left != _ENDLESS and left < seconds * 1000):
-        # A count alone never takes time from the key.
+        # A command that only counts a failure never shortens the lifetime of the key.
         yield Call("expire", (key, seconds))
     yield Call("execute")
     return row, now
 
 
 def _hash_of(key: bytes) -> Call:
-    # A damaged hash may hold bytes that the client's own decoding would choke on.
+    # A damaged hash may hold bytes that the client cannot decode.
     return Call("execute_command", ("HGETALL", key), {NEVER_DECODE: True})
 
 
