@@ -57,7 +57,8 @@ class LLMCircuitBreakerConfig:
         retry_share: The number of retries that each call adds to the retry budget of this process, from 0 to 1. With 0,
             the process may make only ``retry_burst`` retries. ``None`` sets no limit on retries.
         retry_burst: The number of retries in the budget at the start, and the most that the budget can hold; at least
-            0. A process never makes more retries than ``retry_share`` times its calls plus ``retry_burst``.
+            0. The budget can always hold one retry. A process never makes more retries than ``retry_share`` times its
+            calls plus ``retry_burst``.
         ramp_up_seconds: For how many seconds the breaker admits only a growing share of the calls after a hold ends or
             the circuit closes. With 0, the breaker admits all calls at once.
         on_hold: What a caller does during a hold, when the API has asked the fleet to wait. With ``"wait"``, the caller

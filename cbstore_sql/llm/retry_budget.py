@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cbstore_sql.runtime.fork import ForkSafeLock
 
+_ROUNDING = 1e-9
+"""How far below a whole retry the budget may be, because a sum of shares such as 0.1 is not exact."""
+
 
 class RetryBudget(ForkSafeLock):
     """A budget of retries for this process: a share of the calls plus a burst.
@@ -13,12 +16,13 @@ class RetryBudget(ForkSafeLock):
 
     Args:
         share: The number of retries that each call adds to the budget, from 0 to 1. ``None`` sets no limit.
-        burst: The number of retries in the budget at the start, and the most that the budget can hold.
+        burst: The number of retries in the budget at the start, and the most that the budget can hold,
+            but the budget can always hold one retry.
     """
 
     def __init__(self, share: float | None, burst: float) -> None:
         self._share = share
-        self._burst = burst
+        self._most = max(burst, 1.0)
         self._left = burst
         self._have_lock()
 
@@ -26,7 +30,7 @@ class RetryBudget(ForkSafeLock):
         """Add ``share`` retries to the budget, because a call starts."""
         if self._share is not None:
             with self._lock:
-                self._left = min(self._burst, self._left + self._share)
+                self._left = min(self._most, self._left + self._share)
 
     def take(self) -> bool:
         """Use one retry of the budget.
@@ -37,7 +41,7 @@ class RetryBudget(ForkSafeLock):
         if self._share is None:
             return True
         with self._lock:
-            if self._left < 1:
+            if self._left < 1 - _ROUNDING:
                 return False
             self._left -= 1
             return True
