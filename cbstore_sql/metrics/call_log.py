@@ -1,4 +1,4 @@
-"""Guarded calls as lines of a file, for ``cbstore replay``."""
+"""A file with one line for each guarded call, for ``cbstore replay``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from cbstore_sql.events import BreakerEvent, CallFinished
 
 
 class CallLog:
-    """A listener that appends one JSON line for each guarded call.
+    """A listener that appends one JSON line to a file for each guarded call.
 
     ::
 
         {"time": 1764251400.125, "name": "billing", "outcome": "failure", "seconds": 2.001, "process": "web-1/4711"}
 
-    ``time`` is when the call ended, Unix seconds. ``outcome`` is ``"success"``, ``"failure"`` or ``"none"`` (it said
-    nothing about the dependency). Calls that were refused, and calls admitted by hand, are not in it. Many processes of
-    one machine may write to the same file: each line is appended by one system call.
+    ``time`` is the moment at which the call ended, Unix seconds. ``outcome`` is ``"success"``, ``"failure"`` or
+    ``"none"`` (no verdict). The file does not contain refused calls and calls that were admitted by hand. Many
+    processes of one machine may write to the same file, because one system call appends each line.
 
     Args:
-        path: The file; it is created when the first call ends. Nothing limits its size: a line has about 110 bytes.
-        clock: Returns Unix seconds; ``None`` means the system's clock.
+        path: The file; it is created when the first call ends. The size of the file has no limit: a line has about 110
+            bytes.
+        clock: A function that returns Unix seconds; ``None`` means the system's clock.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] | None = None) -> None:
@@ -34,7 +35,7 @@ class CallLog:
         self._opened: tuple[int, int, str] | None = None
 
     def __call__(self, event: BreakerEvent) -> None:
-        """Append a call that has ended; other events are not logged."""
+        """Append a line if ``event`` is a `CallFinished`; ignore other events."""
         if not isinstance(event, CallFinished):
             return
         descriptor, process = self._file()
@@ -48,13 +49,13 @@ class CallLog:
         os.write(descriptor, (json.dumps(line) + "\n").encode())
 
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
+        """Close the file. The next call opens it again."""
         opened, self._opened = self._opened, None
         if opened is not None:
             os.close(opened[0])
 
     def _file(self) -> tuple[int, str]:
-        """Return the open file and this process's name; a forked child has its own name."""
+        """Return the descriptor of the open file and the name of this process. A forked child opens the file again."""
         pid = os.getpid()
         if self._opened is None or self._opened[1] != pid:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

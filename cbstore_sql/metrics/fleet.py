@@ -1,6 +1,6 @@
 """The ``cb_fleet_*`` series: all breakers of a database, read from the table at each scrape.
 
-The processes that use the breakers report nothing: the gauges show the rows as they are, by the store's clock.
+The processes that use the breakers report nothing. The gauges show the rows of the table, by the store's clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("cbstore_sql")
 
 DEFAULT_SCRAPE_TIMEOUT = 1.5
-"""Seconds that a scrape gives the store, unless told otherwise: well within the 10 s that Prometheus waits."""
+"""The default limit of a scrape in seconds, much less than the 10 seconds that Prometheus waits."""
 
 Breakers = Sequence[tuple[str, Snapshot]]
 
@@ -33,25 +33,27 @@ class ReadsAll(Protocol):
     """A store that can read all its breakers at once, such as `SqlStore`."""
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return all breakers of all namespaces, each as (namespace, snapshot)."""
+        """Return all breakers of all namespaces, as pairs (namespace, snapshot)."""
 
 
 class FleetCollector:
-    """Collects the state of all breakers for prometheus_client, with one SQL statement for each scrape.
+    """A collector for prometheus_client that reads the state of all breakers with one SQL statement for each scrape.
 
-    Use it as ``registry.register(FleetCollector(store))``. While the store cannot be read, ``cb_fleet_up`` is 0 and
-    the series of breakers are absent, because old values would look current.
+    Use it as ``registry.register(FleetCollector(store))``. While the store cannot be read, ``cb_fleet_up`` is 0 and the
+    series of the breakers are absent, because old values would look current.
 
     The state is one number for each breaker (0 closed, 1 half_open, 2 open) instead of three series. ``> 0`` selects
-    all breakers that reject calls, including one that alternates between open and half_open; ``max`` gives the worst
-    of several; and there are a third as many series.
+    all breakers that reject calls, including a breaker that alternates between open and half_open. ``max`` gives the
+    worst state of several breakers. There are a third as many series.
 
     Args:
         store: The store to read.
-        max_breakers: How many breakers get their own series, 1 or more. Open breakers come first, then half-open
-            ones. The others are still counted in ``cb_fleet_breakers``, and in ``cb_fleet_dropped_breakers``.
-        timeout: Seconds that a scrape gives the store; then ``cb_fleet_up`` is 0. ``None`` sets no limit. A store
-            over an engine or client of yours is bounded by the timeouts of that one.
+        max_breakers: How many breakers get their own series, 1 or more. Open breakers come first, then half_open
+            breakers. ``cb_fleet_breakers`` counts the other breakers too, and ``cb_fleet_dropped_breakers`` counts only
+            these.
+        timeout: Seconds within which the store must answer a scrape; after that, ``cb_fleet_up`` is 0. ``None`` means
+            no limit. If you made the store from your own engine or client, the timeouts of that engine or client apply
+            instead.
 
     Raises:
         InvalidPolicyError: ``timeout`` is not a number of seconds of at least 0.001.
@@ -66,7 +68,10 @@ class FleetCollector:
         self._limit = check_count("max_breakers", max_breakers, minimum=1)
 
     def describe(self) -> Iterable[Metric]:
-        """Return the series without values, so that registering the collector does not read the store."""
+        """Return the series without values. prometheus_client calls this method when the collector is registered.
+
+        This method does not read the store.
+        """
         return (*_scrape(up=False, seconds=0.0), *_totals((), 0), *_each_breaker(()))
 
     def collect(self) -> Iterator[Metric]:
@@ -85,12 +90,12 @@ class FleetCollector:
         yield from _each_breaker(shown)
 
 
-# "backend" repeats "name" for one release, so that queries written for 0.1 go on working.
+# "backend" repeats "name" for one release, so that queries for version 0.1 still work.
 _LABELS = ("namespace", "name", "backend")
 
 
 class _Series(NamedTuple):
-    """A gauge with one value for each breaker; ``None`` leaves the breaker out."""
+    """A gauge with one value for each breaker. If ``value`` returns ``None``, the breaker gets no value."""
 
     name: str
     help: str
@@ -125,7 +130,7 @@ def _would_reject(snapshot: Snapshot) -> float:
 
 
 OVERRIDE_VALUES = {"": 0, "shadow": 1, "closed": 2, "open": 3}
-"""The number exported for each override."""
+"""The exported number of each override."""
 
 _SERIES = (
     _Series("cb_fleet_state", "0 closed, 1 half_open, 2 open.", lambda breaker: STATE_VALUES[breaker.state.value]),

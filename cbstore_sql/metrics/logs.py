@@ -1,4 +1,4 @@
-"""`log_events`: one log record for each event, with the event's data as attributes of the record."""
+"""A listener that writes one log record for each event, with the event's data as attributes of the record."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EVENT_LEVELS: Mapping[type[BreakerEvent], int] = {
     CallFinished: logging.DEBUG,
     ViewRefreshed: logging.DEBUG,
 }
-"""The log level of each event class. Events that come with every call have level DEBUG."""
+"""The log level of each event class. Events of every call have level DEBUG."""
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -59,17 +59,17 @@ def log_events(
 ) -> Listener:
     """Make a listener that writes one log record for each event.
 
-    Each record has the attributes ``cb_name`` (the breaker's name) and ``cb_event``. Depending on the event it also has
-    ``cb_state``, ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds),
+    Each record has the attributes ``cb_name`` (the breaker's name) and ``cb_event``. Depending on the event, it also
+    has ``cb_state``, ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds),
     ``cb_took_over``, ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds), ``cb_mode``, ``cb_by``, ``cb_reason``
-    (of an override, or of a rejection) and ``cb_error`` (the name of an exception class).
-    Probe tokens are never written.
+    (of an override or of a rejection) and ``cb_error`` (the name of an exception class). A record never contains a
+    probe token.
 
-    A breaker with this listener leaves out its own log lines about openings and closings.
+    A breaker with this listener does not write the usual log lines about openings and closings.
 
     Args:
-        logger: The logger to write to. ``None`` means the logger ``cbstore_sql.events``.
-        levels: Log levels by event class, in place of those in `EVENT_LEVELS`.
+        logger: The logger that receives the records; ``None`` means the logger ``cbstore_sql.events``.
+        levels: Log levels by event class, which replace those in `EVENT_LEVELS`; ``None`` means no replacement.
 
     Returns:
         The listener, for the ``listeners`` argument of a breaker.

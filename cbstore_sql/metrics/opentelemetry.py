@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 
 class OpenTelemetryMetrics(Recorder):
-    """Counts requests and state changes and observes latencies with OpenTelemetry.
+    """A recorder that counts requests and state changes and measures latencies with OpenTelemetry.
 
-    Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without opentelemetry-api it does
-    nothing. It is safe to use from several threads.
+    Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without the package
+    opentelemetry-api it does nothing. Several threads may use one object.
 
     Args:
-        meter: The meter that makes the instruments. ``None`` asks the global provider at the first measurement.
-        buckets: Upper bounds in seconds, ascending, that the latency histogram suggests to the SDK.
+        meter: The meter that makes the instruments. ``None`` means a meter of the global provider, fetched at the first
+            measurement.
+        buckets: Upper bounds of the latency histogram in seconds, ascending. They are a suggestion to the SDK.
         max_breakers: How many breaker names get their own series, 1 or more; see `CircuitBreakerMetrics`.
 
     Raises:
@@ -78,7 +79,7 @@ class _Instruments:
             "Duration of guarded calls.",
             explicit_bucket_boundaries_advisory=buckets,
         )
-        # Observed at every collection: older SDKs export the value of a gauge that is set only once.
+        # The gauge is observed at every collection. Older SDKs export the value of a gauge only once after it was set.
         self._states: dict[str, int] = {}
         meter.create_observable_gauge(
             "cb.current_state",

@@ -1,7 +1,7 @@
 """The ``cb_*`` series of this process, for Prometheus.
 
-They show what this process did. ``cb_current_state`` is the state after the last change that this process made; it
-does not follow changes made by other processes. For the state of all breakers see `cbstore_sql.metrics.fleet`.
+The series show what this process did. ``cb_current_state`` is the state after the last change that this process made;
+changes by other processes do not update the series. For the state of all breakers see `cbstore_sql.metrics.fleet`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class CircuitBreakerMetrics(Recorder):
-    """Counts requests and state changes and observes latencies with prometheus_client.
+    """A recorder that counts requests and state changes and measures latencies with prometheus_client.
 
-    Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without prometheus_client it does
-    nothing. It is safe to use from several threads.
+    Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without the package
+    prometheus_client it does nothing. Several threads may use one object.
 
     Args:
-        registry: The registry for the series. ``None`` makes a new registry. Use one object for each registry: a
-            second one on the same registry records nothing and logs an error.
+        registry: The registry for the series; ``None`` makes a new registry. Use one `CircuitBreakerMetrics` for each
+            registry: a second object on the same registry records nothing and logs an error.
         buckets: Upper bounds of the latency histogram in seconds, ascending.
-        max_breakers: How many breaker names get their own series, 1 or more. Later names share the series of the
+        max_breakers: How many breaker names get their own series, 1 or more. All further names share the series of the
             name ``(other)``, so that names made from URLs or users do not fill the memory.
 
     Raises:
@@ -78,8 +78,8 @@ class _Series:
             buckets=buckets,
             registry=registry,
         )
-        # Of a worker pool's processes, the one that made the last change has the best value, even if it has ended
-        # since. Hence "mostrecent", not "livemostrecent".
+        # In a pool of worker processes, the process that made the last change has the best value, even if this process
+        # has ended since. So the mode is "mostrecent", not "livemostrecent".
         self._state = Gauge(
             "cb_current_state",
             "State after the last change this process made: 0 closed, 1 half_open, 2 open, -1 unknown.",

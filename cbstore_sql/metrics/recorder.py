@@ -1,4 +1,4 @@
-"""Turns a breaker's events into measurements, for any metrics library."""
+"""A listener that turns a breaker's events into measurements, for any metrics library."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from cbstore_sql.runtime.pickling import NotPicklable
 log = logging.getLogger("cbstore_sql")
 
 STATE_VALUES = {State.CLOSED.value: 0, State.HALF_OPEN.value: 1, State.OPEN.value: 2}
-"""The number exported for each state; the higher, the fewer calls pass."""
+"""The exported number of each state. A state with a higher number admits fewer calls."""
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 """Upper bounds of the latency histogram in seconds, from a database query to a streamed answer of a language model."""
 
 DEFAULT_MAX_BREAKERS = 1000
-"""How many breaker names get their own series unless a recorder is told otherwise."""
+"""The default of ``max_breakers``: how many breaker names get their own series."""
 
 OTHER = "(other)"
-"""The name under which breakers beyond the limit are counted together."""
+"""The name in the series of all breakers beyond ``max_breakers``."""
 
 _REJECTED = "rejected_"
 _OUTCOMES = {Verdict.SUCCESS: "success", Verdict.FAILURE: "failure", Verdict.NONE: "no_verdict"}
 
 
 class Instruments(Protocol):
-    """The instruments of a metrics library; each method takes the labels, then the measurement."""
+    """The instruments of a metrics library. Each method receives the labels, then the measurement."""
 
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
         """Count a state change and set the gauge of the new state to ``value``."""
@@ -71,12 +71,14 @@ class Instruments(Protocol):
 
 
 class Recorder(NotPicklable, ABC):
-    """Takes measurements from a breaker's events, or by hand. Does nothing if the library is not installed.
+    """A listener that measures a breaker's events with a metrics library. Measurements by hand are possible too.
 
-    It is safe to use from several threads. It makes its instruments at the first measurement.
+    If the metrics library is not installed, the recorder does nothing. Several threads may use one object. The
+    instruments are made at the first measurement.
 
     Args:
-        max_breakers: How many breaker names get their own series, 1 or more; later ones share the name ``(other)``.
+        max_breakers: How many breaker names get their own series, 1 or more. All further names share the series of the
+            name ``(other)``.
 
     Raises:
         InvalidStateError: ``max_breakers`` is not a whole number of at least 1.
@@ -95,10 +97,10 @@ class Recorder(NotPicklable, ABC):
         self._lock = threading.RLock()
 
     def listener(self, event: BreakerEvent) -> None:
-        """Measure one event. Pass this method to a breaker: ``CircuitBreaker(store, listeners=[metrics.listener])``.
+        """Measure one event. Add this method to a breaker: ``CircuitBreaker(store, listeners=[metrics.listener])``.
 
         Args:
-            event: Any event of `cbstore_sql.events`; unknown classes are ignored.
+            event: Any event of `cbstore_sql.events`; events of unknown classes are ignored.
         """
         match event:
             case CallFinished():
@@ -131,8 +133,10 @@ class Recorder(NotPicklable, ABC):
 
         Args:
             backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
-            from_state: ``"closed"``, ``"half_open"`` or ``"open"`` in any case; other values are counted too.
-            to_state: As ``from_state``. ``cb_current_state`` is set to its number, or to -1 for an unknown state.
+            from_state: The state before: ``"closed"``, ``"half_open"`` or ``"open"``, in upper or lower case. Other
+                values are counted too.
+            to_state: The state after, with the same values. ``cb_current_state`` is set to the number of this state, or
+                to -1 for an unknown state.
         """
         if instruments := self._ready():
             instruments.transition(self._label(backend), from_state, to_state, self._state_value(to_state))
@@ -142,10 +146,10 @@ class Recorder(NotPicklable, ABC):
 
         Args:
             backend: See `record_state_transition`.
-            outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``,
-                or another word.
-            latency_seconds: How many seconds the call took; ``None`` if no call was made. It is ignored for a rejected
-                request, which would look like a fast call.
+            outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``, or
+                another word.
+            latency_seconds: The duration of the call in seconds; ``None`` if no call was made. The duration of a
+                rejected request is ignored, because it would look like a fast call.
         """
         if instruments := self._ready():
             name = self._label(backend)
@@ -158,14 +162,15 @@ class Recorder(NotPicklable, ABC):
 
         Args:
             backend: See `record_state_transition`.
-            event: ``"claimed"``, ``"lost"`` (another caller won the claim) or ``"expired"`` (the lease ended before
-                this process reported).
+            event: ``"claimed"``, ``"lost"`` (another caller won the claim), ``"expired"`` (the lease ended before this
+                process reported) or ``"stalled"`` (the lease is not renewed any more, because the call showed no
+                progress).
         """
         if instruments := self._ready():
             instruments.probe(self._label(backend), event)
 
     def record_shadow(self, name: str, event: str) -> None:
-        """Count what a breaker in shadow mode would have done without it.
+        """Count what a breaker in shadow mode would have done outside of shadow mode.
 
         Args:
             name: The breaker's name; see `record_state_transition`.
@@ -175,16 +180,16 @@ class Recorder(NotPicklable, ABC):
             instruments.shadow(self._label(name), event)
 
     def record_store(self, *, degraded: bool) -> None:
-        """Count a breaker whose store became unavailable, or take it off the count.
+        """Count a breaker whose store became unavailable, or subtract a breaker whose store answers again.
 
         Args:
-            degraded: ``True`` when the store became unavailable, ``False`` when it is back.
+            degraded: ``True`` if the store became unavailable, ``False`` if it answers again.
         """
         if instruments := self._ready():
             instruments.degraded(1 if degraded else -1)
 
     def record_staleness(self, seconds: float) -> None:
-        """Set the age of the oldest entry of a breaker's view, just before the view is refreshed.
+        """Set the age of the oldest snapshot in a breaker's view, just before the view is refreshed.
 
         Args:
             seconds: The age in seconds.
@@ -193,7 +198,7 @@ class Recorder(NotPicklable, ABC):
             instruments.staleness(seconds)
 
     def _label(self, name: str) -> str:
-        """Return the name for the series: the breaker's own, or `OTHER` once the limit is reached."""
+        """Return the label for a breaker name: the name itself, or `OTHER` if the limit is reached."""
         if name in self._names:
             return name
         with self._lock:
@@ -206,6 +211,7 @@ class Recorder(NotPicklable, ABC):
         return OTHER
 
     def _ready(self) -> Instruments | None:
+        """Return the instruments, which the first call makes; ``None`` if they are unavailable."""
         if self._available is None:
             with self._lock:
                 if self._available is None:

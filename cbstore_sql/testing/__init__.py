@@ -1,22 +1,22 @@
-"""Test code that uses breakers: no database, no waiting, every state at will.
+"""Test code that uses breakers: no database, no waiting, every state on demand.
 
-With pytest the fixture `breakers` is there as soon as the package is installed::
+With pytest, the fixture `breakers` is available as soon as the package is installed::
 
     def test_checkout_survives_a_dead_payment_service(breakers):
         breaker = breakers.use(shop.breaker)          # your own object, over a store in memory until the test ends
         breakers.force("payments", "open")
         assert shop.checkout() == "queued"
-        breakers.clock.advance(31)                     # the circuit is due for a probe
+        breakers.clock.advance(31)                     # the open time is over: the next call is the probe
         assert shop.checkout() == "paid"
 
-Without pytest, make `Breakers` yourself and call `Breakers.close` at the end.
+Without pytest, make a `Breakers` object and call `Breakers.close` at the end.
 
 ==============  ======================================================================================================
-`breakers`      `Breakers`: makes or takes over breakers, forces states, records events
+`breakers`      `Breakers`: makes breakers or takes control of existing ones, forces states, records events
 `clock`         `ManualClock`: a clock that a test moves
-`store`         `ControlledStore`: a store in memory that fails or is slow when told to
+`store`         `ControlledStore`: a store in memory that a test can make fail or make slow
 `plugin`        the pytest fixture
-`conformance`   the contract of a store as a test suite, for stores of your own
+`conformance`   the contract of a store as a test suite, for your own stores
 ==============  ======================================================================================================
 """
 

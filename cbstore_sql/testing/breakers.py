@@ -1,4 +1,4 @@
-"""Breakers under a test's control."""
+"""Breakers that a test controls."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ _FORCED_SECONDS = 60.0
 
 
 class Breakers:
-    """Makes breakers over one store in memory, or takes over the application's own, and controls them.
+    """A set of breakers over one store in memory, which a test controls.
+
+    The breakers are made for the test, or are breakers of the application that the test takes over.
 
     Attributes:
-        clock: The store's clock. Open times, leases and holds run by it.
+        clock: The store's clock, which decides when open times, leases and holds end.
         store: The store of all these breakers.
         events: Every event of these breakers, in order.
     """
@@ -40,7 +42,7 @@ class Breakers:
         self._replaced: list[tuple[Breaker, dict[str, Any]]] = []
 
     def make(self, policy: BreakerPolicy = DEFAULT_POLICY, **options: Any) -> CircuitBreaker:
-        """Make a breaker.
+        """Make a breaker over `store`.
 
         Args:
             policy: See `CircuitBreaker`.
@@ -49,20 +51,23 @@ class Breakers:
         return self._control(CircuitBreaker(self.store, policy, **options))
 
     def make_async(self, policy: BreakerPolicy = DEFAULT_POLICY, **options: Any) -> AsyncCircuitBreaker:
-        """Make a breaker for event loops; see `make`."""
+        """Make an `AsyncCircuitBreaker` over `store`; see `make`."""
         return self._control(AsyncCircuitBreaker(AsyncInMemoryStore.sharing(self.store), policy, **options))
 
     def use(self, breaker: BreakerT) -> BreakerT:
-        """Take over a breaker of the application until `close`: it works over `store`, with its own settings.
+        """Take over a breaker of the application: until `close`, the breaker works over `store`.
 
-        Functions that it decorates follow. Its policies, filters, fallback and listeners stay; its view, batching and
-        push are off, so that every call asks the store in memory.
+        Functions that the breaker decorates use `store` too. The policies, filters, fallback and listeners of the
+        breaker stay. The view, batching and push are off, so that every call asks the store in memory.
 
         Args:
             breaker: A `CircuitBreaker` or an `AsyncCircuitBreaker`.
 
+        Returns:
+            The same object.
+
         Raises:
-            ConfigurationError: It is something else.
+            ConfigurationError: ``breaker`` is not a breaker.
         """
         if not isinstance(breaker, Breaker):
             raise ConfigurationError(f"use() takes a CircuitBreaker, got {type(breaker).__name__}")
@@ -74,23 +79,23 @@ class Breakers:
         """Make ``n`` breakers that share their state as ``n`` processes would.
 
         Args:
-            n: How many; at least 1.
+            n: The number of breakers; at least 1.
             policy: See `CircuitBreaker`.
             **options: Further arguments of `CircuitBreaker`.
         """
         return [self.make(policy, **options) for _ in range(n)]
 
     def force(self, name: str, state: str, *, seconds: float = _FORCED_SECONDS) -> None:
-        """Bring a circuit into a state.
+        """Force a circuit into a state.
 
         Args:
             name: The breaker's name.
-            state: ``"open"`` refuses calls for ``seconds``. ``"half_open"`` makes the next call the probe. ``"closed"``
-                closes the circuit and clears its counts.
-            seconds: How long an open circuit stays open.
+            state: ``"open"`` refuses calls for ``seconds`` seconds. ``"half_open"`` makes the next call the probe.
+                ``"closed"`` closes the circuit and clears its counts.
+            seconds: The open time in seconds; used only for ``"open"``.
 
         Raises:
-            ConfigurationError: There is no such state.
+            ConfigurationError: ``state`` is another value.
         """
         if state not in (State.OPEN, State.HALF_OPEN, State.CLOSED):
             raise ConfigurationError(f"state must be 'open', 'half_open' or 'closed', got {state!r}")
@@ -104,16 +109,19 @@ class Breakers:
                 self.store.release_probe(claim.permit)
 
     def state(self, name: str) -> Literal["closed", "open", "half_open"]:
-        """Return the state of a circuit."""
+        """Return the state of the circuit ``name``."""
         return self.store.read(name).state.value
 
     def events_of(self, kind: type[EventT]) -> list[EventT]:
-        """Return the events of one class, in order."""
+        """Return the events of the class ``kind``, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Make the store fail for the duration of a block. Afterwards every breaker has found it again."""
+        """Make every operation of the store fail for the duration of a ``with`` block.
+
+        After the block, every synchronous breaker uses the store again at once.
+        """
         with self.store.outage():
             yield
         for breaker in self._made:
@@ -121,16 +129,17 @@ class Breakers:
                 breaker.check_store()
 
     def set_active(self, active: bool) -> None:
-        """Switch these breakers off or on. Switched off, they admit every call and count nothing.
+        """Switch these breakers on or off. A breaker that is off admits every call and counts nothing.
 
         Args:
-            active: ``False`` switches off the breakers that were made or taken over so far.
+            active: ``False`` switches off all breakers that `make`, `make_async`, `fleet` and `use` have returned so
+                far; ``True`` switches them on.
         """
         for breaker in self._made:
             breaker._controller.fresh_permit = _ask_the_store if active else _admit_unreported
 
     def close(self) -> None:
-        """Give back the breakers taken over, as they were. What was made is not used any more."""
+        """Restore the breakers that `use` took over, and close the breakers that were made for the test."""
         for breaker, attributes in reversed(self._replaced):
             vars(breaker).clear()
             vars(breaker).update(attributes)
@@ -146,7 +155,7 @@ class Breakers:
         return breaker
 
     def _twin(self, breaker: Breaker) -> Breaker:
-        """Return a new breaker over `store` with the settings of a given one."""
+        """Return a new breaker over `store` with the settings of ``breaker``."""
         controller = breaker._controller
         settings: dict[str, Any] = {
             "policies": controller.policies,

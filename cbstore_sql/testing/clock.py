@@ -8,24 +8,24 @@ _START = 1_800_000_000.0
 
 
 class ManualClock:
-    """A clock that stands still until it is moved.
+    """A clock that stands still until a test moves it.
 
     Args:
-        now: The moment it starts at, Unix seconds.
+        now: The start of the clock, Unix seconds.
     """
 
     def __init__(self, now: float = _START) -> None:
         self.now = now
 
     def __call__(self) -> float:
-        """Return the moment, Unix seconds."""
+        """Return the present moment, Unix seconds."""
         return self.now
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward.
 
         Args:
-            seconds: At least 0.
+            seconds: How many seconds; at least 0.
 
         Raises:
             InvalidPolicyError: ``seconds`` is negative or not a number.

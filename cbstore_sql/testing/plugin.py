@@ -1,4 +1,4 @@
-"""The pytest plugin: one fixture. ``pytest -p no:cbstore`` switches it off."""
+"""The pytest plugin with the fixture `breakers`. ``pytest -p no:cbstore`` disables the plugin."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def breakers() -> Iterator[Breakers]:
-    """Breakers under the test's control, over its own store; see `cbstore_sql.testing.Breakers`."""
-    # The package is imported by the first test that wants it, so that other runs do not pay for it.
+    """A `Breakers` object with a new store in memory; see `cbstore_sql.testing.Breakers`."""
+    # The first test with this fixture imports the package, so that other test runs do not spend time on the import.
     from cbstore_sql.testing.breakers import Breakers
 
     controlled = Breakers()

@@ -1,4 +1,4 @@
-"""A store in memory that fails or is slow when a test tells it to."""
+"""A store in memory that a test can make fail or make slow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ControlledStore(InMemoryStore):
     """A store in memory whose clock and faults a test controls.
 
     Args:
-        clock: The store's clock; ``None`` makes one.
+        clock: The store's clock; ``None`` makes a new clock.
         namespace: See `Store`.
     """
 
@@ -29,7 +29,7 @@ class ControlledStore(InMemoryStore):
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Make every operation fail for the duration of a block, as if the store could not be reached."""
+        """Make every operation fail for the duration of a ``with`` block, as if the store could not be reached."""
         self._is_out = True
         try:
             yield
@@ -38,13 +38,13 @@ class ControlledStore(InMemoryStore):
 
     @contextmanager
     def slow(self, seconds: float) -> Iterator[None]:
-        """Make every operation take this long for the duration of a block, without waiting.
+        """Make every operation seem to take some time for the duration of a ``with`` block, without waiting.
 
-        An operation whose deadline is nearer than that raises `StoreUnavailableError` at once. A write has then been
-        made all the same, as by a slow server.
+        If an operation would take longer than its deadline allows, it raises `StoreUnavailableError` at once. A write
+        has been applied nevertheless, as with a slow server.
 
         Args:
-            seconds: How long an operation takes.
+            seconds: The time that an operation seems to take, in seconds.
         """
         self._seconds = seconds
         try:

@@ -1,12 +1,12 @@
-"""The contract of a store as a test suite: prove a store of your own with one command.
+"""The contract of a store as a test suite: check your own store with one command.
 
 ::
 
     python -m cbstore_sql.testing.conformance mypackage.mystore:open_store --processes
 
 ``open_store(namespace)`` opens your store, a subclass of `cbstore_sql.Store`, on the breakers of a namespace. The
-command runs the same tests that this library's own stores pass: every operation, races of threads and, with
-``--processes``, races of processes and owners that are killed. It needs pytest. Further arguments are passed to pytest.
+command runs the tests that this library's stores pass: every operation, races of threads and, with ``--processes``,
+races of processes and owners that are killed. It needs pytest. Further arguments are passed to pytest.
 
 =================================  ===================================================================================
 `backend`                          how the suite opens a store

@@ -9,7 +9,11 @@ _USAGE = __doc__
 
 
 def main(arguments: list[str]) -> int:
-    """Run the suite over a store and return pytest's exit code; 2 for wrong arguments."""
+    """Run the suite over a store and return pytest's exit code, or 2 if the arguments are wrong.
+
+    Args:
+        arguments: The target ``module:function``, then arguments for pytest.
+    """
     if not arguments or ":" not in arguments[0]:
         sys.stderr.write(f"usage: {_USAGE}\n")
         return 2
@@ -17,7 +21,7 @@ def main(arguments: list[str]) -> int:
 
     target, *further = arguments
     here = str(Path(__file__).parent)
-    # The suite is independent of the settings of the project it is run in.
+    # These arguments make the suite independent of the settings of the project in which it runs.
     own = ["-p", "cbstore_sql.testing.conformance.plugin", "--store", target, "--rootdir", here, "-c", "/dev/null"]
     return int(pytest.main([here, "-p", "no:cacheprovider", *own, *further]))
 

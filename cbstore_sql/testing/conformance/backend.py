@@ -1,4 +1,4 @@
-"""How the suite opens a store, in this process and in others."""
+"""The way in which the suite opens a store, in this process and in other processes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from cbstore_sql.stores.base import Store
 
 
 class Backend(Protocol):
-    """Opens stores over one place; it can be pickled, so that other processes open the same."""
+    """An object that opens stores over one database or other shared place.
+
+    It can be pickled, so that other processes open stores over the same place.
+    """
 
     def open(self, namespace: str | None = None) -> Store:
-        """Open a store on the breakers of a namespace; ``None`` means a fresh one."""
+        """Open a store on the breakers of a namespace; ``None`` means a new namespace."""
 
 
 @dataclass(frozen=True)
 class ImportedBackend:
-    """A backend given by name.
+    """A backend that imports the function that opens a store.
 
     Attributes:
         target: ``"package.module:function"``. The function takes a namespace and returns a `Store`.
@@ -29,10 +32,13 @@ class ImportedBackend:
     target: str
 
     def open(self, namespace: str | None = None) -> Store:
-        """Call the function.
+        """Import and call the function.
+
+        Args:
+            namespace: The namespace; ``None`` means a new namespace.
 
         Raises:
-            ConfigurationError: There is no such function, or what it returns is not a `Store`.
+            ConfigurationError: The function does not exist, or its result is not a `Store`.
         """
         module, _, function = self.target.partition(":")
         try:

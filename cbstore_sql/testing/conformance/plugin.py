@@ -1,4 +1,4 @@
-"""The fixtures of the suite, for a store given on the command line."""
+"""The fixtures of the suite, for a store that the command line names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbstore_sql.testing.conformance.backend import ImportedBackend
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the suite."""
+    """Add the options of the suite to pytest."""
     group = parser.getgroup("cbstore conformance")
     group.addoption("--store", metavar="MODULE:FUNCTION", help="opens the store: takes a namespace, returns a Store")
     group.addoption("--processes", action="store_true", help="also test processes: the store is shared between them")
@@ -19,13 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def backend(pytestconfig: pytest.Config) -> ImportedBackend:
-    """What opens stores over the place under test."""
+    """The backend that opens the stores under test."""
     return ImportedBackend(pytestconfig.getoption("--store"))
 
 
 @pytest.fixture
 def shared_backend(pytestconfig: pytest.Config, backend: ImportedBackend) -> ImportedBackend:
-    """The same, for tests with several processes."""
+    """The backend for tests with several processes. Without ``--processes``, such a test is skipped."""
     if not pytestconfig.getoption("--processes"):
         pytest.skip("not tried without --processes")
     return backend
@@ -33,6 +33,6 @@ def shared_backend(pytestconfig: pytest.Config, backend: ImportedBackend) -> Imp
 
 @pytest.fixture
 def store(backend: ImportedBackend) -> Iterator[Store]:
-    """A store on breakers that no other test uses."""
+    """A store in a new namespace, which no other test uses."""
     with backend.open() as opened:
         yield opened
