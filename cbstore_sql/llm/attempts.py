@@ -90,7 +90,7 @@ class Attempts:
         """Record the start of an attempt and return the start time.
 
         Returns:
-            The start time in seconds of ``time.perf_counter``. Pass it to `raised`, `returned` or `opened`.
+            The start time in seconds of ``time.perf_counter``. Pass the start time to `raised`, `returned` or `opened`.
         """
         self.left -= 1
         return time.perf_counter()

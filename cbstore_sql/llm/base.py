@@ -109,8 +109,8 @@ class LLMBreakerBase(NotPicklable):
     def permit(self) -> Permit | None:
         """The permit that `should_block` gave to the current thread or asyncio task.
 
-        ``None`` if the thread or task has no permit: it has not called `should_block`, `should_block` rejected the
-        call, or the thread or task has already reported the outcome.
+        ``None`` if `should_block` has not admitted a call of this thread or task, or if this thread or task has already
+        reported the outcome.
         """
         return self._callers.permit
 

@@ -51,10 +51,11 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
     ) -> T:
         """Make a call, and make the call again if it fails in a way that a retry may mend.
 
-        If the API asks for a wait of at most ``retry_after_threshold_seconds``, the call waits and tries again. If the
-        API asks for a longer wait, the circuit opens for that time. The following failures count, and the call is
-        tried again after a pause: a rate limit without a time, an overload, a transient status, a timeout, and a
-        connection error. This method raises any other exception at once, and the exception does not count.
+        If the API asks for a wait of at most ``retry_after_threshold_seconds``, this method waits and tries again. A
+        longer wait opens the circuit for the time of the wait. A used-up quota also opens the circuit. The following
+        failures count, and this method tries again after a pause: a rate limit without a time, an overload, a
+        transient status, a timeout, and a connection error. This method raises any other exception at once, and the
+        exception does not count.
 
         Args:
             coro_factory: A function without arguments that starts one attempt. The breaker awaits the result.

@@ -86,7 +86,8 @@ class Memory(ForkSafeLock):
             failed: The name of the target that failed just before in the same call; ``None`` if no target failed.
 
         Returns:
-            The name of the previous target. ``None`` if there is no previous target, or if it is the same target.
+            The name of the previous target. ``None`` if there is no previous target, or if ``target`` is also the
+            previous target.
         """
         with self._lock:
             if conversation is not None:

@@ -73,7 +73,11 @@ class FollowUp:
         return self._breaker.renew(permit)
 
     def tries_again(self, decision: Decision) -> bool:
-        """Hold the fleet or open the circuit if the failure asks for it; return whether to make another attempt."""
+        """Apply the wait of a failed attempt to the fleet, and return whether to make another attempt.
+
+        Args:
+            decision: The decision after the failed attempt.
+        """
         self.follow(decision)
         if decision.action is RateLimitAction.STOP or not decision.retry or self.attempts.left == 0:
             return False

@@ -75,7 +75,11 @@ class AsyncFollowUp:
         return await self._breaker.renew(permit)
 
     async def tries_again(self, decision: Decision) -> bool:
-        """Hold the fleet or open the circuit if the failure asks for it; return whether to make another attempt."""
+        """Apply the wait of a failed attempt to the fleet, and return whether to make another attempt.
+
+        Args:
+            decision: The decision after the failed attempt.
+        """
         await self.follow(decision)
         if decision.action is RateLimitAction.STOP or not decision.retry or self.attempts.left == 0:
             return False

@@ -17,7 +17,7 @@ Probe = Callable[[], Any]
 
 
 class _Base:
-    """The base class of the health checks: it holds the probe function of the application.
+    """The base class of the health checks, with the probe function of the application.
 
     Args:
         probe: A function without arguments. The function returns ``False`` or raises if the API does not work.

@@ -63,7 +63,7 @@ class Retries(Generic[T]):
                     self._follow_up.follow(outcome.decision)
                     self._follow_up.pause(outcome.decision)
                     if not self._follow_up.renewed(call.permit):
-                        break  # another caller owns the probe now, so the breaker must admit the next attempt
+                        break  # this caller no longer owns the probe, so the breaker must admit the next attempt
 
     def _attempt(self) -> T | FailedAttempt:
         began = self._attempts.begin()

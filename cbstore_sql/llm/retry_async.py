@@ -63,7 +63,7 @@ class AsyncRetries(Generic[T]):
                     await self._follow_up.follow(outcome.decision)
                     await self._follow_up.pause(outcome.decision)
                     if not await self._follow_up.renewed(call.permit):
-                        break  # another caller owns the probe now, so the breaker must admit the next attempt
+                        break  # this caller no longer owns the probe, so the breaker must admit the next attempt
 
     async def _attempt(self) -> T | FailedAttempt:
         began = self._attempts.begin()

@@ -70,7 +70,11 @@ class AsyncRoute(AsyncFollowUp):
         return AsyncGuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
 
     async def tries_again(self, decision: Decision) -> bool:
-        """Hold or open the circuit of the target if the failure asks for it; return whether to try another target."""
+        """Apply the wait of a failed attempt to the target, and return whether to try another target.
+
+        Args:
+            decision: The decision after the failed attempt.
+        """
         self._itinerary.failed(self.target, decision)
         await self.follow(decision)
         return another_may_help(decision) and not self._itinerary.is_over
@@ -87,7 +91,7 @@ class AsyncRoute(AsyncFollowUp):
         await super().follow(decision)
 
     def keeps_probe(self, permit: Permit, failed: FailedAttempt) -> bool:
-        """Return ``False``, because a call tries each target only once."""
+        """Return ``False``, because a call tries each target only once; see `AsyncFollowUp.keeps_probe`."""
         return False
 
     async def pause(self, decision: Decision) -> None:

@@ -80,7 +80,7 @@ def _classify(error: BaseException, seen: set[int]) -> ApiFailure | None:
     """Classify the nearest exception of a client in the chain, else the nearest exception with any information.
 
     An exception of an application, a web framework or a gateway library may have a status too. But the exception of the
-    client behind it says what the API sent.
+    client that caused such an exception says what the API sent.
 
     Args:
         error: The exception.

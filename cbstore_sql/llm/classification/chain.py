@@ -25,7 +25,7 @@ def members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and the exceptions behind it, the nearest first.
+    """Yield an exception, then the causes, contexts and other exceptions behind the exception, the nearest first.
 
     The function also yields a context that ``raise … from None`` hides from the traceback, because the hidden exception
     still shows that the API failed.

@@ -20,7 +20,7 @@ _SCALES = (1.0, 1e3, 1e6, 1e9)
 """The units of Unix times that servers send: seconds, milliseconds, microseconds and nanoseconds."""
 
 _PAST, _FUTURE = 366 * 86_400.0, 5 * 366 * 86_400.0
-"""A number within this many seconds before or after now is a Unix time. No server asks for such a long wait."""
+"""A number from now - `_PAST` to now + `_FUTURE`, in seconds, is a Unix time. No server asks for such a long wait."""
 
 
 def seconds_asked(value: Any, now: float) -> float | None:

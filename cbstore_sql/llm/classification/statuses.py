@@ -11,9 +11,9 @@ _FIRST_SERVER_ERROR = 500
 _OF_STATUS: Mapping[int, FailureCategory | None] = {
     402: FailureCategory.QUOTA_EXHAUSTED,  # payment required
     429: FailureCategory.RATE_LIMITED,
-    529: FailureCategory.OVERLOADED,  # Anthropic's
-    **dict.fromkeys((401, 403, 407, 498), FailureCategory.AUTH),  # 498: Cohere's invalid token
-    # 522, 524: Cloudflare's; 598, 599: some proxies'
+    529: FailureCategory.OVERLOADED,  # sent by Anthropic
+    **dict.fromkeys((401, 403, 407, 498), FailureCategory.AUTH),  # 498: invalid token at Cohere
+    # 522, 524: sent by Cloudflare; 598, 599: sent by some proxies
     **dict.fromkeys((408, 504, 522, 524, 598, 599), FailureCategory.TIMEOUT),
     # 409: a lock timed out, and the SDKs of OpenAI and Anthropic try again; 424: a model behind the gateway failed;
     # 425: too early
