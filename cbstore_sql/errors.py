@@ -20,8 +20,8 @@
             ├── TooManyBreakersError the namespace is full
             └── UnstorableNameError  the database's encoding has no such characters
 
-Messages never contain a URL, a password or a driver's text. The driver's error is on ``__cause__``. All errors can be
-pickled and copied.
+Messages never contain a URL, a password or a driver's text. The attribute ``__cause__`` holds the driver's
+error. All errors can be pickled and copied.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class TimedPermit(Permit):
     answered_at: float | None = None
 
     def __reduce__(self) -> tuple[type[Permit], tuple[str, int, str]]:
-        # Another machine has another steady clock.
+        # The process that loads the permit may have another steady clock, so the times are left out.
         return Permit, (self.name, self.generation, self.token)
 
 
@@ -285,7 +285,7 @@ def host_name() -> str:
     """Return this machine's name, at most 64 characters."""
     if hasattr(os, "uname"):
         return os.uname().nodename[:64]
-    # Windows has no `os.uname`. The import is here because it would double the time that importing this library takes.
+    # Windows has no `os.uname`. At the top, this import would double the time that importing this library takes.
     import socket
 
     return socket.gethostname()[:64]

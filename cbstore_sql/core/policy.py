@@ -176,7 +176,7 @@ class BreakerPolicy:
 
     @property
     def recovery_timeout_cap(self) -> float:
-        """The longest open time before jitter, seconds: ``max_recovery_timeout``, or its default if it is ``None``."""
+        """The longest open time before jitter, seconds: ``max_recovery_timeout``, or the default for ``None``."""
         if self.max_recovery_timeout is not None:
             return self.max_recovery_timeout
         return max(3600.0, self.recovery_timeout)

@@ -66,7 +66,7 @@ async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T
         result = await operation
         if not answer.done():
             answer.set_result(result)
-    except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+    except Exception as error:  # noqa: BLE001 - the await of the answer raises the error
         if not answer.done():
             answer.set_exception(error)
     finally:

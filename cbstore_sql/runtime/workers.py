@@ -40,7 +40,7 @@ class Work(Generic[T]):
             return
         try:
             self._result = self._context.run(self._function)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is wanted
+        except BaseException as error:  # noqa: BLE001 - `result` raises the error
             self._error = error
         with self._lock:
             self._done.set()
@@ -111,7 +111,7 @@ class DaemonWorkers(ForkSafeLock):
     def _start_empty(self) -> None:
         self._queue: queue.SimpleQueue[Work[object]] = queue.SimpleQueue()
         self._threads = 0
-        # Threads without work, minus pieces of work without a thread.
+        # The number of threads without work, minus the number of works without a thread.
         self._free = 0
 
     def submit(self, work: Work[T]) -> None:

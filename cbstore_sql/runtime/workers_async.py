@@ -46,6 +46,6 @@ def _settle(answer: asyncio.Future[T], work: Work[T]) -> None:
         return
     try:
         answer.set_result(work.result())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+    except BaseException as error:  # noqa: BLE001 - the await of the answer raises the error
         # A future does not accept a StopIteration.
         answer.set_exception(error if not isinstance(error, StopIteration) else RuntimeError("StopIteration"))

@@ -212,25 +212,31 @@ class Store(NotPicklable, ABC):
     def force_open(self, name: str, seconds: float, *, by: str | None = None, now: float | None = None) -> Transition:
         """Open the circuit until at least now + ``seconds``. This operation never shortens an open time.
 
-        Earlier permits lose their effect. A repetition does no harm.
+        Earlier permits lose their effect. A repetition is safe.
 
         Args:
             name: The breaker's name.
             seconds: The open time in seconds, from now. After 0 seconds, a caller may claim the probe at once.
             by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
+
+        Returns:
+            The transition, with the breaker after the operation.
         """
         return self._always(commands.force_open(name, seconds, now, by))
 
     def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
         """Make the breaker closed and clean, without a hold or a ramp. An override stays.
 
-        Earlier permits lose their effect. A repetition does no harm.
+        Earlier permits lose their effect. A repetition is safe.
 
         Args:
             name: The breaker's name.
             by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
+
+        Returns:
+            The transition, with the breaker after the operation.
         """
         return self._always(commands.reset(name, now, by))
 
@@ -238,12 +244,15 @@ class Store(NotPicklable, ABC):
         """Make every process refuse calls before now + ``seconds``. This operation never shortens a hold.
 
         A hold has an effect only when a breaker admits calls. The state does not change, and reports count as usual. A
-        repetition does no harm.
+        repetition is safe.
 
         Args:
             name: The breaker's name.
             seconds: The duration of the hold in seconds, from now.
             now: Unix seconds; ``None`` means the store's clock.
+
+        Returns:
+            The transition, with the breaker after the operation.
         """
         return self._always(commands.hold(name, seconds, now))
 
@@ -274,6 +283,9 @@ class Store(NotPicklable, ABC):
             create: Whether the store creates the breaker if it does not exist.
             now: Unix seconds; ``None`` means the store's clock.
 
+        Returns:
+            The transition, with the breaker after the operation.
+
         Raises:
             UnknownBreakerError: The breaker does not exist, and ``create`` is false.
         """
@@ -281,12 +293,15 @@ class Store(NotPicklable, ABC):
         return self._existing(command)
 
     def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override. If there is no override, nothing changes. A repetition does no harm.
+        """Remove the override. If there is no override, nothing changes. A repetition is safe.
 
         Args:
             name: The breaker's name.
             by: Who removes the override; at most 256 bytes of UTF-8.
             now: Unix seconds; ``None`` means the store's clock.
+
+        Returns:
+            The transition, with the breaker after the operation.
 
         Raises:
             UnknownBreakerError: The breaker does not exist.

@@ -27,17 +27,17 @@ class AsyncStore(NotPicklable, ABC):
     """The shared state of breakers, for callers in an event loop.
 
     Args:
-        namespace: See `Store`.
+        namespace: The name that separates the breakers of this application from others in the database; see `Store`.
 
     Raises:
         InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
     """
 
     reads_locally = False
-    """See `Store`."""
+    """Whether a read is as cheap as a read from a local cache."""
 
     keeps_deadlines = False
-    """See `Store`."""
+    """Whether each operation raises an error at the deadline of its caller; see `cbstore_sql.deadline`."""
 
     def __init__(self, namespace: str = "default") -> None:
         self.namespace = validation.check_name("namespace", namespace)
@@ -173,7 +173,7 @@ class AsyncStore(NotPicklable, ABC):
         return {name: await self._read(name, now) for name in names}
 
     async def _check_writable(self) -> None:
-        """See `Store._check_writable`."""
+        """Check that the store accepts writes; see `Store._check_writable`."""
         await self._apply(commands.release_probe(NOBODYS_PROBE, None))
 
     @abstractmethod

@@ -98,7 +98,7 @@ class Batch:
         return self._first._replace(parameters={**self._first.parameters, **counted})
 
     def _weigh(self, relief: float, evidence: float) -> None:
-        """Add the effect of a report on the score: the report lowers the score, never below 0, and then raises it."""
+        """Add the effect of a report on the score. The report lowers the score, never below 0, then raises it."""
         if self._evidence >= relief:
             self._evidence += evidence - relief
         else:

@@ -55,7 +55,7 @@ class CircuitBreakerStore(Protocol):
         """Overwrite some keys if the breaker is in the expected state; see `ProtocolStore.cas_state`."""
 
     def increment_failure(self, backend: str) -> int:
-        """Count one failure, change nothing else, and return the new count."""
+        """Count one failure, change nothing else, and return the new count; see `ProtocolStore.increment_failure`."""
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
         """Count a failure, and open the circuit at the threshold; see `ProtocolStore.atomic_record_failure`."""
@@ -81,7 +81,7 @@ class ProtocolStore(Store):
     """A store that also has the eight methods of the dictionary protocol.
 
     Args:
-        namespace: See `Store`.
+        namespace: The name that separates the breakers of this application from others in the database; see `Store`.
         protocol_probe_lease: The lease in seconds of a probe that is claimed through the protocol; at least 0.001. When
             the lease has ended, another caller may claim the probe. The protocol can neither renew nor release a probe.
 

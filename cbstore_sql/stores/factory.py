@@ -19,7 +19,7 @@ def make_store(backend: str = "memory", **kwargs: Any) -> ProtocolStore:
             ``engine``, unless ``backend`` is a URL. ``"memory"`` ignores arguments that only other classes have.
 
     Raises:
-        ConfigurationError: The backend is unknown, or its client, URL or engine is missing.
+        ConfigurationError: The backend is unknown, or the client, the URL or the engine is missing.
         MissingExtraError: The backend needs an extra that is not installed.
     """
     scheme, separator, _ = backend.partition("://")
