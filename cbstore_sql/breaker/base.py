@@ -51,7 +51,7 @@ class Background(Protocol):
 
 
 GivenStore = TypeVar("GivenStore", bound=Store | AsyncStore)
-"""The type of store that the constructor takes."""
+"""The type of store that the constructor accepts."""
 
 UsedStore = TypeVar("UsedStore", bound=Store | AsyncStore)
 """The type of store that the breaker calls."""

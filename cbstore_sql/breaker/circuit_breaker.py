@@ -314,7 +314,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         )
 
     def clear_override(self, name: str, *, by: str) -> Transition:
-        """Remove the override of a breaker. After that, the state of the circuit decides about calls again.
+        """Remove the override of a breaker. After that, calls follow the state of the circuit again.
 
         Args:
             name: The breaker's name.
@@ -439,7 +439,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
         if not self._controller.settle_without_io(permit, verdict):

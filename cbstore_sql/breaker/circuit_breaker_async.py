@@ -310,7 +310,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
         if not self._controller.settle_without_io(permit, verdict):
@@ -321,7 +321,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             closed: Whether Python closes the coroutine, which must then not await. In this case a task reports the
                 verdict of a probe. Without a running event loop there is no report, and the lease of the probe runs
                 out.

@@ -169,7 +169,7 @@ class BreakerController:
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
 
         Returns:
             Whether the verdict is settled. If ``False``, the caller must report the verdict to the store.
@@ -253,7 +253,7 @@ class BreakerController:
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
         carried = self._take_successes(permit, verdict)

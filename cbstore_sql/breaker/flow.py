@@ -240,7 +240,7 @@ class CallFlow:
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             carried: The number of earlier successes of other calls that are not reported yet.
         """
         if verdict is Verdict.SUCCESS:

@@ -67,7 +67,7 @@ class Notifier:
 
         Args:
             name: The breaker's name.
-            verdict: What the call's outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             began: What `call_began` returned. With ``None``, no event is emitted.
         """
         if began is not None:

@@ -38,7 +38,7 @@ class SlowCalls:
 
         Args:
             permit: The admission.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
         """
         if verdict is not Verdict.SUCCESS or not isinstance(permit, TimedPermit):
             return verdict

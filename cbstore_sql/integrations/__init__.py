@@ -1,4 +1,4 @@
-"""Adapters for libraries that a team already uses; each module needs that library and nothing else.
+"""Adapters for common libraries. Each module needs only the library that it adapts.
 
 ================  ====================================================================================================
 `httpx`           transports for httpx, sync and async
@@ -8,11 +8,11 @@
 `starlette`       Starlette and FastAPI: a dependency, the answer for refused requests, lifespan, readiness
 `flask`           Flask: the answer for refused requests, readiness
 `django`          Django: settings, migrations, system checks, a middleware
-`celery`          Celery: a task class whose refused runs come back
+`celery`          Celery: a task class that runs refused tasks again later
 `pybreaker`       a storage for ``pybreaker.CircuitBreaker``
 `circuitbreaker`  a subclass of ``circuitbreaker.CircuitBreaker``
-`_http`           what the HTTP clients share: settings, one call's life
-`_httpx_family`   what the transports for httpx and httpx2 share
-`_web`            what the web frameworks share: the answer for a refusal
+`_http`           the common part of the HTTP clients: settings, and one call from request to response
+`_httpx_family`   the common part of the transports for httpx and httpx2
+`_web`            the common part of the web frameworks: the answer for a refusal
 ================  ====================================================================================================
 """

@@ -1,8 +1,8 @@
-"""What the HTTP integrations share: the breaker's name for a request, which responses fail, and one call's life.
+"""The common part of the HTTP integrations: the breaker name of a request, failed statuses, and one call to its end.
 
-A call begins when the request is sent. A response whose status fails ends it at once. Any other response ends it when
-its body has been read or closed; a body that breaks off is a failure, a reader who leaves early is not. A probe's
-lease is renewed in the meantime.
+A call begins when the request is sent. A response with a failed status ends the call at once. Any other response ends
+the call when its body has been read or closed. If the body breaks off, the call is a failure; if the reader stops
+early, it is not. A probe's lease is renewed until the call ends.
 """
 
 from __future__ import annotations
@@ -28,29 +28,36 @@ _SERVER_ERRORS = 500
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 DEFAULT_MAX_RETRY_AFTER = 3600.0
-"""The longest ``Retry-After`` that is honoured, seconds, unless a setting says otherwise."""
+"""The default of ``max_retry_after``: the longest ``Retry-After`` that a breaker obeys, in seconds."""
 
 Statuses = Collection[int] | Callable[[int], bool]
 
 
 def default_failed_status(status: int) -> bool:
-    """Whether a response with this status is a failure by default: 429 and every 5xx."""
+    """Return whether a response with this status is a failure by default: 429 and every 5xx."""
     return status == TOO_MANY_REQUESTS or status >= _SERVER_ERRORS
 
 
 def origin(scheme: str, host: str, port: int | None) -> str:
-    """Return the default breaker name of a request: scheme, host and port, as in ``https://api.example.com:443``."""
+    """Return the default breaker name of a request: scheme, host and port, as in ``https://api.example.com:443``.
+
+    Args:
+        scheme: The scheme of the URL.
+        host: The host of the URL.
+        port: The port of the URL; ``None`` or 0 means the default port of the scheme.
+    """
     return f"{scheme}://{host}:{port or _DEFAULT_PORTS.get(scheme, 0)}"
 
 
 @dataclass(frozen=True)
 class HttpRules:
-    """The settings of one integration, checked.
+    """The checked settings of one HTTP integration.
 
     Attributes:
-        name: Returns the breaker's name for a request of the client library.
-        fails: Whether a response with this status is a failure.
-        max_retry_after: The longest ``Retry-After`` that is honoured, seconds; 0 ignores the header.
+        name: A function that returns the breaker name for a request of the client library.
+        fails: A function that returns whether a response with a status is a failure.
+        max_retry_after: The longest ``Retry-After`` that the breaker obeys, in seconds; 0 means that the header is
+            ignored.
     """
 
     name: Callable[[Any], str]
@@ -65,18 +72,20 @@ class HttpRules:
         failed_statuses: Statuses | None,
         max_retry_after: float,
     ) -> HttpRules:
-        """Check the settings of an integration.
+        """Check the settings of an integration and return them as `HttpRules`.
 
         Args:
-            name: One name for every request, or a function from the request to the name. ``None`` names the breaker
-                after the request's scheme, host and port.
-            default_name: The function that does that for the client library.
-            failed_statuses: Statuses that are failures, or a function that says so. ``None``: 429 and every 5xx.
-            max_retry_after: Seconds; 0 ignores the header.
+            name: One breaker name for all requests, or a function that returns the name for a request. ``None`` means
+                that ``default_name`` returns the name.
+            default_name: A function that returns scheme, host and port of a request of the client library.
+            failed_statuses: The statuses that are failures, or a function that returns whether a status is a failure.
+                ``None`` means 429 and every 5xx.
+            max_retry_after: The longest ``Retry-After`` that the breaker obeys, in seconds; 0 means that the header is
+                ignored.
 
         Raises:
-            ConfigurationError: A setting has the wrong type.
-            InvalidPolicyError: ``max_retry_after`` is not a number of seconds.
+            ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+            InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
         """
         if name is not None and not callable(name) and not isinstance(name, str):
             raise ConfigurationError(f"name must be text or a function of the request, got {type(name).__name__}")
@@ -87,13 +96,20 @@ class HttpRules:
         )
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Return the seconds a response asks callers to wait, ``None`` if it does not or the setting ignores it."""
+        """Return the seconds that a response demands, at most ``max_retry_after``.
+
+        Args:
+            headers: The headers of the response.
+
+        Returns:
+            Seconds, or ``None`` if there is no ``Retry-After``, or the header is 0 or ignored.
+        """
         seconds = parse_retry_after(headers.get("retry-after"))
         return min(seconds, self.max_retry_after) if seconds and self.max_retry_after else None
 
 
 class RefusedRequest(CircuitBreakerOpenError):
-    """A refusal that carries the request; each integration adds the base class of its client library.
+    """A refusal that carries the request. Each integration adds the base class of its client library.
 
     Args:
         refused: The breaker's refusal.
@@ -106,12 +122,13 @@ class RefusedRequest(CircuitBreakerOpenError):
         self.request = request
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A request holds streams and connections: a pickled refusal goes without it.
+        # A request contains streams and connections, so a pickled refusal omits the request.
         plain = CircuitBreakerOpenError(str(self), name=self.name, state=self.state, retry_after=self.retry_after)
         return type(self), (plain,)
 
 
 def _predicate(statuses: Statuses | None) -> Callable[[int], bool]:
+    """Check ``failed_statuses`` and return a function that returns whether a status is a failure."""
     if statuses is None:
         return default_failed_status
     if callable(statuses):
@@ -122,14 +139,14 @@ def _predicate(statuses: Statuses | None) -> Callable[[int], bool]:
 
 
 def parse_retry_after(text: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """Read a ``Retry-After`` header (RFC 9110 §10.2.3): a number of seconds or an HTTP date.
+    """Parse a ``Retry-After`` header (RFC 9110 §10.2.3): a number of seconds or an HTTP date.
 
     Args:
-        text: The header's value.
-        now: This machine's clock, Unix seconds; a date is compared with it.
+        text: The header's value; ``None`` if the header is missing.
+        now: A function that returns Unix seconds, for the difference to a date.
 
     Returns:
-        Seconds, at least 0.0; ``None`` if the header is missing or cannot be read.
+        Seconds, at least 0.0; ``None`` if the header is missing or invalid.
     """
     if not text:
         return None
@@ -143,7 +160,7 @@ def parse_retry_after(text: str | None, now: Callable[[], float] = time.time) ->
 
 
 class HttpCall:
-    """One request to the end of its response.
+    """One guarded request, from the admission to the end of the response.
 
     Args:
         breaker: The breaker that admits the request.
@@ -161,7 +178,15 @@ class HttpCall:
         self._call: GuardedCall | None = breaker._guarded(breaker.admit(name)).__enter__()
 
     def received(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Take the head of the response; return whether the body is still to be watched."""
+        """Handle the head of the response. A failed status ends the call, and ``Retry-After`` may open the circuit.
+
+        Args:
+            status: The status of the response.
+            headers: The headers of the response.
+
+        Returns:
+            Whether the call goes on until the end of the body.
+        """
         if not self._rules.fails(status):
             return True
         self.end(Verdict.FAILURE)
@@ -171,12 +196,17 @@ class HttpCall:
         return False
 
     def progress(self) -> None:
-        """Note that a part of the response arrived: a probe's lease goes on being renewed."""
+        """Note that a part of the response arrived, which is a sign of progress for a probe's lease."""
         if self._call is not None:
             self._call.progress()
 
     def end(self, verdict: Verdict = Verdict.SUCCESS, error: BaseException | None = None) -> None:
-        """Report the outcome. Only the first report of a call counts."""
+        """Report the outcome. Only the first report of a call counts.
+
+        Args:
+            verdict: The verdict on the call: success, failure, or none. It is used only if ``error`` is ``None``.
+            error: The exception that ended the call; the breaker classifies it.
+        """
         call, self._call = self._call, None
         if call is not None:
             call.verdict = verdict
@@ -184,7 +214,7 @@ class HttpCall:
 
 
 class AsyncHttpCall:
-    """`HttpCall` for an event loop; make it with `begin`."""
+    """One guarded request in an event loop; see `HttpCall`. Make it with `begin`."""
 
     def __init__(self, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules, call: AsyncGuardedCall) -> None:
         self._breaker = breaker
@@ -194,7 +224,7 @@ class AsyncHttpCall:
 
     @classmethod
     async def begin(cls, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules) -> AsyncHttpCall:
-        """Ask for admission.
+        """Admit a request and return the call; see `HttpCall`.
 
         Raises:
             CircuitBreakerOpenError: The request is refused.
@@ -203,7 +233,7 @@ class AsyncHttpCall:
         return cls(breaker, name, rules, call)
 
     async def received(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Take the head of the response; return whether the body is still to be watched."""
+        """Handle the head of the response; see `HttpCall.received`."""
         if not self._rules.fails(status):
             return True
         await self.end(Verdict.FAILURE)
@@ -213,18 +243,18 @@ class AsyncHttpCall:
         return False
 
     def progress(self) -> None:
-        """Note that a part of the response arrived: a probe's lease goes on being renewed."""
+        """Note that a part of the response arrived, which is a sign of progress for a probe's lease."""
         if self._call is not None:
             self._call.progress()
 
     async def end(self, verdict: Verdict = Verdict.SUCCESS, error: BaseException | None = None) -> None:
-        """Report the outcome. Only the first report of a call counts."""
+        """Report the outcome; see `HttpCall.end`."""
         call, self._call = self._call, None
         if call is not None:
             call.verdict = verdict
             await call.__aexit__(None if error is None else type(error), error, None)
 
     def end_soon(self, verdict: Verdict = Verdict.SUCCESS) -> None:
-        """Report the outcome in a task, from a callback that cannot await."""
+        """Report the outcome in a task, for a callback that cannot await."""
         if self._call is not None and asyncio.get_event_loop().is_running():
             in_background(self.end(verdict))

@@ -1,7 +1,7 @@
-"""What the transports for httpx and httpx2 share: the two packages have the same interface under different names.
+"""The common part of the transports for httpx and httpx2, two packages with the same interface.
 
-The classes here are mixins. `cbstore_sql.integrations.httpx` and `cbstore_sql.integrations.httpx2` combine each with
-the base class and the exception of their package.
+The classes here are mixins. `cbstore_sql.integrations.httpx` and `cbstore_sql.integrations.httpx2` combine each mixin
+with the base class and the exception of their package.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from cbstore_sql.integrations._http import (
 
 
 def name_of(request: Any) -> str:
-    """Return the default breaker name of a request."""
+    """Return the default breaker name of a request: scheme, host and port."""
     return origin(request.url.scheme, request.url.host, request.url.port)
 
 
 class WatchedBody:
-    """A response body that reports how its call ended; see `cbstore_sql.integrations._http`."""
+    """A response body that reports the outcome of its call; see `cbstore_sql.integrations._http`."""
 
     def __init__(self, body: Any, call: HttpCall) -> None:
         self._body = body
@@ -45,7 +45,7 @@ class WatchedBody:
         self._call.end()
 
     def close(self) -> None:
-        """Close the body; a reader who leaves early does not make the call a failure."""
+        """Close the body and end the call. A reader that stops early does not make the call a failure."""
         try:
             self._body.close()
         finally:
@@ -53,7 +53,7 @@ class WatchedBody:
 
 
 class AsyncWatchedBody:
-    """`WatchedBody` for an event loop."""
+    """A response body for an event loop that reports the outcome of its call; see `WatchedBody`."""
 
     def __init__(self, body: Any, call: AsyncHttpCall) -> None:
         self._body = body
@@ -70,7 +70,7 @@ class AsyncWatchedBody:
         await self._call.end()
 
     async def aclose(self) -> None:
-        """Close the body; a reader who leaves early does not make the call a failure."""
+        """Close the body and end the call. A reader that stops early does not make the call a failure."""
         try:
             await self._body.aclose()
         finally:
@@ -78,19 +78,21 @@ class AsyncWatchedBody:
 
 
 class SyncTransport:
-    """A transport that asks a breaker before each request.
+    """A transport that sends each request only if a breaker admits it.
 
     Args:
         breaker: The breaker. One object serves any number of hosts.
-        transport: The transport that sends the request. ``None``: the package's ``HTTPTransport()``.
-        name: The breaker's name: text, or a function from the request to the name. ``None``: scheme, host and port.
-        failed_statuses: Statuses that are failures, or a function that says so. ``None``: 429 and every 5xx.
-        max_retry_after: The longest ``Retry-After`` of a failed response that is honoured, seconds. For that time the
-            circuit refuses every call of every process. 0 ignores the header.
+        transport: The transport that sends the request; ``None`` means the package's ``HTTPTransport()``.
+        name: One breaker name for all requests, or a function that returns the name for a request. ``None`` means
+            scheme, host and port.
+        failed_statuses: The statuses that are failures, or a function that returns whether a status is a failure.
+            ``None`` means 429 and every 5xx.
+        max_retry_after: The longest ``Retry-After`` of a failed response that the breaker obeys, in seconds. During
+            this time the circuit is open for every process. 0 means that the header is ignored.
 
     Raises:
-        ConfigurationError: A setting has the wrong type.
-        InvalidPolicyError: ``max_retry_after`` is not a number of seconds.
+        ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+        InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
     """
 
     _default: ClassVar[Any]
@@ -130,12 +132,12 @@ class SyncTransport:
         return response
 
     def close(self) -> None:
-        """Close the inner transport; the breaker stays open."""
+        """Close the inner transport. The breaker stays open for use."""
         self._transport.close()
 
 
 class AsyncTransport:
-    """`SyncTransport` for an event loop; takes the same settings."""
+    """A transport for an event loop that sends each request only if a breaker admits it; see `SyncTransport`."""
 
     _default: ClassVar[Any]
     _stream: ClassVar[type[Any]]
@@ -174,5 +176,5 @@ class AsyncTransport:
         return response
 
     async def aclose(self) -> None:
-        """Close the inner transport; the breaker stays open."""
+        """Close the inner transport. The breaker stays open for use."""
         await self._transport.aclose()

@@ -1,4 +1,4 @@
-"""A client middleware for aiohttp (3.12 or newer) that asks a circuit breaker before each request.
+"""A client middleware for aiohttp (3.12 or newer) that sends each request only if a circuit breaker admits it.
 
 ::
 
@@ -11,7 +11,7 @@
 
 Each scheme, host and port has a breaker of that name. A refused request raises `CircuitOpenClientError`, which is both
 an ``aiohttp.ClientError`` and a `CircuitBreakerOpenError`. It is neither a ``ClientConnectionError`` nor a timeout, so
-retry rules that name those do not retry it.
+retry rules for these two do not retry a refusal.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _READERS = frozenset({"read", "readany", "readchunk", "readexactly", "readline",
 
 
 class CircuitOpenClientError(RefusedRequest, aiohttp.ClientError):
-    """The circuit refused a request; nothing was sent."""
+    """The error for a request that the circuit refused. Nothing was sent."""
 
 
 def breaker_middleware(
@@ -53,15 +53,16 @@ def breaker_middleware(
 
     Args:
         breaker: The breaker. One object serves any number of hosts.
-        name: The breaker's name: text, or a function from the ``ClientRequest`` to the name. ``None``: scheme, host
-            and port.
-        failed_statuses: Statuses that are failures, or a function that says so. ``None``: 429 and every 5xx.
-        max_retry_after: The longest ``Retry-After`` of a failed response that is honoured, seconds. For that time the
-            circuit refuses every call of every process. 0 ignores the header.
+        name: One breaker name for all requests, or a function that returns the name for a ``ClientRequest``. ``None``
+            means scheme, host and port.
+        failed_statuses: The statuses that are failures, or a function that returns whether a status is a failure.
+            ``None`` means 429 and every 5xx.
+        max_retry_after: The longest ``Retry-After`` of a failed response that the breaker obeys, in seconds. During
+            this time the circuit is open for every process. 0 means that the header is ignored.
 
     Raises:
-        ConfigurationError: A setting has the wrong type.
-        InvalidPolicyError: ``max_retry_after`` is not a number of seconds.
+        ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+        InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
     """
     rules = HttpRules.of(name, _name_of, failed_statuses, max_retry_after)
 
@@ -84,7 +85,10 @@ def breaker_middleware(
 
 
 class _WatchedBody:
-    """The body's ``StreamReader``, which reports how its call ended; everything else is passed through."""
+    """A wrapper of the body's ``StreamReader`` that reports the outcome of the call.
+
+    All other attributes are those of the ``StreamReader``.
+    """
 
     def __init__(self, content: aiohttp.StreamReader, call: AsyncHttpCall) -> None:
         self._content = content
@@ -127,7 +131,7 @@ class _WatchedBody:
             yield data
 
     def set_exception(self, *args: Any) -> None:
-        """Hear that the response was closed or released: a reader that leaves early does not count as a failure."""
+        """End the call, because the response was closed or released. A reader that stops early is not a failure."""
         self._content.set_exception(*args)
         self._call.end_soon()
 

@@ -1,4 +1,4 @@
-"""Celery: a task class whose runs are guarded and come back when the circuit may admit them.
+"""Celery: a task class whose runs are guarded, and are sent again later if the circuit refuses them.
 
 ::
 
@@ -14,8 +14,8 @@
     def charge(order): ...
 
 A refused run does not call the function. It is retried after ``retry_after`` seconds with jitter, and that retry does
-not use up ``max_retries``. With ``autoretry_for``, the exception that caused the retry is what the breaker counts. The
-store may be made before the pool forks: each process opens its own connections.
+not use up ``max_retries``. With ``autoretry_for``, the breaker counts the exception that caused the retry. The store
+may be made before the pool forks, because each process opens its own connections.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
     """A task whose runs a breaker guards.
 
     Attributes:
-        breaker: The breaker. A task without one runs unguarded.
-        breaker_name: The breaker's name; the task's own name if it is ``None``.
-        retry_refused: Whether a refused run is retried when the circuit may admit it. ``False`` lets it fail with
-            `CircuitBreakerOpenError`.
+        breaker: The breaker; ``None`` means that the task runs unguarded.
+        breaker_name: The breaker's name; ``None`` means the task's name.
+        retry_refused: Whether a refused run is retried later, when the circuit may admit it. With ``False``, a refused
+            run fails with `CircuitBreakerOpenError`.
     """
 
     abstract = True
@@ -54,8 +54,8 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
         """Run the task if the circuit admits it.
 
         Raises:
-            CircuitBreakerOpenError: The run was refused, and ``retry_refused`` is off or the task does not run in a
-                worker (called directly, or eagerly).
+            CircuitBreakerOpenError: The run was refused, and ``retry_refused`` is false or the task does not run in a
+                worker (it was called directly or eagerly).
             ConfigurationError: ``breaker`` is not a `CircuitBreaker`.
         """
         if self.breaker is None:
@@ -80,7 +80,7 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
         return result
 
     def _come_back(self, refused: CircuitBreakerOpenError) -> Any:
-        """Send the same task again, later. Its count of retries stays, so that refusals do not use up the limit."""
+        """Send the same task again, with a delay. The number of retries stays: refusals do not use up the limit."""
         request = self.request
         if not self.retry_refused or request.called_directly or request.is_eager:
             raise refused
@@ -91,7 +91,7 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """Return what happened to the service: a retry says its cause; ``Ignore`` and ``Reject`` are decisions."""
+    """Return the exception to classify: the cause of a retry, or ``None`` for ``Ignore`` and ``Reject``."""
     if isinstance(error, Retry):
         return error.exc if isinstance(error.exc, BaseException) else None
     return None if isinstance(error, TaskPredicate) else error

@@ -40,11 +40,11 @@ from cbstore_sql.stores.base import Store
 
 
 class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc] # the package has no types
-    """A ``circuitbreaker.CircuitBreaker`` whose state lives in a store.
+    """A ``circuitbreaker.CircuitBreaker`` whose state is in a store.
 
     Attributes:
         STORE: The store; set it in a subclass. Any synchronous store of this library works.
-        PROBE_LEASE: Seconds after which another process may probe if the one that probes has died.
+        PROBE_LEASE: Seconds after which another process may probe if the owner of the probe has died.
     """
 
     STORE: ClassVar[Store | None] = None
@@ -64,6 +64,11 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
     def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make one guarded call.
 
+        Args:
+            func: The function to call.
+            *args: The positional arguments for the function.
+            **kwargs: The keyword arguments for the function.
+
         Raises:
             CircuitBreakerError: The call was refused.
         """
@@ -71,23 +76,26 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
             return func(*args, **kwargs)
 
     def call_generator(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Make one guarded call, which lasts until the generator ends; see `call`."""
+        """Make one guarded call of a generator function. The call lasts until the generator ends; see `call`."""
         with self._guarded():
             yield from func(*args, **kwargs)
 
     async def call_async(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Make one guarded call and await its result; see `call`."""
+        """Make one guarded call and await the result; see `call`."""
         async with self._guarded_async():
             return await func(*args, **kwargs)
 
     async def call_async_generator(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        """Make one guarded call, which lasts until the asynchronous generator ends; see `call`."""
+        """Make one guarded call of an asynchronous generator function, which lasts until its end; see `call`."""
         async with self._guarded_async():
             async for item in func(*args, **kwargs):
                 yield item
 
     def __enter__(self) -> None:
-        """Begin a block. A block is never refused, as in the original; it reports if the circuit admits it."""
+        """Begin a block. As in the original, a block is never refused.
+
+        If the circuit refuses the block, the block runs without a report of its outcome.
+        """
         try:
             permit = self._breaker.admit(self._key)
         except CircuitBreakerOpenError:
@@ -110,31 +118,34 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
         return False
 
     def reset(self) -> None:
-        """Close the circuit for every process and clear its count."""
+        """Close the circuit for every process and clear its counts."""
         self._breaker.reset(self._key)
         self._last_failure = None
 
     def close(self) -> None:
-        """Stop the background threads of this breaker; the store stays open. The breaker can be used again."""
+        """Stop the background threads of this breaker. The store stays open, and the breaker can be used again."""
         if "_breaker" in vars(self):
             self._breaker.close()
 
     @property
     def state(self) -> str:
-        """``closed``, ``open``, or ``half_open`` from the moment a probe is due until the circuit closes or opens."""
+        """The state: ``closed``, ``open`` or ``half_open``.
+
+        When the open time is over, the state is ``half_open`` until the circuit closes or opens again.
+        """
         snapshot = self._snapshot()
         return STATE_HALF_OPEN if snapshot.state is State.OPEN and snapshot.probe_claimable else snapshot.state.value
 
     @property
     def opened(self) -> bool:
-        """Whether calls are refused for want of time; reads the store."""
+        """Whether the circuit is open and its open time is not over. This property reads the store."""
         return bool(self.state == STATE_OPEN)
 
     @property
     def open_remaining(self) -> int:
-        """Whole seconds until a probe is due, by the store's clock; negative once it is.
+        """Whole seconds until the open time is over, by the store's clock; negative after that.
 
-        A circuit that never opened says its recovery timeout, as in the original.
+        If the circuit never opened, the value is the recovery timeout, as in the original.
         """
         snapshot = self._snapshot()
         if snapshot.open_until == 0.0:
@@ -145,7 +156,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
     @property
     def failure_count(self) -> int:
-        """Failures in a row, of all processes."""
+        """The number of failures in a row, in all processes."""
         return self._snapshot().failure_count
 
     @cached_property
@@ -185,7 +196,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
         return bool(self.is_failure(type(error), error))
 
     def _note(self, error: BaseException | None) -> bool:
-        """Remember a failure, or forget the last one after a success; return whether the error counts."""
+        """Remember a failure, or forget the last failure after a success; return whether ``error`` counts."""
         failed = error is not None and self._counts(error)
         self._last_failure = error if failed else None
         return failed
@@ -221,7 +232,10 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
     def _verdict(
         self, error: BaseException | None
     ) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
-        """Return what to tell the guard: as in the original, an `Exception` that does not count is a success."""
+        """Return the arguments for the guard's exit.
+
+        As in the original, an `Exception` that does not count is a success.
+        """
         failed = self._note(error)
         if error is None or (isinstance(error, Exception) and not failed):
             return None, None, None
@@ -230,6 +244,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
 @contextmanager
 def _refusal_of(breaker: SharedCircuitBreaker) -> Iterator[None]:
+    """Raise ``CircuitBreakerError`` in place of a refusal in the block."""
     try:
         yield
     except CircuitBreakerOpenError as refused:
@@ -237,7 +252,7 @@ def _refusal_of(breaker: SharedCircuitBreaker) -> Iterator[None]:
 
 
 def _wrapper(breaker: SharedCircuitBreaker, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of the same kind that makes guarded calls and uses the breaker's fallback."""
+    """Return a function of the same kind as ``function`` that makes guarded calls and uses the breaker's fallback."""
 
     @wraps(function)
     def plain(*args: Any, **kwargs: Any) -> Any:
@@ -277,7 +292,7 @@ def _wrapper(breaker: SharedCircuitBreaker, function: Callable[..., Any]) -> Cal
 
 
 def _fallback(breaker: SharedCircuitBreaker, refused: CircuitBreakerError) -> Callable[..., Any]:
-    """Return the fallback for a call that this breaker refused; any other refusal is raised again."""
+    """Return the fallback for a call that ``breaker`` refused. Any other refusal is raised again."""
     fallback: Callable[..., Any] | None = breaker.fallback_function
     if fallback is None or getattr(refused, "_circuit_breaker", None) is not breaker:
         raise refused

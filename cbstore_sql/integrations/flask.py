@@ -14,8 +14,8 @@
     @breaker("rates")
     def rates(): ...
 
-A refused request is answered 503 with ``Retry-After``. The store opens its connections in the process that uses them,
-so it may be made before the server forks.
+The application answers a refused request with 503 and ``Retry-After``. The store may be made before the server forks,
+because each process opens its own connections.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def install(app: Flask, breaker: CircuitBreaker, *, readiness: str | None = None
 
     Args:
         app: The application.
-        breaker: The breaker that guards its calls.
-        readiness: The path of the readiness page, such as ``"/ready"``. ``None`` adds no page. An open circuit does
-            not change its answer.
-        require_store: ``True`` answers 503 while the store does not answer. ``False`` answers 200 in any case, because
-            the breakers go on without their store.
+        breaker: The breaker that guards the application's calls.
+        readiness: The path of the readiness page, such as ``"/ready"``; ``None`` means no page. An open circuit does
+            not change the answer of the page.
+        require_store: Whether the readiness page answers 503 while the store does not answer. With ``False``, the
+            status is always 200, because the breakers work without their store.
     """
 
     def refused(error: CircuitBreakerOpenError) -> Any:

@@ -1,4 +1,4 @@
-"""Transports for httpx that ask a circuit breaker before each request.
+"""Transports for httpx that send each request only if a circuit breaker admits it.
 
 ::
 
@@ -27,7 +27,7 @@ __all__ = ["AsyncBreakerTransport", "BreakerTransport", "CircuitOpenTransportErr
 
 
 class CircuitOpenTransportError(RefusedRequest, httpx.TransportError):
-    """The circuit refused a request; nothing was sent."""
+    """The error for a request that the circuit refused. Nothing was sent."""
 
 
 class _Body(WatchedBody, httpx.SyncByteStream):
@@ -39,7 +39,7 @@ class _AsyncBody(AsyncWatchedBody, httpx.AsyncByteStream):
 
 
 class BreakerTransport(SyncTransport, httpx.BaseTransport):
-    """An ``httpx`` transport that asks a breaker before each request; see `SyncTransport` for its settings."""
+    """An ``httpx`` transport that sends each request only if a breaker admits it; see `SyncTransport`."""
 
     _default: ClassVar[Any] = httpx.HTTPTransport
     _stream = _Body
@@ -47,7 +47,7 @@ class BreakerTransport(SyncTransport, httpx.BaseTransport):
 
 
 class AsyncBreakerTransport(AsyncTransport, httpx.AsyncBaseTransport):
-    """An asynchronous ``httpx`` transport that asks a breaker before each request; see `SyncTransport`."""
+    """An asynchronous ``httpx`` transport that sends each request only if a breaker admits it; see `SyncTransport`."""
 
     _default: ClassVar[Any] = httpx.AsyncHTTPTransport
     _stream = _AsyncBody

@@ -1,4 +1,4 @@
-"""Transports for httpx2 that ask a circuit breaker before each request.
+"""Transports for httpx2 that send each request only if a circuit breaker admits it.
 
 ::
 
@@ -27,7 +27,7 @@ __all__ = ["AsyncBreakerTransport", "BreakerTransport", "CircuitOpenTransportErr
 
 
 class CircuitOpenTransportError(RefusedRequest, httpx2.TransportError):
-    """The circuit refused a request; nothing was sent."""
+    """The error for a request that the circuit refused. Nothing was sent."""
 
 
 class _Body(WatchedBody, httpx2.SyncByteStream):
@@ -39,7 +39,7 @@ class _AsyncBody(AsyncWatchedBody, httpx2.AsyncByteStream):
 
 
 class BreakerTransport(SyncTransport, httpx2.BaseTransport):
-    """An ``httpx2`` transport that asks a breaker before each request; see `SyncTransport` for its settings."""
+    """An ``httpx2`` transport that sends each request only if a breaker admits it; see `SyncTransport`."""
 
     _default: ClassVar[Any] = httpx2.HTTPTransport
     _stream = _Body
@@ -47,7 +47,7 @@ class BreakerTransport(SyncTransport, httpx2.BaseTransport):
 
 
 class AsyncBreakerTransport(AsyncTransport, httpx2.AsyncBaseTransport):
-    """An asynchronous ``httpx2`` transport that asks a breaker before each request; see `SyncTransport`."""
+    """An asynchronous ``httpx2`` transport that sends each request only if a breaker admits it; see `SyncTransport`."""
 
     _default: ClassVar[Any] = httpx2.AsyncHTTPTransport
     _stream = _AsyncBody

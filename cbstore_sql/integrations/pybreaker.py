@@ -1,7 +1,7 @@
 """A storage for ``pybreaker.CircuitBreaker``: keep pybreaker, share its state through PostgreSQL, admit one probe.
 
-pybreaker decides in Python and writes what it decided. This storage turns those writes into the store's atomic
-operations, fenced by the generation that the call began in::
+pybreaker computes the next state in Python and writes it to a storage. This storage turns the writes into the store's
+atomic operations, fenced by the generation in which the call began::
 
     import pybreaker
     from cbstore_sql import SqlStore
@@ -10,8 +10,8 @@ operations, fenced by the generation that the call began in::
     storage = CircuitSharedStorage(SqlStore("postgresql://…"), "billing", reset_timeout=30)
     breaker = pybreaker.CircuitBreaker(fail_max=5, reset_timeout=30, state_storage=storage)
 
-Of all processes, one becomes half-open at a time; the others go on seeing ``open`` until its probe ends or its lease
-runs out. Give each ``pybreaker.CircuitBreaker`` its own storage object.
+Only one process at a time becomes half-open. The other processes see ``open`` until the probe ends or its lease runs
+out. Give each ``pybreaker.CircuitBreaker`` a separate storage object.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ _READS_OF_AN_OBSERVER = 2
 
 
 def _or(default: Callable[[Any], T]) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Return a default when the store fails, as pybreaker's own Redis storage does."""
+    """Make a decorator that returns a default if the store fails, as pybreaker's Redis storage does.
+
+    Args:
+        default: A function that receives the storage and returns the default.
+    """
 
     def decorate(method: Callable[..., T]) -> Callable[..., T]:
         @wraps(method)
@@ -65,19 +69,19 @@ def _never(_: Any) -> datetime | None:
 
 
 class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
-    """The state of one ``pybreaker.CircuitBreaker``, shared through a store.
+    """A storage for the state of one ``pybreaker.CircuitBreaker``, shared through a store.
 
     Args:
-        store: Any store of this library that is synchronous.
+        store: Any synchronous store of this library.
         name: The breaker's name in the store. Processes that use the same name share the breaker.
-        reset_timeout: The ``reset_timeout`` of the pybreaker object, seconds.
-        probe_lease: Seconds after which another process may probe if the one that probes has died. Choose more than
-            the longest guarded call.
+        reset_timeout: The ``reset_timeout`` of the pybreaker object, in seconds.
+        probe_lease: Seconds after which another process may probe if the owner of the probe has died. Choose more than
+            the duration of the longest guarded call.
         fallback_state: The state that pybreaker sees while the store does not answer: ``"closed"``, ``"open"`` or
             ``"half-open"``.
 
     Raises:
-        InvalidPolicyError: A number is out of range.
+        InvalidPolicyError: ``reset_timeout`` or ``probe_lease`` is out of range.
     """
 
     def __init__(
@@ -92,7 +96,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
         super().__init__(name)
         self._store = store
         self._fallback = fallback_state
-        # pybreaker compares the counters with its own thresholds; the store must not apply its own.
+        # pybreaker compares the counters with its thresholds, so the store must not apply a threshold.
         self._policy = BreakerPolicy(
             failure_threshold=MAX_THRESHOLD,
             success_threshold=MAX_THRESHOLD,
@@ -111,6 +115,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @state.setter
     def state(self, state: str) -> None:
+        """The state that pybreaker sees. Only the owner of the probe sees ``half-open``."""
         self._reads = 0
         if state == pybreaker.STATE_HALF_OPEN:
             self._claim()
@@ -145,7 +150,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
         if probe is not None:
             self._store.record_failure(probe, self._policy)
         elif self._read().state is not State.HALF_OPEN:
-            # A failure from before another process's probe must not end that probe.
+            # A failure of a call that began before another process's probe must not end that probe.
             self._store.force_open(self.name, self._policy.recovery_timeout)
 
     @_or(lambda self: None)
@@ -166,28 +171,28 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @_or(lambda self: None)
     def reset_counter(self) -> None:
-        """Clear the count after a success; a process that only noticed a change of state clears nothing."""
+        """Clear the count after a success. A process that only noticed a state change clears nothing."""
         observes, self._reads = self._reads >= _READS_OF_AN_OBSERVER, 0
         if self._admitted is not None and not observes:
             self._store.record_success(self._admitted, self._policy)
 
     @_or(lambda self: None)
     def increment_success_counter(self) -> None:
-        """Report the success of the probe; the next call may claim again until the threshold is reached."""
+        """Report the success of the probe. Until the threshold is reached, the next call may claim the probe again."""
         self._reads = 0
         probe, self._probe = self._probe, None
         if probe is None:
             return
         settled = self._store.record_success(probe, self._policy)
-        # None: the lease ran out and another process has taken over.
+        # `None` means that the lease ran out and another process claimed the probe.
         self._successes = None if settled is None else settled.snapshot.success_count
 
     def reset_success_counter(self) -> None:
-        """Do nothing: the store clears this count itself when the circuit opens or closes."""
+        """Do nothing, because the store clears this count when the circuit opens or closes."""
 
     @property
     def counter(self) -> int:
-        """Failures in a row; 0 while the store does not answer."""
+        """The number of failures in a row; 0 while the store does not answer."""
         return self._counter()
 
     @_or(lambda self: 0)
@@ -197,7 +202,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @property
     def success_counter(self) -> int:
-        """Successful probes since the circuit became half-open; 0 for a process that lost its probe."""
+        """The number of successful probes since the circuit became half_open; 0 in a process that lost its probe."""
         return self._successes or 0
 
     @property
@@ -207,7 +212,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @opened_at.setter
     def opened_at(self, moment: datetime) -> None:
-        """Ignore the moment: opening sets it by the store's clock."""
+        """The moment at which the circuit opened, by this process's clock; ``None`` if it never opened."""
 
     @_or(_never)
     def _opened_at(self) -> datetime | None:
@@ -220,7 +225,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
             return now - timedelta(seconds=self._policy.recovery_timeout)
         if snapshot.state is State.HALF_OPEN:
             return now
-        # pybreaker adds reset_timeout to this moment: the sum is the store's deadline, whatever the two clocks say.
+        # pybreaker adds reset_timeout to this moment. The sum is the end of the open time, even if the clocks differ.
         return now + timedelta(seconds=snapshot.retry_after - self._policy.recovery_timeout)
 
     def _read(self) -> Snapshot:

@@ -1,4 +1,4 @@
-"""A transport adapter for requests that asks a circuit breaker before each request.
+"""A transport adapter for requests that sends each request only if a circuit breaker admits it.
 
 ::
 
@@ -13,7 +13,7 @@
 
 Each scheme, host and port has a breaker of that name. A refused request raises `CircuitOpenRequestError`, which is both
 a ``requests.RequestException`` and a `CircuitBreakerOpenError`. It is neither a ``ConnectionError`` nor a ``Timeout``,
-so retry rules that name those do not retry it.
+so retry rules for these two do not retry a refusal.
 """
 
 from __future__ import annotations
@@ -40,24 +40,25 @@ __all__ = ["BreakerAdapter", "CircuitOpenRequestError"]
 
 
 class CircuitOpenRequestError(RefusedRequest, requests.RequestException):
-    """The circuit refused a request; nothing was sent."""
+    """The error for a request that the circuit refused. Nothing was sent."""
 
 
 class BreakerAdapter(BaseAdapter):
-    """A ``requests`` adapter that asks a breaker before each request.
+    """A ``requests`` adapter that sends each request only if a breaker admits it.
 
     Args:
         breaker: The breaker. One object serves any number of hosts.
-        adapter: The adapter that sends the request. ``None``: ``HTTPAdapter()``.
-        name: The breaker's name: text, or a function from the ``PreparedRequest`` to the name. ``None``: scheme, host
-            and port.
-        failed_statuses: Statuses that are failures, or a function that says so. ``None``: 429 and every 5xx.
-        max_retry_after: The longest ``Retry-After`` of a failed response that is honoured, seconds. For that time the
-            circuit refuses every call of every process. 0 ignores the header.
+        adapter: The adapter that sends the request; ``None`` means ``HTTPAdapter()``.
+        name: One breaker name for all requests, or a function that returns the name for a ``PreparedRequest``. ``None``
+            means scheme, host and port.
+        failed_statuses: The statuses that are failures, or a function that returns whether a status is a failure.
+            ``None`` means 429 and every 5xx.
+        max_retry_after: The longest ``Retry-After`` of a failed response that the breaker obeys, in seconds. During
+            this time the circuit is open for every process. 0 means that the header is ignored.
 
     Raises:
-        ConfigurationError: A setting has the wrong type.
-        InvalidPolicyError: ``max_retry_after`` is not a number of seconds.
+        ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+        InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
     """
 
     def __init__(
@@ -77,6 +78,11 @@ class BreakerAdapter(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request if the circuit admits it.
 
+        Args:
+            request: The request.
+            *args: Passed on to the inner adapter.
+            **kwargs: Passed on to the inner adapter.
+
         Raises:
             CircuitOpenRequestError: The circuit refused the request; nothing was sent.
         """
@@ -94,12 +100,15 @@ class BreakerAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Close the inner adapter; the breaker stays open."""
+        """Close the inner adapter. The breaker stays open for use."""
         self._adapter.close()
 
 
 class _WatchedBody:
-    """The urllib3 response, which reports how its call ended; everything else is passed through."""
+    """A wrapper of the urllib3 response that reports the outcome of the call.
+
+    All other attributes are those of the urllib3 response.
+    """
 
     def __init__(self, raw: Any, call: HttpCall) -> None:
         self._raw = raw
@@ -132,14 +141,14 @@ class _WatchedBody:
         return data
 
     def close(self) -> None:
-        """Close the body; a reader who leaves early does not make the call a failure."""
+        """Close the body and end the call. A reader that stops early does not make the call a failure."""
         try:
             self._raw.close()
         finally:
             self._call.end()
 
     def release_conn(self) -> None:
-        """Give the connection back to its pool."""
+        """Give the connection back to its pool and end the call."""
         try:
             self._raw.release_conn()
         finally:

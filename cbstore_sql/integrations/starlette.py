@@ -13,8 +13,8 @@
     @app.get("/rates", dependencies=[Depends(Guarded(breaker, "rates"))])
     async def rates(): ...
 
-A refused request is answered 503 with ``Retry-After``. `install` closes the breaker and its store when the application
-shuts down.
+The application answers a refused request with 503 and ``Retry-After``. When the application shuts down, the breaker and
+its store are closed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ _SERVER_ERRORS = 500
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """Answer a refused request: 503 with ``Retry-After``. An exception handler for `CircuitBreakerOpenError`."""
+    """Answer a refused request with 503 and ``Retry-After``: an exception handler for `CircuitBreakerOpenError`.
+
+    Args:
+        request: The request.
+        error: The refusal. Any other exception is raised again.
+    """
     if not isinstance(error, CircuitBreakerOpenError):
         raise error
     headers = {"Retry-After": _web.retry_after(error)}
@@ -47,14 +52,14 @@ async def refused(request: Request, error: Exception) -> Response:
 
 
 def readiness(breaker: AsyncCircuitBreaker, *, require_store: bool = False) -> Callable[[Request], Any]:
-    """Return an endpoint that says whether the store answers.
+    """Return an endpoint that shows whether the store answers.
 
-    An open circuit is not a reason to take an instance out of service, so it does not change the answer.
+    An open circuit does not change the answer, because it is not a reason to take an instance out of service.
 
     Args:
-        breaker: The breaker whose store is asked.
-        require_store: ``True`` answers 503 while the store does not answer. ``False`` answers 200 in any case, because
-            the breakers go on without their store.
+        breaker: The breaker whose store is checked.
+        require_store: Whether the endpoint answers 503 while the store does not answer. With ``False``, the status is
+            always 200, because the breakers work without their store.
     """
 
     async def ready(request: Request) -> Response:
@@ -77,11 +82,11 @@ def install(
 
     Args:
         app: A Starlette or FastAPI application.
-        breaker: The breaker that guards its calls.
-        readiness: The path of the readiness page, such as ``"/ready"``. ``None`` adds no page.
+        breaker: The breaker that guards the application's calls.
+        readiness: The path of the readiness page, such as ``"/ready"``; ``None`` means no page.
         require_store: See `readiness`.
-        close: Whether to close the breaker and its store when the application shuts down. The application's own
-            lifespan runs inside.
+        close: Whether to close the breaker and its store when the application shuts down, after the shutdown of the
+            application's lifespan.
     """
     app.add_exception_handler(CircuitBreakerOpenError, refused)
     if readiness is not None:
@@ -91,14 +96,14 @@ def install(
 
 
 class Guarded:
-    """A FastAPI dependency that guards an endpoint: the request is admitted first and reports how it ended.
+    """A FastAPI dependency that guards an endpoint: it admits the request and reports the outcome.
 
-    An ``HTTPException`` with a status below 500 is the client's mistake and a success of the service behind. Any other
-    exception is classified as the breaker classifies exceptions.
+    An ``HTTPException`` with a status below 500 is a mistake of the client, so it counts as a success of the service.
+    The breaker classifies every other exception.
 
     Args:
         breaker: The breaker.
-        name: The breaker's name: text, or a function from the request to the name.
+        name: The breaker name for all requests, or a function that returns the name for a request.
     """
 
     def __init__(self, breaker: AsyncCircuitBreaker, name: str | Callable[[Request], str]) -> None:

@@ -171,7 +171,7 @@ class LocalBreakers(ForkSafeLock):
 
         Args:
             permit: A permit from `admit`, or from the shared store before it failed.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
             uncounted: Whether the shared store has certainly not counted the verdict.
             carried: The number of earlier successes that were never reported.
         """

@@ -65,7 +65,7 @@ class Outbox(ForkSafeLock):
 
         Args:
             permit: The permit.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
         """
         if permit.is_probe and not isinstance(permit, (LocalPermit, UnreportedPermit)):
             self.put(PendingReport(permit, verdict))

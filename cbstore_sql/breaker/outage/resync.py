@@ -86,7 +86,7 @@ class Resync:
 
         Args:
             permit: The admission during the outage.
-            verdict: What the outcome says about the dependency.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
         """
         if verdict is Verdict.FAILURE:
             snapshot = yield from self._shared.read(permit.name)

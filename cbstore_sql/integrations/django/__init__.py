@@ -43,10 +43,10 @@ __all__ = ["get_breaker"]
 
 
 def get_breaker() -> CircuitBreaker:
-    """Return this process's breaker, made from the settings at the first call.
+    """Return the breaker of this process. The first call makes the breaker from the settings.
 
     Raises:
-        ConfigurationError: The settings cannot be used.
+        ConfigurationError: The settings are invalid.
     """
     from cbstore_sql.integrations.django import breakers
 

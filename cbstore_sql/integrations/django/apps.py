@@ -1,4 +1,4 @@
-"""The Django application: migrations with ``manage.py migrate``, a system check, and fresh settings in tests."""
+"""The Django application: migrations with ``manage.py migrate``, system checks, and new settings in tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cbstore_sql.migration import migrate
 
 
 class BreakersConfig(AppConfig):  # type: ignore[misc] # Django has no types
-    """The application ``cbstore_sql.integrations.django``."""
+    """The configuration of the application ``cbstore_sql.integrations.django``."""
 
     name = "cbstore_sql.integrations.django"
     label = "cbstore"
@@ -31,7 +31,7 @@ class BreakersConfig(AppConfig):  # type: ignore[misc] # Django has no types
 
 
 def _migrate(using: str, verbosity: int = 1, stdout: Any = None, **_: Any) -> None:
-    """Bring the breaker table up to date after the application's own migrations of the same database."""
+    """Bring the breaker table up to date after Django's migrations of the same database."""
     found = BreakersSettings.read()
     if found.migrate and found.url is None and found.database == using:
         migrate(found.database_url(), schema=found.schema)
@@ -40,12 +40,13 @@ def _migrate(using: str, verbosity: int = 1, stdout: Any = None, **_: Any) -> No
 
 
 def _forget_settings(setting: str, **_: Any) -> None:
+    """Close the breaker if a test changes ``CBSTORE`` or ``DATABASES``."""
     if setting in {"CBSTORE", "DATABASES"}:
         breakers.close()
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Check ``CBSTORE``: ``manage.py check`` reports ``cbstore.E001`` if it cannot be used."""
+    """Check ``CBSTORE``: ``manage.py check`` reports ``cbstore.E001`` if the settings are invalid."""
     try:
         BreakersSettings.read().database_url()
     except CircuitBreakerError as error:

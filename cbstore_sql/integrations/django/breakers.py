@@ -1,4 +1,4 @@
-"""This process's store and breaker, made from the settings when they are first used."""
+"""The store and the breaker of this process, made from the settings at the first use."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from cbstore_sql.integrations.django.config import BreakersSettings
 from cbstore_sql.stores.sql.store import SqlStore
 
 panels: WeakKeyDictionary[CircuitBreaker, Any] = WeakKeyDictionary()
-"""The web panel over each breaker's store, where one was asked for."""
+"""The web panel of each breaker's store. A panel is made at its first request."""
 
 _lock = threading.Lock()
 _breaker: CircuitBreaker | None = None
 
 
 def current() -> CircuitBreaker:
-    """Return the breaker; see `cbstore_sql.integrations.django.get_breaker`.
+    """Return the breaker of this process; see `cbstore_sql.integrations.django.get_breaker`.
 
     Raises:
-        ConfigurationError: The settings cannot be used.
+        ConfigurationError: The settings are invalid.
     """
     global _breaker  # noqa: PLW0603 - one for each process, as Django keeps its connections
     with _lock:
@@ -33,7 +33,7 @@ def current() -> CircuitBreaker:
 
 
 def close() -> None:
-    """Close the breaker and its store; the next `current` makes them again from the settings of that moment."""
+    """Close the breaker and its store. The next call of `current` makes both again from the settings of that moment."""
     global _breaker
     with _lock:
         breaker, _breaker = _breaker, None

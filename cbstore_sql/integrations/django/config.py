@@ -1,4 +1,4 @@
-"""The settings, checked, and the way from Django's ``DATABASES`` to a URL for SQLAlchemy."""
+"""The checked settings, and the conversion of an entry of Django's ``DATABASES`` to a URL for SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DJANGO_ONLY = frozenset({"pool", "isolation_level", "server_side_binding", "ass
 
 @dataclass(frozen=True)
 class BreakersSettings:
-    """What ``CBSTORE`` says, with defaults; see `cbstore_sql.integrations.django`."""
+    """The settings in ``CBSTORE``, with defaults; see `cbstore_sql.integrations.django`."""
 
     database: str = "default"
     url: str | None = None
@@ -38,10 +38,11 @@ class BreakersSettings:
 
     @classmethod
     def read(cls) -> BreakersSettings:
-        """Read Django's settings.
+        """Read Django's settings, check them and return them.
 
         Raises:
-            ConfigurationError: A key is unknown, or a policy cannot be made.
+            ConfigurationError: A key is unknown, or a policy is not a dictionary or has an unknown argument.
+            InvalidPolicyError: A value of a policy is out of range.
         """
         given = dict(getattr(settings, "CBSTORE", {}))
         if unknown := sorted(given.keys() - {each.name for each in fields(cls)}):
@@ -54,17 +55,18 @@ class BreakersSettings:
         """Return the SQLAlchemy URL of the database.
 
         Raises:
-            ConfigurationError: The alias is unknown, or its engine is neither PostgreSQL nor SQLite.
+            ConfigurationError: ``DATABASES`` does not have the alias, or its engine is neither PostgreSQL nor SQLite.
         """
         if self.url is not None:
             return make_url(self.url)
         if self.database not in connections:
             raise ConfigurationError(f"CBSTORE['database'] is {self.database!r}, which DATABASES does not have")
-        # During tests the connection knows the test database, which the settings do not.
+        # During tests, the connection has the name of the test database. The settings do not have it.
         return url_of(connections[self.database].settings_dict)
 
 
 def _policy(label: str, given: Any) -> BreakerPolicy:
+    """Check one policy of the settings and return it as a `BreakerPolicy`."""
     if isinstance(given, BreakerPolicy):
         return given
     if not isinstance(given, Mapping):

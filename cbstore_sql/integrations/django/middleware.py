@@ -13,7 +13,7 @@ from cbstore_sql.integrations.django import get_breaker
 
 
 class RefusedCallMiddleware:
-    """Answer 503 with ``Retry-After`` when a view raised `CircuitBreakerOpenError`.
+    """A middleware that answers 503 with ``Retry-After`` when a view raises `CircuitBreakerOpenError`.
 
     Args:
         get_response: The next handler.
@@ -23,11 +23,11 @@ class RefusedCallMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Handle a request."""
+        """Pass a request on to the next handler."""
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer a refused request; leave every other exception alone."""
+        """Return the answer for a refused request, or ``None`` for every other exception."""
         if not isinstance(exception, CircuitBreakerOpenError):
             return None
         response = JsonResponse(_web.refused_body(exception), status=_web.REFUSED_STATUS)
@@ -36,12 +36,12 @@ class RefusedCallMiddleware:
 
 
 def ready(request: HttpRequest, require_store: bool = False) -> Any:
-    """Say whether the store answers: a view for ``path("ready", ready)``.
+    """Return a response that shows whether the store answers: a view for ``path("ready", ready)``.
 
     Args:
         request: The request.
-        require_store: ``True`` answers 503 while the store does not answer; pass it as the path's extra argument.
-            An open circuit does not change the answer.
+        require_store: Whether to answer 503 while the store does not answer; pass it as the path's extra argument. With
+            ``False``, the status is always 200. An open circuit does not change the status.
     """
     answers = get_breaker().check_store()
     return JsonResponse(

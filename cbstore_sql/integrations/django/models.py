@@ -1,1 +1,1 @@
-"""No models: Django emits ``post_migrate`` only for applications that have this module."""
+"""An empty module for models: Django emits ``post_migrate`` only for applications that have this module."""

@@ -4,9 +4,9 @@
 
     urlpatterns = [..., path("ops/breakers/", include("cbstore_sql.integrations.django.panel"))]
 
-Django sends everyone else to the admin's login. ``"panel_actions": True`` in ``CBSTORE`` lets the staff open, close and
-lock breakers; otherwise they only look. The history names the user. The view is exempt from Django's CSRF token because
-the panel itself refuses requests from other sites (by ``Sec-Fetch-Site`` and ``Origin``).
+Django sends all other users to the admin's login. With ``"panel_actions": True`` in ``CBSTORE``, the staff may open,
+close and lock breakers; otherwise they may only read. The history names the user. The view is exempt from Django's CSRF
+token, because the panel itself refuses requests from other sites (by ``Sec-Fetch-Site`` and ``Origin``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def panel(request: HttpRequest, path: str) -> HttpResponse:
 
     Args:
         request: The request.
-        path: What follows the panel's own address.
+        path: The part of the URL path after the panel's address.
     """
     status, headers = 500, list[tuple[str, str]]()
 
@@ -51,7 +51,7 @@ def panel(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def _application() -> Callable[..., Iterable[bytes]]:
-    """Return the panel over this process's store. It keeps only what it read last."""
+    """Return the panel over this process's store. The panel keeps no state except what it read last."""
     breaker, found = breakers.current(), BreakersSettings.read()
     made = breakers.panels.get(breaker)
     if made is None:
@@ -66,7 +66,7 @@ def _who(request: PanelRequest) -> str:
 
 
 def _environ(request: HttpRequest, path: str) -> dict[str, Any]:
-    """Return a WSGI environ; ``META`` has its keys under WSGI and under ASGI."""
+    """Return the WSGI environ of a request. ``META`` has the WSGI keys under WSGI and under ASGI."""
     return {
         **request.META,
         "SCRIPT_NAME": request.path.removesuffix(path).rstrip("/"),
