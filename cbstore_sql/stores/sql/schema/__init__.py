@@ -1,7 +1,7 @@
-"""The table, and the SQL functions that dialects spell differently.
+"""The breaker table, and the SQL functions whose names differ between PostgreSQL and SQLite.
 
-===========  ===================================================
-`table`      the columns, their types and their limits
-`functions`  clock, byte length and membership, for each dialect
-===========  ===================================================
+===========  =================================================================
+`table`      the columns of the table, with their types and limits
+`functions`  clock, byte length, membership and history entry for each dialect
+===========  =================================================================
 """

@@ -1,7 +1,7 @@
-"""The SQL functions that the dialects spell differently.
+"""The SQL functions whose names differ between PostgreSQL and SQLite.
 
-On PostgreSQL every function has its schema, ``pg_catalog``: a ``search_path`` may put another function of the same name
-before it.
+On PostgreSQL, the text of each function call names the schema ``pg_catalog``. Without the schema, a ``search_path``
+could select another function of the same name.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from cbstore_sql.core.history import HISTORY_LENGTH
 
 
 class server_clock(FunctionElement[float]):
-    """The database's clock, Unix seconds in double precision.
+    """An SQL expression for the database's clock: Unix seconds in double precision.
 
-    On PostgreSQL: the time at which the expression is evaluated. The time at which the statement or its transaction
-    began would be stale by as long as the statement waited for the row.
+    On PostgreSQL, the expression gives the time of its evaluation. The start time of the statement or of the
+    transaction would be too old if the statement waited for a lock on the row.
     """
 
     type = sa.Double()
@@ -29,7 +29,11 @@ class server_clock(FunctionElement[float]):
 
 
 class size_in_bytes(FunctionElement[int]):
-    """The size of a text in bytes of the database's encoding."""
+    """An SQL expression for the size of a text, in bytes of the database's encoding.
+
+    Args:
+        text: An SQL expression for the text.
+    """
 
     type = sa.Integer()
     inherit_cache = True
@@ -37,7 +41,12 @@ class size_in_bytes(FunctionElement[int]):
 
 
 class is_among(FunctionElement[bool]):
-    """Whether a text is one of a list that comes as a single parameter, in JSON."""
+    """An SQL condition that is true if a text is in a list.
+
+    Args:
+        text: An SQL expression for the text.
+        among: A parameter that holds the list as a JSON array.
+    """
 
     type = sa.Boolean()
     inherit_cache = True
@@ -45,11 +54,11 @@ class is_among(FunctionElement[bool]):
 
 
 class with_entry(FunctionElement[str]):
-    """A history with one more entry: `cbstore_sql.core.history.append` in SQL.
+    """An SQL expression for a history with one more entry; the SQL twin of `cbstore_sql.core.history.append`.
 
     Args:
-        now: Unix seconds.
-        texts: What follows the time in the entry, then the history so far.
+        now: The time of the entry, Unix seconds.
+        *texts: The parts of the entry after the time, then the previous history.
     """
 
     type = sa.Text()
@@ -58,7 +67,11 @@ class with_entry(FunctionElement[str]):
 
 
 class first_letter(FunctionElement[str]):
-    """The first letter of a text."""
+    """An SQL expression for the first letter of a text.
+
+    Args:
+        text: An SQL expression for the text.
+    """
 
     type = sa.Text()
     inherit_cache = True
@@ -73,7 +86,7 @@ def _clock_postgresql(element: server_clock, compiler: SQLCompiler, **options: A
 
 @compiles(server_clock, "sqlite")
 def _clock_sqlite(element: server_clock, compiler: SQLCompiler, **options: Any) -> str:
-    # 'subsec' needs SQLite 3.42. Julian days are exact to the millisecond, and one statement sees one time.
+    # 'subsec' needs SQLite 3.42. Julian days are exact to the millisecond, and are constant within one statement.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
@@ -102,7 +115,7 @@ def _among_sqlite(element: is_among, compiler: SQLCompiler, **options: Any) -> s
 @compiles(with_entry, "postgresql")
 def _entry_postgresql(element: with_entry, compiler: SQLCompiler, **options: Any) -> str:
     now, *texts = (compiler.process(clause, **options) for clause in element.clauses)
-    # One call of concat costs less than as many operators, and writes a whole double without a point.
+    # One call of concat costs less than several || operators, and writes a whole double without a decimal point.
     time = f"pg_catalog.floor({now} * 1000)"
     return f"pg_catalog.substr(pg_catalog.concat({', '.join([time, *texts])}), 1, {HISTORY_LENGTH})"
 

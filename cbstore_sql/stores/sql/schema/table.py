@@ -1,4 +1,4 @@
-"""The one table."""
+"""The breaker table: columns, types and limits."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
 
 def check_identifier(label: str, value: str) -> str:
-    """Return a schema or table name that needs no quoting, or raise.
+    """Check that the name of a schema or table needs no quotes in SQL, and return the name.
+
+    Args:
+        label: The name of the argument in the error message.
+        value: The name to check.
 
     Raises:
-        ConfigurationError: It has other characters than lower-case letters, digits and underscores, or more than 63.
+        ConfigurationError: The name has characters other than lower-case letters, digits and underscores, or begins
+            with a digit, or is empty or longer than 63 characters.
     """
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise ConfigurationError(f"{label} must match [a-z_][a-z0-9_]{{0,62}}")
@@ -38,13 +43,13 @@ def check_identifier(label: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The allowed values of some columns; the database checks them, also for rows that are written by hand.
+    """A column type with a check of the allowed values. The database applies the check to every write.
 
     Attributes:
-        base: The type without the check.
-        holds: Makes the condition of a value.
-        check: The end of its CHECK's name, on SQLite.
-        columns: The columns' names.
+        base: The SQL type without the check.
+        holds: A function from an SQL value to the condition that is true if the value is allowed.
+        check: The last part of the name of the CHECK constraint, on SQLite.
+        columns: The names of the columns that have this type.
     """
 
     base: sa.types.TypeEngine[Any]
@@ -53,11 +58,11 @@ class Kind:
     columns: tuple[str, ...]
 
 
-# Names are compared byte by byte: the index does not depend on a collation's version, and nothing is faster.
+# The collation "C" compares names byte by byte, which is fast. The index does not depend on the version of a collation.
 _TEXT = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 _COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# Up to here whole numbers are exact in double precision. NaN and infinity are above every bound.
+# Whole numbers up to this bound are exact in double precision. In PostgreSQL, NaN and infinity are above every bound.
 _LARGEST_COUNT = 2**53
 _LARGEST_SECONDS = 10**12
 
@@ -84,7 +89,7 @@ KINDS = {
             *("closed_at", "hold_until", "override_until"),
         ),
     ),
-    # Evidence of a single report is at most the whole limit, and a circuit trips when the score reaches it.
+    # A circuit trips when the score reaches 1, and the evidence of one report is at most 1. So the score is at most 2.
     "breaker_score": Kind(sa.Double(), lambda value: value.between(0, 2), "range", columns=("score",)),
     "breaker_override": Kind(_TEXT, lambda value: value.in_(("", *OVERRIDES)), "known", columns=("override",)),
     "breaker_note": Kind(
@@ -94,18 +99,18 @@ KINDS = {
         columns=("override_by", "override_reason", "history"),
     ),
 }
-"""By the name of the domain on PostgreSQL."""
+"""The column types, by the name of the domain on PostgreSQL."""
 
 
 def make_table(schema: str | None) -> sa.Table:
-    """Describe the breaker table.
+    """Return SQLAlchemy's description of the breaker table.
 
-    Pages are half filled so that an update finds room on the row's own page. The key is the only index: an index
-    on a column that changes would make every update write to it. On PostgreSQL domains hold the checks of the
-    columns, because it parses the CHECKs of a table again for each update.
+    On PostgreSQL, pages are half filled, so that an updated row finds room on the same page. The primary key is the
+    only index, because every update would also have to write to an index on a column that changes. On PostgreSQL,
+    domains hold the checks of the columns, because PostgreSQL parses the CHECK constraints of a table for each update.
 
     Args:
-        schema: The table's schema, or ``None`` for the connection's default (SQLite).
+        schema: The schema of the table, or ``None`` for the connection's default schema (SQLite).
     """
     types = {column: type_ for name, kind in KINDS.items() for column, type_ in _typed(name, kind, schema)}
     table = sa.Table(
@@ -116,7 +121,7 @@ def make_table(schema: str | None) -> sa.Table:
         *(_rule_column(field.name, types[field.name], field.default) for field in fields(Row)),
         *_checks(),
     )
-    # A table takes storage parameters itself only from SQLAlchemy 2.1 on.
+    # sa.Table accepts storage parameters only from SQLAlchemy 2.1 on.
     fill = sa.DDL("ALTER TABLE %(fullname)s SET (fillfactor = 50)")  # type: ignore[no-untyped-call] # it has no types
     sa.event.listen(table, "after_create", fill.execute_if(dialect="postgresql"))
     return table
@@ -131,7 +136,7 @@ def _typed(name: str, kind: Kind, schema: str | None) -> Iterator[tuple[str, sa.
 
 
 class _Domain(DOMAIN):
-    """A domain whose constants are written like those of its base type."""
+    """A PostgreSQL domain type that writes constants as the base type of the domain does."""
 
     def literal_processor(self, dialect: Any) -> Any:
         return self.data_type.literal_processor(dialect)

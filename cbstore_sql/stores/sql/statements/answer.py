@@ -1,7 +1,7 @@
-"""The columns that a statement returns, and how they become a whole answer.
+"""The columns that a statement returns, and the function that completes a returned row to a whole answer.
 
-A column costs about a hundredth of an update, on the server and again in the client. So a statement returns only what
-its text does not determine: a constant is filled in here, and the time is not returned twice.
+Each returned column costs about a hundredth of an update, on the server and again in the client. So a statement does
+not return constant columns, and does not return the time twice. This module adds the missing columns.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _COLUMN_TYPES = {column: _WIRE_TYPES[type(getattr(Row(), column))] for column in
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a statement returns.
+    """A description of the columns that a statement returns, and of the columns to add.
 
     Attributes:
         columns: The types of the columns that the database returns.
-        picks: For each column of the whole answer: its place among the returned columns and, after them, the constants.
-            ``None``: the answer is what the database returns.
-        constants: The values that the database need not return.
+        picks: For each column of the whole answer, the index of the value in the returned columns followed by the
+            constants. ``None`` if the returned row is the whole answer.
+        constants: The values that the database does not return.
     """
 
     columns: tuple[WireType, ...] = ()
@@ -35,16 +35,17 @@ class Answer:
 
     @classmethod
     def whole(cls) -> Answer:
-        """Return an answer with `ANSWER_COLUMNS` and the clock, all from the database."""
+        """Return an `Answer` for a statement that returns all `ANSWER_COLUMNS` and then the clock."""
         return cls((*_COLUMN_TYPES.values(), FLOAT))
 
     @classmethod
     def without(cls, constants: Mapping[str, Any], moment: str | None) -> Answer:
-        """Return an answer in which some columns are constants.
+        """Return an `Answer` for a statement that does not return columns whose values are constants.
 
         Args:
-            constants: The constant columns, by name.
-            moment: The column that holds the clock; ``None`` if the clock is returned by itself.
+            constants: The values of the constant columns, by the name of the column.
+            moment: The name of a returned column that holds the clock, or ``None`` if the statement returns the clock
+                as a separate column.
         """
         returned = [column for column in ANSWER_COLUMNS if column not in constants]
         types = tuple(_COLUMN_TYPES[column] for column in returned)
@@ -53,15 +54,19 @@ class Answer:
         return cls(types if moment else (*types, FLOAT), picks, tuple(constants.values()))
 
     def after(self, *types: WireType) -> Answer:
-        """Return this answer behind further columns."""
+        """Return an `Answer` with further columns before the columns of this one, for whole answers only.
+
+        Args:
+            *types: The types of the further columns.
+        """
         return Answer((*types, *self.columns))
 
     def completion(self, *, has_exact_types: bool) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-        """Return the function from a returned row to the whole answer; ``None`` if they are the same.
+        """Return a function that completes a returned row to a whole answer; ``None`` if the row is the whole answer.
 
         Args:
-            has_exact_types: Whether the database returns floats for columns of floats. SQLite returns a whole number if
-                a column was set to one.
+            has_exact_types: Whether the database returns floats for all float columns. SQLite may return an integer for
+                a float column that holds a whole number; then the function converts the integer to a float.
         """
         pick = None if self.picks is None else itemgetter(*self.picks)
         constants = self.constants

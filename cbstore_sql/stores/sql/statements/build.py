@@ -1,8 +1,8 @@
-"""The SQL, built from the rules: one statement for each operation, compiled once for a dialect and a schema.
+"""Builds the SQL statements from the rules: one for each operation, compiled once for a dialect and a schema.
 
 An operation is ``UPDATE … SET <the rule's values> WHERE <key> AND <the rule's condition> RETURNING …``. Conditions
-and values use only columns of the updated row: a state that is read through a sub-select or a common table
-expression would be as old as the statement, and two callers could win one probe.
+and values use only columns of the updated row. A sub-select or a common table expression would read the state from the
+start of the statement, and two callers could win the same probe.
 """
 
 from __future__ import annotations
@@ -53,18 +53,24 @@ _PREFIX = "given_"
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The finished statements for one dialect and schema.
+    """A collection of the compiled statements for one dialect and schema.
 
     Attributes:
-        update: By operation: changes the row if the rule's condition holds, and returns it.
-        short: By operation and specialization: the same for the commands that fit; see `SPECIALIZATIONS`.
-        upsert: By operation that can create a row: the same, and creates the row from the default if it is missing.
-        read: One breaker; always one row. If the breaker has no row, all columns but the clock are NULL.
-        read_many: The rows of several names, each with its name; at least one row, as for ``read``.
-        read_all: Every breaker of every namespace, ordered by namespace and name.
-        history: The history of one breaker; no row if the breaker has none.
+        update: For each operation, a statement that changes the row if the rule's condition is true, and then returns
+            the row.
+        short: For an operation and the name of a specialization, a shorter ``update`` for the commands that fit the
+            specialization; see `SPECIALIZATIONS`.
+        upsert: For each operation that can create a row, an ``update`` that first creates a missing row from the
+            default values.
+        read: Reads one breaker. The statement always returns one row. If the breaker has no row, all columns but the
+            clock are NULL.
+        read_many: Reads several breakers of one namespace, and returns the name before the other columns. If none of
+            the breakers has a row, the statement returns one row in which all columns but the clock are NULL.
+        read_all: Reads every breaker of every namespace, ordered by namespace and name.
+        history: Reads the history of one breaker. The statement returns no row if the breaker has no row.
         delete: Deletes one breaker.
-        no_room: One row if a breaker is missing and its namespace has more than ``others``; otherwise no row.
+        no_room: Returns one row if the breaker has no row and the namespace has more than ``others`` breakers;
+            otherwise no row.
     """
 
     update: Mapping[str, Statement]
@@ -80,11 +86,11 @@ class Statements:
 
 @lru_cache(maxsize=64)
 def statements_for(dialect_name: str, schema: str | None) -> Statements:
-    """Compile every statement for a dialect.
+    """Compile all statements for a dialect and a schema.
 
     Args:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
-        schema: The table's schema, or ``None``.
+        schema: The schema of the table, or ``None`` on SQLite.
     """
     dialect, insert = DIALECTS[dialect_name]
     table = make_table(schema)
@@ -118,7 +124,13 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
 
 
 def _update(table: sa.Table, operation: Operation, form: Specialization) -> tuple[sa.ClauseElement, Answer]:
-    """Return an update, and what it returns: no column whose new value is a constant."""
+    """Return an UPDATE and the description of the columns that it returns: all but those with a constant new value.
+
+    Args:
+        table: The breaker table.
+        operation: The operation that the UPDATE carries out.
+        form: The case of the operation; see `Specialization`.
+    """
     now = _now()
     before = {**dict(table.c), **form.row, **form.implied}
     change = _change(operation, before, now, form)
@@ -126,7 +138,7 @@ def _update(table: sa.Table, operation: Operation, form: Specialization) -> tupl
     where = (*_key(table), *demanded, *_where(change))
     values = {**before, **change.values}
     constants = {name: values[name] for name in ANSWER_COLUMNS if not isinstance(values[name], sa.ClauseElement)}
-    # A column that is set to the time need not be returned twice.
+    # If the UPDATE sets a column to the clock, the statement does not return the clock as a separate column.
     moment = next((name for name in ANSWER_COLUMNS if values[name] is now), None)
     columns = [table.c[name] for name in ANSWER_COLUMNS if name not in constants]
     returned = columns if moment else [*columns, now.label("as_of")]
@@ -184,7 +196,12 @@ def _term(name: str, form: Specialization) -> Value:
 
 
 def _changed(values: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out the columns that keep their value; two expressions are equal only if they are the same object."""
+    """Return the values that differ from the values before. Two SQL expressions are equal only if they are one object.
+
+    Args:
+        values: The new values, by column.
+        before: The previous values, by column.
+    """
     return {name: value for name, value in values.items() if not _same(value, before[name])}
 
 
@@ -207,7 +224,11 @@ def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def given(name: str) -> sa.BindParameter[Any]:
-    """Return a parameter that the caller gives with each execution."""
+    """Return a parameter whose value the caller gives at each execution of a statement.
+
+    Args:
+        name: The name of the parameter.
+    """
     return sa.bindparam(_PREFIX + name, type_=_TYPES[_KINDS[name]])
 
 
@@ -217,7 +238,13 @@ def _now() -> sa.ColumnElement[float]:
 
 
 def compile_statement(statement: sa.ClauseElement, dialect: Dialect, answer: Answer) -> Statement:
-    """Return the finished statement."""
+    """Compile an SQLAlchemy statement.
+
+    Args:
+        statement: The SQLAlchemy statement, whose parameters come from `given`.
+        dialect: The dialect; this function changes the object.
+        answer: The columns that the statement returns.
+    """
     dialect.statement_compiler = _inlining(dialect.statement_compiler)
     compiled: Any = statement.compile(dialect=dialect)
     names = [name.removeprefix(_PREFIX) for name in compiled.positiontup or ()]
@@ -227,7 +254,11 @@ def compile_statement(statement: sa.ClauseElement, dialect: Dialect, answer: Ans
 
 
 def _inlining(compiler: type[Any]) -> type[Any]:
-    """Write the rules' constants into the text, and keep only the caller's parameters as parameters."""
+    """Return a compiler that writes constants into the SQL text and keeps only the parameters of `given`.
+
+    Args:
+        compiler: The compiler class of the dialect.
+    """
 
     class Inlining(compiler):  # type: ignore[misc] # the base is chosen by the dialect
         def visit_bindparam(self, bindparam: sa.BindParameter[Any], **options: Any) -> str:

@@ -1,4 +1,4 @@
-"""From a complete answer to what the store returns; shared by the sync and the async store."""
+"""Turns the whole answer of a statement into a `Snapshot` or a `Transition`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,31 @@ _UNWRITTEN = Row()
 _STATE, _PREVIOUS_STATE, _GENERATION, _SCORE, _SCORE_GENERATION = (
     ANSWER_COLUMNS.index(column) for column in ("state", "previous_state", "generation", "score", "score_generation")
 )
-# A snapshot shows the columns in their order: these, the clock, the score, and the rest.
+# After the name and the state, a snapshot has the columns of _FIRST, the clock, the score, and the columns of _REST.
 _FIRST = slice(_GENERATION, _SCORE)
 _REST = slice(_SCORE_GENERATION + 1, -1)
 
 
 def to_snapshot(name: str, values: Sequence[Any]) -> Snapshot:
-    """Decode the answer of a read: `ANSWER_COLUMNS`, all ``None`` if there is no row, then the clock."""
+    """Return the snapshot for the answer of a read.
+
+    Args:
+        name: The name of the breaker.
+        values: The values of `ANSWER_COLUMNS`, then the clock in Unix seconds. If the breaker has no row, all values
+            but the clock are ``None``.
+    """
     if values[0] is None:
         return Snapshot.of(name, _UNWRITTEN, values[-1])
     return _snapshot(name, values)
 
 
 def to_transition(name: str, values: Sequence[Any]) -> Transition:
-    """Decode the answer of an update: `ANSWER_COLUMNS`, then the clock."""
+    """Return the transition for the answer of an update.
+
+    Args:
+        name: The name of the breaker.
+        values: The values of `ANSWER_COLUMNS`, then the clock in Unix seconds.
+    """
     return Transition(_STATES[values[_PREVIOUS_STATE]], _snapshot(name, values))
 
 

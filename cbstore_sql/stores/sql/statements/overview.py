@@ -1,4 +1,4 @@
-"""The statement behind one page of a list of breakers, with the totals of the whole table."""
+"""The statement that reads one page of a list of breakers and the totals of the whole table."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ TOTALS = (*STATES, "override")
 """The order of the totals in the answer."""
 
 WITH_OVERRIDE = "override"
-"""In place of a state: breakers with an override in force."""
+"""A value of the parameter ``state`` that selects the breakers with an override in force."""
 
 
 class position(FunctionElement[int]):
-    """Where a text first occurs in another one, from 1; 0 if it does not."""
+    """An SQL expression for the first position, from 1, of a text in another text; 0 if the text does not occur.
+
+    Args:
+        text: An SQL expression for the text in which to search.
+        part: An SQL expression for the text to find.
+    """
 
     type = sa.Integer()
     inherit_cache = True
@@ -45,7 +50,11 @@ def _position_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str
 
 
 class lower(FunctionElement[str]):
-    """A text in lower case; of letters beyond ASCII, as far as the database knows them."""
+    """An SQL expression for a text in lower case. Whether letters beyond ASCII change depends on the database.
+
+    Args:
+        text: An SQL expression for the text.
+    """
 
     type = sa.Text()
     inherit_cache = True
@@ -68,19 +77,20 @@ def _when(condition: Any, a: Any, b: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: int, *, exact: bool) -> Statement:
-    """Compile the statement of a page.
+    """Compile the statement that reads one page.
 
-    Its rows: the totals of the whole table (by `TOTALS`) and the clock; how many breakers the filter lets through;
-    namespace, name, the columns of an answer with the clock, and the history. Without a breaker on the page there is
-    one row, of which only the totals, the number and the clock are not NULL.
+    The statement returns one row for each breaker of the page. A row has, in this order: the totals of the whole table
+    (in the order of `TOTALS`), the clock, the number of breakers that match the filter, the namespace, the name, the
+    columns of `ANSWER_COLUMNS`, the clock, and the history. If the page has no breaker, the statement returns one row
+    in which only the totals, the number of breakers and the clock are not NULL.
 
     Args:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
-        schema: The table's schema, or ``None``.
-        sort: ``"worst"``, ``"name"``, ``"failures"`` or ``"changed"``.
-        limit: The most breakers on a page.
-        exact: Whether the filter is the parameters ``namespace`` and ``name``, and not ``text``, ``state``, ``others``
-            (how many to leave out).
+        schema: The schema of the table, or ``None`` on SQLite.
+        sort: ``"worst"``, ``"name"``, ``"failures"`` or ``"changed"``; see `read_overview`.
+        limit: The largest number of breakers on the page.
+        exact: Whether the statement selects one breaker by the parameters ``namespace`` and ``name``. If ``False``, the
+            parameters are ``names`` (the text to find), ``state``, and ``others`` (the number of breakers to skip).
     """
     dialect, _ = DIALECTS[dialect_name]
     table = make_table(schema)
@@ -102,7 +112,7 @@ def _totals(table: sa.Table, *, exact: bool) -> sa.Subquery:
     override = active_override(table.c, server_clock(), _when)
     conditions = {**{state: table.c.state == state for state in STATES}, WITH_OVERRIDE: override != ""}
     counts = [sa.func.count().filter(condition).label(f"total_{name}") for name, condition in conditions.items()]
-    # Counted apart from the page, so that the page is the top of a heap and not of a whole sorted table.
+    # This query counts separately from the page, so that the database need not sort the whole table for the page.
     shown = _exactly(table) if exact else _filter(table)
     matched = sa.func.count().filter(shown).label("matched")
     return sa.select(*counts, matched, server_clock().label("clock")).subquery("totals")

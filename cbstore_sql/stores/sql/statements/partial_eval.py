@@ -1,8 +1,8 @@
-"""Rules as SQL: what is known when a statement is written is decided then, and only the rest stands in it.
+"""Evaluates rules to SQL: known parts are computed when the statement is built, and only the rest becomes SQL text.
 
-A rule answers every case, and PostgreSQL prepares all of a statement's expressions for each execution, which is a tenth
-of the cost of counting a failure. So the statements that run most often have shorter variants, in which some
-parameters are fixed. The same rule produces them, from the parameters that are known and those that are not.
+A rule covers every case. PostgreSQL prepares all expressions of a statement for each execution, and this takes a tenth
+of the time of counting a failure. So the statements that run most often have shorter variants, in which some parameters
+are fixed. The same rule produces each variant from the fixed parameters and the other parameters.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from cbstore_sql.stores.sql.schema.functions import first_letter, with_entry
 
 
 class Specialization(NamedTuple):
-    """A case of an operation.
+    """A case of an operation, described by what is known about the parameters and the row.
 
     Attributes:
-        fixed: The parameters that are known, by name.
-        excluded: By the name of a parameter: a value that it does not have.
-        row: The columns whose values the rule's condition demands, by name; the statement's condition demands them.
-        implied: The columns that have these values wherever the row has the demanded ones.
+        fixed: The values of the known parameters, by name.
+        excluded: For the name of a parameter, a value that the parameter does not have in this case.
+        row: The values, by column, that the row must have; the statement checks these values in its WHERE clause.
+        implied: The values, by column, that a row with the values of ``row`` always has; the statement does not check
+            these values.
     """
 
     fixed: Mapping[str, Any] = {}
@@ -34,12 +35,12 @@ class Specialization(NamedTuple):
 
 
 GENERAL = Specialization()
-"""Nothing is known."""
+"""The general case, in which nothing is known."""
 
-# Without open times that grow: they depend on the last one.
+# The shorter variants are for a constant open time only: a growing open time depends on the previous open time.
 _FIXED = {"token": "", "expected": ANY_STATE, "backoff_multiplier": 1.0}
 
-# The permit of a closed circuit has no token, and no effect in another state. Without a token there is no lease.
+# The permit of a closed circuit has no token, and has no effect in another state. A row without a token has no lease.
 _CLOSED = {"state": CLOSED, "probe_token": ""}
 _TARGETS = {
     "closed": Specialization(_FIXED, {"generation": UNFENCED}, _CLOSED, {"probe_until": 0.0}),
@@ -71,14 +72,19 @@ SPECIALIZATIONS: Mapping[str, Mapping[str, Specialization]] = {
     "record_failure": _by_successes(_by_test(_TARGETS)),
     "record_success": _by_test(_TARGETS),
 }
-"""By operation: its shorter variants, by name. Only the reports of guarded calls have them."""
+"""The shorter variants of each operation, by their names. Only the reports of guarded calls have shorter variants."""
 
 # These parameters have the same value in every variant.
 _REQUIRED = {**_FIXED, "trips_alone": 0}
 
 
 def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
-    """Return the name of the shorter variant that fits a command, ``None`` if none does."""
+    """Return the name of the shorter variant that fits a command, or ``None`` if there is no such variant.
+
+    Args:
+        operation: The operation of the command.
+        given: The parameters of the command, by name.
+    """
     if operation not in SPECIALIZATIONS:
         return None
     for name, value in _REQUIRED.items():
@@ -90,7 +96,7 @@ def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return the content of a `Value`; anything else as it is."""
+    """Return the content of a `Value`; return any other object unchanged."""
     return value.value if isinstance(value, Value) else value
 
 
@@ -99,14 +105,17 @@ def _combining(combine: Callable[[Any, Any], Any]) -> Any:
 
 
 class Value:
-    """A value in a rule: known, or an expression of SQL.
+    """A value in a rule: either a known constant or an SQL expression.
 
     Args:
-        value: The constant or the expression.
-        excluded: A value that the expression never has.
+        value: The constant or the SQL expression.
+        excluded: A value that the SQL expression never has; ``None`` if there is no such value.
+
+    Attributes:
+        value: The constant or the SQL expression.
     """
 
-    __hash__ = None  # type: ignore[assignment] # comparing makes SQL, as with a column
+    __hash__ = None  # type: ignore[assignment] # a comparison returns an SQL expression, as with a column
 
     def __init__(self, value: Any, excluded: Any = None) -> None:
         self.value = value
@@ -144,7 +153,13 @@ def _is_zero(value: Any) -> bool:
 
 
 def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:
-    """Return the one of two conditions that decides, ``None`` if neither is known."""
+    """Return the result of AND or OR of two conditions if at least one condition is known, else ``None``.
+
+    Args:
+        a: A condition: a bool or an SQL expression.
+        b: Another condition.
+        decisive: The value of one condition that determines the result: ``False`` for AND, ``True`` for OR.
+    """
     for known, other in ((a, b), (b, a)):
         if isinstance(known, bool):
             return Value(known if known is decisive else other)
@@ -152,16 +167,28 @@ def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:
 
 
 def choose(condition: Any, a: Any, b: Any) -> Any:
-    """Act as a rule's ``when``."""
+    """Return one of two values by a condition; a rule receives this function as ``when``.
+
+    Args:
+        condition: A bool or an SQL expression.
+        a: The result if the condition is true.
+        b: The result if the condition is false.
+
+    Returns:
+        ``a`` or ``b`` if the condition is known or both are the same, else a CASE expression.
+    """
     condition = plain(condition)
     if isinstance(condition, bool):
         return a if condition else b
-    # SQL expressions are equal here only if they are the same object.
+    # Two SQL expressions are equal in this comparison only if they are the same object.
     return a if plain(a) == plain(b) else Value(sa.case((condition, plain(a)), else_=plain(b)))
 
 
 def append(history: Any, now: Any, before: Any, after: Any, cause: Any, label: Any) -> Value:  # noqa: PLR0917
-    """Act as a rule's ``append``."""
+    """Return an SQL expression for a history with one more entry; a rule receives this function as ``append``.
+
+    See `cbstore_sql.core.history.append` for the arguments; each may be a `Value`.
+    """
     texts = [plain(cause), _letter(before), _letter(after)]
     if all(isinstance(text, str) for text in texts):
         texts = ["".join(texts)]

@@ -1,4 +1,4 @@
-"""One finished SQL text, and how what goes with it is written for PostgreSQL's wire and read from it."""
+"""A compiled SQL statement, with the conversion of parameters and results to and from PostgreSQL's binary format."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 _INTEGER, _FLOAT = Struct("!q"), Struct("!d")
 
 BINARY = 1
-"""PostgreSQL's code of the format that values are sent and asked for in."""
+"""PostgreSQL's code for the binary format of parameters and results."""
 
 
 class WireType(NamedTuple):
-    """A type of the database, in binary.
+    """A PostgreSQL type with the conversions to and from the binary format.
 
     Attributes:
-        oid: PostgreSQL's number of it.
-        pack: From the value to what is sent.
-        unpack: From what was sent to the value.
+        oid: PostgreSQL's number of the type.
+        pack: A function from a Python value to the bytes that the client sends.
+        unpack: A function from the bytes that the server sent to the Python value.
     """
 
     oid: int
@@ -34,21 +34,25 @@ FLOAT = WireType(701, _FLOAT.pack, lambda sent: _FLOAT.unpack(sent)[0])
 
 
 class Statement:
-    """A statement, in the dialect's own parameter style: ``$1`` on PostgreSQL, ``:name`` on SQLite.
+    """A compiled SQL statement, in the parameter style of the dialect: ``$1`` on PostgreSQL, ``:name`` on SQLite.
 
     Args:
-        text: The SQL.
-        given: The parameters in the order of their numbers, by name; SQLite takes them by name.
+        text: The SQL text.
+        given: The name and the type of each parameter, in the order of the numbers on PostgreSQL. SQLite receives the
+            parameters by name.
         columns: The types of the columns that the database returns.
-        complete: From a row that the database returned to the whole answer, if the answer has columns that the database
-            need not return; ``None`` if the row is the answer.
+        complete: A function that completes a returned row to a whole answer, or ``None`` if the row is the whole
+            answer; see `Answer.completion`.
 
     Attributes:
-        name: Its name on a server that prepared it. The name is made from the text, so that two clients that a pooler
-            gives the same session mean the same statement.
-        command: The text, encoded.
-        types: PostgreSQL's numbers of the parameters' types.
-        formats: One for each parameter: all are binary.
+        text: The SQL text.
+        parameters: The name and the type of each parameter.
+        columns: The types of the columns that the database returns.
+        name: The name of the prepared statement on the server. The name is a digest of the text: if a pooler gives two
+            clients the same server session, a name means the same text for both.
+        command: The SQL text as bytes.
+        types: PostgreSQL's numbers of the types of the parameters.
+        formats: The format code of each parameter, always `BINARY`.
     """
 
     __slots__ = (
@@ -69,18 +73,29 @@ class Statement:
         self.columns = tuple(columns)
         self.command = text.encode()
         self.name = b"cbstore_" + blake2b(self.command, digest_size=12).hexdigest().encode()
-        # Lists: psycopg before 3.3 takes nothing else.
+        # These are lists because psycopg before 3.3 accepts only lists.
         self.types = [kind.oid for _, kind in given]
         self.formats = [BINARY] * len(given)
         self._packers = tuple((name, kind.pack) for name, kind in given)
         self._readers = tuple((number, kind.unpack) for number, kind in enumerate(columns))
 
     def pack(self, given: Mapping[str, Any]) -> list[bytes | None]:
-        """Return the parameters in order, for PostgreSQL's wire."""
+        """Return the parameters in order, in PostgreSQL's binary format.
+
+        Args:
+            given: The values of the parameters, by name. ``None`` means NULL.
+
+        Raises:
+            UnicodeEncodeError: The client encoding lacks a character of a text.
+        """
         return [None if (value := given[name]) is None else pack(value) for name, pack in self._packers]
 
     def unpack(self, result: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a libpq result."""
+        """Return the rows of a libpq result as Python values.
+
+        Args:
+            result: A result of libpq in binary format.
+        """
         get, readers = result.get_value, self._readers
         return [
             tuple([None if (sent := get(row, number)) is None else read(sent) for number, read in readers])
@@ -88,12 +103,20 @@ class Statement:
         ]
 
     def completed(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return whole answers for rows that the database returned."""
+        """Return the whole answer for each row that the database returned.
+
+        Args:
+            rows: The rows.
+        """
         return rows if self._complete is None else [self._complete(row) for row in rows]
 
-    @lru_cache(maxsize=256)  # noqa: B019 - what is kept is the few statements there are
+    @lru_cache(maxsize=256)  # noqa: B019 - the cache keeps only the few statements of the library
     def in_encoding(self, encoding: str) -> Statement:
-        """Return the statement for a client encoding other than UTF-8."""
+        """Return the statement with texts in a client encoding other than UTF-8.
+
+        Args:
+            encoding: Python's name of the client encoding.
+        """
         text = WireType(TEXT.oid, lambda value: value.encode(encoding), lambda sent: sent.decode(encoding))
         given = [(name, text if kind is TEXT else kind) for name, kind in self.parameters]
         columns = [text if kind is TEXT else kind for kind in self.columns]
