@@ -216,7 +216,8 @@ class Store(NotPicklable, ABC):
 
         Args:
             name: The breaker's name.
-            seconds: The open time in seconds, from now. After 0 seconds, a caller may claim the probe at once.
+            seconds: The open time in seconds, from now. 0 means that a caller may claim the probe at once, unless the
+                present open time ends later.
             by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
             now: Unix seconds; ``None`` means the store's clock.
 
@@ -243,8 +244,8 @@ class Store(NotPicklable, ABC):
     def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
         """Make every process refuse calls before now + ``seconds``. This operation never shortens a hold.
 
-        A hold has an effect only when a breaker admits calls. The state does not change, and reports count as usual. A
-        repetition is safe.
+        A hold has an effect only on the admission of calls and on claims of the probe. The state does not change, and
+        reports count as usual. The overrides ``closed`` and ``shadow`` admit calls during a hold. A repetition is safe.
 
         Args:
             name: The breaker's name.
@@ -269,8 +270,9 @@ class Store(NotPicklable, ABC):
     ) -> Transition:
         """Set an override in every process, until the override expires or `clear_override` removes the override.
 
-        An override has an effect only when a breaker admits calls. Reports count as usual, and the state machine goes
-        on. A new override replaces the earlier override. When an override expires, the store writes nothing.
+        An override has an effect only on the admission of calls and on claims of the probe. Reports count as usual, and
+        the state machine goes on. A new override replaces the earlier override. When an override expires, the store
+        writes nothing.
 
         Args:
             name: The breaker's name.
