@@ -19,7 +19,7 @@ from cbstore_sql.llm.breaker import LLMCircuitBreaker as _LLMCircuitBreaker
 from cbstore_sql.llm.config import CircuitState
 from cbstore_sql.llm.config import LLMCircuitBreakerConfig as _LLMCircuitBreakerConfig
 from cbstore_sql.llm.decision import NO_VERDICT, Decision, RateLimitAction
-from cbstore_sql.llm.headers import classify_429, extract_retry_after, extract_status_code
+from cbstore_sql.llm.headers import classify_429, extract_status_code
 
 __all__ = [
     "CircuitBreakerOpenError",
@@ -33,6 +33,29 @@ __all__ = [
 ]
 
 _TOO_MANY_REQUESTS = 429
+_SPELLINGS = ("retry-after", "Retry-After")
+
+
+def extract_retry_after(exc: BaseException) -> float | None:
+    """Return the seconds in the ``Retry-After`` header of ``exc.response``, as MassGen reads the header.
+
+    MassGen reads no dates, no ``retry-after-ms``, and in a plain dictionary only the usual two spellings of the name.
+    A negative or infinite number is returned as it is. This function never raises.
+
+    Args:
+        exc: The exception that the call raised.
+
+    Returns:
+        The wait in seconds; ``None`` if the header is missing or not a number.
+    """
+    find = getattr(getattr(getattr(exc, "response", None), "headers", None), "get", None)
+    if find is None:
+        return None
+    found = [value for value in map(find, _SPELLINGS) if value is not None]
+    try:
+        return float(found[0]) if found else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -54,8 +77,8 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
         return False
 
     def pause_for(self, wait: float) -> float:
-        """Return how many seconds a caller waits: exactly the ``wait`` seconds that the API asks for."""
-        return wait
+        """Return how many seconds a caller waits: exactly the ``wait`` seconds that the API asks for, or 0 if less."""
+        return max(0.0, wait)
 
     def decide(self, error: BaseException) -> Decision:
         """Decide whether an exception opens the circuit, counts, or may be retried."""
