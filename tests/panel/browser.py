@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PROGRAM = os.environ.get("CBSTORE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A headless browser; without one, these tests are skipped and the summary says why."""
     if PROGRAM is None:
