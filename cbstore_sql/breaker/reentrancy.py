@@ -8,7 +8,8 @@ A probe belongs to the process that claimed it. In a forked child the probe is o
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import FrameType
 
@@ -112,6 +113,16 @@ def probes_of_caller(name: str) -> frozenset[str]:
     """
     tokens = {scope.token for scope in _scopes.get() if scope.is_of(name) and scope.covers_caller()}
     return frozenset(tokens and {*tokens, ""})
+
+
+@contextmanager
+def outside_probes() -> Iterator[None]:
+    """Let the caller be outside all probes for the duration of a block, as a caller in another process is."""
+    reset = _scopes.set(())
+    try:
+        yield
+    finally:
+        _scopes.reset(reset)
 
 
 def holds_probe(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
+from cbstore_sql.breaker.reentrancy import outside_probes
 from cbstore_sql.core.model import Permit, State, UnreportedPermit
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.errors import ConfigurationError
@@ -83,7 +84,7 @@ class Breakers:
             policy: See `CircuitBreaker`.
             **options: Further arguments of `CircuitBreaker`.
         """
-        return [self.make(policy, **options) for _ in range(n)]
+        return [self._control(_Process(self.store, policy, **options)) for _ in range(n)]
 
     def force(self, name: str, state: str, *, seconds: float = _FORCED_SECONDS) -> None:
         """Force a circuit into a state.
@@ -171,6 +172,21 @@ class Breakers:
             twin = AsyncCircuitBreaker(AsyncInMemoryStore.sharing(self.store), controller.policy, **settings)
         twin._controller.outcomes = controller.outcomes
         return twin
+
+
+class _Process(CircuitBreaker):
+    """A breaker that behaves as in a process of its own: the probes that the test holds elsewhere are not the caller's.
+
+    Without this, a call inside another breaker's probe would be a nested call and so part of that probe.
+    """
+
+    def _admit_without_io(self, name: str) -> Permit | None:
+        with outside_probes():
+            return super()._admit_without_io(name)
+
+    def _admit(self, name: str) -> Permit:
+        with outside_probes():
+            return super()._admit(name)
 
 
 def _admit_unreported(name: str) -> Permit | None:

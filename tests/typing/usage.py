@@ -23,6 +23,7 @@ from cbstore_sql import (
     AsyncRedisStore,
     AsyncSqlStore,
     AsyncStore,
+    BreakerNotStoredError,
     BreakerPolicy,
     CircuitBreaker,
     CircuitBreakerError,
@@ -31,8 +32,10 @@ from cbstore_sql import (
     CircuitBreakerStore,
     CircuitState,
     ConfigurationError,
+    FailureRate,
     FleetCollector,
     GuardInUseError,
+    HistoryEntry,
     InMemoryStore,
     InvalidArgumentError,
     InvalidNameError,
@@ -56,6 +59,8 @@ from cbstore_sql import (
     StoreUnavailableError,
     TooManyBreakersError,
     Transition,
+    UnknownBreakerError,
+    UnstorableNameError,
     Verdict,
     classify_429,
     extract_retry_after,
@@ -313,6 +318,12 @@ def migrations(engine: sa.Engine) -> None:
     assert_type(ignore_breakers(schema=None)("breakers", "table", {}), bool)
 
 
+def rates() -> None:
+    policy = BreakerPolicy(trip=FailureRate(normal=0.05, broken=0.5))
+    assert_type(policy.trip, FailureRate | None)
+    assert_type(SqlStore(url).history("mail"), tuple[HistoryEntry, ...])
+
+
 def errors(error: CircuitBreakerError) -> str:
     match error:
         case (
@@ -327,7 +338,15 @@ def errors(error: CircuitBreakerError) -> str:
         case StoreUnavailableError(applied=applied):
             assert_type(applied, bool | None)
             return "later"
-        case SchemaError() | StoreConflictError() | TooManyBreakersError() | StoreError():
+        case (
+            UnknownBreakerError()
+            | UnstorableNameError()
+            | BreakerNotStoredError()
+            | SchemaError()
+            | StoreConflictError()
+            | TooManyBreakersError()
+            | StoreError()
+        ):
             return "store"
         case _:
             return "refused"

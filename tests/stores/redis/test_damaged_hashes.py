@@ -127,7 +127,7 @@ def test_a_key_of_another_type_is_an_error_until_it_is_cleared(
     store: RedisStore, client: Any, key: str, operation: Callable[[RedisStore], Any]
 ) -> None:
     client.set(key, "secret")
-    with pytest.raises(StoreError, match=r"^the breaker's key holds something that is no hash \(WRONGTYPE\)$"):
+    with pytest.raises(StoreError, match=r"^the breaker's key holds something other than a hash \(WRONGTYPE\)$"):
         operation(store)
     assert client.get(key) == "secret"
     store.clear("b")

@@ -18,7 +18,24 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = ("binary", "redis", "aiosqlite", "cli", "prometheus", "opentelemetry")
+EXTRAS = (
+    "binary",
+    "redis",
+    "aiosqlite",
+    "cli",
+    "prometheus",
+    "opentelemetry",
+    "httpx",
+    "httpx2",
+    "requests",
+    "aiohttp",
+    "pybreaker",
+    "circuitbreaker",
+    "starlette",
+    "flask",
+    "django",
+    "celery",
+)
 SERVICES = ("pypi", "osv")
 GIVE_UP_AFTER = 300.0
 
