@@ -175,7 +175,7 @@ class Breakers:
 
 
 class _Process(CircuitBreaker):
-    """A breaker that behaves as in a process of its own: the probes that the test holds elsewhere are not the caller's.
+    """A breaker that behaves as in a separate process: the probes that the test holds elsewhere are not the caller's.
 
     Without this, a call inside another breaker's probe would be a nested call and so part of that probe.
     """
