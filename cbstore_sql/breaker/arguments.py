@@ -264,6 +264,7 @@ def _classes(label: str, part: Any) -> Iterable[type[BaseException]]:
 
 
 def _check_exception(label: str, given: Any) -> type[BaseException]:
+    """Check one exception class and return it; raise `InvalidArgumentError` if it is not an exception class."""
     if isinstance(given, type) and issubclass(given, BaseException):
         return given
     if isinstance(given, BaseException):
@@ -277,6 +278,7 @@ def _check_exception(label: str, given: Any) -> type[BaseException]:
 
 
 def _check_function(label: str, function: Any) -> Callable[[Any], Any]:
+    """Check a function of one argument and return it; raise `InvalidArgumentError` if it is not such a function."""
     if not callable(function):
         raise InvalidArgumentError(f"{label} must be a function of one argument, got {type(function).__name__}")
     if not takes_one_argument(function):

@@ -170,11 +170,11 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return (await self.snapshot(name)).state
 
     async def force_open(self, name: str, seconds: float) -> Transition:
-        """Open a circuit for at least some seconds; see `CircuitBreaker.force_open`."""
+        """Open a circuit for at least ``seconds`` seconds from now; see `CircuitBreaker.force_open`."""
         return await run_to_completion(self._drive(self._controller.force_open(name, seconds)))
 
     async def trip(self, name: str, seconds: float) -> None:
-        """Open a circuit for some seconds because the dependency demanded it; see `CircuitBreaker.trip`."""
+        """Open a circuit for at least ``seconds`` seconds, as the dependency demanded; see `CircuitBreaker.trip`."""
         await run_to_completion(self._drive(self._controller.trip(name, seconds)))
 
     async def hold(self, name: str, seconds: float) -> None:

@@ -214,6 +214,12 @@ class BreakerController:
         return self._first_admission(names, frozenset[str]().union(*map(probes_of_caller, names)))
 
     def _first_admission(self, names: Sequence[str], probes: frozenset[str]) -> StoreCalls[Permit]:
+        """Run the admission of `first_admission`.
+
+        Args:
+            names: The breakers' names, the most preferred first.
+            probes: The tokens from `probes_of_caller` for all these breakers.
+        """
         for name in names:
             check_name("breaker name", name)
         try:
@@ -324,7 +330,12 @@ class BreakerController:
         return self._local.read(name)
 
     def force_open(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Open a circuit for at least ``seconds`` seconds from now."""
+        """Open a circuit; see `Store.force_open`.
+
+        Args:
+            name: The breaker's name.
+            seconds: The open time in seconds, from now.
+        """
         return self._shared.force_open(name, seconds)
 
     def reset(self, name: str) -> StoreCalls[Transition]:
@@ -338,7 +349,12 @@ class BreakerController:
         return self._shared.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
 
     def clear_override(self, name: str, *, by: str) -> StoreCalls[Transition]:
-        """Remove the override of a breaker."""
+        """Remove the override of a breaker.
+
+        Args:
+            name: The breaker's name.
+            by: The person or program that removes the override.
+        """
         return self._shared.clear_override(name, by)
 
     def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
@@ -441,6 +457,12 @@ class BreakerController:
         self._settle_without_store(permit, verdict, uncounted=uncounted, carried=carried if uncounted else 0)
 
     def _admit_without_store(self, name: str, probes: frozenset[str]) -> Permit:
+        """Admit or refuse a call by the outage policy.
+
+        Args:
+            name: The breaker's name.
+            probes: The tokens from `probes_of_caller`.
+        """
         check_name("breaker name", name)
         self.watch()
         if self._outage.policy == "local":

@@ -116,6 +116,7 @@ def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
 
 
 def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:
+    """Return the error for a refused call, with a message that fits the reason."""
     why = _WHY.get(reason)
     message = "" if why is None else f"circuit breaker {name!r} {why}; retry after {retry_after:.3f} s"
     if reason == "state" and state is State.HALF_OPEN and holds_probe(name):

@@ -170,7 +170,12 @@ class CallFlow:
         return permit
 
     def hold(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Refuse all calls of a breaker for ``seconds`` seconds from now."""
+        """Refuse all calls of a breaker for some time; see `Store.hold`.
+
+        Args:
+            name: The breaker's name.
+            seconds: The length of the hold in seconds, from now.
+        """
         return (yield from self._change(name, StoreCall("hold", (name, seconds))))
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
@@ -297,7 +302,12 @@ class CallFlow:
         return transition is not None
 
     def force_open(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Open a circuit for at least ``seconds`` seconds from now."""
+        """Open a circuit; see `Store.force_open`.
+
+        Args:
+            name: The breaker's name.
+            seconds: The open time in seconds, from now.
+        """
         return (yield from self._change(name, StoreCall("force_open", (name, seconds))))
 
     def reset(self, name: str) -> StoreCalls[Transition]:
@@ -305,14 +315,25 @@ class CallFlow:
         return (yield from self._change(name, StoreCall("reset", (name,))))
 
     def set_override(self, name: str, mode: OverrideMode, **given: Any) -> StoreCalls[Transition]:
-        """Lock a breaker; see `Store.set_override`."""
+        """Lock a breaker; see `Store.set_override`.
+
+        Args:
+            name: The breaker's name.
+            mode: ``"open"``, ``"closed"`` or ``"shadow"``.
+            **given: The other arguments of `Store.set_override`.
+        """
         transition = yield from self._change(name, StoreCall("set_override", (name, mode), given))
         self._announce_override(transition)
         self.emit(OverrideSet(name, transition.snapshot))
         return transition
 
     def clear_override(self, name: str, by: str) -> StoreCalls[Transition]:
-        """Remove the override of a breaker."""
+        """Remove the override of a breaker.
+
+        Args:
+            name: The breaker's name.
+            by: The person or program that removes the override.
+        """
         transition = yield from self._change(name, StoreCall("clear_override", (name,), {"by": by}))
         self._announce_override(transition)
         self.emit(OverrideCleared(name, by))

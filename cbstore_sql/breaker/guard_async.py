@@ -116,7 +116,7 @@ class AsyncGuard(NotPicklable):
 async def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> None:
     """Renew a probe's lease until this coroutine is cancelled, the lease is lost, or the call shows no progress.
 
-    See `cbstore_sql.breaker.guard.renew_until_done`.
+    The arguments are those of `cbstore_sql.breaker.guard.renew_until_done`.
     """
     period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
     try:

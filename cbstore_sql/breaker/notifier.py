@@ -100,5 +100,10 @@ def log_circuit(event: StateChanged) -> None:
 
 
 def log_failed_listener(event: BreakerEvent, error: BaseException) -> None:
-    """Log that a listener failed. The log omits the error's text, because it may contain data of the application."""
+    """Log that a listener failed. The log omits the error's text, because it may contain data of the application.
+
+    Args:
+        event: The event that the listener received.
+        error: The error that the listener raised.
+    """
     log.error("a listener failed on %s with %s", type(event).__name__, type(error).__name__)

@@ -31,6 +31,7 @@ class AsyncNotifier(Notifier):
             await asyncio.wait(running)
 
     def _take(self, result: Any, event: BreakerEvent) -> None:
+        """Handle the result of a listener: start a task that awaits the result, if it is awaitable."""
         if not inspect.isawaitable(result):
             return
         try:

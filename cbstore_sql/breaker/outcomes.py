@@ -52,6 +52,7 @@ class OutcomeClassifier(NamedTuple):
         return Verdict.FAILURE if _ask(self.is_failed_result, result, default=False) else SUCCESS
 
     def _counts(self, error: BaseException) -> bool:
+        """Return whether an exception counts as a failure."""
         if isinstance(error, self.ignore):
             return False
         matching = [kind for kind in self.record_on if isinstance(error, kind)]

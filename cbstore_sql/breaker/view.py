@@ -132,7 +132,11 @@ class View:
         return max(_SHORTEST_HORIZON, _HORIZON_REFRESHES * self.period)
 
     def answered(self, asked_at: float) -> None:
-        """Note the duration of a refresh that asked the store at ``asked_at``, in seconds of the view's clock."""
+        """Note the duration of a refresh, from the moment before the store was asked until now.
+
+        Args:
+            asked_at: The moment before the store was asked, in seconds of the view's clock.
+        """
         self._slowest = max(self.clock() - asked_at, self._slowest * _REMEMBERED)
 
     def fresh_permit(self, name: str) -> Permit | None:
@@ -200,7 +204,12 @@ class View:
         return seen.successes.take(self.clock() - self.horizon)
 
     def successes_since(self, name: str, since: float) -> int:
-        """Return how many unreported successes of a breaker ended after ``since``, in seconds of the view's clock."""
+        """Return how many unreported successes of a breaker ended after a moment.
+
+        Args:
+            name: The breaker's name.
+            since: The moment, in seconds of the view's clock.
+        """
         seen = self._seen.get(name)
         return 0 if seen is None else seen.successes.count_since(since)
 
@@ -254,7 +263,12 @@ class View:
             self._seen[snapshot.name] = seen
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Record the snapshots of a batched read; see `record`."""
+        """Record the snapshots of a batched read; see `record`.
+
+        Args:
+            snapshots: The breakers, by name.
+            asked_at: The moment before the store was asked, in seconds of the view's clock.
+        """
         for snapshot in snapshots.values():
             self.record(snapshot, asked_at)
 

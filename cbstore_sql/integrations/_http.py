@@ -224,7 +224,7 @@ class AsyncHttpCall:
 
     @classmethod
     async def begin(cls, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules) -> AsyncHttpCall:
-        """Admit a request and return the call; see `HttpCall`.
+        """Admit a request and return the call. The arguments are those of `HttpCall`.
 
         Raises:
             CircuitBreakerOpenError: The request is refused.

@@ -203,6 +203,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
+        """Guard a block; raise ``CircuitBreakerError`` if the circuit refuses it."""
         guard = self._breaker.guard(self._key)
         with _refusal_of(self):
             guard.__enter__()
@@ -217,6 +218,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
     @asynccontextmanager
     async def _guarded_async(self) -> AsyncIterator[None]:
+        """Guard a block in an event loop; raise ``CircuitBreakerError`` if the circuit refuses it."""
         guard = self._async_breaker.guard(self._key)
         with _refusal_of(self):
             await guard.__aenter__()

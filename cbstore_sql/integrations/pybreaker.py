@@ -126,6 +126,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @_or(_fallback)
     def _state(self) -> str:
+        """Read the state that pybreaker sees, and remember the permit of a closed circuit."""
         self._reads += 1
         snapshot = self._read()
         if snapshot.state is State.CLOSED:
@@ -216,6 +217,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @_or(_never)
     def _opened_at(self) -> datetime | None:
+        """Read the moment at which the circuit opened, by this process's clock."""
         self._reads = 0
         snapshot = self._read()
         if snapshot.open_until == 0.0:

@@ -192,6 +192,7 @@ def _scrape(*, up: bool, seconds: float) -> Iterator[Metric]:
 
 
 def _totals(breakers: Breakers, dropped: int) -> Iterator[Metric]:
+    """Yield the number of breakers by state, and the number of breakers without series."""
     from prometheus_client.metrics_core import GaugeMetricFamily
 
     counts = Counter(snapshot.state.value for _, snapshot in breakers)

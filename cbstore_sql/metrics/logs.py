@@ -88,6 +88,7 @@ def log_events(
 
 
 def _write(logger: logging.Logger, level: int, event: BreakerEvent) -> None:
+    """Write the log record of one event."""
     kind = _WORD_START.sub("_", type(event).__name__).lower()
     data = _data(event)
     text = " ".join([kind, *(f"{key}={value}" for key, value in data.items())])

@@ -49,25 +49,52 @@ class Instruments(Protocol):
     """The instruments of a metrics library. Each method receives the labels, then the measurement."""
 
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
-        """Count a state change and set the gauge of the new state to ``value``."""
+        """Count a state change and set the gauge of the state.
+
+        Args:
+            backend: The breaker's name.
+            from_state: The state before.
+            to_state: The state after.
+            value: The number of the state after, for the gauge.
+        """
 
     def request(self, backend: str, outcome: str) -> None:
-        """Count a request."""
+        """Count a request.
+
+        Args:
+            backend: The breaker's name.
+            outcome: See `Recorder.record_request`.
+        """
 
     def latency(self, backend: str, seconds: float) -> None:
-        """Observe the duration of a request in seconds."""
+        """Measure the duration of a request.
+
+        Args:
+            backend: The breaker's name.
+            seconds: The duration in seconds.
+        """
 
     def probe(self, backend: str, event: str) -> None:
-        """Count an event of a probe."""
+        """Count an event of a probe.
+
+        Args:
+            backend: The breaker's name.
+            event: See `Recorder.record_probe`.
+        """
 
     def shadow(self, name: str, event: str) -> None:
-        """Count what a breaker in shadow mode would have done."""
+        """Count what a breaker in shadow mode would have done outside of shadow mode.
+
+        Args:
+            name: The breaker's name.
+            event: ``"opened"`` or ``"rejected"``.
+        """
 
     def degraded(self, change: int) -> None:
-        """Add ``change`` to the number of breakers whose store is unavailable."""
+        """Add ``change`` (1 or -1) to the number of breakers whose store is unavailable."""
 
     def staleness(self, seconds: float) -> None:
-        """Set the age in seconds of a view's oldest entry."""
+        """Set the age of the oldest snapshot in a view to ``seconds`` seconds."""
 
 
 class Recorder(NotPicklable, ABC):

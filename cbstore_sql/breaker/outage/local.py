@@ -44,7 +44,12 @@ class _Store(InMemoryStore):
         return name in self._rows
 
     def adopt(self, name: str, row: Row) -> None:
-        """Add a breaker with its last known row, unless the store has a breaker of this name."""
+        """Add a breaker, unless the store has a breaker of this name.
+
+        Args:
+            name: The breaker's name.
+            row: The last known row of the breaker.
+        """
         with self._lock:
             self._rows.setdefault(name, row)
 
@@ -217,16 +222,25 @@ class LocalBreakers(ForkSafeLock):
         return self._store.read(name)
 
     def force_open(self, name: str, seconds: float) -> None:
-        """Open a circuit for at least ``seconds`` seconds from now."""
+        """Open a circuit in this process.
+
+        Args:
+            name: The breaker's name.
+            seconds: The open time in seconds, from now.
+        """
         self._begin(name)
         sansio.run(self._flow.force_open(name, seconds), self._call_store)
         with self._lock:
             self._log_opened(name, opened=True)
 
     def hold(self, name: str, seconds: float) -> None:
-        """Refuse all calls of a breaker for ``seconds`` seconds from now.
+        """Refuse all calls of a breaker in this process for some time.
 
         The hold is not reported to the shared store, because a hold usually ends before the outage.
+
+        Args:
+            name: The breaker's name.
+            seconds: The length of the hold in seconds, from now.
         """
         self._begin(name)
         sansio.run(self._flow.hold(name, seconds), self._call_store)

@@ -27,7 +27,12 @@ class RefusedCallMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the answer for a refused request, or ``None`` for every other exception."""
+        """Return the answer for a refused request, or ``None`` for every other exception.
+
+        Args:
+            request: The request.
+            exception: The exception that the view raised.
+        """
         if not isinstance(exception, CircuitBreakerOpenError):
             return None
         response = JsonResponse(_web.refused_body(exception), status=_web.REFUSED_STATUS)
