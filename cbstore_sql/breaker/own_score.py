@@ -1,4 +1,4 @@
-"""What one process may add to the shared score: the limit behind ``min_reporters``.
+"""The limit on what one process may add to the shared score, for ``min_reporters``.
 
 With ``min_reporters=m``, fewer than ``m`` processes cannot open a circuit. Each process keeps an own score of the calls
 that it reported. The own score is clipped at ``0.9 / (m - 1)`` of the limit, and a report adds only the gain of the
@@ -7,7 +7,7 @@ of the limit.
 
 The bound must hold even if reports are lost or late. So a process adds a gain to the own score before it sends the
 report. Successes lower the own score in two cases only: the store confirmed the report with the successes, or the store
-showed a clean circuit; and no other report of this process was under way meanwhile.
+showed a clean circuit. In both cases, no other report of this process may have been under way meanwhile.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from cbstore_sql.events import BreakerEvent, Rejected, StoreDegraded, StoreRecov
 from cbstore_sql.runtime.fork import ForkSafeLock
 
 OutagePolicy = Literal["local", "allow", "block", "raise"]
-"""What happens to calls while the store does not answer; see `CircuitBreaker`."""
+"""The treatment of calls while the store does not answer; see `CircuitBreaker`."""
 
 log = logging.getLogger("cbstore_sql")
 

@@ -73,7 +73,10 @@ class Recovery:
 
     @property
     def has_work(self) -> bool:
-        """Whether the store must be asked again soon: it is unavailable or on trial, or there are reports to send."""
+        """Whether the breaker must ask the store again soon.
+
+        True while the store is unavailable or on trial, or there are reports to send.
+        """
         return self._outage.is_degraded or not self._outbox.is_empty or bool(self._local.pending())
 
     def answers(self) -> StoreCalls[bool]:
