@@ -30,13 +30,13 @@ _LOCK_TIMEOUT = 5.0
 _BACKOFF = ExponentialBackoff(1.0, 4.0)
 _ATTEMPTS = 5
 
-# Seconds that one statement of a migration may take, whatever the role's own limit.
+# Seconds that one statement of a migration may take. This replaces the role's statement_timeout.
 _STATEMENT_TIMEOUT = 600.0
 
-# sqlite3.LEGACY_TRANSACTION_CONTROL, which Python has from 3.12 on.
+# The value of sqlite3.LEGACY_TRANSACTION_CONTROL, a constant that Python has from 3.12 on.
 _LEGACY_CONTROL = -1
 
-# alembic names the table's key after it, with four more characters.
+# alembic names the primary key "<version table>_pkc", and PostgreSQL allows 63 characters.
 _LONGEST_VERSION_TABLE = 59
 OURS = "cbstore"
 """An option of alembic that marks a run of the library, as opposed to a run of the application's own history."""
@@ -161,7 +161,7 @@ def write_sql(target: Target) -> None:
     """
     context.configure(dialect_name=target.dialect_name, literal_binds=True, **options_of(target))
     with context.begin_transaction():
-        # A script that starts later may be run by a role that could not create the schema.
+        # A script that starts at a later revision does not create the schema: the role may lack the right.
         if target.table_schema and context.get_starting_revision_argument() in (None, "base"):
             context.execute(sa.schema.CreateSchema(target.schema, if_not_exists=True))
         context.run_migrations()

@@ -186,7 +186,11 @@ def classify_error(error: BaseException) -> StatementOutcome:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """Return the SQLSTATE of an error, or ``None`` if the error does not come from a PostgreSQL server."""
+    """Return the SQLSTATE of an error, or ``None`` if the error does not come from a PostgreSQL server.
+
+    Args:
+        error: Any error.
+    """
     return getattr(error, "sqlstate", None)
 
 

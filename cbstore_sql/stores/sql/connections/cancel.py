@@ -112,8 +112,8 @@ def _request_cancel(pgconn: Any, end: float) -> bool:
             request.finish()
         return True
     if pq.__impl__ != "python":
-        # psycopg's C code keeps the interpreter's lock during PQcancel: a frozen server would freeze the program.
-        # The session's client_connection_check_interval ends it instead.
+        # psycopg's C code holds the GIL during PQcancel, so a frozen server would freeze the program. Instead, the
+        # setting client_connection_check_interval makes the server end the statement.
         return False
     asking = threading.Thread(target=_cancel, args=(pgconn.get_cancel(),), name="cbstore-cancel-request", daemon=True)
     asking.start()

@@ -33,28 +33,28 @@ class PsycopgConnection(Lease):
         self.session = PgSession(self.driver, PREPARED_AT_ONCE, setup)
 
     def is_dead(self) -> bool:
-        """See `Lease`."""
+        """See `Lease.is_dead`."""
         return self.session.is_dead()
 
     def is_sound(self) -> bool:
-        """See `Lease`."""
+        """See `Lease.is_sound`."""
         return self.session.is_sound()
 
     def is_shared(self) -> bool:
-        """See `Lease`."""
+        """See `Lease.is_shared`."""
         return self.session.is_shared
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """See `Lease`."""
+        """See `Lease.execute`."""
         return drive(self.session, self.session.steps(query, prepare=prepare))
 
     def discard(self) -> None:
-        """See `Lease`. This method does not block, so an event loop may call it."""
+        """See `Lease.discard`. This method does not block, so an event loop may call it."""
         self.connection.detach()
         self.session.cut()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """See `Lease`."""
+        """See `Lease.end_in_background`."""
         if not self.session.is_busy():
             return False
         self.connection.detach()
@@ -68,7 +68,7 @@ class AsyncPsycopgConnection(PsycopgConnection):
     __slots__ = ()
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """See `Lease`."""
+        """See `Lease.execute`."""
         return drive_async(self.session, self.session.steps(query, prepare=prepare))
 
     def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:

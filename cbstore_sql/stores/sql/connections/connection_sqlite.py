@@ -37,7 +37,7 @@ class SqliteConnection(Lease):
         return self._raw.is_closed or self._file.identity() != self._opened
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """See `Lease`."""
+        """See `Lease.execute`."""
         return self._run(query.statement.text, query.parameters, remaining())
 
     def _raw_connection(self) -> ForkAwareConnection:
@@ -84,7 +84,7 @@ class AiosqliteConnection(SqliteConnection):
         """
 
     async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
-        """See `Lease`."""
+        """See `Lease.execute`."""
         run = self._run, query.statement.text, query.parameters, remaining()
         rows: list[Values] = await self.driver._execute(*run)
         return rows

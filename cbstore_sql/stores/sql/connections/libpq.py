@@ -133,7 +133,18 @@ class PgSession:
             seconds -= part
 
     async def wait_async(self, seconds: float | None, *, write: bool) -> bool:
-        """Wait until the socket is readable or writable, in an event loop; see `wait`."""
+        """Wait until the socket is readable or, on request, writable, in an event loop.
+
+        Args:
+            seconds: The longest time to wait, seconds; ``None`` for no limit.
+            write: Whether to return also when the socket is writable.
+
+        Returns:
+            Whether the socket is readable.
+
+        Raises:
+            LateError: The time passed.
+        """
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[bool | None] = loop.create_future()
         number = self.pgconn.socket
@@ -359,7 +370,16 @@ def drive(session: PgSession, steps: Wire) -> list[Values]:
 
 
 async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
-    """Run a generator of `PgSession.steps` to the end, in an event loop; see `drive`."""
+    """Run a generator of `PgSession.steps` to the end, in an event loop, and return the rows.
+
+    Args:
+        session: The session of the generator.
+        steps: The generator.
+
+    Raises:
+        LateError: See `drive`.
+        NotSentError: See `drive`.
+    """
     return await go_on_async(session, steps, next(steps))
 
 

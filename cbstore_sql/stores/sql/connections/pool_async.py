@@ -159,7 +159,7 @@ class AsyncStickyPool(BasePool[Any]):
     async def close(self) -> None:
         """Close the idle connections and the engine's pool."""
         for lease in self._taken_back():
-            # See `StickyPool.close`.
+            # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
             await greenlet_spawn(lease.connection.close if self._is_usable(lease) else lease.discard)
         await self._async_engine.dispose()
 

@@ -40,7 +40,7 @@ class PollWait:
         self._poll.register(number, self._readable)
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """See `SocketWait`."""
+        """See `SocketWait.wait`."""
         if write:
             self._poll.modify(self._number, self._readable | select.POLLOUT)
         events = self._poll.poll(None if seconds is None else ceil(seconds * 1000.0))
@@ -60,7 +60,7 @@ class SelectWait:
         self._number = number
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """See `SocketWait`."""
+        """See `SocketWait.wait`."""
         own = [self._number]
         readable, writable, broken = select.select(own, own if write else [], own, seconds)
         return bool(readable or broken) if readable or writable or broken else None

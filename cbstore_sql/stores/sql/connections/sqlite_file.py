@@ -18,12 +18,23 @@ Identity = tuple[int, int]
 
 
 def is_uri(url: URL) -> bool:
-    """Whether a SQLite URL holds a ``file:`` URI instead of a path."""
+    """Whether a SQLite URL holds a ``file:`` URI instead of a path.
+
+    Args:
+        url: The SQLite URL.
+    """
     return (url.database or "").startswith(_URI) and bool(asbool(url.query.get("uri", False)))
 
 
 def path_of(url: URL) -> str:
-    """Return the absolute path of the file of a SQLite URL; ``""`` for an in-memory database, which has no file."""
+    """Return the absolute path of the file of a SQLite URL.
+
+    Args:
+        url: The SQLite URL.
+
+    Returns:
+        The path, or ``""`` for an in-memory database, which has no file.
+    """
     database = url.database or ""
     if is_uri(url):
         database = database.removeprefix(_URI).partition("#")[0].partition("?")[0]

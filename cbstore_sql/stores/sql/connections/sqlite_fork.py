@@ -80,7 +80,7 @@ class SqliteForks:
         self._is_inherited = False
         self._is_told = False
         self.is_forking = False
-        # Held while a connection is opened, and during a fork.
+        # A thread holds this lock while it opens a connection, and a fork holds the lock until the fork has ended.
         self._gate = threading.RLock()
         self._is_shut = False
         before_fork(self._before)

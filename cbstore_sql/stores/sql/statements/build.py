@@ -47,7 +47,8 @@ _KINDS = {
 
 _TYPES: dict[WireType, sa.types.TypeEngine[Any]] = {TEXT: sa.Text(), INTEGER: sa.BigInteger(), FLOAT: sa.Double()}
 
-# SQLAlchemy reserves the names of columns; the prefix is removed from the finished text.
+# In SQLAlchemy, a parameter of an UPDATE may not have the name of a column. So each parameter has this prefix until
+# `compile_statement` removes the prefix from the SQL text.
 _PREFIX = "given_"
 
 

@@ -96,7 +96,11 @@ def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return the content of a `Value`; return any other object unchanged."""
+    """Return the content of a `Value`; return any other object unchanged.
+
+    Args:
+        value: A `Value`, a constant or an SQL expression.
+    """
     return value.value if isinstance(value, Value) else value
 
 
@@ -187,7 +191,15 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
 def append(history: Any, now: Any, before: Any, after: Any, cause: Any, label: Any) -> Value:  # noqa: PLR0917
     """Return an SQL expression for a history with one more entry; a rule receives this function as ``append``.
 
-    See `cbstore_sql.core.history.append` for the arguments; each may be a `Value`.
+    Each argument is a constant, an SQL expression or a `Value`.
+
+    Args:
+        history: The history before the change.
+        now: The time of the change, Unix seconds.
+        before: The state before the change.
+        after: The state after the change.
+        cause: The key of the cause; see `cbstore_sql.core.history`.
+        label: Who made the change.
     """
     texts = [plain(cause), _letter(before), _letter(after)]
     if all(isinstance(text, str) for text in texts):
