@@ -41,15 +41,19 @@ class Seen(NamedTuple):
     refused: int
 
 
-def calls_on(number: int, signals: Signals, job: Job) -> Seen:
-    """Call through a router until told to stop."""
-    caller, ended = Caller(number), Counter[str]()
+def router_over(store: SqlStore, job: Job) -> LLMRouter:
     primary, secondary = job.apis
     targets = [LLMTarget("one", "a", client=primary), LLMTarget("two", "b", client=secondary)]
     config = LLMCircuitBreakerConfig(max_failures=FAILURES, reset_time_seconds=600)
+    # A loaded machine may answer late, and then the router would go on without the store.
+    return LLMRouter(targets, store, config, ramp_up=RAMP, store_timeout=None)
+
+
+def calls_on(number: int, signals: Signals, job: Job) -> Seen:
+    """Call through a router until told to stop."""
+    caller, ended = Caller(number), Counter[str]()
     with job.open() as store:
-        # A loaded machine may answer late, and then the router would go on without the store.
-        router = LLMRouter(targets, store, config, ramp_up=RAMP, store_timeout=None)
+        router = router_over(store, job)
         signals.ready.release()
         signals.go.wait()
         while not signals.stop.wait(PAUSE):
@@ -73,6 +77,7 @@ class Scene(NamedTuple):
     secondary: Api
     store: SqlStore
     processes: Fleet
+    job: Job
 
     def state(self, name: str = "one/a") -> str:
         """The state of a circuit; without a name, the primary's."""
@@ -101,7 +106,7 @@ def scene(migrated_postgres_url: str) -> Iterator[Scene]:
         with job.open() as store, fleet(PROCESSES, calls_on, job) as processes:
             processes.signals.go.set()
             assert eventually(lambda: primary.processes() == set(range(PROCESSES)))
-            yield Scene(primary, secondary, store, processes)
+            yield Scene(primary, secondary, store, processes, job)
 
 
 def once_per_call(api: Api) -> bool:
@@ -164,3 +169,18 @@ def test_an_outage_of_every_target_costs_hardly_more_than_the_calls_without_a_re
     assert all(once_per_call(api) for api in apis)
     late = [request for api in apis for request in api.requests if request.asked > tripped + BOUND]
     assert late == [], "open circuits cost nothing"
+
+
+def test_a_process_that_was_idle_during_the_trip_goes_to_the_secondary_too(scene: Scene) -> None:
+    idle, router = Caller(PROCESSES), router_over(scene.store, scene.job)
+
+    def call() -> str:
+        idle.begin()
+        return router.call(lambda target: idle.fetch(target.client))
+
+    assert call() == scene.primary.url
+    tripped = scene.trip()
+    assert eventually(lambda: time.monotonic() > tripped + BOUND)
+    assert call() == scene.secondary.url
+    assert [request.call for request in scene.primary.requests if request.process == PROCESSES] == [1]
+    router.close()
