@@ -1,4 +1,7 @@
-"""The decisions between the attempts of one call. Blocking and asynchronous callers share them; there is no I/O."""
+"""The decisions between the attempts of one call.
+
+Blocking and asynchronous callers share this code, which does no I/O.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ FIRST_BACKOFF = 1.0
 """The first pause before a retry, in seconds, before jitter."""
 
 _HOLDS = ("hold", "ramp", "ramp_up")
-"""The reasons of a rejection that a caller may wait for: a hold of the fleet, or a ramp that admits some calls."""
+"""The reasons of a rejection after which a caller may wait: a hold of the fleet, or a ramp that admits some calls."""
 
 _BACKOFF_JITTER = (0.8, 1.2)
 
@@ -31,7 +34,7 @@ class FailedAttempt:
     """The record of one failed attempt.
 
     Attributes:
-        decision: Whether the failure counts, and whether and when to try again.
+        decision: The decision whether the failure counts, whether the breaker may try again, and after what wait.
         error: The exception of the attempt. ``None`` if the attempt returned a value.
         result: The value that the attempt returned. ``None`` if the attempt raised an exception.
     """
@@ -42,7 +45,7 @@ class FailedAttempt:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict to report for the attempt: ``FAILURE`` if the failure counts, otherwise ``NONE``."""
+        """The verdict to report for the attempt: ``FAILURE`` if the failure counts, otherwise ``NONE`` (no verdict)."""
         return Verdict.FAILURE if self.decision.counts else Verdict.NONE
 
     def end(self) -> Any:
@@ -63,13 +66,13 @@ class Attempts:
     Args:
         name: The breaker's name.
         config: The settings that say which failures to retry and how long to wait.
-        observer: The receiver of the metrics of each attempt and each rejection.
-        budget: The retry budget of this process; each retry uses one unit.
+        observer: The object that receives the outcome of each attempt and each rejection, for metrics.
+        budget: The retry budget of this process. Each retry uses one retry of the budget.
         agent_id: A label for the log; ``None`` for no label.
         left: The number of attempts that the call may still make.
 
     Attributes:
-        backoff: The lengths of the pauses for failures without a wait from the API.
+        backoff: The lengths of the pauses in seconds, for failures for which the API asks for no wait.
         last: The most recent failed attempt; ``None`` if no attempt has failed.
     """
 
@@ -147,7 +150,7 @@ class Attempts:
             refused: The rejection.
 
         Returns:
-            Seconds. ``None`` if the caller must not wait: the rejection has a different reason, or ``on_hold`` is
+            Seconds. ``None`` if the caller must not wait: the reason is not a hold or a ramp, or ``on_hold`` is
             ``"refuse"``.
         """
         if refused.reason not in _HOLDS or self.config.on_hold == "refuse":
@@ -157,12 +160,12 @@ class Attempts:
     def waits(self, decision: Decision) -> bool:
         """Return whether the call tries again after a wait that the API asked for.
 
-        If so, this method uses one unit of the retry budget.
+        If so, this method uses one retry of the retry budget.
         """
         return decision.action is RateLimitAction.WAIT and self.may_retry(decision)
 
     def may_retry(self, decision: Decision) -> bool:
-        """Return whether the call may make another attempt. If so, this method uses one unit of the retry budget."""
+        """Return whether the call may make another attempt. If so, this method uses one retry of the retry budget."""
         return decision.retry and self.left > 0 and self.budget.take()
 
     def pause_for(self, decision: Decision) -> float:

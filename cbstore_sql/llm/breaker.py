@@ -37,19 +37,19 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
       `record_success` or `record_failure`. These three methods block; `should_block_async`, `record_success_async` and
       `record_failure_async` are asynchronous. If the store fails, all of them raise the store's error.
 
-    The breaker remembers the permit from `should_block` for the current thread or asyncio task, and for tasks started
-    from there. To report from a different thread or task, pass `permit`. While the circuit is half_open, only the
-    report of the caller that owns the probe has an effect.
+    The breaker remembers the permit from `should_block` for the current thread or asyncio task, and for the tasks that
+    this thread or task starts. To report from a different thread or task, pass `permit`. While the circuit is
+    half_open, only the report of the caller that owns the probe has an effect.
 
-    The breaker may be used by many threads and event loops at the same time.
+    Many threads and event loops may use one breaker at the same time.
 
-    The arguments are those of `LLMBreakerBase`.
+    `LLMBreakerBase` describes the arguments.
     """
 
     async def call_with_retry(
         self, coro_factory: Callable[[], Awaitable[T]], *, max_retries: int = 3, agent_id: str | None = None
     ) -> T:
-        """Make a call, and make the call again if it fails in a way that a retry may mend.
+        """Make a call, and make the call again after a failure that a retry may mend.
 
         If the API asks for a wait of at most ``retry_after_threshold_seconds``, this method waits and tries again. A
         longer wait opens the circuit for the time of the wait. A used-up quota also opens the circuit. The following
@@ -76,7 +76,7 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
         return await AsyncRetries(self._follow_up(max_retries, agent_id), coro_factory).answer()
 
     def call_with_retry_sync(self, factory: Callable[[], T], *, max_retries: int = 3, agent_id: str | None = None) -> T:
-        """Make a call, and make the call again if it fails in a way that a retry may mend; see `call_with_retry`.
+        """Make a call, and make the call again after a failure that a retry may mend; see `call_with_retry`.
 
         Args:
             factory: A function without arguments that makes one attempt and returns the answer.
@@ -84,7 +84,8 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
             agent_id: A label for the log lines of this call; ``None`` for no label.
 
         Returns:
-            The answer of the API; see `call_with_retry`.
+            The answer of the API, even if the breaker could not report the success to the store. If no attempt is left
+            and the last answer is a 200 with an error in the body, the return value is that answer.
 
         Raises:
             CircuitBreakerOpenError: The breaker rejected an attempt.
@@ -130,14 +131,15 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
         Args:
             open_stream: A function without arguments that opens the stream. The function returns an iterable, or a
                 context manager that yields an iterable.
-            max_retries: The largest number of attempts to open the stream; see `stream`.
+            max_retries: The largest number of attempts to open the stream, including the first attempt; at least 1.
+                After the stream is open, the breaker repeats nothing.
             agent_id: A label for the log lines of this call; ``None`` for no label.
 
         Returns:
             A context manager and iterator of the chunks.
 
         Raises:
-            InvalidPolicyError: See `stream`.
+            InvalidPolicyError: ``max_retries`` is not a whole number of at least 1.
             ConfigurationError: The store is an `AsyncStore`.
         """
         return GuardedStream(self._follow_up_sync(max_retries, agent_id), open_stream)
@@ -147,7 +149,7 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
 
         Args:
             function: A generator function or a function that returns an iterable. The function may be asynchronous.
-            max_retries: The largest number of attempts to open each stream; see `stream`.
+            max_retries: The largest number of attempts to open each stream, including the first attempt; at least 1.
 
         Returns:
             An asynchronous generator function if ``function`` is asynchronous, otherwise a generator function. A caller

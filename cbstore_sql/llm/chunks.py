@@ -1,4 +1,7 @@
-"""Errors in the chunks of a stream. OpenRouter sends an error in a chunk after a status 200, and raises nothing."""
+"""Errors in the chunks of a stream.
+
+After a status 200, OpenRouter sends an error as a chunk, and the client raises nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def failure_in_chunk(chunk: Any, config: LLMCircuitBreakerConfig) -> FailedAttem
         config: The settings that say whether the error counts.
 
     Returns:
-        ``None`` if the chunk contains no error.
+        The failed attempt if the chunk contains an error, otherwise ``None``.
     """
     if isinstance(chunk, (str, bytes)):
         return None

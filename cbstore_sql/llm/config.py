@@ -119,7 +119,7 @@ class LLMCircuitBreakerConfig:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The settings in the form that `CircuitBreaker` uses."""
+        """The settings of the circuit, in the form that `CircuitBreaker` uses."""
         return BreakerPolicy(
             failure_threshold=self.max_failures,
             recovery_timeout=self.reset_time_seconds,
@@ -129,7 +129,10 @@ class LLMCircuitBreakerConfig:
 
     @property
     def shares_waits(self) -> bool:
-        """Whether a short wait that the API asks for makes the whole fleet wait, and not only the present caller."""
+        """Whether a short wait that the API asks for makes the whole fleet wait.
+
+        With ``False``, only the present caller waits.
+        """
         return True
 
     def open_seconds(self, asked: float) -> float:
@@ -144,7 +147,7 @@ class LLMCircuitBreakerConfig:
         return min(max(self.reset_time_seconds, asked), MAX_SECONDS)
 
     def pause_for(self, wait: float) -> float:
-        """Return how many seconds a caller waits if the API asks for a wait.
+        """Return how many seconds a caller waits after the API asked for a wait.
 
         Args:
             wait: The wait in seconds that the API asked for.
@@ -155,11 +158,18 @@ class LLMCircuitBreakerConfig:
         return wait * rng.uniform(1.0, _WAIT_JITTER)
 
     def decide(self, error: BaseException) -> Decision:
-        """Decide whether an exception opens the circuit, counts, or may be retried."""
+        """Decide whether an exception opens the circuit, counts, or may be retried.
+
+        Args:
+            error: The exception that the call raised.
+        """
         return self._follow(asked(self.classify, error) or classify_error(error))
 
     def decide_result(self, result: Any) -> Decision:
         """Decide whether a returned value opens the circuit, counts, or may be retried.
+
+        Args:
+            result: The value that the call returned.
 
         Returns:
             The decision; `NO_VERDICT` if the value is a good answer and not an error.

@@ -1,4 +1,4 @@
-"""The decision after a failed call: whether the failure counts, and whether and when to try again."""
+"""The decision after a failed attempt: whether the failure counts, and whether and when to try again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cbstore_sql.llm.classification.form import PERMANENT, ApiFailure, FailureCa
 
 
 class RateLimitAction(Enum):
-    """The kinds of reaction to an API that limits its callers."""
+    """A reaction to an API that limits its callers."""
 
     WAIT = "wait"
     """The API asks for a short wait. Wait and try again."""
@@ -22,14 +22,14 @@ class RateLimitAction(Enum):
 
 
 class Decision(NamedTuple):
-    """The decision of the breaker after one failed call.
+    """The decision of the breaker after one failed attempt.
 
     Attributes:
-        action: The reaction to a wait or a rate limit. ``None`` if the API neither asked for a wait nor reported a
-            limit.
-        wait: The wait in seconds, or the open time of the circuit in seconds. ``None`` if the API gave no time.
+        action: The reaction to a wait or a rate limit that the API sent. ``None`` if the API sent neither of them.
+        wait: Seconds that the API asks callers to wait. ``None`` if the API gave no time. With the action
+            ``STOP``, the circuit is open for at least this time.
         counts: Whether the failure counts towards opening the circuit.
-        retry: Whether another attempt may succeed.
+        retry: Whether the breaker may make another attempt, because another attempt may succeed.
         failure: The classified failure. ``None`` if the exception says nothing about the API.
     """
 

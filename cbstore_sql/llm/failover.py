@@ -1,4 +1,4 @@
-"""The decisions and the memory of a router for failover between targets, without I/O."""
+"""The decisions and the memory of a router for failover between targets. The code does no I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_CONVERSATIONS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FailedOver(BreakerEvent):
-    """The event that calls of this process have changed to a different target.
+    """The event that the calls of this process go to a different target than before.
 
     The router emits this event after a failure of a target, and when calls return to a more preferred target.
 
@@ -51,7 +51,10 @@ def another_may_help(decision: Decision) -> bool:
 
 
 def takes_out_key(decision: Decision) -> bool:
-    """Return whether the provider rejected the key, so that no target with this key can answer."""
+    """Return whether the provider rejected the key of the target.
+
+    If the provider rejected the key, no target with this key can answer.
+    """
     return decision.failure is not None and decision.failure.category is FailureCategory.AUTH
 
 

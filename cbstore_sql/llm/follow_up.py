@@ -21,7 +21,7 @@ class FollowUp:
 
     Args:
         breaker: The breaker that admits the attempts.
-        attempts: The attempts of the call, which decide what follows a failure.
+        attempts: The record of the attempts of the call, with the settings that say what follows a failure.
         sleep: A function that waits for the given number of seconds.
         health: The health check that probes the API in place of a call; ``None`` if the next call is the probe.
     """
@@ -62,6 +62,8 @@ class FollowUp:
     def keeps_probe(self, permit: Permit, failed: FailedAttempt) -> bool:
         """Return whether the owner of a probe keeps the probe and makes another attempt after a short wait.
 
+        If the answer is ``True``, this method has used one retry of the retry budget.
+
         Args:
             permit: The permit of the failed attempt.
             failed: The failed attempt.
@@ -73,7 +75,10 @@ class FollowUp:
         return self._breaker.renew(permit)
 
     def tries_again(self, decision: Decision) -> bool:
-        """Apply the wait of a failed attempt to the fleet, and return whether to make another attempt.
+        """Apply the wait of a failed attempt to the whole fleet, and return whether to make another attempt.
+
+        A short wait holds all calls of the fleet. A long wait opens the circuit. If the answer is ``True``, this method
+        has used one retry of the retry budget.
 
         Args:
             decision: The decision after the failed attempt.
@@ -88,7 +93,10 @@ class FollowUp:
     def follow(self, decision: Decision) -> None:
         """Apply the wait that the API asked for to the whole fleet.
 
-        A short wait holds all calls. A long wait opens the circuit.
+        A short wait holds all calls of the fleet. A long wait opens the circuit.
+
+        Args:
+            decision: The decision after the failed attempt.
         """
         if decision.action is RateLimitAction.WAIT and self.attempts.config.shares_waits:
             self._hold(decision.wait or 0.0)
@@ -96,18 +104,23 @@ class FollowUp:
             self._stop(decision.wait or 0.0)
 
     def pause(self, decision: Decision) -> None:
-        """Sleep until the time of the next attempt."""
+        """Sleep until the time of the next attempt.
+
+        Args:
+            decision: The decision after the failed attempt.
+        """
         seconds = self.attempts.pause_for(decision)
         self.attempts.log(logging.INFO, "trying again", seconds)
         self._sleep(seconds)
 
     def _after_holds(self) -> Permit:
-        """Admit an attempt. During a hold or a ramp, wait and ask the breaker again if ``on_hold`` is ``"wait"``.
+        """Admit an attempt. If ``on_hold`` is ``"wait"``, wait for the end of a hold or a ramp, and try again.
 
         All waits together last at most ``retry_after_threshold_seconds``, before jitter.
 
         Raises:
-            CircuitBreakerOpenError: The breaker rejected the attempt for a different reason or for too long.
+            CircuitBreakerOpenError: The breaker rejected the attempt for another reason, or the
+                waits together would exceed the limit.
         """
         left = self.attempts.config.retry_after_threshold_seconds
         while True:

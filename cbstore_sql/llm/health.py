@@ -70,7 +70,7 @@ class HealthCheck(_Base):
 
 
 class AsyncHealthCheck(_Base):
-    """A health check for asynchronous callers. The check awaits the result of the probe function if possible."""
+    """A health check for asynchronous callers. If the probe function returns an awaitable, the check awaits it."""
 
     async def verdict(self) -> Verdict:
         """Run the probe function and return the verdict about the API.

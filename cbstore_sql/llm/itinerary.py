@@ -1,4 +1,4 @@
-"""The choice of the target for each attempt of one call, without I/O."""
+"""The choice of the target for each attempt of one call. The code does no I/O."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Itinerary:
         return len(self._tried) == len(self.targets.all)
 
     def names(self, is_open: Callable[[str], bool]) -> Sequence[str]:
-        """Return the names of the targets that the call has not tried, the most preferred first.
+        """Return the names of the targets that the call has not tried, the first choice first; see `Targets.order`.
 
         Args:
             is_open: A function that returns whether the circuit with a given name is open, by the view of this process.

@@ -40,7 +40,7 @@ def extract_retry_after(exc: BaseException) -> float | None:
     """Return the seconds in the ``Retry-After`` header of ``exc.response``, as MassGen reads the header.
 
     MassGen reads no dates, no ``retry-after-ms``, and in a plain dictionary only the usual two spellings of the name.
-    A negative or infinite number is returned as it is. This function never raises.
+    This function returns a negative or infinite number unchanged, and never raises.
 
     Args:
         exc: The exception that the call raised.
@@ -77,7 +77,7 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
         return False
 
     def pause_for(self, wait: float) -> float:
-        """Return how many seconds a caller waits: exactly the ``wait`` seconds that the API asks for, or 0 if less."""
+        """Return how many seconds a caller waits: exactly ``wait`` seconds, or 0 if ``wait`` is negative."""
         return max(0.0, wait)
 
     def decide(self, error: BaseException) -> Decision:

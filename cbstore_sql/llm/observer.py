@@ -19,7 +19,7 @@ class Metrics(Protocol):
         Args:
             backend: The breaker's name.
             from_state: The state before the change: ``"closed"``, ``"open"`` or ``"half_open"``.
-            to_state: The state after the change.
+            to_state: The state after the change: ``"closed"``, ``"open"`` or ``"half_open"``.
         """
 
     def record_request(self, backend: str, outcome: str, latency_seconds: float) -> object:

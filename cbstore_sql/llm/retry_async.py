@@ -32,11 +32,12 @@ class AsyncRetries(Generic[T]):
         """Make attempts until an attempt succeeds or no attempt is left.
 
         Returns:
-            The answer; or, if no attempt is left, the last returned value, even if this value is an error.
+            The answer of the first attempt that succeeds. If no attempt is left and the last attempt
+            returned a value that is an error, this value.
 
         Raises:
             CircuitBreakerOpenError: The breaker rejected an attempt.
-            Exception: The exception of the last attempt.
+            Exception: The exception of the last attempt, if the breaker makes no further attempt.
         """
         self._attempts.budget.call_made()
         while True:

@@ -9,15 +9,15 @@ _ROUNDING = 1e-9
 
 
 class RetryBudget(ForkSafeLock):
-    """A budget of retries for this process: a share of the calls plus a burst.
+    """A budget that limits the retries of this process to a share of the calls plus a burst.
 
     Each process has a separate budget. A fleet makes at most ``share`` retries per call, plus ``burst`` retries per
     process.
 
     Args:
         share: The number of retries that each call adds to the budget, from 0 to 1. ``None`` sets no limit.
-        burst: The number of retries in the budget at the start, and the most that the budget can hold,
-            but the budget can always hold one retry.
+        burst: The number of retries in the budget at the start, and the most that the budget can hold; at least
+            0. The budget can always hold one retry.
     """
 
     def __init__(self, share: float | None, burst: float) -> None:

@@ -22,7 +22,7 @@ class AsyncRoute(AsyncFollowUp):
 
     Args:
         breaker: The breaker that admits the attempts.
-        attempts: The attempts of the call.
+        attempts: The record of the attempts of the call, with the settings of the router.
         sleep: A function that waits for the given number of seconds.
         itinerary: The remaining targets of the call.
 
@@ -46,11 +46,15 @@ class AsyncRoute(AsyncFollowUp):
         """Admit one attempt to the first remaining target whose circuit admits the attempt.
 
         Args:
-            renew: A function that renews the lease of a probe while the attempt runs; see the base class.
+            renew: A function that renews the lease of a probe while the attempt runs; ``None`` means the breaker's
+                ``renew``, which renews the lease as long as the probe belongs to this caller.
+
+        Returns:
+            The guard of the attempt. Enter the guard to make the attempt.
 
         Raises:
-            CircuitBreakerOpenError: No target admits the call, and the call has made no attempt. ``retry_after`` is the
-                shortest time of all targets, in seconds.
+            CircuitBreakerOpenError: No target admits the call, and the call has made no attempt. The ``retry_after`` of
+                the error is the shortest ``retry_after`` of all targets, in seconds.
             Exception: The exception of the last attempt, if no remaining target admits the call.
         """
         breaker = self._breaker
@@ -83,6 +87,9 @@ class AsyncRoute(AsyncFollowUp):
         """Hold or open the circuit of the target for the whole fleet.
 
         If the provider rejected the key, open the circuits of all targets with this key.
+
+        Args:
+            decision: The decision after the failed attempt.
         """
         if takes_out_key(decision):
             for target in self._itinerary.targets.with_key_of(self.target):

@@ -34,12 +34,12 @@ class LLMRouter(RouterBase[CircuitBreaker]):
 
     Args:
         targets: The targets, the most preferred first. At least one target; all names must differ.
-        store: The store that keeps the circuits.
+        store: The store that keeps the state of the circuits.
         config: The settings of every target; ``None`` means the defaults. The router ignores ``enabled`` and is always
             enabled. The router does not repeat a call to the same target; the call goes to the next target.
-        provider_down_at: How many different models of a provider must have an open circuit until the provider counts as
-            down. Calls then go to the other models of this provider last. ``None`` means that no provider ever counts
-            as down.
+        provider_down_at: The number of different models of one provider whose circuits must be open before the router
+            treats the provider as down; at least 1. While a provider is down, a call tries the other models of this
+            provider only after all other targets. ``None`` means that the router treats no provider as down.
         ramp_up: For how many seconds only a growing share of the calls returns to a target whose circuit has closed. 0
             means that all calls return at once.
         on_failover: A function that the router calls with a `FailedOver` when the calls of this process change to a
@@ -48,7 +48,7 @@ class LLMRouter(RouterBase[CircuitBreaker]):
 
     Raises:
         ConfigurationError: ``targets`` is empty, an element is not an `LLMTarget`, or two targets have the same name.
-        InvalidPolicyError: ``provider_down_at`` or ``ramp_up`` is out of range.
+        InvalidPolicyError: ``provider_down_at`` is less than 1, or ``ramp_up`` is negative or not finite.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class LLMRouter(RouterBase[CircuitBreaker]):
         Args:
             function: A function that makes one attempt. The router calls the function with a target.
             conversation: A key for calls that belong together, such as a conversation id. Calls with the same key go to
-                the same target as long as this target admits the calls. This uses the prompt cache of the target.
+                the same target as long as this target admits the calls, so that the target can use its prompt cache.
                 ``None`` means that the call follows the order of preference.
 
         Raises:
@@ -84,20 +84,24 @@ class LLMRouter(RouterBase[CircuitBreaker]):
         return Retries(route, lambda: function(route.target)).answer()
 
     def stream(self, function: Callable[[LLMTarget], Any], *, conversation: Hashable = None) -> GuardedStream:
-        """Guard a call whose answer comes in chunks; see `LLMCircuitBreaker.stream`.
+        """Guard a call whose answer comes in chunks; see `LLMCircuitBreaker.stream_sync`.
 
         Entering the returned stream tries the targets until one target opens a stream. After that, the router repeats
         nothing.
 
         Args:
             function: A function that opens a stream. The router calls the function with a target.
-            conversation: A key for calls that belong together, or ``None``; see `call`.
+            conversation: A key for calls that belong together. Calls with the same key go to the same target as long as
+                this target admits the calls. ``None`` means that the call follows the order of preference.
+
+        Returns:
+            A context manager and iterator of the chunks.
         """
         route = self._route(conversation)
         return GuardedStream(route, lambda: function(route.target))
 
     def reset_key(self, provider: str, key: str = "") -> None:
-        """Close the circuits of all targets with one key, so that calls use the key again.
+        """Close the circuits of all targets with one provider and one key, so that calls use the key again.
 
         Call this method after you have replaced or repaired a key that the provider rejected.
 

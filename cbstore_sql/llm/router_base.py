@@ -27,7 +27,10 @@ DEFAULT_RAMP_UP = 10.0
 
 
 class RouterBase(Generic[BreakerT]):
-    """The base class of `LLMRouter` and `AsyncLLMRouter`. The arguments are those of `LLMRouter`."""
+    """The base class of `LLMRouter` and `AsyncLLMRouter`, with the constructor and the parts that both routers share.
+
+    The arguments have the same meaning as those of `LLMRouter`.
+    """
 
     _breaker: BreakerT
 
@@ -47,11 +50,15 @@ class RouterBase(Generic[BreakerT]):
 
     @property
     def targets(self) -> tuple[LLMTarget, ...]:
-        """The targets, the most preferred first."""
+        """The targets of the router, the most preferred first."""
         return self._targets.all
 
     def down_providers(self) -> set[str]:
-        """Return the providers that count as down, by the view of this process. This method does not read the store."""
+        """Return the names of the providers that are down.
+
+        A provider is down if the circuits of at least ``provider_down_at`` of its models are open. The method uses the
+        view of this process and does not read the store.
+        """
         return self._targets.down([name for name in self._targets.names if self._breaker._seen_open(name)])
 
     def _attempts(self) -> Attempts:

@@ -16,12 +16,14 @@ from cbstore_sql.llm.follow_up import FollowUp
 
 
 class GuardedStream:
-    """A guarded stream: the chunks of one call, returned by `LLMCircuitBreaker.stream_sync` and by the routers.
+    """A guarded stream of the chunks of one call.
+
+    `LLMCircuitBreaker.stream_sync` and `LLMRouter.stream` return this object.
 
     Open the stream with ``with`` and read the chunks with ``for``. Opening may take several attempts.
-    After the stream is open, nothing is repeated. Reading the stream to its end is a success. A stream that raises, or
-    contains an error chunk, is a failure if the settings count the error. If the reader stops early or raises, the
-    breaker reports no verdict.
+    After the stream is open, the breaker repeats nothing. If the reader reads the stream to its end, the call is a
+    success. If the stream raises or contains an error chunk, the call is a failure, provided that the settings count
+    the error. If the reader stops early or raises, the breaker reports no verdict.
 
     The stream renews the lease of a probe while the reader reads. If the reader asks for no chunk for one whole lease,
     the stream stops renewing, and another caller may get the probe.
@@ -80,7 +82,7 @@ class GuardedStream:
         return chunk
 
     def _opened(self) -> FailedAttempt | None:
-        """Make one attempt to open the stream; return ``None``, or the failed attempt if opening raised."""
+        """Make one attempt to open the stream. Return the failed attempt if opening raised, otherwise ``None``."""
         self._source = ExitStack()
         if not self._attempts.config.enabled:
             self._chunks = self._chunks_of(self._open_stream())

@@ -48,9 +48,9 @@ class Targets:
 
     Args:
         targets: The targets, the most preferred first. At least one target; all names must differ.
-        provider_down_at: How many different models of a provider must have an open circuit until the provider counts as
-            down. Calls then go to the other models of this provider last. ``None`` means that no provider ever counts
-            as down.
+        provider_down_at: The number of different models of one provider whose circuits must be open before the router
+            treats the provider as down; at least 1. While a provider is down, a call tries the other models of this
+            provider only after all other targets. ``None`` means that the router treats no provider as down.
 
     Raises:
         ConfigurationError: ``targets`` is empty, an element is not an `LLMTarget`, or two targets have the same name.
@@ -78,7 +78,9 @@ class Targets:
         return [other for other in self.all if (other.provider, other.key) == (target.provider, target.key)]
 
     def down(self, open_names: Collection[str]) -> set[str]:
-        """Return the providers that count as down.
+        """Return the names of the providers that are down.
+
+        A provider is down if the circuits of at least ``provider_down_at`` of its models are open.
 
         Args:
             open_names: The names of the targets whose circuit is open.
@@ -88,17 +90,20 @@ class Targets:
         return {provider for provider, number in counted.items() if self._down_at and number >= self._down_at}
 
     def order(self, is_open: Callable[[str], bool], first: str | None, without: Collection[str]) -> Sequence[str]:
-        """Return the names of the targets that a call may still try, the most preferred first.
+        """Return the names of the targets that a call may still try, the first choice first.
+
+        The target of the conversation comes before the other targets. But if a provider is down, its targets whose
+        circuits are not open come after all other targets. Otherwise the order of preference holds.
 
         Args:
             is_open: A function that returns whether the circuit with a given name is open, by the view of this process.
-            first: The name of the target that the conversation used before; ``None`` without such a target.
+            first: The name of the target that the conversation used before; ``None`` if there is no such target.
             without: The names of the targets that the call has already tried.
         """
         open_names = [name for name in self.by_name if is_open(name)]
         down = self.down(open_names)
         return sorted(
             (name for name in self.by_name if name not in without),
-            # The sort is stable: within these groups the order of preference stays.
+            # The sort is stable, so the targets of each group keep the order of preference.
             key=lambda name: (self.by_name[name].provider in down and name not in open_names, name != first),
         )

@@ -50,7 +50,8 @@ def milliseconds_asked(value: Any, now: float) -> float | None:
         now: The current time in Unix seconds by the server's clock.
 
     Returns:
-        The wait in seconds, or ``None``; see `seconds_asked`.
+        The wait in seconds; 0.0 for a date in the past. ``None`` if the value is negative, not finite, or has a
+        different format.
     """
     number = _plain_number(value)
     return seconds_asked(value, now) if number is None else _checked(number / 1000)

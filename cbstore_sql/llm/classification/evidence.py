@@ -62,7 +62,7 @@ def evidence_of(source: Any) -> Evidence | None:
         source: An exception, or a response of an HTTP client.
 
     Returns:
-        ``None`` if the source has neither an error status nor an error object.
+        The facts. ``None`` if the source has neither an error status nor an error object.
     """
     responses = [response for name in _RESPONSE_ATTRIBUTES if (response := attribute(source, name)) is not None]
     error = next(filter(None, map(error_object, _bodies(source, responses))), {})
@@ -90,9 +90,9 @@ def make_evidence(
 
     Args:
         error: The error object of the body; may be empty.
-        status: See `Evidence.status`.
+        status: The HTTP status, or the status that the error object names; ``None`` if there is no status.
         headers: The headers of the response, by lower-case name.
-        after_answer: See `Evidence.after_answer`.
+        after_answer: Whether the error came after an HTTP status below 400, or without an HTTP status.
     """
     local = time.time()
     sent = headers.get("date")

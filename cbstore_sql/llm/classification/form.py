@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FailureCategory(str, Enum):
-    """The kinds of failures of a language model API, the same for all providers."""
+    """A kind of failure of a language model API, the same for all providers."""
 
     RATE_LIMITED = "rate_limited"
     """The caller sent too many requests or tokens in a short time. The API is healthy."""

@@ -40,7 +40,7 @@ def read(evidence: Evidence) -> Reading | None:
     The details may be JSON or protocol buffers.
 
     Returns:
-        ``None`` if the details contain neither a wait nor a used-up quota.
+        The wait and the category, or ``None`` if the details contain neither a wait nor a used-up quota.
     """
     details = evidence.error.get("details")
     if not isinstance(details, (list, tuple)):

@@ -54,7 +54,7 @@ def read(evidence: Evidence) -> Reading | None:
     """Return a reading for two errors that the codes do not show: a blocked request and used-up credits.
 
     Returns:
-        ``None`` for all other errors.
+        The category of the error, or ``None`` for all other errors.
     """
     metadata = mapping(evidence.error.get("metadata"))
     if evidence.status == _FORBIDDEN and (

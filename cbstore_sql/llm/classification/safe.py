@@ -89,8 +89,8 @@ def parsed(body: Any) -> Any:
     """Parse a body of text or bytes as JSON; return any other body as given.
 
     Returns:
-        The parsed body; of a list, the first element. The text itself if the text is not JSON. ``None`` if the body is
-        longer than 256 KiB.
+        The parsed body. If the parsed body is a list, the first element of the list. If the text is not JSON, the text
+        as given. ``None`` if the body is longer than 256 KiB.
     """
     if isinstance(body, (str, bytes)):
         if len(body) > _LARGEST_BODY:
