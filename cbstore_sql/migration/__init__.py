@@ -4,7 +4,7 @@
 `runner`     the functions that ``migrations/env.py`` calls: a migration in one transaction
 `state`      the revision of a breaker table, and the newest revision of the library
 `within`     the library's migrations as steps of the application's own alembic history
-`proxies`    restores alembic's modules for a run that was under way
+`proxies`    restores alembic's modules when one alembic run starts inside another
 `placement`  the schema in which a revision creates the table
 ===========  ===========================================================================
 
@@ -80,21 +80,21 @@ def downgrade(
     schema: str = DEFAULT_SCHEMA,
     version_table: str = VERSION_TABLE,
 ) -> None:
-    """Downgrade the breaker table to an earlier revision; data that only later revisions have is lost.
+    """Downgrade the breaker table to an earlier revision. The data in each removed table or column is lost.
 
     Args:
-        url_or_engine: See `migrate`.
+        url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine.
         revision: The target: the id of a revision, steps such as ``"-1"``, or ``"base"``. ``"base"`` drops the breaker
             table and keeps the schema and an empty version table.
-        schema: See `migrate`.
-        version_table: See `migrate`.
+        schema: The PostgreSQL schema of the table. SQLite has no schemas and ignores this argument.
+        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
 
     Raises:
-        ConfigurationError: See `migrate`.
-        SchemaError: See `migrate`.
-        StoreConflictError: See `migrate`.
-        StoreUnavailableError: See `migrate`.
-        StoreError: See `migrate`.
+        ConfigurationError: The database, a name or the revision cannot be used.
+        SchemaError: The table is newer than the library.
+        StoreConflictError: Another session kept the table locked during every attempt.
+        StoreUnavailableError: The database cannot be reached.
+        StoreError: The database refused a statement, for example because the role may not change the table.
     """
     _carry_out(command.downgrade, Target(url_or_engine, schema, version_table), revision)
 
@@ -112,16 +112,16 @@ def migration_sql(
 
     Args:
         url_or_dialect: ``"postgresql"``, ``"sqlite"``, or a URL or an engine. The function uses only the dialect.
-        schema: See `migrate`.
-        version_table: See `migrate`.
-        revision: The target revision, or ``"from:to"``. Without ``from``, the script starts at an empty database; with
-            ``down=True``, at the newest revision.
+        schema: The PostgreSQL schema of the table. SQLite has no schemas and ignores this argument.
+        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        revision: The target revision, or ``"from:to"``. Without ``from``, the script starts at an empty database if
+            ``down`` is false, and at the newest revision if ``down`` is true.
         down: Whether to return a script that downgrades, as `downgrade` does.
         transaction: Whether the script begins and commits its own transaction. ``False`` is for a script that a
             revision of the application runs with ``op.execute(…)`` on PostgreSQL.
 
     Raises:
-        ConfigurationError: See `migrate`.
+        ConfigurationError: The dialect, a name or the revision cannot be used.
     """
     target = Target(url_or_dialect, schema, version_table, transaction=transaction)
     script = io.StringIO()
@@ -141,7 +141,7 @@ def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VE
     Args:
         schema: The schema of the breaker table. ``None`` means the connection's default schema, which alembic does not
             name: on SQLite always, on PostgreSQL if the table is there (usually ``public``).
-        version_table: See `migrate`.
+        version_table: The name of the table that holds the revision of the breaker table.
     """
     ours = {(schema, TABLE_NAME), (schema, version_table)}
 
@@ -164,7 +164,7 @@ def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilt
         parent_names: The names of the schema and the table that contain the object.
 
     Returns:
-        Whether alembic compares the object.
+        ``False`` if the object is one of the library's tables, so that alembic ignores it; otherwise ``True``.
     """
     return all(ignore_breakers(schema)(name, type_, parent_names) for schema in (DEFAULT_SCHEMA, None))
 

@@ -1,7 +1,7 @@
-"""Nested alembic runs.
+"""A context manager for an alembic run that starts inside another alembic run.
 
-The modules ``alembic.op`` and ``alembic.context`` belong to one run at a time. When the library starts a run, a run of
-the application may be under way.
+The modules ``alembic.op`` and ``alembic.context`` belong to one run at a time. When the library starts an alembic run,
+the application's alembic run may not have ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import alembic.op
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """At the end of the block, restore ``alembic.op`` and ``alembic.context`` for the run that used them before."""
+    """At the end of the block, connect ``alembic.op`` and ``alembic.context`` to the earlier alembic run again."""
     before: list[Any] = [getattr(module, "_proxy", None) for module in (alembic.context, alembic.op)]
     try:
         yield

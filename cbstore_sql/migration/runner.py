@@ -77,13 +77,17 @@ class Target:
 
     @classmethod
     def of(cls, config: Config) -> Target:
-        """Return the target that the caller put into alembic's configuration, else the target of the environment.
+        """Return the table that an alembic run must migrate.
 
         Args:
             config: The configuration of the alembic run.
 
+        Returns:
+            The target in the configuration if the caller put one there; otherwise a target from the environment
+            variables, see `from_environment`.
+
         Raises:
-            ConfigurationError: See `from_environment`.
+            ConfigurationError: There is no URL in the environment, or a value there cannot be used.
         """
         target = config.attributes.get("cbstore")
         return target if isinstance(target, cls) else cls.from_environment()
@@ -123,7 +127,11 @@ class Target:
         return f"table {self.schema}.{TABLE_NAME}" if self.table_schema else f"table {TABLE_NAME}"
 
     def engine(self) -> Engine:
-        """Return the application's engine, or a new engine for the URL that keeps no connection open."""
+        """Return an engine for the database.
+
+        Returns:
+            The application's engine if ``place`` is an engine; otherwise a new engine, which keeps no connection open.
+        """
         if isinstance(self.place, Engine):
             return self.place
         return open_single_use_engine(self.place)
@@ -133,7 +141,7 @@ def run(target: Target) -> None:
     """Run the current alembic command in one transaction; ``migrations/env.py`` calls this function.
 
     A session that waits for a lock on the table makes all later statements of other sessions wait too. So each attempt
-    waits only some seconds for the lock, and the next attempt follows after a pause.
+    to migrate waits only a few seconds for the lock. If the attempt fails, the next attempt follows after a pause.
 
     Args:
         target: The table to migrate.
@@ -181,7 +189,7 @@ def _run_once(engine: Engine, target: Target) -> None:
 
 @contextmanager
 def _own_transactions(connection: Connection) -> Iterator[None]:
-    """Make SQLAlchemy's transactions those of the driver during the block, then restore the driver's setting."""
+    """Roll back an open transaction and, on SQLite, give SQLAlchemy control of transactions during the block."""
     # A listener of the application's engine may have begun a transaction, which would keep its isolation level.
     connection.connection.rollback()
     driver: Any = connection.connection.driver_connection
@@ -200,11 +208,11 @@ def _own_transactions(connection: Connection) -> Iterator[None]:
 
 
 def check_age(target: Target, scripts: ScriptDirectory, current: MigrationContext) -> None:
-    """Check that the library has the revision of the table.
+    """Check that the library knows the table's present revision.
 
     Args:
-        target: The table.
-        scripts: The revisions of the library.
+        target: The table, which the error message names.
+        scripts: All revisions that the library knows.
         current: The alembic context from which the function reads the revision of the table.
 
     Raises:
@@ -256,7 +264,7 @@ _TAKE_TURN = {"postgresql": _take_turn_postgresql, "sqlite": _take_turn_sqlite}
 
 
 def options_of(target: Target) -> dict[str, Any]:
-    """Return the options of an alembic run that migrates a breaker table.
+    """Return the keyword arguments of ``context.configure`` for an alembic run that migrates a breaker table.
 
     Args:
         target: The table to migrate.
@@ -277,7 +285,7 @@ def options_of(target: Target) -> dict[str, Any]:
 
 
 def is_locked(error: BaseException | None) -> bool:
-    """Whether a driver's error means that another session kept a lock for longer than the wait.
+    """Whether a driver's error means that another session did not release a lock in time.
 
     Args:
         error: The error of the driver, or ``None``, for which the function returns ``False``.

@@ -24,15 +24,15 @@ class TableState(NamedTuple):
 
     @property
     def is_current(self) -> bool:
-        """Whether the table is at the newest revision, so that there is nothing to migrate."""
+        """Whether the table has the newest revision. If true, a migration would change nothing."""
         return self.current == self.newest
 
 
 def table_state(target: Target) -> TableState:
-    """Read the revision of a breaker table. This function writes nothing.
+    """Read the revision of a breaker table, and return it with the newest revision. This function writes nothing.
 
     Args:
-        target: The table.
+        target: The database and the name of the table.
 
     Raises:
         StoreError: The database cannot be reached, or refuses the query.

@@ -39,8 +39,8 @@ def upgrade_within(
             with each release of the library.
         start: The revision at which a printed script (``--sql``) starts; ``None`` means an empty database. A migration
             that connects to the database ignores this argument.
-        schema: See `migrate`.
-        version_table: See `migrate`.
+        schema: The PostgreSQL schema of the breaker table. SQLite has no schemas and ignores this argument.
+        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
 
     Raises:
         ConfigurationError: A name or the revision cannot be used.
@@ -61,16 +61,16 @@ def downgrade_within(
     """Downgrade the breaker table inside a revision of the application's own alembic history.
 
     Args:
-        op: See `upgrade_within`.
+        op: ``alembic.op`` or an `alembic.operations.Operations`.
         revision: The target: the id of a revision of the library, or ``"base"``, which drops the breaker table.
-        start: The revision at which a printed script (``--sql``) starts. A migration that connects to the database
-            ignores this argument.
-        schema: See `migrate`.
-        version_table: See `migrate`.
+        start: The revision at which a printed script (``--sql``) starts; ``"head"`` means the newest revision. A
+            migration that connects to the database ignores this argument.
+        schema: The PostgreSQL schema of the breaker table. SQLite has no schemas and ignores this argument.
+        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
 
     Raises:
-        ConfigurationError: See `upgrade_within`.
-        SchemaError: See `upgrade_within`.
+        ConfigurationError: A name or the revision cannot be used.
+        SchemaError: The table is newer than the library.
     """
     _check(revision)
     _run(op, lambda scripts, heads: scripts._downgrade_revs(revision, heads), start, schema, version_table)

@@ -41,7 +41,9 @@ NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
 
 
 class Store(NotPicklable, ABC):
-    """The shared state of breakers, for synchronous callers. Many threads may use one store at the same time.
+    """A store of the breakers of one namespace, for synchronous callers.
+
+    Many threads may use one store at the same time.
 
     A backend implements `_read`, `_apply` and `_delete`, and `_history` if the backend keeps a history. A backend also
     implements `_check_writable` if its `_apply` checks the rule's condition before the write.
@@ -64,7 +66,7 @@ class Store(NotPicklable, ABC):
         self.namespace = validation.check_name("namespace", namespace)
 
     def read(self, name: str, *, now: float | None = None) -> Snapshot:
-        """Return one breaker as it is now. This method writes nothing.
+        """Return a snapshot of one breaker. This method writes nothing.
 
         Args:
             name: The breaker's name, at most 512 bytes of UTF-8.
@@ -73,7 +75,7 @@ class Store(NotPicklable, ABC):
         return self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
 
     def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
-        """Return several breakers as they are now, by name. This method writes nothing.
+        """Return snapshots of several breakers, by name. This method writes nothing.
 
         SQL stores read all breakers in one statement. Other stores read one breaker after the other.
 
@@ -102,7 +104,7 @@ class Store(NotPicklable, ABC):
 
         Args:
             name: The breaker's name.
-            policy: The policy whose ``probe_lease`` is the duration of the claim.
+            policy: The policy whose ``probe_lease`` is the duration of the lease in seconds.
             token: The token of the caller. If the caller repeats a claim with the present owner's token, the second
                 answer is the same as the first. So the caller can repeat a claim whose reply was lost. ``None`` makes a
                 new token.
@@ -137,9 +139,9 @@ class Store(NotPicklable, ABC):
             successes: The number of successes that came before the failures; at least 0. If there are successes, the
                 count of failures in a row starts again. Under `FailureRate` each success lowers the score.
             evidence: The increase of the score, as a share of the limit from 0 to 1; only under `FailureRate`. ``None``
-                means the weight of the failures.
+                means that ``failures`` and the policy determine the increase.
             now: Unix seconds; ``None`` means the store's clock.
-            rand: The random number for ``recovery_jitter``, from 0 to 1. ``None`` draws a random number.
+            rand: The random number for ``recovery_jitter``, from 0 to 1. If ``None``, the store draws the number.
 
         Returns:
             The transition, or ``None`` if the permit is stale. Then the store counted nothing.
@@ -175,7 +177,9 @@ class Store(NotPicklable, ABC):
         return self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Free the probe without a verdict. Another caller may claim the probe at once. This operation is idempotent.
+        """Free the probe without a report of success or failure. Another caller may claim the probe at once.
+
+        This operation is idempotent.
 
         Args:
             permit: The owner's permit.
@@ -198,11 +202,11 @@ class Store(NotPicklable, ABC):
 
         Args:
             permit: The owner's permit.
-            policy: The policy with ``probe_lease``.
+            policy: The policy whose ``probe_lease`` is the duration of the lease in seconds.
             now: Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` if the probe is settled or another caller has claimed the probe.
+            The transition, or ``None`` if the probe has ended or another caller has claimed the probe.
 
         Raises:
             InvalidStateError: The permit never owned a probe.
@@ -313,7 +317,7 @@ class Store(NotPicklable, ABC):
     def history(self, name: str) -> tuple[HistoryEntry, ...]:
         """Return the last state changes and overrides of a breaker, oldest first. This method writes nothing.
 
-        The history has about eight entries. It is empty for a breaker that has no row, and for a store that keeps no
+        The history has about eight entries. The answer is empty if the breaker has no row, or if the store keeps no
         history.
 
         Args:

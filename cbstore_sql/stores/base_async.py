@@ -1,7 +1,7 @@
 """The contract of a store for asynchronous callers: the operations of `Store` as coroutine methods.
 
-`cbstore_sql.stores.base` documents each operation. If a caller cancels an await, nothing leaks: an operation that has
-begun goes on in the background.
+`cbstore_sql.stores.base` documents each operation. If a caller cancels an await, an operation that has begun
+goes on in the background. So no connection leaks, and the operation may still have an effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
 
 
 class AsyncStore(NotPicklable, ABC):
-    """The shared state of breakers, for callers in an event loop.
+    """A store of the breakers of one namespace, for callers in an event loop.
 
     Args:
         namespace: The name that separates the breakers of this application from others in the database; see `Store`.
@@ -43,11 +43,11 @@ class AsyncStore(NotPicklable, ABC):
         self.namespace = validation.check_name("namespace", namespace)
 
     async def read(self, name: str, *, now: float | None = None) -> Snapshot:
-        """Return one breaker as it is now; see `Store.read` for the arguments."""
+        """Return a snapshot of one breaker; see `Store.read` for the arguments."""
         return await self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
 
     async def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
-        """Return several breakers as they are now, by name; see `Store.read_many` for the arguments."""
+        """Return snapshots of several breakers, by name; see `Store.read_many` for the arguments."""
         checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
         moment = validation.check_time("now", now)
         return await self._read_many(checked, moment) if checked else {}
@@ -91,7 +91,7 @@ class AsyncStore(NotPicklable, ABC):
         return await self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Free the probe without a verdict; see `Store.release_probe` for the arguments and the result."""
+        """Free the probe without a report of success or failure; see `Store.release_probe` for the arguments."""
         return await self._apply(commands.release_probe(permit, now))
 
     async def renew_probe(

@@ -1,9 +1,10 @@
-"""Failures that arrive together in one process become one write.
+"""Stores that combine failures: failures that arrive together in one process become one write.
 
 While a dependency is down, every call fails, and each failure updates the same row. An isolated failure is written at
 once. A failure is not isolated if it arrives while another failure of the same breaker is being written. Such a
-failure waits ``flush_interval`` for more failures, one statement adds all of them, and each caller gets its answer when
-the statement has committed. The next failures do the same, until a batch has only one failure. Every caller waits until
+failure waits ``flush_interval`` seconds for more failures. Then one statement adds all waiting failures, and each
+caller gets an answer when the statement has committed. Later failures of the breaker also wait, until only one failure
+arrives during a wait. Every caller waits until
 its failure is written, so a crash loses no failure that was reported. The circuit opens with the same failure as
 without batching: the waiting failures are written as soon as they would reach the threshold from zero.
 """
@@ -52,13 +53,13 @@ class Batch:
     """A group of failure reports that become one report.
 
     Args:
-        command: The first report. The combined report uses the random number of this report. The first report does not
-            count until `add`.
-        ahead: The number of failures of the same breaker that are already being written.
+        command: The first report. The combined report uses the random number of this report. The caller must
+            also pass this report to `add`, so that the batch counts it.
+        ahead: The number of failures of the same breaker that another thread or task is writing now.
 
     Attributes:
         name: The breaker's name.
-        callers: The number of reports in the batch.
+        callers: The number of reports in the batch. Each report comes from one waiting caller.
     """
 
     def __init__(self, command: Command, ahead: int) -> None:
@@ -73,7 +74,8 @@ class Batch:
     def add(self, command: Command) -> None:
         """Add one report.
 
-        The successes of a report come first, so they clear the count of the failures before the report.
+        The successes of the report precede the failures of the report. So if the report has successes, the batch counts
+        its failures in a row from this report on.
 
         Args:
             command: The report, of the same kind as the first report.
@@ -88,7 +90,7 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether the failures of the batch and the failures that are already being written reach the threshold."""
+        """Whether the failures of the batch and the failures that are being written now reach the failure threshold."""
         threshold: int = self._first.parameters["failure_threshold"]
         return self._ahead + self._counted["failures"] >= threshold
 
@@ -98,7 +100,12 @@ class Batch:
         return self._first._replace(parameters={**self._first.parameters, **counted})
 
     def _weigh(self, relief: float, evidence: float) -> None:
-        """Add the effect of a report on the score. The report lowers the score, never below 0, then raises it."""
+        """Add the effect of one report on the score, under `FailureRate`.
+
+        Args:
+            relief: The decrease of the score by the successes. The score never falls below 0.
+            evidence: The increase of the score by the failures, after the decrease.
+        """
         if self._evidence >= relief:
             self._evidence += evidence - relief
         else:
@@ -120,9 +127,10 @@ class ContentionTracker:
         self._crowded: RecentNames[bool] = RecentNames(_MOST_CROWDED)
 
     def begin_alone(self, command: Command) -> bool:
-        """Return whether a failure is isolated, so that the caller must write the failure now.
+        """Return whether a failure is isolated.
 
-        If the answer is ``True``, the caller must call `end_alone` after the write.
+        If the answer is ``True``, the caller must write the failure at once, and then call `end_alone`. If the answer
+        is ``False``, the caller must add the failure to a batch.
 
         Args:
             command: The failure report.
@@ -137,7 +145,7 @@ class ContentionTracker:
             return True
 
     def end_alone(self, command: Command) -> None:
-        """Record that an isolated failure is no longer being written.
+        """Record that the write of an isolated failure has ended.
 
         Args:
             command: The failure report that was passed to `begin_alone`.
@@ -154,12 +162,12 @@ class ContentionTracker:
         return self._alone.get(command.name, 0)
 
     def waited(self, batch: Batch) -> None:
-        """Record that a batch no longer waits.
+        """Record that a batch has stopped waiting for more failures.
 
-        If the batch has only one report, the failures of the breaker are isolated again.
+        If only one report arrived during the wait, this method marks the breaker's next failure as isolated again.
 
         Args:
-            batch: The batch.
+            batch: The batch that stopped waiting.
         """
         if batch.callers == 1:
             with self._lock:
@@ -167,22 +175,25 @@ class ContentionTracker:
 
 
 def without_state_change(transition: Transition | None) -> Transition | None:
-    """Return the answer for a caller whose failure another caller reported.
+    """Return the answer for a caller whose failure another caller wrote in a batch.
 
-    Only the caller that reported the failures sees the state change. So in this answer the previous state is the state
-    after the operation.
+    Only the caller that wrote the batch sees the state change. So in the returned answer, the previous state equals the
+    state after the write.
 
     Args:
-        transition: The answer for the caller that reported the failures.
+        transition: The answer for the caller that wrote the batch; ``None`` stays ``None``.
     """
     return None if transition is None else transition._replace(previous_state=transition.snapshot.state)
 
 
 def _error_for_others(error: BaseException) -> BaseException:
-    """Return the error for the other callers of a batch, after the write of the batch failed.
+    """Return the error for the callers that waited for another thread's write, after the write failed.
 
-    An exception that was raised on purpose into the writing thread (`KeyboardInterrupt`, or an exception of a signal
-    handler) is meant for that thread alone, so the other callers get a `StoreUnavailableError`.
+    An interrupt of the writing thread (`KeyboardInterrupt`, or an exception of a signal handler) concerns only the
+    writing thread. So after an interrupt, the waiting callers get a `StoreUnavailableError`.
+
+    Args:
+        error: The error in the writing thread.
     """
     if isinstance(error, Exception) and not from_signal_handler(error):
         return error
@@ -201,7 +212,7 @@ class _SyncBatch(Batch):
         """Set the outcome of the write, so that the waiting callers go on.
 
         Args:
-            transition: The store's answer.
+            transition: The store's answer, or ``None`` if the write failed or the permit is stale.
             error: The error of the write, or ``None`` if the write succeeded.
         """
         self._transition, self._error = transition, error
@@ -221,10 +232,10 @@ class _SyncBatch(Batch):
 
 
 class CombiningStore(Store):
-    """A store that combines failures that arrive together, and passes all other operations to another store.
+    """A store that combines failures that arrive together. Another store carries out all operations.
 
     Args:
-        store: The other store. Closing this object closes that store.
+        store: The store that carries out the operations. `close` of this object closes the store.
         flush_interval: Seconds for which a failure that is not isolated waits for more failures; at least 0.0001,
             usually some milliseconds.
 
@@ -242,7 +253,7 @@ class CombiningStore(Store):
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """Forget all waiting callers, because the parent's threads do not exist in a forked process."""
+        """Forget all waiting callers in a forked process, because the parent's threads do not exist there."""
         self._lock = threading.Lock()
         self._company = ContentionTracker()
         self._open: dict[Hashable, _SyncBatch] = {}
@@ -311,7 +322,7 @@ class CombiningStore(Store):
 
 
 def combining(store: Store, flush_interval: float) -> Store:
-    """Return a store that combines failures, or ``store`` without a change if the interval is 0.
+    """Return a store that combines failures, if the interval is above 0; otherwise return ``store`` itself.
 
     Args:
         store: The store that carries out the operations.

@@ -26,8 +26,8 @@ class AsyncCombiningStore(AsyncStore):
     """The asynchronous form of `CombiningStore`. A waiting failure counts even if the caller's await is cancelled.
 
     Args:
-        store: The store that carries out the operations. Closing this object closes that store.
-        flush_interval: See `CombiningStore`, seconds.
+        store: The store that carries out the operations. `close` of this object closes the store.
+        flush_interval: Seconds for which a failure waits for more failures; see `CombiningStore`.
 
     Raises:
         InvalidPolicyError: ``flush_interval`` is out of range; see `CombiningStore`.
@@ -43,7 +43,7 @@ class AsyncCombiningStore(AsyncStore):
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """Forget all waiting callers; see `CombiningStore`."""
+        """Forget all waiting callers in a forked process; see `CombiningStore`."""
         self._company = ContentionTracker()
         self._open: dict[Hashable, _AsyncBatch] = {}
 
@@ -106,5 +106,5 @@ class AsyncCombiningStore(AsyncStore):
 
 
 def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
-    """Return a store that combines failures, or ``store`` without a change if the interval is 0; see `combining`."""
+    """Return a store that combines failures; if the interval is 0, return ``store`` itself. See `combining`."""
     return AsyncCombiningStore(store, flush_interval) if flush_interval > 0 else store

@@ -1,4 +1,4 @@
-"""One call of a store method, as data; the generators of a guarded call yield such calls."""
+"""A data class for one call of a store method. The generators of a guarded call yield objects of this class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class StoreCall(NamedTuple):
-    """A call of a store method, as data.
+    """A description of one call of a store method.
 
     Attributes:
         operation: The method's name.

@@ -3,8 +3,8 @@
 `ProtocolStore` implements the methods with the operations of a store, and every store inherits them. A report through
 this protocol carries no permit, so the report is unfenced. A probe shows as active only until its lease ends.
 
-Each method is linearizable: a single atomic step could have given the same answer. If a method changes nothing, the
-method returns a state in which it has nothing to change. If another caller changes the breaker in between, the method
+Each method is linearizable: the answer is one that a single atomic step could have given. A method that has nothing to
+change returns the state that it read. If another caller changes the breaker between the read and the write, the method
 starts again.
 """
 
@@ -55,7 +55,7 @@ class CircuitBreakerStore(Protocol):
         """Overwrite some keys if the breaker is in the expected state; see `ProtocolStore.cas_state`."""
 
     def increment_failure(self, backend: str) -> int:
-        """Count one failure, change nothing else, and return the new count; see `ProtocolStore.increment_failure`."""
+        """Add 1 to the failure count, and return the new count; see `ProtocolStore.increment_failure`."""
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
         """Count a failure, and open the circuit at the threshold; see `ProtocolStore.atomic_record_failure`."""
@@ -69,12 +69,12 @@ class CircuitBreakerStore(Protocol):
         """Try to claim the probe; see `ProtocolStore.try_transition_and_claim_probe` for the arguments.
 
         Returns:
-            Whether this caller won the claim; the state; and ``"open->half_open"``, ``"half_open_probe_claimed"`` or
-            ``None``.
+            Three values: whether this caller won the claim; the state as a dictionary; and the kind of change. The kind
+            is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
         """
 
     def clear(self, backend: str) -> None:
-        """Delete the breaker, so that it reads as closed and clean."""
+        """Delete the breaker. Afterwards the breaker reads as closed, without failures."""
 
 
 class ProtocolStore(Store):
@@ -142,7 +142,7 @@ class ProtocolStore(Store):
         return known and self._apply(command) is not None
 
     def increment_failure(self, backend: str) -> int:
-        """Count one failure, change nothing else, and return the new count.
+        """Add 1 to the failure count, change nothing else, and return the new count.
 
         Args:
             backend: The breaker's name.
@@ -206,8 +206,8 @@ class ProtocolStore(Store):
             recovery_timeout: Not used; the protocol reserves this argument.
 
         Returns:
-            Whether this caller won the claim; the state; and ``"open->half_open"``, ``"half_open_probe_claimed"`` or
-            ``None``.
+            Three values: whether this caller won the claim; the state as a dictionary; and the kind of change. The kind
+            is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
 
         Raises:
             InvalidStateError: ``now`` is out of range.
@@ -225,7 +225,7 @@ class ProtocolStore(Store):
         raise _conflict(command)
 
     def clear(self, backend: str) -> None:
-        """Delete the breaker, so that it reads as closed and clean.
+        """Delete the breaker. Afterwards the breaker reads as closed, without failures.
 
         Args:
             backend: The breaker's name.

@@ -20,11 +20,12 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
     """A store in the memory of this process. The breakers are lost when the process ends.
 
     Args:
-        namespace: See `Store`. Two instances never share breakers.
+        namespace: The name that separates breakers; see `Store`. Two instances never share breakers.
         clock: A function that returns Unix seconds; it is the store's clock.
         max_breakers: The largest number of breakers, at least 1. An operation that would add one more breaker raises
             `TooManyBreakersError`. ``None`` means no limit.
-        protocol_probe_lease: See `ProtocolStore`, seconds.
+        protocol_probe_lease: The lease in seconds of a probe that is claimed through the dictionary protocol; see
+            `ProtocolStore`.
 
     Raises:
         ConfigurationError: ``max_breakers`` is out of range.
@@ -86,12 +87,13 @@ class InMemoryStore(ForkSafeLock, ProtocolStore):
 
 
 class AsyncInMemoryStore(AsyncStore):
-    """A store in the memory of this process for callers in an event loop. No operation waits.
+    """A store in the memory of this process, for callers in an event loop. Every operation ends at once.
 
     Args:
-        namespace: See `Store`. Two instances never share breakers, except after `sharing`.
+        namespace: The name that separates breakers; see `Store`. Two instances never share breakers, except after
+            `sharing`.
         clock: A function that returns Unix seconds; it is the store's clock.
-        max_breakers: See `InMemoryStore`.
+        max_breakers: The largest number of breakers; ``None`` means no limit. See `InMemoryStore`.
 
     Raises:
         ConfigurationError: ``max_breakers`` is out of range.

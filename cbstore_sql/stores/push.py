@@ -16,10 +16,10 @@ proxy before the server, sends no notifications, so only polling remains."""
 
 
 class PushTarget(Protocol):
-    """The interface of an object that a listener keeps up to date: a breaker's view.
+    """The interface of a breaker's view, which a listener of notifications keeps up to date.
 
     Attributes:
-        clock: A function that returns the seconds of a steady clock.
+        clock: A function that returns seconds by a clock that never goes back, such as `time.monotonic`.
     """
 
     clock: Callable[[], float]
@@ -28,7 +28,7 @@ class PushTarget(Protocol):
         """Return the last known generation of each breaker in use, by breaker name."""
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Store the answer of a batched read in the view.
+        """Store the answer of one read of several breakers in the view.
 
         Args:
             snapshots: The snapshots, by breaker name.

@@ -25,11 +25,11 @@ class ThreadedStore(AsyncStore):
     """An asynchronous store that runs the operations of a synchronous store in threads.
 
     The I/O of the synchronous store never blocks the event loop. Each `ThreadedStore` has a separate pool of threads.
-    The event loop's default executor is not used, because it may be busy with the application's work or shut down, and
-    then the store would seem not to answer.
+    The event loop's default executor is not used, because that executor may be busy with the application's work or shut
+    down, and then the store would not answer in time.
 
     Args:
-        store: The synchronous store. Closing this object closes the synchronous store.
+        store: The synchronous store. `close` of this object closes the synchronous store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -69,11 +69,14 @@ class ThreadedStore(AsyncStore):
 
 
 def as_async(store: AsyncStore | Store) -> AsyncStore:
-    """Return an asynchronous store for a store of either kind.
+    """Return an asynchronous store for a synchronous or an asynchronous store.
 
     Args:
-        store: An asynchronous store is returned without a change. The breakers of an `InMemoryStore` are used without
-            threads. Any other synchronous store runs in threads; see `ThreadedStore`.
+        store: The store to use.
+
+    Returns:
+        ``store`` itself if it is asynchronous. For an `InMemoryStore`, an `AsyncInMemoryStore` with the same breakers.
+        For any other synchronous store, a `ThreadedStore`.
     """
     if isinstance(store, AsyncStore):
         return store

@@ -43,10 +43,10 @@ class TimeoutWorkers:
         """Run an operation in a thread and return the operation's answer.
 
         Args:
-            call: The call of the operation, for the error.
+            call: The description of the call, from which the error message is made.
             do: A function that runs the operation.
-            abandoned: A function that the thread calls with an answer that arrives after the deadline. ``None`` drops
-                such an answer.
+            abandoned: A function that the thread calls with an answer that arrives after the deadline. ``None`` means
+                that the thread drops such an answer.
 
         Raises:
             StoreUnavailableError: There was no answer by the deadline, or no thread could start. An operation that has

@@ -23,10 +23,10 @@ async def by_deadline(
     """Await an operation of a store until the deadline, and return the operation's answer.
 
     Args:
-        call: The call of the operation, for the error.
+        call: The description of the call, from which the error message is made.
         operation: The coroutine of the operation.
-        abandoned: A coroutine function that is called with an answer that arrives after the deadline. It runs in the
-            background. ``None`` drops such an answer.
+        abandoned: A coroutine function that is called with an answer that arrives after the deadline. The coroutine
+            runs in the background. ``None`` means that such an answer is dropped.
 
     Raises:
         StoreUnavailableError: There was no answer by the deadline. The operation goes on.

@@ -5,7 +5,7 @@
 `operations`            the operations as generators that yield Redis calls
 `calls`                 calls to redis-py, as data
 `scripts`, ``lua/``     the Lua scripts, one file for each operation, which mirror `core.rules`
-`watch`                 the same operations for servers without scripting
+`watch`                 the operations for servers that cannot run Lua scripts
 `codec`                 a breaker as a Redis hash
 `name_index`            the names of the breakers in a namespace, to limit their number
 `clients`               checks and makes redis-py clients

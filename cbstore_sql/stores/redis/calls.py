@@ -1,4 +1,4 @@
-"""Requests to redis-py as data, for synchronous and asynchronous clients."""
+"""Data classes for requests to redis-py, for synchronous and asynchronous clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A run of a registered Lua script, as data.
+    """A request to run a registered Lua script.
 
     Attributes:
         operation: The operation whose script runs.
@@ -28,7 +28,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A method call on a client or, within a transaction, on a pipeline, as data.
+    """A request to call a method of a client or, within a transaction, of a pipeline.
 
     Attributes:
         method: The method's name.
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A sequence of calls on one pipeline. The answer to this request is the return value of `steps`.
+    """A request to make several calls on one pipeline. The answer to the request is the return value of `steps`.
 
     Attributes:
         steps: A generator that yields the calls.
@@ -64,7 +64,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The result of an operation that needed to create a key but was not allowed to create a key.
+    """The result of an operation that wrote nothing, because the key is missing and must not be created.
 
     Attributes:
         as_of: The server's clock, Unix seconds.

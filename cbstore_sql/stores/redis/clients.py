@@ -21,7 +21,7 @@ def check_client(client: Any, store: str, *, awaited: bool) -> None:
     Args:
         client: The client that the caller passed.
         store: The name of the store's class, for messages.
-        awaited: Whether the store is asynchronous, so that it needs an asynchronous client.
+        awaited: Whether the store is asynchronous. An asynchronous store needs an asynchronous client.
 
     Raises:
         ConfigurationError: The client is missing, or the client is synchronous and the store asynchronous, or the
@@ -38,7 +38,7 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
 
     Args:
         kind: ``redis.Redis`` or ``redis.asyncio.Redis``.
-        url: See `RedisStore.from_url`.
+        url: ``redis://…``, ``rediss://…`` or ``unix://…``; see `RedisStore.from_url`.
         retry: The retry policy of the client.
 
     Raises:

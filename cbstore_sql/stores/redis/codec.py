@@ -68,7 +68,7 @@ def to_text(value: float) -> str:
 
 
 def to_argument(value: str | float | None) -> bytes:
-    """Return a parameter of a rule as an argument of a script.
+    """Return a parameter of a rule as text for an argument of a Lua script.
 
     Args:
         value: The parameter; ``None`` becomes the empty text.
@@ -130,7 +130,7 @@ def lifetime(row: Row, now: float, ttl: int, probe_ttl: int) -> int | None:
 
     Args:
         row: The content of the key.
-        now: The clock that set the times of the row, Unix seconds.
+        now: The present time by the clock that set the times of the row, Unix seconds.
         ttl: The lifetime in seconds of a breaker without an open time, a probe, a hold or an override.
         probe_ttl: The shortest lifetime in seconds of a breaker with a running probe.
     """

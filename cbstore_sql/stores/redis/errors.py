@@ -49,9 +49,9 @@ def is_scripting_unavailable(error: Exception) -> bool:
 
 
 def says_nothing_of_writes(error: Exception) -> bool:
-    """Return whether other writes may succeed although this command was refused.
+    """Return whether an error concerns only one command, so that other writes may still succeed.
 
-    The reason is a missing permission for the command, or a key that holds a value of a wrong type.
+    This is true if the user lacks permission for the command, or if the key holds a value of a wrong type.
 
     Args:
         error: The error of redis-py.
@@ -64,8 +64,8 @@ def translated(client: Any) -> Iterator[None]:
     """Translate redis-py errors in this block into errors of this library, with the redis-py error as the cause.
 
     Args:
-        client: The client that the block uses. If the client may send a command twice, an error of an unreachable or
-            busy server never says that the command had no effect (``applied=False``).
+        client: The client that the block uses. If the client may send a command twice, the ``applied`` of the error
+            is ``None`` (unknown) in most cases where it would otherwise be ``False`` (the command had no effect).
 
     Raises:
         StoreUnavailableError: The server is unreachable, did not answer, or cannot accept the command now.

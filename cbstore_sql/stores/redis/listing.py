@@ -30,7 +30,7 @@ def read_all(client: Any, key_prefix: str) -> RedisSteps[list[tuple[str, Snapsho
 
     Args:
         client: The client of a single server.
-        key_prefix: See `RedisStore`.
+        key_prefix: The beginning of every key; see `RedisStore`.
 
     Raises:
         ConfigurationError: The client is for a cluster. One scan cannot list the keys of a cluster.

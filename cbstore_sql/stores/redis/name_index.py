@@ -49,10 +49,11 @@ class NameIndex:
     def enter(self, breaker: bytes, now: float) -> RedisSteps[None]:
         """Add a breaker that is about to be created to the index.
 
-        The check and the addition are separate commands. So each concurrent caller may exceed the limit by one breaker.
+        The check and the addition are separate commands. So if several callers add breakers at the same time, each
+        caller may exceed the limit by one breaker.
 
         Args:
-            breaker: The key of the breaker, which does not exist yet.
+            breaker: The key of the breaker. The key does not exist yet.
             now: The server's clock, Unix seconds.
 
         Raises:

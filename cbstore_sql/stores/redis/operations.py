@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 
 class Operations:
-    """The operations of one Redis store, as generators. The arguments are those of `RedisStore`.
+    """A factory of generators, one for each operation of a Redis store. For the arguments, see `RedisStore`.
 
     Raises:
-        ConfigurationError: See `RedisStore`.
-        InvalidNameError: See `RedisStore`.
+        ConfigurationError: ``ttl``, ``half_open_probe_ttl`` or ``max_breakers`` is out of range.
+        InvalidNameError: The namespace or the prefix is not valid text.
     """
 
     def __init__(

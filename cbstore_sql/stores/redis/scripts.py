@@ -1,4 +1,4 @@
-"""The Lua scripts: one file for each operation, joined with the code that all scripts share.
+"""The texts of the Lua scripts. Each script is the file of an operation and the code that all scripts share.
 
 The file of an operation mirrors the operation's rule in ``rules.py``, name by name. A test translates the rules into
 Lua and compares the result with the files.

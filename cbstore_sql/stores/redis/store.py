@@ -30,8 +30,8 @@ class RedisStore(ProtocolStore):
 
     Counting is not idempotent, so the client should send each command once. The client of `from_url` does so. Another
     client needs ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. By default, redis-py 6 and newer repeats a command
-    whose reply was lost, and such a repetition may count one failure twice. With a client that repeats commands, errors
-    rarely say that an operation had no effect (``applied`` of `StoreUnavailableError`).
+    whose reply was lost, and such a repetition may count one failure twice. With a client that repeats commands, the
+    ``applied`` of a `StoreUnavailableError` is usually ``None``: whether the operation had an effect is unknown.
 
     A Redis user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE. With
     ``max_breakers``, the user also needs EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM. In addition the user
@@ -47,12 +47,13 @@ class RedisStore(ProtocolStore):
             are ``prefix@namespace:name``, with the namespace percent-encoded.
         half_open_probe_ttl: The shortest lifetime in seconds of a breaker with a running probe, from 1 to 10**9.
             ``None`` means ``ttl``. A value below ``ttl`` has no effect.
-        namespace: See `Store`.
+        namespace: The name that separates the breakers of this application from others on the server; see `Store`.
         max_breakers: The largest number of breakers in the namespace, at least 1. An operation that would add one more
             breaker raises `TooManyBreakersError`. ``None`` means no limit. With a limit, a sorted set beside the keys
             holds the names, which costs two more commands when a breaker is added. When the sorted set is full, the
             names of expired breakers are removed. Breakers that a foreign client made do not count.
-        protocol_probe_lease: See `ProtocolStore`, seconds.
+        protocol_probe_lease: The lease in seconds of a probe that is claimed through the dictionary protocol; see
+            `ProtocolStore`.
 
     Raises:
         ConfigurationError: The client is missing or of the wrong kind, or ``ttl``, ``half_open_probe_ttl`` or
@@ -136,7 +137,7 @@ class RedisStore(ProtocolStore):
             self._client.connection_pool.disconnect()
 
     def _for_namespace(self, namespace: str) -> RedisStore:
-        """Return a store for another namespace with the same client. Only this store closes the client."""
+        """Return a store for another namespace with the same client; `close` of the returned store does nothing."""
         return type(self)(self._client, self._ttl, self._key_prefix, namespace=namespace, **self._limits)
 
     def _read(self, name: str, now: float | None) -> Snapshot:

@@ -34,11 +34,11 @@ class AsyncRedisStore(AsyncStore):
     Args:
         redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. The client stays
             open when the store is closed.
-        ttl: See `RedisStore`, seconds.
-        key_prefix: See `RedisStore`.
-        half_open_probe_ttl: See `RedisStore`, seconds.
-        namespace: See `Store`.
-        max_breakers: See `RedisStore`.
+        ttl: Seconds until the key of a closed breaker expires; ``None`` means never. See `RedisStore`.
+        key_prefix: The beginning of every key; see `RedisStore`.
+        half_open_probe_ttl: The shortest lifetime in seconds of a breaker with a running probe. ``None`` means ``ttl``.
+        namespace: The name that separates the breakers of this application from others on the server; see `Store`.
+        max_breakers: The largest number of breakers in the namespace; ``None`` means no limit. See `RedisStore`.
 
     Raises:
         ConfigurationError: The client is missing or of the wrong kind, or ``ttl``, ``half_open_probe_ttl`` or
@@ -73,7 +73,7 @@ class AsyncRedisStore(AsyncStore):
         """Make a store with a new client. The client sends each command once, and the store closes the client.
 
         Args:
-            url: See `RedisStore.from_url`.
+            url: ``redis://…``, ``rediss://…`` or ``unix://…``; see `RedisStore.from_url`.
             **kwargs: The arguments of the class, without ``redis_client``.
 
         Raises:
@@ -173,5 +173,8 @@ class AsyncRedisStore(AsyncStore):
 
 
 async def _answer(answer: Any) -> Any:
-    """Await an answer if the answer is awaitable. A call that a pipeline only queues returns no awaitable."""
+    """Return the answer of a call; await the answer first if it is awaitable.
+
+    A call that a pipeline only queues returns an object that is not awaitable.
+    """
     return await answer if inspect.isawaitable(answer) else answer

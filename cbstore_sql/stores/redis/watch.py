@@ -1,4 +1,4 @@
-"""The operations for servers without scripting.
+"""The operations for servers that cannot run Lua scripts.
 
 An operation watches a key, runs the rule in Python, and writes the key if no other client has changed the key.
 """
@@ -51,7 +51,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Re
         adds: Whether the command may create the key.
 
     Raises:
-        StoreConflictError: Other writers won every retry. Nothing was written.
+        StoreConflictError: Other clients changed the key during every attempt. Nothing was written.
         redis.exceptions.RedisError: redis-py failed. If the connection was lost, the write may have had an effect.
     """
     around = sys.exc_info()[1]
