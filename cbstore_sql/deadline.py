@@ -56,10 +56,10 @@ class within:
 
 
 class paused:
-    """A context manager that stops the clock of the deadline while a block runs that is not part of the store's work.
+    """A context manager that makes the deadline later by the duration of a block.
 
-    A listener is such a block. After the block, the deadline is later by the seconds that the block took. Without a
-    deadline nothing happens.
+    Use this context manager for a block that is not part of the store's work, such as a call of a listener. If there is
+    no deadline, the context manager does nothing.
     """
 
     __slots__ = ("_began",)

@@ -140,10 +140,10 @@ class MissingExtraError(ConfigurationError, ImportError):
 
     Args:
         what: The feature that needs the optional dependency, as the subject of the message.
-        extra: The extra that installs the optional dependency.
+        extra: The name of the package extra that installs the optional dependency, such as ``redis``.
 
     Attributes:
-        extra: The extra that installs the optional dependency, as in ``pip install 'cbstore_sql[redis]'``.
+        extra: The name of the package extra, as in ``pip install 'cbstore_sql[redis]'``.
     """
 
     def __init__(self, what: str, extra: str) -> None:
@@ -164,8 +164,8 @@ class StoreUnavailableError(StoreError):
 
     Args:
         message: The text of the error.
-        applied: See the attribute.
-        reason: See the attribute.
+        applied: Whether the operation had an effect; see the attribute ``applied``.
+        reason: Why the store is unavailable; see the attribute ``reason``.
 
     Attributes:
         applied: ``False`` if the operation certainly had no effect. ``None`` if the outcome is unknown, for example
@@ -182,7 +182,7 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreConflictError(StoreError, RuntimeError):
-    """The error of an operation that was repeated, and lost to other writers each time.
+    """The error of an operation that the store repeated, but other writers changed the same row each time.
 
     The operation had no effect.
     """
@@ -203,7 +203,7 @@ class UnknownBreakerError(StoreError):
 
 
 class BreakerNotStoredError(StoreError):
-    """The error of a breaker that the store cannot hold; other breakers are not affected.
+    """The error of a breaker that the store cannot hold. Other breakers of the same store work as before.
 
     The operation had no effect.
     """

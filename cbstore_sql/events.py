@@ -144,7 +144,7 @@ class OverrideCleared(BreakerEvent):
     """The event of an override that this process removed.
 
     Attributes:
-        by: Who removed the override.
+        by: The person or program that removed the override.
     """
 
     by: str
@@ -158,8 +158,8 @@ class CallFinished(BreakerEvent):
     such event.
 
     Attributes:
-        verdict: What the outcome of the call says about the dependency.
-        seconds: How long the call took, seconds, without the time of the store.
+        verdict: The verdict on the call: success, failure, or none (the call does not count).
+        seconds: The duration of the call in seconds, without the time that the breaker spent on the store.
     """
 
     verdict: Verdict
@@ -255,10 +255,13 @@ _CHANGES: dict[State, type[StateChanged]] = {
 
 
 def change_of(transition: Transition) -> StateChanged | None:
-    """Return the event of a transition, or ``None`` if the transition did not change the state.
+    """Return the event of a state change.
 
     Args:
         transition: The transition that a store returned.
+
+    Returns:
+        `Opened`, `HalfOpened` or `Closed`; ``None`` if the transition did not change the state.
     """
     if not transition.changed:
         return None

@@ -19,7 +19,7 @@ FIRST_SHARE = 0.1
 
 
 class Action(Enum):
-    """One of the three answers to a caller: make the call, claim the probe first, or do not call."""
+    """An answer to a caller who wants to make a call: make the call, claim the probe first, or do not call."""
 
     ADMIT = "admit"
     CLAIM = "claim"
@@ -31,15 +31,16 @@ Reason = Literal["state", "hold", "override"]
 
 
 class Admission(NamedTuple):
-    """The answer to the question whether a breaker admits a call.
+    """A decision whether a breaker admits a call, with the reason of the decision.
 
     Attributes:
         action: `Action.ADMIT`: make the call. `Action.CLAIM`: claim the probe first. `Action.REFUSE`: do not call.
-        reason: Why the answer is `action`: the state, a hold or an override.
+        reason: What led to `action`: the state of the circuit, a hold or an override.
         retry_after: Seconds until a caller may repeat a refused call; 0.0 for the other actions.
         always: Whether the caller makes the call even if another caller wins the probe. ``True`` under the overrides
             ``closed`` and ``shadow``.
-        shadowed: The answer without the override, if the override is ``shadow``. Otherwise ``None``.
+        shadowed: The decision that the breaker would have made without the override, if the override is ``shadow``.
+            Otherwise ``None``.
     """
 
     action: Action
@@ -96,6 +97,8 @@ def ramp_share(snapshot: Snapshot, ramp_up: float, now: float | None = None) -> 
 
 def ramp_start(snapshot: Snapshot) -> float:
     """Return the start of the last or next ramp in Unix seconds; 0.0 means that there is no ramp.
+
+    A ramp starts when a probe closes the circuit, or when a hold ends. The later of these two moments counts.
 
     Args:
         snapshot: The breaker as the store returned it.

@@ -49,10 +49,13 @@ class Command(NamedTuple):
     creates: bool = True
 
     def clock(self, store_time: float) -> float:
-        """Return the time at which this command acts, Unix seconds: the time in the command, or else the store's time.
+        """Return the time at which this command acts.
 
         Args:
             store_time: The store's clock, Unix seconds.
+
+        Returns:
+            Unix seconds: the time in the command if the command has a time; otherwise ``store_time``.
         """
         now: float | None = self.parameters["now"]
         return store_time if now is None else now
@@ -262,7 +265,7 @@ def _owner(permit: Permit) -> tuple[str, int, str]:
 
 
 def weights(evidence: float, relief: float) -> dict[str, Any]:
-    """Return the parameters that tell a rule what a report does to the score.
+    """Return the parameters of a rule that describe the effect of a report on the score.
 
     Args:
         evidence: The increase of the score by the failures of the report, as a share of the limit. A value above 1

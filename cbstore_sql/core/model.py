@@ -27,9 +27,11 @@ class State(str, Enum):
 
 
 class Verdict(Enum):
-    """A statement about the dependency that follows from the outcome of a call.
+    """A verdict on the outcome of a call: success, failure, or none.
 
-    ``NONE`` means that the outcome says nothing about the dependency.
+    ``SUCCESS`` means that the call counts as a success of the dependency. ``FAILURE`` means that the call counts as a
+    failure of the dependency. ``NONE`` means that the outcome says nothing about the dependency, so the call does not
+    count.
     """
 
     SUCCESS = "success"
@@ -101,7 +103,7 @@ class Permit(NamedTuple):
 
     @property
     def is_probe(self) -> bool:
-        """Whether this permit owns the probe, or owned the probe once."""
+        """Whether the breaker admitted the call as a probe. The permit may have lost the probe since."""
         return self.token != ""
 
 
@@ -139,21 +141,25 @@ class Snapshot(NamedTuple):
         state: Closed, open or half_open. An override or a hold does not change the state; `core.admission` combines all
             three.
         generation: A number that grows with every state change and with every claim, settlement and release of a probe.
-        failure_count: Failures in a row through a closed circuit, under every policy.
+        failure_count: The number of failures in a row while the circuit was closed. The breaker counts these failures
+            under every policy, even if the policy trips by score.
         success_count: Successful probes since the circuit became half_open.
-        last_failure_time: The moment of the last failure or ``force_open``, Unix seconds; 0.0 means never.
-        open_until: Unix seconds from which a caller may claim the probe; 0.0 means not opened since the last reset.
+        last_failure_time: The moment of the last failure or ``force_open``, Unix seconds; 0.0 means that there was
+            none.
+        open_until: Unix seconds from which a caller may claim the probe; 0.0 means that the circuit has not opened
+            since the last reset.
         open_seconds: Seconds of the current or last open time, before jitter; 0.0 while the circuit is closed.
         probe_token: The token of the probe's owner; ``""`` means that the probe is free.
         probe_until: Unix seconds at which the probe's lease ends; 0.0 means that there is no probe.
         as_of: The store's clock when the store read the row, Unix seconds.
         score: The evidence of a `FailureRate` policy as a share of the limit; the circuit trips at 1.
-        closed_at: Unix seconds at which a probe closed the circuit; 0.0 means never since the last reset.
+        closed_at: Unix seconds at which a probe closed the circuit; 0.0 means that no probe has closed the circuit
+            since the last reset.
         hold_until: Unix seconds before which the breaker admits no call; 0.0 means that there was no hold.
         override: The last override that was set, ``"open"``, ``"closed"`` or ``"shadow"``, even if the override has
             expired; see `active_override`. ``""`` means that there is no override.
         override_until: Unix seconds at which the override expires; 0.0 means that the override does not expire.
-        override_by: Who set the override.
+        override_by: The person or program that set the override.
         override_reason: Why the override was set.
     """
 
@@ -224,14 +230,14 @@ class Snapshot(NamedTuple):
 
     @property
     def probe_claimable(self) -> bool:
-        """Whether the state allows a claim of the probe at ``as_of``. A hold or an override can still forbid it."""
+        """Whether the state allows a claim of the probe at ``as_of``. This value ignores holds and overrides."""
         if self.state is State.OPEN:
             return self.open_until <= self.as_of
         return self.state is State.HALF_OPEN and not self.probe_active
 
     @property
     def retry_after(self) -> float:
-        """Seconds until the state allows a call; 0.0 means now. `core.admission` also considers holds and overrides."""
+        """Seconds until the state allows a call; 0.0 means now. This value ignores holds and overrides."""
         if self.state is State.OPEN:
             return max(0.0, self.open_until - self.as_of)
         if self.state is State.HALF_OPEN:
@@ -276,7 +282,7 @@ class Transition(NamedTuple):
 
     @property
     def permit(self) -> Permit:
-        """The permit for the breaker after the operation. After a claim, the permit of the probe's owner."""
+        """The permit for the breaker after the operation. After a claim, this is the permit of the probe's owner."""
         return self.snapshot.permit
 
 

@@ -92,10 +92,10 @@ def claim_probe(row: Any, given: Any, when: When, append: Append) -> Change:
     claim changes nothing and has the same answer as the first.
 
     Args:
-        row: See the module.
-        given: ``now``, ``lease``, ``token`` and ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``lease``, ``token`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     due = (row.state == OPEN) & (row.open_until <= given.now)
     lapsed = (row.state == HALF_OPEN) & (row.probe_until <= given.now)
@@ -126,19 +126,20 @@ def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
 
     The rule first applies the successes of the report, which came before the failures.
 
-    By count, the circuit trips when the failures in a row reach the threshold. By score, the circuit trips when the
-    score reaches the limit. A score counts only in the generation in which the score was written. The SQL statement
-    repeats the condition many times. So the caller computes in advance the lowest score from which the report trips the
-    circuit (``enough``), and whether the report trips the circuit from every score (``trips_alone``). An unfenced
-    failure that arrives while the circuit is open prolongs the open time.
+    Under a policy without ``trip``, the circuit trips when the failures in a row reach the threshold. Under a policy
+    with ``trip``, the circuit trips when the score reaches the limit. A score counts only in the generation in which
+    the score was written. The SQL statement repeats the condition many times. So the caller computes in advance the
+    lowest score from which the report trips the circuit (``enough``), and whether the report trips the circuit from
+    every score (``trips_alone``). A failure that is reported by name, without a permit, prolongs the open time if the
+    circuit is open.
 
     Args:
-        row: See the module.
-        given: ``now``, ``generation``, ``token``, ``failures``, ``successes``, ``test``, ``failure_threshold``,
-            ``evidence``, ``relief``, ``enough``, ``trips_alone``, ``recovery_timeout``, ``backoff_multiplier``,
-            ``recovery_timeout_cap``, ``stretch`` and ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``generation``, ``token``, ``failures``, ``successes``, ``test``,
+            ``failure_threshold``, ``evidence``, ``relief``, ``enough``, ``trips_alone``, ``recovery_timeout``,
+            ``backoff_multiplier``, ``recovery_timeout_cap``, ``stretch`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     count = when(given.successes == 0, row.failure_count + given.failures, given.failures)
     current = row.score_generation == row.generation
@@ -171,16 +172,19 @@ def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def record_success(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Clear the count of a closed circuit and lower the score. Close a half-open circuit, or count the probe.
+    """Clear the failure count of a closed circuit and lower the score, or count a successful probe.
 
-    A success changes nothing if the circuit is open, or if the circuit is closed and clean.
+    In a closed circuit, a success sets the number of failures in a row to 0 and lowers the score. In a half_open
+    circuit, a success of the probe is counted; the circuit closes when the count reaches ``success_threshold``. A
+    success changes nothing if the circuit is open, or if the circuit is closed, has no failures in a row and has the
+    score 0.
 
     Args:
-        row: See the module.
-        given: ``now``, ``generation``, ``token``, ``success_threshold``, ``expected``, ``test``, ``relief`` and
-            ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``generation``, ``token``, ``success_threshold``, ``expected``,
+            ``test``, ``relief`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     probing = row.state == HALF_OPEN
     closes = row.success_count + 1 >= given.success_threshold
@@ -215,10 +219,10 @@ def release_probe(row: Any, given: Any, when: When, append: Append) -> Change:
     """Free the owner's probe without a verdict. Another caller may claim the probe at once.
 
     Args:
-        row: See the module.
-        given: ``generation`` and ``token``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``generation`` and ``token``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(
         where=(row.state == HALF_OPEN) & _permitted(row, given),
@@ -230,10 +234,10 @@ def renew_probe(row: Any, given: Any, when: When, append: Append) -> Change:
     """Extend the owner's lease of the probe. A renewal never shortens the lease.
 
     Args:
-        row: See the module.
-        given: ``now``, ``lease``, ``generation`` and ``token``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``lease``, ``generation`` and ``token``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(
         where=(row.state == HALF_OPEN) & _permitted(row, given),
@@ -245,10 +249,10 @@ def force_open(row: Any, given: Any, when: When, append: Append) -> Change:
     """Open the circuit until now + seconds, or until the present end of the open time if that is later.
 
     Args:
-        row: See the module.
-        given: ``now``, ``seconds`` and ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``seconds`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(
         values={
@@ -269,15 +273,15 @@ def force_open(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def reset(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Make the breaker closed and clean, without a hold or a ramp; an override stays.
+    """Close the circuit, clear all counts and the score, and end a hold and a ramp; an override stays.
 
-    Earlier permits lose their effect.
+    Reports through earlier permits then have no effect.
 
     Args:
-        row: See the module.
-        given: ``now`` and ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(
         values={
@@ -303,25 +307,26 @@ def reset(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def hold(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Forbid calls before now + seconds. A hold never ends earlier because of a new hold. The state does not change.
+    """Forbid calls before now + seconds. A new hold never shortens an earlier hold. The state does not change.
 
     Args:
-        row: See the module.
-        given: ``now`` and ``seconds``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now`` and ``seconds``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(values={"hold_until": _larger(row.hold_until, given.now + given.seconds, when)})
 
 
 def set_override(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Set the override of the breaker. The state machine goes on while the override is in force.
+    """Set the override of the breaker. Outcomes of calls still change the state of the circuit.
 
     Args:
-        row: See the module.
-        given: ``now``, ``mode``, ``seconds`` (0 means until `clear_override`), ``by``, ``reason`` and ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``mode``, ``seconds`` (0 means until `clear_override`), ``by``,
+            ``reason`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     shown = when(given.mode == CLOSED, OVERRIDE_CLOSED, OVERRIDE_SHADOW)
     cause = when(given.mode == OPEN, OVERRIDE_OPEN, shown)
@@ -340,10 +345,10 @@ def clear_override(row: Any, given: Any, when: When, append: Append) -> Change:
     """Remove the override. If there is no override, nothing changes.
 
     Args:
-        row: See the module.
-        given: ``now`` and ``label``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now`` and ``label``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(
         values={
@@ -363,15 +368,15 @@ def clear_override(row: Any, given: Any, when: When, append: Append) -> Change:
 def replace_state(row: Any, given: Any, when: When, append: Append) -> Change:
     """Overwrite the fields that the caller names, if the state is the expected state.
 
-    Earlier permits lose their effect.
+    Reports through earlier permits then have no effect.
 
     Args:
-        row: See the module.
-        given: ``now``, ``lease``, ``token``, ``expected``, ``state``, ``failure_count``, ``last_failure_time``,
-            ``open_until``, ``probe`` and ``label``. `KEEP` keeps the value of a column (``""`` for a text). ``probe``
-            is 1 for a probe that ``token`` holds from now on, and 0 for no probe.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameters ``now``, ``lease``, ``token``, ``expected``, ``state``, ``failure_count``,
+            ``last_failure_time``, ``open_until``, ``probe`` and ``label``. `KEEP` keeps the value of a column (``""``
+            for a text). ``probe`` is 1 for a probe that ``token`` holds from now on, and 0 for no probe.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     claimed = given.probe == 1
     kept = given.probe == KEEP
@@ -402,10 +407,10 @@ def increment_failure(row: Any, given: Any, when: When, append: Append) -> Chang
     """Count one failure and change nothing else.
 
     Args:
-        row: See the module.
-        given: ``now``.
-        when: See the module.
-        append: See the module.
+        row: The columns of the breaker before the operation.
+        given: An object with the parameter ``now``.
+        when: The backend's function ``when(condition, a, b)``.
+        append: The backend's function that adds an entry to the history.
     """
     return Change(values={"failure_count": row.failure_count + 1})
 
@@ -437,7 +442,7 @@ Rule = Callable[[Any, Any, When, Append], Change]
 
 
 class Operation(NamedTuple):
-    """A rule, with the names of its parameters.
+    """A rule together with the names of the rule's parameters.
 
     Attributes:
         rule: The rule.

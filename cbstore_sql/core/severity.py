@@ -16,12 +16,17 @@ FINE = 0
 
 
 def severity(row: Any, now: Any, when: When) -> Any:
-    """Return `REFUSING`, `PROBING`, `TROUBLED` (failures or an override) or `FINE`.
+    """Return how urgent the condition of a breaker is.
 
     Args:
         row: The columns of one breaker.
         now: The store's clock, Unix seconds.
         when: The function ``when(condition, a, b)`` of the caller's backend: ``a`` if the condition holds, else ``b``.
+
+    Returns:
+        `REFUSING` if the circuit is open, locked open or closed with a hold that no override cancels. Otherwise
+        `PROBING` if the circuit is half_open. Otherwise `TROUBLED` if the circuit has failures in a row or an override.
+        Otherwise `FINE`.
     """
     override = active_override(row, now, when)
     held = (row.hold_until > now) & (row.state == CLOSED) & (override != CLOSED) & (override != SHADOW)

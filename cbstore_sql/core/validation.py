@@ -88,12 +88,13 @@ def check_store_timeout(value: float | None) -> float | None:
 
 
 def check_flush_interval(value: float, store_timeout: float | None) -> float:
-    """Check the time for which failures wait for more failures, and return it as a float.
+    """Check the batching window of failures and return it as a float.
 
     Args:
-        value: The interval in seconds; 0 means that failures do not wait.
-        store_timeout: Seconds within which the store must write the failures, so the interval must be shorter. ``None``
-            means no limit.
+        value: Seconds for which a failure waits, so that one statement writes several failures; 0 means that failures
+            do not wait.
+        store_timeout: Seconds within which the store must write the failures, so the batching window must be shorter.
+            ``None`` means no limit.
 
     Raises:
         InvalidPolicyError: The value is not a number of seconds of at least 0, or not shorter than ``store_timeout``.

@@ -18,7 +18,9 @@ _LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as text, in the largest unit and the next smaller unit if its count is not 0.
+    """Return a duration as text, in the largest unit that fits.
+
+    The next smaller unit follows, unless the number of smaller units is 0.
 
     Args:
         seconds: The duration in seconds, at least 0. 7200 is ``"2 h"``, 5400 ``"1 h 30 min"``, 0.25 ``"0.2 s"``.

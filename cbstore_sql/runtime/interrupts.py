@@ -17,7 +17,8 @@ def from_signal_handler(error: BaseException) -> bool:
         error: The exception, with its traceback.
 
     Returns:
-        ``False`` if the interrupted code itself raised the exception.
+        ``True`` if a signal handler raised the exception. ``False`` if the interrupted code itself raised the
+        exception.
     """
     entry = error.__traceback__
     interrupted: FrameType | None = None

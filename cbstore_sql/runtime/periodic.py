@@ -17,7 +17,7 @@ _CLOSING_SECONDS = 5.0
 class Periodic(ForkSafeLock):
     """A background thread that calls a method repeatedly, until the method returns ``False``.
 
-    `ensure` starts the thread, and starts it again after an end.
+    `ensure` starts the thread. If the thread has ended, `ensure` starts a new thread.
 
     Args:
         name: The thread's name.

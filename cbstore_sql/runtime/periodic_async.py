@@ -52,7 +52,7 @@ class AsyncPeriodic:
             self._task = Context().run(in_background, self._run())
 
     def take_overdue(self) -> bool:
-        """Return whether the caller should do the work now, because the task that should do the work has ended.
+        """Return whether the caller must do the work now, because the task that repeats the work has ended.
 
         A task ends with its event loop. If every event loop ends before the next call of the work, no task ever calls
         the work. If the next call is overdue and no task runs here, one caller gets ``True``. For all other callers,

@@ -1,4 +1,4 @@
-"""A dictionary of limited size that keeps the names that were put last."""
+"""A dictionary of limited size that keeps the names that were stored last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ V = TypeVar("V")
 
 
 class RecentNames(Generic[V]):
-    """A dictionary of values by name. When there are too many names, it forgets the name put the longest ago.
+    """A dictionary of limited size. When there are too many names, it forgets the name that was stored the longest ago.
 
     The caller must hold a lock during `put` and `drop`.
 
@@ -39,7 +39,7 @@ class RecentNames(Generic[V]):
 
         Args:
             name: The name.
-            value: The value. It replaces an earlier value of the name.
+            value: The value. This value replaces an earlier value of the name.
         """
         self._values.pop(name, None)
         self._values[name] = value

@@ -75,7 +75,7 @@ async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T
 
 
 class InFlight:
-    """A set of the operations that are running. Each operation runs to its end."""
+    """A collection of the operations that are running. A cancelled caller does not stop an operation."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -108,7 +108,7 @@ class InFlight:
         return await answer
 
     async def landed(self) -> None:
-        """Wait until the operations that are running in this event loop have ended.
+        """Wait until all operations of this collection that run in the running event loop have ended.
 
         The operations of an event loop that has ended do not run any more, so this method does not wait for them.
         """

@@ -68,7 +68,10 @@ class Work(Generic[T]):
         return self._done.wait(seconds)
 
     def result(self) -> T:
-        """Return the function's result or raise the function's exception. Call it only when the work has ended."""
+        """Return the function's result or raise the function's exception.
+
+        The caller must call this method only when the work has ended.
+        """
         if self._error is not None:
             raise self._error
         return self._result
@@ -77,8 +80,8 @@ class Work(Generic[T]):
         """Register a function to call when the work has ended.
 
         Args:
-            callback: A function whose argument is this object. The thread that does the work calls the function. If the
-                work has already ended, this method calls the function at once.
+            callback: A function whose argument is this object. The thread that does the work calls ``callback``. If the
+                work has already ended, this method calls ``callback`` at once.
         """
         with self._lock:
             if not self._done.is_set():
@@ -90,9 +93,9 @@ class Work(Generic[T]):
 class DaemonWorkers(ForkSafeLock):
     """A pool of at most `limit` daemon threads that run submitted work.
 
-    A thread starts when there is work for it, and ends when it is idle for 10 seconds. If all threads are busy, the
-    work waits in a queue. No thread of the pool keeps the interpreter from exiting. In a forked process, the pool has
-    no threads and an empty queue.
+    A thread starts when work arrives and no thread is free. A thread ends after 10 seconds without work. If all threads
+    are busy, the work waits in a queue. No thread of the pool keeps the interpreter from exiting. In a forked process,
+    the pool has no threads and an empty queue.
 
     Args:
         name: The name of the threads.
