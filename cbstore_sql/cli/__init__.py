@@ -58,7 +58,7 @@ _MODULES = {"open": "force_open", "close": "reset"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. An error of the library becomes one line on stderr.
+    """Run the ``cbstore`` command and return its exit code. An error of the library becomes one line on stderr.
 
     Args:
         argv: The arguments after the program's name. ``None`` means the arguments of this process.

@@ -19,12 +19,12 @@ _LARGEST_PORT = 65535
 
 
 def add_database(parser: argparse.ArgumentParser, *, timeout: float = DEFAULT_TIMEOUT, redis: bool = True) -> None:
-    """Add ``--url``, ``--schema`` and ``--timeout`` to the parser of a subcommand.
+    """Add the options ``--url``, ``--schema`` and ``--timeout`` to the parser of a subcommand.
 
     Args:
         parser: The parser of the subcommand.
         timeout: The default of ``--timeout``, in seconds.
-        redis: Whether the help mentions Redis URLs.
+        redis: Whether the help mentions Redis URLs. ``False`` is for subcommands that work only on SQL databases.
     """
     kinds = "postgresql://…, sqlite:///file" + (", redis://…" if redis else "")
     parser.add_argument(
@@ -42,12 +42,22 @@ def add_database(parser: argparse.ArgumentParser, *, timeout: float = DEFAULT_TI
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:
-    """Add ``--schema`` to the parser of a subcommand. The value is ``None`` if the user does not give the option."""
+    """Add the option ``--schema`` to the parser of a subcommand.
+
+    If the user does not give the option, the value is ``None``.
+
+    Args:
+        parser: The parser of the subcommand.
+    """
     parser.add_argument("--schema", help="PostgreSQL schema of the table (default: $CBSTORE_SCHEMA, then cbstore)")
 
 
 def add_name(parser: argparse.ArgumentParser) -> None:
-    """Add ``NAME`` and ``--namespace``, which identify one breaker, to the parser of a subcommand."""
+    """Add the argument ``NAME`` and the option ``--namespace`` to a parser. Together they identify one breaker.
+
+    Args:
+        parser: The parser of the subcommand.
+    """
     parser.add_argument("name", metavar="NAME", help="the breaker")
     parser.add_argument(
         "--namespace",
@@ -57,16 +67,21 @@ def add_name(parser: argparse.ArgumentParser) -> None:
 
 
 def add_action(parser: argparse.ArgumentParser) -> None:
-    """Add ``--reason`` and ``--by``, which explain a change, to the parser of a subcommand."""
+    """Add the options ``--reason`` and ``--by`` to a parser. They state why a user changes a breaker, and which user.
+
+    Args:
+        parser: The parser of the subcommand.
+    """
     parser.add_argument("--reason", required=True, help="why, for the next person who looks")
     parser.add_argument("--by", default=operator(), help="who does it (default: %(default)s)")
 
 
 def log_action(arguments: argparse.Namespace) -> None:
-    """Log a change of a breaker to the logger ``cbstore_sql.audit``.
+    """Write a change of a breaker to the logger ``cbstore_sql.audit``.
 
     Args:
-        arguments: The parsed arguments with ``command``, ``name``, ``namespace``, ``by`` and ``reason``.
+        arguments: The parsed arguments of the subcommand that made the change, with ``command``, ``name``,
+            ``namespace``, ``by`` and ``reason``.
     """
     log.info(
         "%s: breaker %s in namespace %s, by %s: %s",
@@ -76,7 +91,7 @@ def log_action(arguments: argparse.Namespace) -> None:
 
 
 def operator() -> str:
-    """Return the user who runs this process, as ``user@host``."""
+    """Return the name of the user who runs this process, as ``user@host``."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # in a container, the user may have no entry in /etc/passwd
@@ -85,7 +100,10 @@ def operator() -> str:
 
 
 def seconds(text: str) -> float:
-    """Turn a duration option, such as ``10m``, into seconds.
+    """Convert the text of a duration option, such as ``10m``, to seconds.
+
+    Args:
+        text: The text that the user gave.
 
     Raises:
         argparse.ArgumentTypeError: The text is not a duration, or the duration is 0.
@@ -100,7 +118,10 @@ def seconds(text: str) -> float:
 
 
 def port(text: str) -> int:
-    """Turn a port option into a number. Port 0 means that the system chooses a free port.
+    """Convert the text of a port option to a number. Port 0 means that the system chooses a free port.
+
+    Args:
+        text: The text that the user gave.
 
     Raises:
         argparse.ArgumentTypeError: The text is not a number from 0 to 65535.

@@ -1,4 +1,4 @@
-"""The JSON objects of breakers and of entries of their histories."""
+"""The JSON objects for breakers and for the entries of their histories, as ``--json`` prints them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from cbstore_sql.core.wording import iso
 
 
 def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
-    """Return the JSON object of one breaker. A field that has no value now is ``None``.
+    """Return the JSON object of one breaker, as ``--json`` prints it.
+
+    A field without a value, such as the last failure of a breaker that has not failed, is ``None``.
 
     Args:
         namespace: The breaker's namespace.
@@ -41,7 +43,11 @@ def describe(namespace: str, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def describe_change(change: HistoryEntry) -> dict[str, Any]:
-    """Return the JSON object of one entry of a breaker's history."""
+    """Return the JSON object of one entry of a breaker's history, as ``cbstore show --json`` prints it.
+
+    Args:
+        change: The entry.
+    """
     return {
         "at": iso(change.at),
         "previous_state": change.previous_state.value,

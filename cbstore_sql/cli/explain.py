@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore explain``."""
+    """Add the parser of ``cbstore explain``, which prints why a breaker is in its state.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "explain",
@@ -29,7 +33,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore explain``.
+    """Print why a breaker is in its current state and what happens next, one sentence on a line.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore explain``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         RefusedError: The breaker does not exist.

@@ -25,7 +25,11 @@ _TIMEOUT = 1.5
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore exporter``."""
+    """Add the parser of ``cbstore exporter``, which serves the metrics of all breakers to Prometheus.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "exporter",
@@ -46,13 +50,19 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore exporter`` until SIGTERM or SIGINT.
+    """Serve the metrics of all breakers over HTTP until SIGTERM or SIGINT arrives, and print the URL of the metrics.
 
-    A database that cannot be read is not an error: the metrics then show ``cb_fleet_up 0``.
+    If the database cannot be read, the server continues and the metrics show ``cb_fleet_up 0``.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore exporter``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         MissingExtraError: prometheus_client is missing.
-        ConfigurationError: An argument cannot be used.
+        ConfigurationError: An argument cannot be used, or the server cannot listen on the address or the port.
         SchemaError: The SQLite file does not exist.
     """
     try:

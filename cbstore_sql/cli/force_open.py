@@ -1,4 +1,4 @@
-"""``cbstore open NAME``: open a circuit for a time, after which a probe decides its next state."""
+"""``cbstore open NAME``: open a circuit for a time. After this time, a probe shows whether the circuit can close."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore open``."""
+    """Add the parser of ``cbstore open``, which opens a circuit for a time.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "open",
@@ -38,7 +42,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore open``.
+    """Open a circuit for the time in ``--for``, and print the previous state and the time until the next probe.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore open``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         RefusedError: The breaker does not exist, and ``--create`` is missing.

@@ -113,7 +113,11 @@ class Roles:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore grants``."""
+    """Add the parser of ``cbstore grants``, which prints the SQL that sets up the PostgreSQL roles.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "grants",
@@ -134,7 +138,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore grants``.
+    """Print the SQL that creates PostgreSQL roles and grants them their rights. The command connects to no database.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore grants``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         ConfigurationError: The name of a role, of the schema or of the version table cannot be used.

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore lock``."""
+    """Add the parser of ``cbstore lock``, which sets the override of a breaker.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "lock",
@@ -46,7 +50,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore lock``.
+    """Set the override of a breaker to ``open``, ``closed`` or ``shadow``, and print the override and its duration.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore lock``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         RefusedError: The breaker does not exist, and ``--create`` is missing.

@@ -21,7 +21,11 @@ _TIMEOUT = 120.0
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore migrate``."""
+    """Add the parser of ``cbstore migrate``, which creates, upgrades or downgrades the breaker table.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "migrate",
@@ -48,7 +52,16 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore migrate``.
+    """Migrate the breaker table to a revision, and print the previous and the new revision.
+
+    With ``--check``, the command only prints whether the table is at the newest revision. With ``--sql``, the command
+    prints the SQL of the migration and connects to no database.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore migrate``.
+
+    Returns:
+        The exit code: 1 if ``--check`` found that the table is missing or not at the newest revision, otherwise 0.
 
     Raises:
         ConfigurationError: The URL, a name or the revision cannot be used.

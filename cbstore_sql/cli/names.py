@@ -1,4 +1,4 @@
-"""The search for the breaker that the user named."""
+"""The lookup of the breaker whose name the user gave."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cbstore_sql.core.wording import printable
 
 
 def find(arguments: argparse.Namespace) -> Snapshot:
-    """Return the breaker that the user named.
+    """Return the state of the breaker that ``NAME`` and ``--namespace`` identify.
 
     Args:
         arguments: The parsed arguments with ``name``, ``namespace``, ``url``, ``schema`` and ``timeout``.
 
     Raises:
-        InvalidNameError: A breaker or a namespace cannot have this name.
+        InvalidNameError: The name or the namespace is not a valid name.
         RefusedError: The breaker does not exist. The message suggests similar names or other namespaces.
         StoreError: The database cannot be read.
     """

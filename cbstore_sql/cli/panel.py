@@ -24,7 +24,11 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore panel``."""
+    """Add the parser of ``cbstore panel``, which serves a web panel of all breakers.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "panel",
@@ -51,10 +55,17 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore panel`` until SIGTERM or SIGINT.
+    """Serve the web panel until SIGTERM or SIGINT arrives, and print the URL of the panel.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore panel``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
-        ConfigurationError: An argument cannot be used, or the address needs a token.
+        ConfigurationError: An argument cannot be used, the server cannot listen on the address or the port, or
+            ``--host`` is not a loopback address and the environment has no token.
         SchemaError: The SQLite file does not exist.
     """
     from cbstore_sql.panel import panel_wsgi

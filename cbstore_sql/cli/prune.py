@@ -18,7 +18,11 @@ _TIMEOUT = 300.0
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore prune``."""
+    """Add the parser of ``cbstore prune``, which deletes the rows of idle breakers.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "prune",
@@ -39,7 +43,15 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore prune``.
+    """Delete the rows of breakers that have been idle for the time in ``--idle-for``, and print their number.
+
+    With ``--dry-run``, the command only prints the number.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore prune``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         ConfigurationError: The URL or an argument cannot be used.

@@ -30,7 +30,11 @@ name. A listener writes such a log: CircuitBreaker(..., listeners=[CallLog("call
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore replay``."""
+    """Add the parser of ``cbstore replay``, which recommends a policy for the calls of a log.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "replay",
@@ -51,10 +55,16 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore replay``.
+    """Run the calls of a log through several policies, and print a table of the results and the recommended policy.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore replay``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
-        ConfigurationError: The log cannot be read, or a line of the log is not a call.
+        ConfigurationError: The log cannot be read, a line of the log is not a call, or the log has no call.
         InvalidPolicyError: A time in the options is out of range.
     """
     from cbstore_sql.core.policy import BreakerPolicy

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore close``."""
+    """Add the parser of ``cbstore close``, which closes a circuit.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "close",
@@ -31,7 +35,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore close``.
+    """Close a circuit, set its number of failures to 0, and print its previous state.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore close``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         RefusedError: The breaker does not exist.

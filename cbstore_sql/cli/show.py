@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore show``."""
+    """Add the parser of ``cbstore show``, which prints the stored values and the history of one breaker.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "show",
@@ -36,7 +40,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore show``.
+    """Print the stored values of one breaker and its last changes. With ``--json``, print them as one JSON object.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore show``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         RefusedError: The breaker does not exist.
@@ -56,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def fields(namespace: str, snapshot: Snapshot) -> list[tuple[str, str]]:
-    """Return the lines about one breaker, each as a label and a text.
+    """Return the lines that ``cbstore show`` prints about one breaker, each as a pair of a label and a text.
 
     Args:
         namespace: The breaker's namespace.
@@ -77,7 +87,13 @@ def fields(namespace: str, snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def change_words(change: HistoryEntry) -> str:
-    """Return one line about an entry of the breaker's history, with the time in the local time zone."""
+    """Return the line that ``cbstore show`` prints about one entry of the breaker's history.
+
+    The line contains the time in the local time zone, both states, the cause and the person who made the change.
+
+    Args:
+        change: The entry.
+    """
     time = moment(change.at)
     when = time.astimezone().isoformat(sep=" ", timespec="seconds") if time else "never"
     before, after = change.previous_state.value, change.state.value

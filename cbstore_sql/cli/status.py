@@ -21,7 +21,11 @@ NO_BREAKERS = "no breakers (one that never failed is not in the table)"
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore status``."""
+    """Add the parser of ``cbstore status``, which prints the table of breakers.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "status",
@@ -58,7 +62,16 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore status``.
+    """Print the table of breakers. With ``--json``, print a list of JSON objects.
+
+    With ``--watch``, the command prints the table again and again until the user presses Ctrl-C.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore status``.
+
+    Returns:
+        The exit code: 1 if the user gave ``--fail-if-open`` without ``--watch`` and a printed breaker is not closed,
+        otherwise 0.
 
     Raises:
         ConfigurationError: The URL cannot be used.
@@ -85,9 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
 def select(breakers: Breakers, arguments: argparse.Namespace) -> Breakers:
     """Return the breakers that match ``--namespace`` and ``--state``: first open, then half_open, then closed.
 
+    Breakers in the same state are in the order of their namespaces and names.
+
     Args:
         breakers: All breakers of the database.
-        arguments: The parsed arguments with ``namespace`` and ``state``. ``None`` matches every breaker.
+        arguments: The parsed arguments with ``namespace`` and ``state``. If an argument is ``None``, every breaker
+            matches this argument.
     """
     found = [
         (namespace, snapshot)

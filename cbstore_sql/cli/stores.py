@@ -42,7 +42,10 @@ def open_store(arguments: argparse.Namespace, namespace: str = "default") -> Pro
 
     Args:
         arguments: The parsed arguments with ``url`` and ``schema``.
-        namespace: The namespace of the breakers.
+        namespace: The namespace whose breakers the store reads and changes.
+
+    Returns:
+        The open store. The caller must close the store.
 
     Raises:
         ConfigurationError: The URL or the schema cannot be used.
@@ -63,17 +66,18 @@ def open_store(arguments: argparse.Namespace, namespace: str = "default") -> Pro
 
 
 def with_store(arguments: argparse.Namespace, use: Callable[[ProtocolStore], T]) -> T:
-    """Open the store of the breaker that the user named, call a function with the store, and close the store.
+    """Open a store for the namespace that the user named, call a function with the store, and close the store.
 
     Args:
-        arguments: The parsed arguments with ``url``, ``schema``, ``namespace`` and ``timeout`` (seconds for all this).
-        use: The function.
+        arguments: The parsed arguments with ``url``, ``schema``, ``namespace`` and ``timeout``. ``timeout`` is the
+            greatest number of seconds for opening, calling and closing together.
+        use: The function, which receives the store.
 
     Returns:
         The result of ``use``.
 
     Raises:
-        CircuitBreakerError: The store cannot be opened (see `open_store`), ``use`` failed, or the time is over.
+        CircuitBreakerError: The store cannot be opened (see `open_store`), ``use`` failed, or ``timeout`` has passed.
     """
 
     def work() -> T:
@@ -87,10 +91,14 @@ def read_all(arguments: argparse.Namespace) -> Breakers:
     """Read every breaker of a database.
 
     Args:
-        arguments: The parsed arguments with ``url``, ``schema`` and ``timeout`` (seconds for the whole read).
+        arguments: The parsed arguments with ``url``, ``schema`` and ``timeout``. ``timeout`` is the greatest number of
+            seconds for the whole read.
+
+    Returns:
+        The breakers of all namespaces, each as a pair of its namespace and its snapshot.
 
     Raises:
-        CircuitBreakerError: The store cannot be opened (see `open_store`) or read, or the time is over.
+        CircuitBreakerError: The store cannot be opened (see `open_store`) or read, or ``timeout`` has passed.
     """
 
     def read() -> Breakers:
@@ -101,17 +109,28 @@ def read_all(arguments: argparse.Namespace) -> Breakers:
 
 
 def url_of(arguments: argparse.Namespace) -> str:
-    """Return the URL of the database: ``--url``, or else ``CBSTORE_URL``, or else the default."""
+    """Return the URL of the database: ``--url`` if given, otherwise ``CBSTORE_URL``, otherwise the default URL.
+
+    Args:
+        arguments: The parsed arguments with ``url``.
+    """
     return arguments.url or database_url()
 
 
 def is_redis(url: str) -> bool:
-    """Return whether a URL names a Redis server."""
+    """Return whether a URL names a Redis server.
+
+    Args:
+        url: The URL of a database.
+    """
     return url.partition(":")[0] in ("redis", "rediss", "unix")
 
 
 def existing(url: str) -> URL:
-    """Parse the URL of an SQL database and check that a SQLite file exists.
+    """Parse the URL of an SQL database. If the URL names a SQLite file, check that the file exists.
+
+    Args:
+        url: The URL.
 
     Raises:
         ConfigurationError: The URL cannot be used.
@@ -128,7 +147,11 @@ def existing(url: str) -> URL:
 
 
 def sqlite_file(url: URL) -> Path:
-    """Return the path of the file that a SQLite URL names. The URL may contain a ``file:`` URI."""
+    """Return the path of the file that a SQLite URL names. The URL may contain a ``file:`` URI.
+
+    Args:
+        url: The parsed URL.
+    """
     database = str(url.database)
     if database.startswith("file:"):
         from urllib.parse import unquote, urlsplit
@@ -138,7 +161,7 @@ def sqlite_file(url: URL) -> Path:
 
 
 def schema_of(given: str | None) -> str:
-    """Return the schema of the table: the given schema, or else ``CBSTORE_SCHEMA``, or else the default.
+    """Return the schema of the table: the given schema, otherwise ``CBSTORE_SCHEMA``, otherwise the default schema.
 
     Args:
         given: The value of ``--schema``, or ``None`` if the user did not give the option.
@@ -149,18 +172,18 @@ def schema_of(given: str | None) -> str:
 
 
 def in_time(seconds: float, work: Callable[[], T]) -> T:
-    """Call a function in a thread and return the function's result, or give up after some seconds.
+    """Call a function in a thread and return the function's result, or raise an error after a number of seconds.
 
-    The function runs under a deadline that stores keep by themselves. If the function hangs in the name resolution or
-    in a driver without timeouts, `in_time` gives up one second after the deadline. The thread then goes on hanging, but
-    does not keep the process alive.
+    The stores that the function uses keep the deadline by themselves. If the function hangs nevertheless, for example
+    in the name resolution or in a driver without timeouts, `in_time` raises `StoreUnavailableError` one second after
+    the deadline. The thread continues to hang, but the process can exit.
 
     Args:
         seconds: The greatest number of seconds for the function.
         work: The function.
 
     Returns:
-        The result of ``work``. An error of ``work`` is raised again.
+        The result of ``work``. If ``work`` raises an error, `in_time` raises the same error.
 
     Raises:
         StoreUnavailableError: The function did not return in time.

@@ -30,12 +30,12 @@ class Cell(NamedTuple):
 
 
 def cells(namespace: str, snapshot: Snapshot, *, brief: bool = False) -> tuple[Cell, ...]:
-    """Return the cells of one breaker, in the order of `COLUMNS`.
+    """Return the cells of one breaker for the table of breakers, in the order of `COLUMNS`.
 
     Args:
         namespace: The breaker's namespace.
         snapshot: The breaker's state.
-        brief: Whether to leave out details, for a narrow terminal.
+        brief: Whether to leave out the details, so that the table fits a narrow terminal.
     """
     return (
         Cell(printable(namespace)),
@@ -50,7 +50,11 @@ def cells(namespace: str, snapshot: Snapshot, *, brief: bool = False) -> tuple[C
 
 
 def state_words(snapshot: Snapshot) -> str:
-    """Return the breaker's state in words. A circuit that opened without failures is marked as forced."""
+    """Return the breaker's state in words. If the circuit opened without failures, the text also says "forced".
+
+    Args:
+        snapshot: The breaker's state.
+    """
     return f"{snapshot.state.value} (forced)" if is_forced(snapshot) else snapshot.state.value
 
 
@@ -71,7 +75,11 @@ def override_words(snapshot: Snapshot, *, brief: bool = False) -> str:
 
 
 def failure_words(snapshot: Snapshot) -> str:
-    """Return the number of failures in a row. Under a `FailureRate` policy, the score in percent follows."""
+    """Return the number of failures in a row as text. Under a `FailureRate` policy, the score in percent follows.
+
+    Args:
+        snapshot: The breaker's state.
+    """
     score = f" ({snapshot.score:.0%})" if snapshot.score else ""
     return f"{snapshot.failure_count}{score}"
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore unlock``."""
+    """Add the parser of ``cbstore unlock``, which ends the override of a breaker.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "unlock",
@@ -32,7 +36,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore unlock``.
+    """End the override of a breaker, and print which override was active before.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore unlock``.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         RefusedError: The breaker does not exist.

@@ -15,13 +15,13 @@ from cbstore_sql.errors import StoreError
 
 
 def watch(read: Callable[[], Breakers], period: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Show the breakers again and again until the user presses Ctrl-C.
+    """Show the table of breakers repeatedly until the user presses Ctrl-C.
 
-    If a later read fails, this function shows the error and tries again after the period.
+    If a later read fails, this function shows the error and reads again after ``period``.
 
     Args:
         read: The function that returns the breakers to show.
-        period: Seconds between two reads.
+        period: The seconds between two reads.
         sleep: The function that waits for a number of seconds.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Runs the calls of a log through a policy, by the rules that the stores run."""
+"""The simulation of a breaker over the calls of a log, by the rules of the stores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from cbstore_sql.stores.memory import InMemoryStore
 
 _NAME = "replayed"
 
-# A circuit that opens this long after an outage's last failure still opened because of it, seconds: reports take time.
+# Seconds after an outage's last failure. A circuit that opens within this time opened because of the outage.
 _GRACE = 1.0
 
 
 class Detection(NamedTuple):
-    """How one outage was noticed.
+    """The reaction of a breaker to one outage.
 
     Attributes:
-        seconds: From the outage's first failure to the opened circuit; ``None``: it was never opened for this one.
-        failed_calls: Calls that failed until then, or in the whole outage.
+        seconds: The time from the outage's first failure until the circuit opened, in seconds. ``None`` means that the
+            circuit did not go from closed to open because of this outage.
+        failed_calls: The number of calls that the breaker admitted and that failed in this outage until the circuit
+            opened. If ``seconds`` is ``None``, the number for the whole outage.
     """
 
     seconds: float | None
@@ -33,15 +35,16 @@ class Detection(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """What a policy would have done.
+    """The result of running a log through one policy.
 
     Attributes:
-        opened: How often a closed circuit opened.
-        false_alarms: How often it did so while the dependency was healthy.
-        detections: One for each outage, in order.
-        refused_good: Refused calls that would have been answered.
-        refused_bad: Refused calls that would have failed.
-        failed: Calls that were let through during an outage and failed.
+        opened: The number of times that the circuit went from closed to open.
+        false_alarms: The number of those openings that happened outside every outage. An opening up to 1 second after
+            the end of an outage belongs to the outage.
+        detections: The reactions to the outages, one for each outage, in the order of the outages.
+        refused_good: The number of calls that the breaker refused although they succeeded in the log.
+        refused_bad: The number of calls that the breaker refused and that failed in the log.
+        failed: The number of calls that the breaker admitted and that failed during an outage.
     """
 
     opened: int
@@ -53,25 +56,25 @@ class Replay(NamedTuple):
 
     @property
     def calls_lost(self) -> int:
-        """Calls that a perfect breaker would not have lost: let through in vain, or refused in vain."""
+        """The number of lost calls: those that failed in an outage, plus refused calls that succeeded in the log."""
         return self.failed + self.refused_good
 
     @property
     def missed(self) -> int:
-        """Outages that never opened the circuit."""
+        """The number of outages during which the circuit did not go from closed to open."""
         return sum(found.seconds is None for found in self.detections)
 
 
 def replay(calls: Sequence[LoggedCall], policy: BreakerPolicy, outages: Sequence[Outage]) -> Replay:
     """Run a log through one breaker that all processes of the log share.
 
-    The breaker is consistent: it counts each outcome at the moment the call ends. A call that the log lacks cannot be
-    replayed, so a log of guarded calls should come from a breaker that was closed.
+    The simulated breaker counts the outcome of a call at the moment when the call ends. The function can replay only
+    calls that are in the log. Record the log while the breaker is closed, so that no refused call is missing.
 
     Args:
-        calls: The log.
-        policy: What to run it through.
-        outages: When the dependency was broken; see `health_of`.
+        calls: The calls of the log, in the order in which they ended.
+        policy: The policy of the breaker.
+        outages: The times at which the dependency was broken; see `health_of`.
     """
     circuit = _Circuit(policy)
     for _, settles, index in _in_order(calls):
@@ -84,7 +87,16 @@ def replay(calls: Sequence[LoggedCall], policy: BreakerPolicy, outages: Sequence
 
 
 def replay_alone(calls: Sequence[LoggedCall], policy: BreakerPolicy, outages: Sequence[Outage]) -> Replay:
-    """Run a log through a breaker in each process that shares nothing, and add up what they did."""
+    """Run a log through breakers that share no state, one breaker for each process of the log, and add up the results.
+
+    In the result, `Detection.seconds` is the time until the circuit of the last process opened. It is ``None`` if the
+    circuit of at least one process did not open because of the outage.
+
+    Args:
+        calls: The calls of the log, in the order in which they ended.
+        policy: The policy of every breaker.
+        outages: The times at which the dependency was broken; see `health_of`.
+    """
     by_process: dict[str, list[LoggedCall]] = {}
     for call in calls:
         by_process.setdefault(call.process, []).append(call)
@@ -92,7 +104,7 @@ def replay_alone(calls: Sequence[LoggedCall], policy: BreakerPolicy, outages: Se
     detections = []
     for found in zip(*(part.detections for part in parts), strict=True):
         seconds = [one.seconds for one in found if one.seconds is not None]
-        # The last process to notice ends the wait.
+        # The outage is detected when the circuit of the last process has opened.
         slowest = max(seconds) if len(seconds) == len(found) else None
         detections.append(Detection(slowest, sum(one.failed_calls for one in found)))
     return Replay(
@@ -106,10 +118,20 @@ def replay_alone(calls: Sequence[LoggedCall], policy: BreakerPolicy, outages: Se
 
 
 def _in_order(calls: Sequence[LoggedCall]) -> Iterable[tuple[float, bool, int]]:
-    """Return beginnings and ends of all calls in time, by index; at the same moment ends come first."""
+    """Return the beginnings and ends of all calls in the order of time.
+
+    At the same moment, ends come before beginnings. A call without a duration begins before it ends.
+
+    Args:
+        calls: The calls of the log, in the order in which they ended.
+
+    Returns:
+        One tuple for each beginning and each end: the Unix time in seconds, whether the call ends, and the index of the
+        call.
+    """
     begins = sorted((call.began, False, index) for index, call in enumerate(calls))
     ends = ((call.ended, True, index) for index, call in enumerate(calls))
-    # A call without a duration begins and ends at one moment, and must begin first.
+    # A call without a duration begins and ends at the same moment. Its beginning must come first.
     return heapq.merge(begins, ends, key=lambda event: (event[0], _order(event, calls), event[2]))
 
 
@@ -120,14 +142,22 @@ def _order(event: tuple[float, bool, int], calls: Sequence[LoggedCall]) -> int:
 
 
 class _Circuit:
-    """One breaker and what it did."""
+    """A simulated breaker with the record of the calls that it refused and of the times at which it opened.
+
+    Args:
+        policy: The policy of the breaker.
+
+    Attributes:
+        refused: The indexes of the refused calls.
+        opened: The Unix times in seconds at which the circuit went from closed to open.
+    """
 
     def __init__(self, policy: BreakerPolicy) -> None:
         self._policy = policy
         self._store = InMemoryStore(clock=lambda: 0.0)
         self._ramp = RampGate(lambda: 0.5)
         self._permits: dict[int, Permit] = {}
-        # While nothing has failed, the rules need not be asked: a long log is mostly healthy calls.
+        # The permit of a closed circuit without failures. It saves a read of the store for most calls of a long log.
         self._clean: Permit | None = None
         self.refused: set[int] = set()
         self.opened: list[float] = []

@@ -1,6 +1,8 @@
-"""A log of calls: one JSON object a line, with ``time``, ``outcome``, ``seconds`` and, where known, ``process``.
+"""The log of calls that ``cbstore replay`` reads.
 
-`cbstore_sql.metrics.CallLog` writes such logs. They are easily made from access logs as well.
+Each line is one JSON object with the fields ``time``, ``outcome`` and ``seconds``. The fields ``process`` and ``name``
+are optional. `cbstore_sql.metrics.CallLog` writes such a log. An access log contains the same data, so that a short
+script can convert an access log.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ class LoggedCall(NamedTuple):
     """One call of a log.
 
     Attributes:
-        ended: When it ended, Unix seconds.
-        verdict: What its outcome said about the dependency.
-        seconds: How long it took.
-        process: Who made it; ``""`` where the log does not say.
+        ended: The time at which the call ended, in Unix seconds.
+        verdict: The outcome of the call for the breaker: success, failure, or none (the outcome shows neither).
+        seconds: The duration of the call, in seconds.
+        process: The name of the process that made the call, or ``""`` if the log does not name the process.
     """
 
     ended: float
@@ -33,19 +35,21 @@ class LoggedCall(NamedTuple):
 
     @property
     def began(self) -> float:
-        """When it began, Unix seconds."""
+        """The time at which the call began, in Unix seconds."""
         return self.ended - self.seconds
 
 
 def parse_log(lines: Iterable[str], *, name: str | None = None) -> list[LoggedCall]:
-    """Read a log, in the order in which the calls ended.
+    """Read a log and return its calls in the order in which the calls ended.
 
     Args:
-        lines: One JSON object each; empty lines are skipped.
-        name: Only the calls of this breaker; ``None`` takes all. A line without ``name`` belongs to every breaker.
+        lines: The lines of the log. Each line is one JSON object or empty. The function skips empty lines.
+        name: The name of a breaker. The function then returns only the calls of this breaker, and the calls whose lines
+            have no field ``name``. ``None`` means the calls of all breakers.
 
     Raises:
-        ConfigurationError: A line is not such an object, or no call is left.
+        ConfigurationError: A line is not a JSON object, a field of a returned call is missing or wrong, or the log has
+            no call to return.
     """
     calls = []
     for number, line in enumerate(lines, 1):
@@ -84,4 +88,4 @@ def _number(number: int, fields: dict[str, Any], field: str, largest: float) -> 
         raise ConfigurationError(
             f"line {number} of the log: {field} must be a number from 0 to {largest:g}, got {shown(value)}"
         )
-    return float(value)  # type: ignore[arg-type] # just checked
+    return float(value)  # type: ignore[arg-type] # is_number has checked the value

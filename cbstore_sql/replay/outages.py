@@ -1,9 +1,10 @@
-"""When a dependency was broken, found in a log after the fact.
+"""The outages of a dependency, which this module finds in a log of calls.
 
-Whether an opened circuit was right cannot be told from the circuit. So the log is first divided into healthy and broken
-stretches, in the way that makes it most likely: a Viterbi path over two states, in which entering or leaving a broken
-stretch must be worth a likelihood ratio of a thousand. The failure rates of both states are estimated from the
-log itself. This looks at the whole log, before and after each call, which no breaker can do.
+A replay must know when the dependency was really broken: only then can it tell a correct opening from a false alarm.
+This module therefore divides the log into healthy and broken stretches of calls. It chooses the most likely division: a
+Viterbi path over two states. Each change between healthy and broken must make the division a thousand times more
+likely. The module estimates the failure rates of both states from the log. For each call it uses all calls of the log,
+before and after the call. A breaker cannot do this, because it does not know the later calls.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import NamedTuple
 from cbstore_sql.core.model import Verdict
 from cbstore_sql.replay.log import LoggedCall
 
-# What a change between healthy and broken must be worth; without it every second failure would be an outage.
+# The gain in log-likelihood that a change between healthy and broken needs. Without it, every second failure would be
+# an outage.
 _SWITCH = math.log(1000.0)
 
 _ROUNDS = 4
@@ -24,13 +26,13 @@ _BROKEN_RATES = (0.45, 0.99)
 
 
 class Outage(NamedTuple):
-    """One stretch of calls that mostly failed.
+    """A stretch of calls of which most failed.
 
     Attributes:
-        began: When its first failed call ended, Unix seconds.
-        ended: When its last failed call ended, Unix seconds.
-        calls: How many calls it holds.
-        failures: How many of them failed.
+        began: The time at which the first failed call of the stretch ended, in Unix seconds.
+        ended: The time at which the last failed call of the stretch ended, in Unix seconds.
+        calls: The number of calls in the stretch.
+        failures: The number of failed calls in the stretch.
     """
 
     began: float
@@ -40,12 +42,13 @@ class Outage(NamedTuple):
 
 
 class Health(NamedTuple):
-    """What a log says about the dependency.
+    """The health of a dependency, computed from a log of calls.
 
     Attributes:
-        outages: Its outages, in order.
-        failure_rate: The share of calls that failed outside them.
-        worst_rate: The same for the worst stretch of a few hundred calls outside them.
+        outages: The outages of the dependency, in the order of time.
+        failure_rate: The share of failed calls among all calls outside outages, from 0 to 1. 0 if no call was outside.
+        worst_rate: The greatest share of failed calls among 300 successive calls outside outages, from 0 to 1. If there
+            are fewer than 300 such calls, the same number as ``failure_rate``.
     """
 
     outages: list[Outage]
@@ -54,11 +57,14 @@ class Health(NamedTuple):
 
 
 def health_of(calls: Sequence[LoggedCall], slow_after: float | None = None) -> Health:
-    """Divide a log into healthy and broken stretches.
+    """Divide a log into healthy and broken stretches, and return the health of the dependency.
+
+    The function ignores calls whose verdict is `Verdict.NONE`.
 
     Args:
-        calls: In the order in which they ended.
-        slow_after: Seconds after which an answered call counts as failed; ``None`` lets calls take any time.
+        calls: The calls of the log, in the order in which they ended.
+        slow_after: Seconds. A successful call that took longer counts as failed. ``None`` means that a successful call
+            may take any time.
     """
     judged = [call for call in calls if call.verdict is not Verdict.NONE]
     failed = [has_failed(call, slow_after) for call in judged]
@@ -74,15 +80,27 @@ def health_of(calls: Sequence[LoggedCall], slow_after: float | None = None) -> H
 
 
 def has_failed(call: LoggedCall, slow_after: float | None) -> bool:
-    """Whether a call counts as failed: it did, or it took longer than ``slow_after`` seconds."""
+    """Return whether a call counts as failed: the call failed, or the call succeeded too slowly.
+
+    Args:
+        call: The call.
+        slow_after: Seconds. A successful call that took longer counts as failed. ``None`` means that a successful call
+            may take any time.
+    """
     slow = slow_after is not None and call.verdict is Verdict.SUCCESS and call.seconds > slow_after
     return slow or call.verdict is Verdict.FAILURE
 
 
 def _broken_calls(failed: Sequence[bool], healthy: float, broken: float) -> list[bool]:
-    """Return for each call whether it lies in a broken stretch."""
+    """Return for each call whether the call belongs to a broken stretch.
+
+    Args:
+        failed: For each call in the order of time, whether the call failed.
+        healthy: The share of failed calls while the dependency is healthy, from 0 to 1.
+        broken: The share of failed calls while the dependency is broken, from 0 to 1.
+    """
     fails, answers = math.log(broken / healthy), math.log((1 - broken) / (1 - healthy))
-    # How much more likely the best division that ends broken is than the best that ends healthy.
+    # The log-likelihood of the best division that ends broken, minus that of the best division that ends healthy.
     lead = -_SWITCH
     entered, left = [], []
     for failure in failed:
@@ -92,7 +110,7 @@ def _broken_calls(failed: Sequence[bool], healthy: float, broken: float) -> list
     marks, state = [], lead > 0.0
     for enters, leaves in zip(reversed(entered), reversed(left), strict=True):
         marks.append(state)
-        # Where either path came from the other state, so did the one that is followed.
+        # If the followed path entered its state at this call, the previous call was in the other state.
         state = (state and not enters) or (not state and leaves)
     return marks[::-1]
 
