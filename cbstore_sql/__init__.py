@@ -16,7 +16,7 @@ Read the results of a store or a breaker
     `Snapshot`, `Transition`, `Permit`, `State`, `Verdict`, `HistoryEntry`, `PushState`
 
 Set up and look after the table
-    `migrate`, `prune`; more in `cbstore_sql.migration`
+    `migrate`, `prune`; see `cbstore_sql.migration` for further functions
 
 Observe
     `CircuitBreakerMetrics`, `OpenTelemetryMetrics`, `FleetCollector`, `log_events`; the events in `cbstore_sql.events`
@@ -25,12 +25,13 @@ Handle errors
     `CircuitBreakerError`, `CircuitBreakerOpenError`, `ConfigurationError`, `GuardInUseError`, `InvalidArgumentError`,
     `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`, `MissingExtraError`, `StoreError`, `SchemaError`,
     `BreakerNotStoredError`, `StoreConflictError`, `StoreUnavailableError`, `TooManyBreakersError`,
-    `UnknownBreakerError`, `UnstorableNameError`; the tree in `cbstore_sql.errors`
+    `UnknownBreakerError`, `UnstorableNameError`; see `cbstore_sql.errors` for the class tree
 
-A module that defines ``__all__`` is public, with the names listed in ``__all__``. All other modules are internal.
+A module that defines ``__all__`` is public. Its public names are the names in ``__all__``. All other modules are
+internal.
 
-The import of this package loads neither SQLAlchemy nor redis. The package imports a backend when a program first uses
-the name of the backend's store.
+The import of this package loads neither SQLAlchemy nor redis. The package imports one of them when a program first uses
+the name of a store that needs it.
 """
 
 from __future__ import annotations

@@ -83,14 +83,14 @@ class Gatekeeper:
         return self._token is not None
 
     def ask(self, request: PanelRequest) -> Any:
-        """Return the rights of a request before the check by `granted`.
+        """Return the rights of a request, before `granted` checks them.
 
         Args:
             request: The request.
 
         Returns:
-            An `Access`, or the unchecked answer of ``authorize``. If the answer is an awaitable, await the answer. Then
-            give the result to `granted`.
+            If the panel has an ``authorize``, the unchecked result of ``authorize``. Otherwise an `Access`. If the
+            result is an awaitable, the caller must await it. Then the caller passes the result to `granted`.
         """
         if self._authorize is not None:
             return self._authorize(request)
@@ -125,7 +125,7 @@ class Gatekeeper:
         """Return whether a POST comes from a page of the panel itself.
 
         The browser names the sending page in the headers Sec-Fetch-Site and Origin, and a page cannot change these
-        headers. A POST without an Origin header is refused.
+        headers. If the POST has no Origin header, this method returns ``False``.
 
         Args:
             request: The POST request.

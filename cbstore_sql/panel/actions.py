@@ -128,7 +128,9 @@ class Order:
 
 
 def carry_out(store: Any, order: Order, *, by: str) -> None:
-    """Change a breaker as an order says, and log the change to the logger ``cbstore_sql.audit``.
+    """Apply an order to its breaker, and log the change to the logger ``cbstore_sql.audit``.
+
+    The change has a time limit of 5 seconds.
 
     Args:
         store: A synchronous store. The order's namespace may differ from the store's namespace.
@@ -136,7 +138,7 @@ def carry_out(store: Any, order: Order, *, by: str) -> None:
         by: The name of the person who makes the change, for the history and the log.
 
     Raises:
-        StoreError: The store failed, or did not answer within 5 seconds.
+        StoreError: The store failed, or did not answer within the time limit.
         ConfigurationError: A name or the reason cannot be used, or the breaker does not exist.
     """
     target = in_namespace(store, order.namespace)

@@ -31,7 +31,8 @@ def list_page(request: PanelRequest, view: View, reading: Reading, *, events: bo
         request: The request.
         view: The filter, the order and the page number.
         reading: The breakers to show.
-        events: Whether the tab receives events. If ``False``, the tab asks every few seconds.
+        events: Whether the server sends an event to the tab when the page changes. If ``False``, the tab asks the
+            server every few seconds.
     """
     main = (tag("h1", "Circuit breakers"), _filters(request, view), _live(request, view, reading))
     return _document(request, "Circuit breakers", main, view=view, events=events)
@@ -45,7 +46,8 @@ def breaker_page(request: PanelRequest, view: View, reading: Reading, *, access:
         view: The view of this breaker, with `View.exact`.
         reading: The breaker to show.
         access: The rights of the request. With `Access.ACT`, the page has a form with actions.
-        events: Whether the tab receives events. If ``False``, the tab asks every few seconds.
+        events: Whether the server sends an event to the tab when the page changes. If ``False``, the tab asks the
+            server every few seconds.
     """
     namespace, name = view.exact or ("", "")
     done = next((action.done for action in ACTIONS.values() if action.key == request.query.get("done")), None)
@@ -60,11 +62,11 @@ def breaker_page(request: PanelRequest, view: View, reading: Reading, *, access:
 
 
 def confirm_page(request: PanelRequest, order: Order) -> Response:
-    """Return the page that asks the user to confirm a change.
+    """Return the page that asks the user to confirm an action on a breaker.
 
     Args:
         request: The request.
-        order: The change.
+        order: The action, with its breaker and its duration.
     """
     action = ACTIONS[order.action]
     given = {

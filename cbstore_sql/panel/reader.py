@@ -43,11 +43,11 @@ class Reading:
 
 
 class Reader:
-    """A reader of pages with a short memory, for requests and for open tabs.
+    """A reader of pages that keeps each page for one period, for all requests and open tabs of a process.
 
     Args:
         source: The source of the pages.
-        period: Seconds for which one read serves all requests.
+        period: Seconds for which one read of a page serves all requests for this page.
         clock: A function that returns the steady clock's time in seconds.
     """
 
@@ -86,15 +86,15 @@ class Reader:
         return self._read_now(view, known)
 
     def watch(self, view: View, notify: Notify) -> Callable[[], None]:
-        """Call a function whenever a page changes.
+        """Call a function each time a page changes, until the caller ends the watch.
 
         Args:
             view: The page to watch.
-            notify: The function. Any thread that reads the page may call the function. The function must neither wait
-                nor raise.
+            notify: The function to call. Any thread that reads the page may call ``notify``. ``notify`` must neither
+                wait nor raise.
 
         Returns:
-            A function without arguments that ends the calls.
+            A function without arguments that ends the watch.
         """
         with self._lock:
             self._watchers.setdefault(view, set()).add(notify)

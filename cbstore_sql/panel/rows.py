@@ -45,7 +45,11 @@ def breakers_table(prefix: str, page: Page) -> Markup:
 
 
 def state_badge(snapshot: Snapshot) -> Markup:
-    """Return the breaker's state as a coloured word. A circuit that opened without failures is marked as forced."""
+    """Return the breaker's state as a coloured word, with a mark if the circuit opened without failures.
+
+    Args:
+        snapshot: The breaker's state.
+    """
     forced = " (forced)" if is_forced(snapshot) else ""
     return tag("span", f"{_LABELS[snapshot.state]}{forced}", class_=f"state {snapshot.state.value}")
 
@@ -62,7 +66,11 @@ def override_words(snapshot: Snapshot) -> Markup:
 
 
 def facts(snapshot: Snapshot) -> Markup:
-    """Return the values of the breaker's row as a list for people."""
+    """Return the values of the breaker's row as an HTML list with readable labels.
+
+    Args:
+        snapshot: The breaker's state.
+    """
     pairs = [
         ("Failures in a row", str(snapshot.failure_count)),
         ("Score", f"{snapshot.score:.0%} of the limit" if snapshot.score else "0"),
@@ -79,7 +87,11 @@ def facts(snapshot: Snapshot) -> Markup:
 
 
 def history_table(entry: Entry) -> Markup:
-    """Return the table of the breaker's last changes, the latest change first."""
+    """Return the table of the breaker's last changes, the latest change first.
+
+    Args:
+        entry: The breaker, with its history.
+    """
     if not entry.history:
         return tag("p", "No change is remembered.", class_="empty")
     columns = {"When": None, "From": "wide", "To": None, "Why": None, "By": None}

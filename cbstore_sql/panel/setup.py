@@ -27,17 +27,20 @@ def make_panel(  # settings
     period: float,
     events: bool,
 ) -> Panel:
-    """Make a panel from the arguments of `panel_asgi` or `panel_wsgi`.
+    """Make a panel from the arguments of `panel_asgi` or `panel_wsgi`; see `panel_asgi` for all details.
 
     Args:
-        store: See `panel_asgi`.
-        actions: See `panel_asgi`.
-        token: See `panel_asgi`.
-        authorize: See `panel_asgi`.
-        who: See `panel_asgi`.
-        origins: See `panel_asgi`.
-        period: See `panel_asgi`.
-        events: Whether the server sends an event to open tabs when a page changes.
+        store: The database's URL, or a synchronous store on SQL or Redis.
+        actions: Whether users may open, close, lock and unlock breakers. If ``False``, users can only read.
+        token: A secret of 16 characters or more that gives access, or ``None`` if the panel has no login.
+        authorize: The host application's function that returns the rights of a request, or ``None`` if the panel checks
+            the token or the address.
+        who: The name of the person behind a request, or a function from the request to this name. ``None`` means
+            ``"panel"``.
+        origins: Further origins of the panel, such as ``https://ops.example.com``.
+        period: Seconds for which one read of the store serves all requests and all open tabs, from 0.1 to 3600.
+        events: Whether the server sends an event to open tabs when a page changes. If ``False``, each tab asks the
+            server every few seconds.
 
     Raises:
         ConfigurationError: An argument cannot be used.

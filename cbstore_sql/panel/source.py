@@ -57,9 +57,9 @@ class Page:
         return max(1, math.ceil(self.matched / PAGE_SIZE))
 
     def content(self) -> tuple[Any, ...]:
-        """Return the content of the page without the times that pass by themselves.
+        """Return the content of the page without the times, which change with every read.
 
-        Two results differ if a breaker on the page has changed between the two reads.
+        The contents of two reads differ if a breaker on the page changed between the reads.
         """
         rows = [
             (entry.namespace, *entry.snapshot._replace(as_of=0.0), admission(entry.snapshot).action, entry.history)
@@ -98,7 +98,11 @@ class WholeStore:
         self._store: Any = store
 
     def read(self, view: View) -> Page:
-        """Read one page; see `Source.read`."""
+        """Read all breakers of the store, and return those of one page; see `Source.read`.
+
+        Args:
+            view: The page to read.
+        """
         with within(TIMEOUT):
             breakers: list[tuple[str, Snapshot]] = self._store.read_all()
             entries = [Entry(*pair) for pair in breakers]
@@ -132,8 +136,8 @@ def in_namespace(store: Any, namespace: str) -> Any:
     """Return a store for the breakers of a namespace, over the same connections.
 
     Args:
-        store: The store whose connections to use.
-        namespace: The namespace.
+        store: The store whose connections the new store uses.
+        namespace: The namespace of the new store.
     """
     return store if store.namespace == namespace else store._for_namespace(namespace)
 

@@ -20,7 +20,11 @@ class SqlPages:
         self._store = store
 
     def read(self, view: View) -> Page:
-        """Read one page; see `Source.read`."""
+        """Read the breakers of one page with one SQL statement; see `Source.read`.
+
+        Args:
+            view: The page to read.
+        """
         with within(TIMEOUT):
             overview = read_overview(
                 self._store,

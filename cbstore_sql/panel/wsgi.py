@@ -33,17 +33,26 @@ def panel_wsgi(  # settings
 ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
     """Make a WSGI application that shows the breakers of a database.
 
+    Without ``token`` and without ``authorize``, the panel answers only requests that come from this machine and name a
+    loopback host. See `panel_asgi` for the same panel as an ASGI application.
+
     Args:
-        store: See `panel_asgi`.
-        actions: See `panel_asgi`.
-        token: See `panel_asgi`.
-        authorize: See `panel_asgi`. It must not be a coroutine function.
-        who: See `panel_asgi`.
-        origins: See `panel_asgi`.
-        period: See `panel_asgi`.
+        store: The database's URL, or a synchronous store on SQL or Redis. The panel shows the breakers of every
+            namespace.
+        actions: Whether users may open, close, lock and unlock breakers. If ``False``, users can only read.
+        token: A secret of 16 characters or more. A user who knows the token may use the panel from any address.
+            ``None`` means that the panel has no login.
+        authorize: The host application's function that returns the rights of a request: ``"none"``, ``"read"`` or
+            ``"act"``. It must not be a coroutine function. ``None`` means that the panel checks the token or the
+            address.
+        who: The name of the person behind a request, for the history: a text, or a function from the request to a text.
+            ``None`` means ``"panel"``.
+        origins: Further origins of the panel, such as ``https://ops.example.com``. A panel behind a proxy that changes
+            the Host header needs them.
+        period: Seconds for which one read of the store serves all requests and all open tabs, from 0.1 to 3600.
         events: Whether the server sends an event to open tabs when a page changes. Each open tab then occupies one
-            thread of the server. If ``False``, each tab asks the server every few seconds, and the usual answer is a
-            short "not modified".
+            thread of the server. If ``False``, each tab asks the server every few seconds. If the page has not changed,
+            the answer is the short status 304.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -110,7 +119,13 @@ def _request(environ: Environ, body: bytes) -> PanelRequest:
 
 
 def _text(value: str) -> str:
-    """Decode a path of the environ: WSGI servers put the UTF-8 bytes of the path into a Latin-1 text."""
+    """Decode a path of the WSGI environ.
+
+    WSGI servers put the UTF-8 bytes of the path into a Latin-1 text. This function restores the original text.
+
+    Args:
+        value: The path from the environ.
+    """
     return value.encode("latin-1").decode("utf-8", "replace")
 
 

@@ -8,11 +8,11 @@
 `worker`       a process that calls the service behind the breaker
 `processes`    starts, reads and ends the child processes
 `records`      the messages between the processes
-`run_state`    the state of the run so far
+`run_state`    the state of the demo while it runs
 `checks`       the checks at the end
 `live`         the view for a terminal
 `plain`        the view as lines of text
-`timeline`     the two rows that show the course of the run
+`timeline`     the two rows that show the course of the demo
 `wording`      texts that both views use
 `database`     sets up the database and cleans up
 `signals`      Ctrl-C and SIGTERM
@@ -35,7 +35,11 @@ NumberT = TypeVar("NumberT", int, float)
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore demo``."""
+    """Add the parser of ``cbstore demo``, which shows how processes share one breaker.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "demo",
@@ -70,11 +74,14 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore demo``.
+    """Start a service and worker processes, show how they share one breaker, check the result and print a summary.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore demo``.
 
     Returns:
-        0 if every check passed, 1 if a check failed or the run was aborted, 128 + the signal's number if a signal ended
-        the run.
+        The exit code: 0 if every check passed, 1 if a check failed or the demo was aborted. If a signal ended the demo,
+        128 plus the number of the signal.
 
     Raises:
         CircuitBreakerError: The database cannot be used.

@@ -1,4 +1,4 @@
-"""The checks at the end of a run: they compare the records of the service, of the workers and of the breaker's row."""
+"""The checks at the end of the demo, which compare the records of the service, of the workers and of the breaker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cbstore_sql.cli.demo.run_state import RunState
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of one check of a run.
+    """The result of one check of the demo.
 
     Attributes:
         passed: Whether the check passed.
@@ -45,10 +45,10 @@ class OpenTime:
 
 
 def run_checks(run: RunState) -> list[CheckResult]:
-    """Run all checks of a finished run and return their results.
+    """Run all checks of a finished demo and return their results.
 
     Args:
-        run: The final state of the run.
+        run: The final state of the demo.
     """
     times = open_times(run)
     return [
@@ -66,7 +66,7 @@ def open_times(run: RunState) -> list[OpenTime]:
     """Return the times in which the circuit was not closed, the earliest first.
 
     Args:
-        run: The final state of the run.
+        run: The final state of the demo.
     """
     times: list[OpenTime] = []
     for change in run.changes:

@@ -1,4 +1,4 @@
-"""The setup of the database of one run, and the removal of the run's breaker at the end."""
+"""The database of one run of the demo: its setup, and the removal of the breaker at the end."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cbstore_sql.stores.sql.connections.engine import parse_url
 
 @dataclass(frozen=True, slots=True)
 class DemoDatabase:
-    """The database of one run.
+    """The database of one run of the demo.
 
     Attributes:
         url: The URL of the database.
         schema: The schema of the table.
         place: The kind of database, in words.
-        store: A store in a namespace that only this run uses.
-        leaves: The objects that remain in the database after the run, in words.
+        store: A store in a new namespace, which only this run of the demo uses.
+        leaves: The objects that remain in the database after the demo, in words.
     """
 
     url: str = field(repr=False)
@@ -37,10 +37,12 @@ class DemoDatabase:
 
 @contextmanager
 def prepare_database(url: str | None, schema: str, signals: SignalRecorder) -> Iterator[DemoDatabase]:
-    """Set up the database of one run, and remove the run's breaker from the database afterwards.
+    """Set up the database for the demo. When the block ends, delete the demo's breaker from the database.
+
+    If the breaker table is missing, this function creates the table. The table remains in the database afterwards.
 
     Args:
-        url: The URL of the database. A missing table is created. ``None`` means a temporary SQLite file.
+        url: The URL of the database. ``None`` means a temporary SQLite file, which is deleted when the block ends.
         schema: The schema of the table.
         signals: The recorder of signals. A signal during the setup interrupts a connection attempt that hangs.
 

@@ -1,4 +1,4 @@
-"""The view of a run on a terminal, which rich redraws in place."""
+"""The view of the demo on a terminal. The package rich redraws the view in place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIXED_LINES = 13
 
 
 class LiveView:
-    """A view of a run on a terminal.
+    """A view of the demo on a terminal.
 
     Args:
         live: The display of the package rich that redraws the terminal.
@@ -40,16 +40,20 @@ class LiveView:
         self._live = live
 
     def show(self, run: RunState) -> None:
-        """Redraw the view for the current state of a run."""
+        """Redraw the view.
+
+        Args:
+            run: The current state of the demo.
+        """
         size = self._live.console.size
         self._live.update(draw(run, size.width, size.height, monotonic()), refresh=True)
 
 
 def draw(run: RunState, width: int, height: int, now: float) -> RenderableType:
-    """Return the view of a run for a terminal of a given size.
+    """Return the view of the demo for a terminal of a given size.
 
     Args:
-        run: The state of the run.
+        run: The state of the demo.
         width: The width of the terminal, in characters.
         height: The height of the terminal, in lines.
         now: The current reading of `time.monotonic`, in seconds.

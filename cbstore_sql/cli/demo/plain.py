@@ -1,4 +1,4 @@
-"""The view of a run as lines of text, for pipes, logs and simple terminals."""
+"""The view of the demo as lines of text, for pipes, logs and simple terminals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PERIOD = 2.0
 
 
 class PlainView:
-    """A view of a run as text: one line for each change, and one line every two seconds.
+    """A view of the demo as text, with one line for each change and one line every two seconds.
 
     Args:
         write: The function that writes one line.
@@ -25,7 +25,11 @@ class PlainView:
         self._next = 0.0
 
     def show(self, run: RunState) -> None:
-        """Write a line for each change of the breaker or the service since the last call."""
+        """Write a line for each change of the breaker or the service since the last call of this method.
+
+        Args:
+            run: The current state of the demo.
+        """
         if not self._next:
             self._next = monotonic()
             self._write(f"{len(run.workers)} worker processes, one circuit breaker in {run.place}; starting")

@@ -21,13 +21,13 @@ _END_WITHIN = 3.0
 
 @dataclass(slots=True)
 class Child:
-    """One child process, with the parent's end of the pipe to the child.
+    """A child process of the demo, with the parent's end of the pipe to the child.
 
     Attributes:
         name: The name of the process.
         process: The process.
         pipe: The parent's end of the pipe.
-        present: Whether the pipe still works. ``False`` after the child has closed its end.
+        present: Whether the pipe still works. ``False`` after the child has closed the child's end of the pipe.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Child:
 
 
 class ChildProcesses:
-    """A context manager that holds all child processes of a run and ends them when the block ends.
+    """A context manager that starts the child processes of the demo and ends all of them when the block ends.
 
-    Each child holds one end of a pipe. Only this process holds the other end. When this process ends for any reason,
-    the system closes the pipes, and every child ends by itself.
+    Each child holds one end of a pipe. Only the parent process holds the opposite end. When the parent process ends for
+    any reason, the operating system closes the pipes, and every child then ends by itself.
     """
 
     def __init__(self) -> None:
@@ -90,10 +90,11 @@ class ChildProcesses:
         return child
 
     def listen(self, timeout: float) -> Iterator[tuple[Child, Message]]:
-        """Yield the messages that have arrived from the children, each with its sender.
+        """Yield the messages that have arrived from the children, each as a pair of the sender and the message.
 
         Args:
-            timeout: The greatest number of seconds to wait for the first message.
+            timeout: The greatest number of seconds to wait for the first message. If no message arrives in this time,
+                this method yields nothing.
         """
         pipes = {child.pipe: child for child in self.children if child.present}
         for pipe in wait(list(pipes), timeout) if pipes else ():

@@ -13,7 +13,7 @@ BREAKER = "payments"
 
 
 class Outcome(str, Enum):
-    """The ways in which an attempt of a worker can end.
+    """A way in which an attempt of a worker can end.
 
     Attributes:
         OK: The service answered successfully.
@@ -141,7 +141,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The counts of the service so far.
+    """The numbers of calls at the service, from the start of the service until now.
 
     Attributes:
         arrived: The number of calls that reached the service.

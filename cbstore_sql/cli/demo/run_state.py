@@ -1,4 +1,4 @@
-"""The state of a run so far, for the views and the checks."""
+"""The state of the demo while it runs, for the views and the checks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cbstore_sql.core.wording import holder
 
 @dataclass(slots=True)
 class WorkerStatus:
-    """The counts of one worker for the view.
+    """The numbers of calls of one worker, for the view.
 
     Attributes:
         number: The number of the worker, from 1.
         pid: The process id of the worker. 0 until the worker is ready.
         last: The worker's last attempt, or ``None`` before the first attempt.
         made: The number of calls that the worker made.
-        failed: The number of calls that failed.
+        failed: The number of calls that the worker made and that failed.
         refused: The number of calls that the breaker rejected.
     """
 
@@ -36,7 +36,11 @@ class WorkerStatus:
         return f"worker-{self.number}"
 
     def count(self, attempt: Attempt) -> None:
-        """Add one attempt to the counts."""
+        """Add one attempt to the numbers of calls, and store the attempt in ``last``.
+
+        Args:
+            attempt: The attempt.
+        """
         self.last = attempt
         self.made += attempt.made
         self.failed += attempt.outcome in (Outcome.ERROR, Outcome.HUNG_UP)
@@ -45,21 +49,21 @@ class WorkerStatus:
 
 @dataclass(slots=True)
 class RunState:
-    """The state of a run so far, collected from the messages of the processes.
+    """The state of the demo while it runs, collected from the messages of its processes.
 
     Attributes:
         place: The kind of database, in words.
-        timing: The times of the run.
+        timing: The planned durations of the parts of the demo.
         workers: The workers in order of their numbers.
         attempts: All attempts in order of arrival.
         changes: All changes of the breaker's row, ordered by generation.
         health: The times at which the service began to fail or recovered.
-        tally: The counts of the service so far.
-        logbook: All calls that the service saw. Empty until the end of the run.
+        tally: The numbers of calls at the service.
+        logbook: All calls that the service saw. Empty until the demo ends.
         snapshot: The breaker's state at the last read, or ``None`` before the first read.
         port: The port on which the service listens. 0 until the service is ready.
         began: When the workers began, by `time.monotonic` in seconds. 0.0 until the workers begin.
-        leaves: The objects that remain in the database after the run, in words.
+        leaves: The objects that remain in the database after the demo, in words.
     """
 
     place: str

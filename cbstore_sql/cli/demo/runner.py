@@ -1,4 +1,4 @@
-"""One run of the demo from the setup to the printed summary."""
+"""One run of the demo, from the setup to the printed summary."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
         arguments: The parsed arguments of ``cbstore demo``.
 
     Returns:
-        0 if every check passed, 1 if a check failed or the run was aborted, 128 + the signal's number if a signal ended
-        the run.
+        The exit code: 0 if every check passed, 1 if a check failed or the demo was aborted. If a signal ended the demo,
+        128 plus the number of the signal.
 
     Raises:
         CircuitBreakerError: The database cannot be used, or the panel cannot listen on a port.

@@ -1,4 +1,4 @@
-"""The course of a run: a service works, fails and recovers, and workers call the service."""
+"""The course of the demo: a service works, fails and recovers, and workers call the service."""
 
 from __future__ import annotations
 
@@ -21,25 +21,32 @@ _LAST_WORDS_WITHIN = 20.0
 
 
 class View(Protocol):
-    """A display of a run that continues."""
+    """A display of the demo while the demo runs."""
 
     def show(self, run: RunState) -> None:
-        """Show the current state of the run. The scenario calls this method about ten times a second."""
+        """Show the current state of the demo. The scenario calls this method about ten times a second.
+
+        Args:
+            run: The state of the demo.
+        """
 
 
 class RunAborted(Exception):
-    """The error of a run that ended early: a signal arrived, a worker failed, or a process did not start or ended."""
+    """The error of a demo that ended early.
+
+    The reason is a signal, a worker that failed, or a process that did not start or ended too early.
+    """
 
 
 class Scenario:
     """One run of the demo.
 
     Args:
-        database: The database of the run.
-        timing: The times of the run.
+        database: The database with the breaker.
+        timing: The planned durations of the parts of the demo.
         workers: The number of workers.
-        signals: The recorder of signals. A recorded signal ends the run.
-        view: The display of the run.
+        signals: The recorder of signals. A recorded signal ends the demo.
+        view: The display of the demo.
     """
 
     def __init__(
@@ -53,13 +60,13 @@ class Scenario:
         self._children = ChildProcesses()
 
     def run(self) -> RunState:
-        """Run the scenario from beginning to end. When this method returns or raises, all child processes have ended.
+        """Run the demo from beginning to end. When this method returns or raises, all child processes have ended.
 
         Returns:
-            The final state of the run.
+            The final state of the demo.
 
         Raises:
-            RunAborted: The run ended early.
+            RunAborted: The demo ended early.
             StoreError: The database failed.
         """
         with self._children:
@@ -90,13 +97,13 @@ class Scenario:
         self._watch(timing.calm)
 
     def _watch(self, seconds: float, done: Callable[[], bool] | None = None, otherwise: str = "") -> None:
-        """Read messages and show the run for some seconds, or until a condition is true.
+        """Read messages and show the demo for some seconds, or until a condition is true.
 
         Args:
             seconds: The greatest number of seconds.
             done: The condition. ``None`` means that this method waits for the whole time.
-            otherwise: The reason with which the run is aborted if the condition never became true. ``""`` means that
-                the run continues.
+            otherwise: The reason with which this method aborts the demo if the condition never became true. ``""``
+                means that the demo continues.
 
         Raises:
             RunAborted: A signal arrived, a process was lost, or the condition never became true.

@@ -64,13 +64,13 @@ class CallRecorder:
                 self._probes -= probe
 
     def tally(self) -> Tally:
-        """Return the counts of the service so far."""
+        """Return the numbers of calls at the service until now."""
         with self._lock:
             failed = sum(not visit.served for visit in self._visits)
             return Tally(len(self._visits), failed, self._present)
 
     def logbook(self) -> Logbook:
-        """Return the record of all calls so far."""
+        """Return the record of all calls that have arrived until now."""
         with self._lock:
             return Logbook(tuple(self._visits), self._most_probes)
 

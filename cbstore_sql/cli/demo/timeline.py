@@ -1,4 +1,4 @@
-"""The course of a run as two rows of cells, one for the service and one for the breaker."""
+"""The course of the demo as two rows of cells, one for the service and one for the breaker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def service_cells(run: RunState, count: int, now: float) -> list[str]:
     """Return the state of the service for each cell of the timeline.
 
     Args:
-        run: The state of the run.
+        run: The state of the demo.
         count: The number of cells.
         now: The current reading of `time.monotonic`, in seconds.
 
@@ -30,12 +30,13 @@ def service_cells(run: RunState, count: int, now: float) -> list[str]:
 def breaker_cells(run: RunState, count: int, now: float) -> list[str]:
     """Return the state of the breaker for each cell of the timeline.
 
-    If the breaker had several states in the time of a cell, half_open comes before open, and open before closed.
+    If the breaker had several states in the time of one cell, the cell shows half_open rather than open, and open
+    rather than closed.
 
     Args:
-        run: See `service_cells`.
-        count: See `service_cells`.
-        now: See `service_cells`.
+        run: The state of the demo.
+        count: The number of cells.
+        now: The current reading of `time.monotonic`, in seconds.
 
     Returns:
         For each cell the state, or ``""`` for the future.

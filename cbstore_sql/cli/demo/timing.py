@@ -1,4 +1,4 @@
-"""The durations of the parts of a run, and the limits of the checks."""
+"""The planned durations of the parts of the demo, and the time limits of its checks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _PAUSE = (0.05, 0.11)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The times of one run, in seconds.
+    """The planned durations of the parts of the demo, in seconds.
 
     Attributes:
         healthy: How long the service works at first.
         failing: How long the service fails. If no probe has failed yet, the service fails for up to ``patience``
             longer.
-        calm: How long the run continues after the circuit has closed again.
+        calm: How long the demo continues after the circuit has closed again.
         recovering: The greatest duration of the recovery.
         recovery_timeout: How long the circuit stays open before a probe.
         pause: The shortest and the longest pause of a worker between two attempts.
@@ -47,10 +47,10 @@ class Timing:
 
     @classmethod
     def of(cls, seconds: float, workers: int, patience: float) -> Timing:
-        """Divide a run into its parts.
+        """Divide the duration of the demo into the durations of its parts.
 
         Args:
-            seconds: The approximate duration of the run, in seconds.
+            seconds: The approximate duration of the demo, in seconds.
             workers: The number of workers. If there are more than 6 workers, each worker calls less often.
             patience: Seconds by which a step may be late before the check of the step fails.
         """
@@ -67,18 +67,18 @@ class Timing:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The policy of the breaker in this run."""
+        """The policy of the demo's breaker."""
         return BreakerPolicy(
             failure_threshold=FAILURE_THRESHOLD, recovery_timeout=self.recovery_timeout, probe_lease=PROBE_LEASE
         )
 
     @property
     def total(self) -> float:
-        """The approximate duration of a run in seconds, if no step is late."""
+        """The approximate duration of the demo in seconds, if no step is late."""
         return self.healthy + self.failing + self.recovery_timeout + self.calm
 
     def opens_within(self, workers: int) -> float:
-        """Return the seconds from the first failure within which the circuit must open.
+        """Return the number of seconds within which the circuit must open after the first failure.
 
         Args:
             workers: The number of workers.
@@ -88,8 +88,8 @@ class Timing:
 
     @property
     def closes_within(self) -> float:
-        """Seconds from the recovery of the service within which every worker must be served again.
+        """The number of seconds within which the service must serve every worker again after its recovery.
 
-        A probe that failed just before the recovery keeps the circuit open for one more `recovery_timeout`.
+        A probe that failed just before the recovery keeps the circuit open for one more ``recovery_timeout``.
         """
         return FAILS_IN + self.recovery_timeout + SERVED_IN + 2 * self.pause[1] + self.patience

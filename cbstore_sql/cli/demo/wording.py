@@ -1,4 +1,4 @@
-"""The texts that both views of a run use."""
+"""The texts that both views of the demo use."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ _REASONS = {
 
 
 def describe_change(change: Change, began: float) -> str:
-    """Return a line about a change: the time, both states, and the worker that caused the change.
+    """Return a line about a change of the breaker's row: the time, both states, and the worker that caused the change.
 
     Args:
         change: The change.
-        began: When the run began, by `time.monotonic` in seconds.
+        began: When the workers began, by `time.monotonic` in seconds.
     """
     reason = _REASONS[change.before, change.after].format(f"worker-{change.worker}")
     return f"{change.until - began:6.2f} s  {change.before:>9} -> {change.after:<9}  {reason}"
 
 
 def describe_breaker(run: RunState) -> str:
-    """Return in words how the breaker treats calls now."""
+    """Return in words how the breaker treats calls now.
+
+    Args:
+        run: The state of the demo.
+    """
     snapshot = run.snapshot
     if snapshot is None or snapshot.state is State.CLOSED:
         return "calls pass"
@@ -38,5 +42,9 @@ def describe_breaker(run: RunState) -> str:
 
 
 def describe_counts(run: RunState) -> str:
-    """Return in words how many calls the workers made, how many failed, and how many the breaker rejected."""
+    """Return in words how many calls the workers made, how many failed, and how many the breaker rejected.
+
+    Args:
+        run: The state of the demo.
+    """
     return f"made {run.made}  failed {run.failed}  rejected {run.refused} (calls that the service did not get)"

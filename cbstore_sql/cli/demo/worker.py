@@ -32,7 +32,7 @@ class WorkerTask:
         schema: The schema of the table.
         namespace: The breaker's namespace.
         port: The port on which the service listens on this machine.
-        timing: The times of the run.
+        timing: The planned durations of the parts of the demo.
     """
 
     number: int

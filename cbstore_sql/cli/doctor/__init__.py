@@ -35,7 +35,11 @@ _WORDS = {Level.OK: "ok", Level.NOTE: "note", Level.WRONG: "WRONG"}
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore doctor``."""
+    """Add the parser of ``cbstore doctor``, which checks a database.
+
+    Args:
+        subparsers: The subparsers of ``cbstore``.
+    """
     parser = add_command(
         subparsers,
         "doctor",
@@ -49,7 +53,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run ``cbstore doctor``.
+    """Check the database, and print the result of each check with advice. The command changes nothing.
+
+    Args:
+        arguments: The parsed arguments of ``cbstore doctor``.
+
+    Returns:
+        The exit code: 1 if a check found something wrong, otherwise 0.
 
     Raises:
         ConfigurationError: The URL cannot be used.

@@ -47,10 +47,10 @@ def connections(row: ReadRow) -> Finding:
 
 
 def autovacuum(row: ReadRow, table: str) -> Finding:
-    """Check that autovacuum removes dead row versions from the breaker table.
+    """Check that autovacuum is on for the server and for the breaker table.
 
     Args:
-        row: See `connections`.
+        row: The function that runs a statement and returns the one row of the result.
         table: The name of the table with its schema.
     """
     setting, options = row(
@@ -67,7 +67,7 @@ def updates(row: ReadRow, table: str) -> Finding:
     """Check that most updates of the breaker table are HOT updates, which change no index.
 
     Args:
-        row: See `connections`.
+        row: The function that runs a statement and returns the one row of the result.
         table: The name of the table with its schema.
     """
     total, hot, dead, live = row(
@@ -84,10 +84,10 @@ def updates(row: ReadRow, table: str) -> Finding:
 
 
 def transactions(row: ReadRow) -> Finding:
-    """Check that no transaction older than 5 minutes keeps dead row versions from being removed.
+    """Check that no transaction older than 5 minutes keeps PostgreSQL from removing dead row versions.
 
     Args:
-        row: See `connections`.
+        row: The function that runs a statement and returns the one row of the result.
     """
     idle, oldest, hidden = row(
         """
@@ -112,7 +112,7 @@ def replication(row: ReadRow) -> Finding:
     """Check whether commits wait for synchronous standbys, and whether such a standby is connected.
 
     Args:
-        row: See `connections`.
+        row: The function that runs a statement and returns the one row of the result.
     """
     names, commit, standbys, synchronous = row(
         """

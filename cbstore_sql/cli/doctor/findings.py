@@ -1,4 +1,4 @@
-"""The results of checks."""
+"""The results of the checks of ``cbstore doctor``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Level(str, Enum):
 
     Attributes:
         OK: The check found no problem.
-        NOTE: Breakers work. The finding's text names a consequence that the user should know.
+        NOTE: Breakers work, but the finding has a consequence that the user should know. The finding's text names it.
         WRONG: Breakers fail, lose state or become slow because of the finding.
     """
 
@@ -39,7 +39,7 @@ class Finding:
 
 
 def ok(check: str, text: str) -> Finding:
-    """Return a finding that needs no action.
+    """Return a finding of the level `Level.OK`: the check found no problem.
 
     Args:
         check: The name of the check.
@@ -49,7 +49,7 @@ def ok(check: str, text: str) -> Finding:
 
 
 def note(check: str, text: str, advice: str = "") -> Finding:
-    """Return a finding that the user should know.
+    """Return a finding of the level `Level.NOTE`: breakers work, but the user should know a consequence.
 
     Args:
         check: The name of the check.
@@ -60,7 +60,7 @@ def note(check: str, text: str, advice: str = "") -> Finding:
 
 
 def wrong(check: str, text: str, advice: str) -> Finding:
-    """Return a finding that needs action.
+    """Return a finding of the level `Level.WRONG`: the user should act.
 
     Args:
         check: The name of the check.
@@ -74,12 +74,13 @@ Check = Callable[[], Finding]
 
 
 def each(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
-    """Run all checks and yield their findings.
+    """Run checks and yield their findings in the same order.
 
-    A check that raises becomes a note that names only the class of the error.
+    If a check raises an error, this function yields a note instead. The note contains the class of the error, but not
+    its message.
 
     Args:
-        checks: Pairs of a check's name and the check.
+        checks: Pairs of a check's name and the check. A check is a function that returns a finding.
     """
     for name, check in checks:
         try:

@@ -39,7 +39,7 @@ class Examination:
         self._table = f"{target.schema}.{TABLE_NAME}"
 
     def findings(self) -> list[Finding]:
-        """Run all checks and return their findings."""
+        """Run all checks of this PostgreSQL database and return their findings in the order of the checks."""
         checks: tuple[tuple[str, Check], ...] = (
             ("versions", self.versions),
             ("server", self.server),
@@ -63,14 +63,14 @@ class Examination:
         """Run a statement and return the one row of the result.
 
         Args:
-            statement: The statement.
+            statement: The SQL text, with ``%s`` for each parameter.
             *parameters: The parameters of the statement.
         """
         row: tuple[Any, ...] = self._driver.execute(statement, parameters or None).fetchone()
         return row
 
     def versions(self) -> Finding:
-        """Check the versions of the server, of psycopg and of libpq."""
+        """Check the versions of the PostgreSQL server and of the client libraries psycopg and libpq."""
         number, version = self.row(
             "SELECT current_setting('server_version_num')::int, current_setting('server_version')"
         )
@@ -85,7 +85,7 @@ class Examination:
         return ok("versions", text)
 
     def server(self) -> Finding:
-        """Check that the server accepts writes."""
+        """Check that the server accepts writes. A standby does not accept writes."""
         recovery, read_only = self.row("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')")
         if recovery:
             return wrong("server", "this is a standby: it refuses writes", "name the primary in the URL")
@@ -95,7 +95,7 @@ class Examination:
         return ok("server", "a primary that takes writes")
 
     def rights(self) -> Finding:
-        """Check that the current role has the rights on the table that breakers need."""
+        """Check that the current role has the rights on the breaker table that breakers need."""
         (role, usage) = self.row(
             "SELECT current_user, has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = %s",
             self._target.schema,
@@ -117,7 +117,7 @@ class Examination:
         return ok("rights", f"role {role} may {', '.join(names)}")
 
     def row_level_security(self) -> Finding:
-        """Check that no policy of row-level security hides rows of the table from the current role."""
+        """Check that no policy of row-level security hides rows of the breaker table from the current role."""
         (active,) = self.row("SELECT row_security_active(%s)", self._table)
         if active:
             text = "active for this role: hidden rows read as closed circuits"
@@ -125,7 +125,7 @@ class Examination:
         return ok("row-level security", "not active for this role")
 
     def isolation(self) -> Finding:
-        """Check the default isolation level of sessions."""
+        """Check that the default isolation level of new transactions is ``read committed`` or ``read uncommitted``."""
         (level,) = self.row("SELECT current_setting('default_transaction_isolation')")
         if level in ("read committed", "read uncommitted"):
             return ok("isolation", f"default is {level}")
@@ -140,7 +140,7 @@ class Examination:
         return note("encoding", f"{encoding}: names outside it are refused", "use a database with encoding UTF8")
 
     def pooler(self) -> Finding:
-        """Check whether a connection pooler stands between this process and the server."""
+        """Check whether a connection pooler in transaction mode stands between this process and the server."""
         # At the login, a pooler announces a process id that the pooler made up, not the process id of a server session.
         announced, answering = self._driver.info.backend_pid, self.row("SELECT pg_backend_pid()")[0]
         if announced == answering:
@@ -159,7 +159,7 @@ class Examination:
         return note("pooler", text, "for push, give the store a URL that bypasses the pooler")
 
     def push(self) -> Finding:
-        """Check that a notification arrives, because ``push=True`` needs notifications."""
+        """Check that a session with LISTEN receives a notification, because ``push=True`` needs notifications."""
         self._driver.execute("LISTEN cbstore_doctor")
         try:
             with closing(self._engine.raw_connection()) as other:
@@ -174,7 +174,7 @@ class Examination:
         return note("push", text, "connect to the server itself, not to a transaction pooler or a standby")
 
     def clock(self) -> Finding:
-        """Compare the server's clock with the clock of this machine."""
+        """Check that the server's clock differs from the clock of this machine by at most 2 seconds."""
         before = time.time()
         (server,) = self.row("SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8")
         return clock_finding(server - (before + time.time()) / 2)

@@ -100,7 +100,9 @@ def _clock(client: Any) -> Finding:
 
 
 def clock_finding(difference: float) -> Finding:
-    """Return the finding about the difference between two clocks. A difference of more than 2 seconds is a note.
+    """Return the finding about the difference between the server's clock and the clock of this machine.
+
+    A difference of more than 2 seconds gives a note.
 
     Args:
         difference: The server's time minus the time of this machine, in seconds.
