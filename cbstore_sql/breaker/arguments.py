@@ -259,12 +259,25 @@ def check_error(error: Any) -> BaseException | None:
 
 
 def _classes(label: str, part: Any) -> Iterable[type[BaseException]]:
-    """Check one part of the argument and return its exception classes: one class, or the classes of a nested tuple."""
+    """Check one part of the argument and return its exception classes: one class, or the classes of a nested tuple.
+
+    Args:
+        label: The argument's name, for the error message.
+        part: One element of the argument.
+    """
     return check_exceptions(label, part) if isinstance(part, tuple) else (_check_exception(label, part),)
 
 
 def _check_exception(label: str, given: Any) -> type[BaseException]:
-    """Check one exception class and return it; raise `InvalidArgumentError` if it is not an exception class."""
+    """Check one exception class and return it.
+
+    Args:
+        label: The argument's name, for the error message.
+        given: The value to check.
+
+    Raises:
+        InvalidArgumentError: ``given`` is not an exception class.
+    """
     if isinstance(given, type) and issubclass(given, BaseException):
         return given
     if isinstance(given, BaseException):
@@ -278,7 +291,15 @@ def _check_exception(label: str, given: Any) -> type[BaseException]:
 
 
 def _check_function(label: str, function: Any) -> Callable[[Any], Any]:
-    """Check a function of one argument and return it; raise `InvalidArgumentError` if it is not such a function."""
+    """Check a function of one argument and return it.
+
+    Args:
+        label: The argument's name, for the error message.
+        function: The value to check.
+
+    Raises:
+        InvalidArgumentError: ``function`` is not a function of one argument.
+    """
     if not callable(function):
         raise InvalidArgumentError(f"{label} must be a function of one argument, got {type(function).__name__}")
     if not takes_one_argument(function):

@@ -44,10 +44,10 @@ Fallback = Callable[[CircuitBreakerOpenError], Any]
 
 
 class Background(Protocol):
-    """A kind of repeated background work: a thread or a task."""
+    """A background job that repeats, in a thread or in a task."""
 
     def ensure(self) -> None:
-        """Start the work if it does not run."""
+        """Start the job if the job is not running."""
 
 
 GivenStore = TypeVar("GivenStore", bound=Store | AsyncStore)
@@ -61,7 +61,7 @@ BackgroundT = TypeVar("BackgroundT", bound=Background)
 
 
 class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]):
-    """The common base class of `CircuitBreaker` and `AsyncCircuitBreaker`. Use one of these two.
+    """The common base class of `CircuitBreaker` and `AsyncCircuitBreaker`. Applications use these two classes.
 
     Attributes:
         store: The store that the breaker calls. This store may be a wrapper around the constructor's argument.
@@ -179,7 +179,11 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
 
     @property
     def push_state(self) -> PushState | None:
-        """Whether ``push`` works at the moment; ``None`` if the breaker was made without ``push``."""
+        """The state of the connection for ``push``; ``None`` if the breaker was made without ``push``.
+
+        ``"listening"`` means that push works. ``"off"``, ``"connecting"`` and ``"unavailable"`` mean that push does not
+        work.
+        """
         return None if self._push is None else self._push.state
 
     def add_listener(self, listener: Listener) -> None:
@@ -231,6 +235,9 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
     def _admit_without_io(self, name: str) -> Permit | None:
         """Admit or refuse a call that `fresh_permit` did not admit, without I/O.
 
+        Args:
+            name: The breaker's name.
+
         Returns:
             The permit, or ``None`` if the caller must ask the store.
 
@@ -252,8 +259,8 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             names: The breakers' names, the most preferred first.
 
         Returns:
-            A tuple: the permit or ``None``; the names that the store must be asked for; the refusals of all earlier
-            names.
+            Three values: the permit, or ``None`` if no circuit admitted the call without I/O; the names of the breakers
+            that the caller must read from the store; the refusals of the breakers before these.
         """
         refusals: list[CircuitBreakerOpenError] = []
         for index, name in enumerate(names):

@@ -39,14 +39,14 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
     Over a shared store, the breakers also serve any number of processes.
 
-    The breaker admits a call, makes the call and reports the outcome. While the circuit is open, calls are refused.
-    When the open time is over, one caller in all processes is admitted as the probe, and the probe's lease is renewed
-    while the call runs. An exception that counts is a failure; a return is a success. An outcome without a verdict
-    (cancelled, interrupted, ignored) gives a probe back and changes nothing else.
+    The breaker admits a call, makes the call and reports the outcome. While the circuit is open, the breaker refuses
+    calls. When the open time is over, the breaker admits one caller in all processes as the probe, and renews the
+    probe's lease while the call runs. An exception that counts is a failure; a return is a success. An outcome without
+    a verdict (cancelled, interrupted, ignored) releases a probe and changes nothing else.
 
     The caller always receives what the dependency returned or raised, even if the report fails.
 
-    The arguments are those of `__init__`.
+    See `BreakerBase.__init__` for the arguments.
     """
 
     _background = Periodic
@@ -133,7 +133,8 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     def admit_first(self, names: Sequence[str]) -> Permit:
         """Admit a call by hand through the first of several breakers that admits calls, for a failover chain.
 
-        Breakers that this process saw recently need no I/O. One store operation reads all the others.
+        For a breaker that this process read within the last ``max_staleness`` seconds, the method usually does no I/O.
+        One store operation reads all other breakers.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
@@ -229,7 +230,8 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
 
         Args:
             name: The breaker's name.
-            seconds: The open time in seconds, from now. A longer open time stays as it is.
+            seconds: The open time in seconds, from now. If the circuit already stays open for longer, the end of the
+                open time does not change.
 
         Raises:
             StoreError: See `Store`.
@@ -240,11 +242,12 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         """Open a circuit for at least some seconds because the dependency demanded it (``Retry-After``).
 
         If the store does not answer, `trip` follows ``on_store_outage``, unlike `force_open`. With ``"local"`` the
-        circuit opens in this process; with the other values nothing happens.
+        circuit opens in this process only. With the other values, the method has no effect.
 
         Args:
             name: The breaker's name.
-            seconds: The open time in seconds, from now. A longer open time stays as it is.
+            seconds: The open time in seconds, from now. If the circuit already stays open for longer, the end of the
+                open time does not change.
 
         Raises:
             InvalidPolicyError: ``seconds`` is negative or not a finite number.
@@ -254,8 +257,9 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     def hold(self, name: str, seconds: float) -> None:
         """Refuse the calls of all processes for some seconds because the dependency demanded it (``Retry-After``).
 
-        The state stays as it is. A hold never shortens an earlier hold. While the store does not answer, a hold has an
-        effect in this process only, with ``on_store_outage="local"``, or no effect at all.
+        The state of the circuit stays the same. A new hold never shortens an earlier hold. While the store does not
+        answer, a hold has an effect only in this process and only with ``on_store_outage="local"``. With the other
+        values of ``on_store_outage``, such a hold has no effect.
 
         Args:
             name: The breaker's name.
@@ -264,15 +268,18 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         self._drive(self._controller.hold(name, seconds))
 
     def seen(self, name: str) -> Snapshot:
-        """Return the snapshot that the next call would find. While the store does not answer, it is a local snapshot.
+        """Return the snapshot on which the breaker would admit or refuse the next call.
 
         Args:
             name: The breaker's name.
+
+        Returns:
+            The store's snapshot if the store answers; otherwise the snapshot of the local breaker of this process.
         """
         return self._drive(self._controller.seen(name))
 
     def reset(self, name: str) -> Transition:
-        """Close a circuit and clear its counts; see `Store.reset`.
+        """Close a circuit and clear its failure count, score and hold; see `Store.reset`.
 
         Args:
             name: The breaker's name.
@@ -292,14 +299,15 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         seconds: float | None = None,
         create: bool = False,
     ) -> Transition:
-        """Lock a breaker in every process: open, closed or shadow; see `Store.set_override`.
+        """Set an override of a breaker in every process; see `Store.set_override`.
 
-        Other processes notice the override within their ``max_staleness``, or at once with ``push``. In an outage of
-        the store, each process obeys the last override that it knows until the override expires.
+        Every other process obeys the override after at most its ``max_staleness`` seconds, or at once with ``push``. In
+        an outage of the store, each process obeys the last override that it knows until the override expires.
 
         Args:
             name: The breaker's name.
-            mode: ``"open"``, ``"closed"`` or ``"shadow"``.
+            mode: ``"open"`` refuses every call. ``"closed"`` admits every call. ``"shadow"`` admits every call and
+                emits an event for each call that the breaker would have refused.
             by: The person or program that sets the override.
             reason: Why the override is set.
             seconds: The duration of the override in seconds; ``None`` means until `clear_override`.
@@ -338,9 +346,9 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.history(name))
 
     def explain(self, name: str) -> str:
-        """Return plain sentences: why a breaker is in its state, since when, and what happens next.
+        """Return plain sentences that explain the state of a breaker, when the state began, and what happens next.
 
-        While the store does not answer, the sentences describe what this process knows.
+        While the store does not answer, the sentences describe the last state that this process knows.
 
         Args:
             name: The breaker's name.
@@ -348,10 +356,10 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         return self._drive(self._controller.explanation(name))
 
     def check_store(self) -> bool:
-        """Check now whether the store answers and accepts writes.
+        """Check now whether the store answers and accepts writes, and begin or end an outage.
 
-        If the store answers after an outage, the breaker reports what happened during the outage, and the outage ends.
-        If the store does not answer, an outage begins.
+        If the store answers after an outage, the breaker reports the outcomes of the calls during the outage to the
+        store, and the outage ends. If the store does not answer, an outage begins.
 
         Returns:
             Whether the store answers and accepts writes.
@@ -415,7 +423,14 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
     def _attended(
         self, permit: Permit, function: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> T:
-        """Make an admitted call that needs a lease renewal, events for listeners, or a time measurement."""
+        """Make an admitted call that needs a lease renewal, events for listeners, or a time measurement.
+
+        Args:
+            permit: The permit of the admitted call.
+            function: The function to call.
+            args: The positional arguments for the function.
+            kwargs: The keyword arguments for the function.
+        """
         with self._guarded(permit) as call:
             result = function(*args, **kwargs)
             require_finished(function, result)
@@ -438,7 +453,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
         """Report a verdict.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
@@ -446,7 +461,14 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             self._drive(self._controller.settlement(permit, verdict, or_raise=or_raise))
 
     def _report(self, permit: Permit, verdict: Verdict) -> None:
-        """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome."""
+        """Report the verdict of a call that has ended.
+
+        This method logs an error and does not raise the error, because the error would hide the outcome of the call.
+
+        Args:
+            permit: The permit of the admitted call.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
+        """
         try:
             self._settle(permit, verdict)
         except Exception as failed:  # noqa: BLE001 - whatever a store raises, the call is over
@@ -479,7 +501,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             return sansio.run(calls, self._call_store)
 
     def _call_patiently(self, call: StoreCall) -> Any:
-        """Make one store call of a hand-over."""
+        """Make one store call of the reports after an outage, within `HAND_OVER_TIMEOUT` seconds."""
         with within(HAND_OVER_TIMEOUT):
             return self._call_store(call)
 
@@ -498,7 +520,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
             raise_store_error(call, error)
 
     def _release_late(self, claim: Transition | None) -> None:
-        """Give back a probe that this process won after the caller had stopped waiting for the store."""
+        """Release a probe that this process won after the caller had stopped waiting for the store."""
         if claim is not None:
             # If this fails too, the recovery finds the probe by its token.
             with within(HAND_OVER_TIMEOUT), suppress(Exception):

@@ -42,10 +42,10 @@ T = TypeVar("T")
 class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic]):
     """A circuit breaker for callers in an event loop, with the arguments, rules and events of `CircuitBreaker`.
 
-    A call can be cancelled at any await. If a probe was claimed for the call, the breaker gives the probe back. A
-    report that has begun is finished in the background. A cancelled call counts neither as a success nor as a failure.
+    A call can be cancelled at any await. If the cancelled call is a probe, the breaker releases the probe. A report
+    that has begun goes on to its end in the background. A cancelled call counts neither as a success nor as a failure.
 
-    The arguments are those of `__init__`.
+    See `BreakerBase.__init__` for the arguments.
     """
 
     _background = AsyncPeriodic
@@ -108,13 +108,14 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return AsyncGuard(name, self.admit, self._controller, self._report, self._renew)
 
     async def admit(self, name: str) -> Permit:
-        """Admit a call by hand; see `CircuitBreaker.admit`. A cancelled `admit` gives back a probe that it won."""
+        """Admit a call by hand; see `CircuitBreaker.admit`. A cancelled `admit` releases a probe that it won."""
         return self._controller.fresh_permit(name) or await self._admit(name)
 
     async def admit_first(self, names: Sequence[str]) -> Permit:
         """Admit a call by hand through the first of several breakers that admits calls, for a failover chain.
 
-        Breakers that this process saw recently need no I/O. One store operation reads all the others.
+        For a breaker that this process read within the last ``max_staleness`` seconds, the method usually does no I/O.
+        One store operation reads all other breakers.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
@@ -187,11 +188,11 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         await run_to_completion(self._drive(self._controller.hold(name, seconds)))
 
     async def seen(self, name: str) -> Snapshot:
-        """Return the snapshot that the next call would find; see `CircuitBreaker.seen`."""
+        """Return the snapshot on which the breaker would admit or refuse the next call; see `CircuitBreaker.seen`."""
         return await run_to_completion(self._drive(self._controller.seen(name)))
 
     async def reset(self, name: str) -> Transition:
-        """Close a circuit and clear its counts; see `CircuitBreaker.reset`."""
+        """Close a circuit and clear its failure count, score and hold; see `CircuitBreaker.reset`."""
         return await run_to_completion(self._drive(self._controller.reset(name)))
 
     async def set_override(
@@ -204,7 +205,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         seconds: float | None = None,
         create: bool = False,
     ) -> Transition:
-        """Lock a breaker in every process; see `CircuitBreaker.set_override`."""
+        """Set an override of a breaker in every process; see `CircuitBreaker.set_override`."""
         return await run_to_completion(
             self._drive(self._controller.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create))
         )
@@ -214,11 +215,11 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._drive(self._controller.clear_override(name, by=by)))
 
     async def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last changes of a breaker; see `CircuitBreaker.history`."""
+        """Return the last state changes and overrides of a breaker; see `CircuitBreaker.history`."""
         return await run_to_completion(self._drive(self._controller.history(name)))
 
     async def explain(self, name: str) -> str:
-        """Return why a breaker is in its state and what happens next; see `CircuitBreaker.explain`."""
+        """Return plain sentences that explain the state of a breaker; see `CircuitBreaker.explain`."""
         return await run_to_completion(self._drive(self._controller.explanation(name)))
 
     async def check_store(self) -> bool:
@@ -226,7 +227,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return await run_to_completion(self._check_store())
 
     async def close(self) -> None:
-        """Stop the background work; see `CircuitBreaker.close`."""
+        """Stop the background work of this breaker; the store stays open. See `CircuitBreaker.close`."""
         await self._recovery.close()
         if self._refresher is not None:
             await self._refresher.close()
@@ -252,7 +253,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
-        """Make one guarded call; see `CircuitBreaker`."""
+        """Make one guarded call; see `CircuitBreaker._call` for the arguments."""
         controller = self._controller
         try:
             permit = controller.fresh_permit(name) or await self._admit(name)
@@ -281,7 +282,14 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
-        """Make an admitted call that needs a lease renewal, events for listeners, or a time measurement."""
+        """Make an admitted call that needs a lease renewal, events for listeners, or a time measurement.
+
+        Args:
+            permit: The permit of the admitted call.
+            function: The function to call.
+            args: The positional arguments for the function.
+            kwargs: The keyword arguments for the function.
+        """
         async with self._guarded(permit) as call:
             result: T = await require_awaitable(function, function(*args, **kwargs))
             call.verdict = self._controller.outcomes.classify_result(result)
@@ -309,7 +317,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         """Report a verdict.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
@@ -320,7 +328,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             closed: Whether Python closes the coroutine, which must then not await. In this case a task reports the
                 verdict of a probe. Without a running event loop there is no report, and the lease of the probe runs
@@ -353,7 +361,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
         return not await self.check_store() or self._controller.recovery.has_work
 
     async def _report_successes(self) -> bool:
-        """Send the unreported successes; see `CircuitBreaker`."""
+        """Send the successes that no report of a failure has carried; see `CircuitBreaker._report_successes`."""
         try:
             for permit in self._controller.successes.due():
                 await self._drive(self._controller.successes.report(permit))
@@ -367,7 +375,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             return await sansio.run_async(calls, self._call_store)
 
     async def _call_patiently(self, call: StoreCall) -> Any:
-        """Make one store call of a hand-over."""
+        """Make one store call of the reports after an outage, within `HAND_OVER_TIMEOUT` seconds."""
         with within(HAND_OVER_TIMEOUT):
             return await self._call_store(call)
 
@@ -385,7 +393,7 @@ class AsyncCircuitBreaker(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPerio
             raise_store_error(call, error)
 
     async def _release_late(self, claim: Transition | None) -> None:
-        """Give back a probe that this process won after the caller had stopped waiting for the store."""
+        """Release a probe that this process won after the caller had stopped waiting for the store."""
         if claim is not None:
             # If this fails too, the recovery finds the probe by its token.
             with within(HAND_OVER_TIMEOUT), suppress(Exception):

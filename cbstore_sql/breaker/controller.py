@@ -47,24 +47,27 @@ log = logging.getLogger("cbstore_sql")
 
 
 class BreakerController:
-    """The part of a breaker that admits calls and settles their outcomes, without I/O.
+    """A part of a breaker that admits calls and reports their outcomes, without I/O.
 
     Args:
         policy: The policy of every breaker name that is not in ``policies``.
         policies: Policies by breaker name; ``None`` means that every breaker uses ``policy``.
-        outcomes: Classifies the outcomes of calls; ``None`` makes a default classifier.
-        reopen_on_no_verdict: See `CallFlow`.
-        on_store_outage: See `CircuitBreaker`.
-        notifier: Passes every event on to the listeners; ``None`` makes a notifier without listeners.
+        outcomes: The classifier of the outcomes of calls. ``None`` makes an `OutcomeClassifier` with the default
+            values.
+        reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
+            next caller, ``True`` opens the circuit again.
+        on_store_outage: What happens to calls while the store does not answer: ``"local"``, ``"allow"``, ``"block"`` or
+            ``"raise"``; see `BreakerBase.__init__`.
+        notifier: The listeners, which receive every event; ``None`` makes a notifier without listeners.
         view: The last snapshots that this process saw; ``None`` means that every call asks the store.
-        announce: A function that is called with every state change in the store, before the listeners. It must not wait
-            or raise.
+        announce: A function that receives every state change in the store, before the listeners receive the event. The
+            function must not wait or raise. ``None`` means no function.
 
     Attributes:
-        notifier: The notifier.
-        outcomes: The classifier.
+        notifier: The listeners.
+        outcomes: The classifier of outcomes.
         view: The view, or ``None``.
-        policies: A copy of the argument.
+        policies: A copy of the argument ``policies``.
         fresh_permit: `View.fresh_permit`, which admits a healthy call. Without a view it returns ``None``.
         takes_success: `View.takes_success`, which keeps the success of a healthy call for a later report. Without a
             view it returns ``None``.
@@ -136,18 +139,21 @@ class BreakerController:
         return self._outage.is_out
 
     def policy_for(self, name: str) -> BreakerPolicy:
-        """Return the policy of one breaker."""
+        """Return the policy of the breaker ``name``."""
         return self.policies.get(name, self.policy)
 
     def admit_without_io(self, name: str) -> Permit | None:
         """Admit or refuse a call without a store call. The caller must call `fresh_permit` first.
 
+        Args:
+            name: The breaker's name.
+
         Returns:
-            The permit, or ``None`` if the caller must ask the store.
+            The permit if the view or the outage policy admits the call; ``None`` if the caller must ask the store.
 
         Raises:
-            CircuitBreakerOpenError: The view shows a circuit that is open, half_open, locked or on hold. Or the store
-                is unavailable and the outage policy refuses the call.
+            CircuitBreakerOpenError: The view shows a circuit that is open, half_open, locked open or on hold. Or the
+                store is unavailable and the outage policy refuses the call.
             StoreError: The store is unavailable and the outage policy is ``"raise"``.
         """
         if self._decides_alone(name):
@@ -163,12 +169,13 @@ class BreakerController:
         return None
 
     def settle_without_io(self, permit: Permit, verdict: Verdict) -> bool:
-        """Settle a verdict without a store call, if that is possible. For a success, call `takes_success` first.
+        """Settle a verdict without a store call, if no store call is necessary.
 
-        It is possible if the verdict changes nothing in the store, or if the store is unavailable.
+        No store call is necessary if the verdict changes nothing in the store, or if the store is unavailable. The
+        caller must call `takes_success` first if the verdict is a success.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
 
         Returns:
@@ -183,6 +190,9 @@ class BreakerController:
 
     def admission(self, name: str) -> StoreCalls[Permit]:
         """Admit a call by a store call; claim the probe if the open time is over.
+
+        Args:
+            name: The breaker's name.
 
         Raises:
             CircuitBreakerOpenError: The circuit is open, or another caller holds the probe. Or the store fails and the
@@ -258,7 +268,7 @@ class BreakerController:
         """Report a verdict to the store. If the store fails, settle the verdict by the outage policy.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
@@ -279,13 +289,21 @@ class BreakerController:
         return 0 if self.view is None else self.view.successes_since(name, since)
 
     def _take_successes(self, permit: Permit, verdict: Verdict) -> int:
-        """Remove and return the number of the unreported successes that the report of ``verdict`` carries."""
+        """Remove and return the number of the unreported successes that the report of ``verdict`` carries.
+
+        Args:
+            permit: The permit of the report.
+            verdict: The verdict that the report carries.
+        """
         if self.view is None or verdict is Verdict.NONE or isinstance(permit, LocalPermit):
             return 0
         return len(self.view.take_successes(permit))
 
     def renewal(self, permit: Permit) -> StoreCalls[bool]:
         """Extend the lease of a probe.
+
+        Args:
+            permit: The permit of the probe's owner.
 
         Returns:
             Whether the caller still owns the probe; ``True`` also if the store is unavailable.
@@ -321,7 +339,14 @@ class BreakerController:
             self._local.force_open(name, seconds)
 
     def seen(self, name: str) -> StoreCalls[Snapshot]:
-        """Read the snapshot that the next call would find. If the store fails, it is a local snapshot."""
+        """Return the snapshot on which the breaker would admit or refuse the next call.
+
+        Args:
+            name: The breaker's name.
+
+        Returns:
+            The store's snapshot if the store answers; otherwise the snapshot of the local breaker of this process.
+        """
         if not self._decides_alone(name):
             try:
                 return (yield from self._shared.read(name))
@@ -339,13 +364,13 @@ class BreakerController:
         return self._shared.force_open(name, seconds)
 
     def reset(self, name: str) -> StoreCalls[Transition]:
-        """Close a circuit and clear its counts."""
+        """Close a circuit and clear its failure count, score and hold; see `Store.reset`."""
         return self._shared.reset(name)
 
     def set_override(
         self, name: str, mode: OverrideMode, *, by: str, reason: str, seconds: float | None, create: bool
     ) -> StoreCalls[Transition]:
-        """Lock a breaker in every process; see `Store.set_override`."""
+        """Set an override of a breaker in every process; see `Store.set_override` for the arguments."""
         return self._shared.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
 
     def clear_override(self, name: str, *, by: str) -> StoreCalls[Transition]:
@@ -363,9 +388,12 @@ class BreakerController:
         return self._shared.history(name)
 
     def explanation(self, name: str) -> StoreCalls[str]:
-        """Return plain sentences about a breaker: why it is in its state and what happens next.
+        """Return plain sentences that explain the state of a breaker and what happens next.
 
-        If the store fails, the sentences describe what this process knows.
+        If the store fails, the sentences describe the last state that this process knows.
+
+        Args:
+            name: The breaker's name.
         """
         snapshot = yield from self.seen(name)
         history: tuple[HistoryEntry, ...] = ()
@@ -380,12 +408,16 @@ class BreakerController:
         return " ".join(sentences)
 
     def snapshot(self, name: str) -> StoreCalls[Snapshot]:
-        """Read one breaker from the store."""
+        """Return the snapshot of one breaker, which this method reads from the store."""
         check_name("breaker name", name)
         return self._shared.read(name)
 
     def probe_stalled(self, permit: Permit) -> None:
-        """Log and emit that the lease of a probe is not renewed any more, because the call showed no progress."""
+        """Log and emit that this process stopped the renewals of a probe's lease, because the call showed no progress.
+
+        Args:
+            permit: The permit of the probe's owner.
+        """
         log.warning("circuit breaker %r: its probe showed no progress for %d leases", permit.name, PROBE_CAP)
         self.notifier.emit(ProbeStalled(permit.name, permit))
 
@@ -411,7 +443,12 @@ class BreakerController:
         return self._outage.is_out or self._local.is_open_here(name)
 
     def _begin_outage(self, name: str, error: StoreError) -> None:
-        """Begin or continue an outage: copy the view to the local breakers, and watch the store."""
+        """Begin or continue an outage: copy the view to the local breakers, and watch the store.
+
+        Args:
+            name: The name of the breaker whose store call failed.
+            error: The error of the store.
+        """
         if self.view is not None and not self._outage.is_out:
             # This includes the snapshots that the view has from push.
             for snapshot, asked_at in self.view.snapshots():
@@ -423,7 +460,10 @@ class BreakerController:
         self.watch()
 
     def _takes_success_after_outage(self, permit: Permit) -> bool:
-        """Do what `View.takes_success` does. A success also clears local failures that are not in the store yet."""
+        """Keep a success as `View.takes_success` does, and clear older local failures.
+
+        The success clears the failures of the local breaker that are not in the store yet.
+        """
         view = self.view
         if view is None or not view.takes_success(permit):
             return False
@@ -448,7 +488,14 @@ class BreakerController:
         self.recovery.accepted(name)
 
     def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict, carried: int) -> None:
-        """Settle a verdict after the store raised ``error``; ``carried`` successes were part of the same report."""
+        """Settle a verdict whose report failed.
+
+        Args:
+            error: The error of the store.
+            permit: The permit of the admitted call.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            carried: The number of earlier successes that the same report carried.
+        """
         if isinstance(error, BreakerNotStoredError):
             self._log_full(error)
             return

@@ -42,8 +42,9 @@ def decide(
         policy: The breaker's policy.
         emit: A function that is called with each event.
         ramps: The gate that admits a share of the calls after a circuit has closed.
-        probes: The tokens from `probes_of_caller`. If one of them is the token in the snapshot, the call belongs to
-            that probe: the call is admitted, and no outcome is reported for the permit.
+        probes: The tokens from `probes_of_caller`. If the snapshot has one of these tokens, the call belongs to the
+            probe with this token. Then the function admits the call, and the breaker does not report the outcome of the
+            call.
 
     Returns:
         The permit, or ``None`` if the caller must claim the probe.
@@ -101,10 +102,10 @@ def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
 
 
 def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
-    """Return whether a call through a circuit seen closed needs `decide`, and not only the snapshot's permit.
+    """Return whether a call through a circuit seen closed needs `decide`.
 
-    `decide` is needed during a ramp or a hold, if shadow mode would emit an event, and if the permit must have the time
-    of the admission (``slow_after``).
+    A call needs `decide` during a ramp or a hold, if shadow mode would emit an event, or if the permit must have the
+    time of the admission (``slow_after``). Any other call uses the snapshot's permit.
 
     Args:
         snapshot: The breaker.
@@ -116,7 +117,14 @@ def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
 
 
 def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:
-    """Return the error for a refused call, with a message that fits the reason."""
+    """Return the error for a refused call, with a message that fits the reason.
+
+    Args:
+        name: The breaker's name.
+        state: The state of the circuit.
+        retry_after: Seconds until the breaker may admit a call.
+        reason: Why the breaker refuses the call; see `CircuitBreakerOpenError`.
+    """
     why = _WHY.get(reason)
     message = "" if why is None else f"circuit breaker {name!r} {why}; retry after {retry_after:.3f} s"
     if reason == "state" and state is State.HALF_OPEN and holds_probe(name):

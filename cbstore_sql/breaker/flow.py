@@ -40,10 +40,11 @@ _CLAIM_ATTEMPTS = 3
 
 
 def soonest(refusals: Sequence[CircuitBreakerOpenError], name: str) -> CircuitBreakerOpenError:
-    """Return the refusal with the shortest ``retry_after``.
+    """Return the refusal with the shortest ``retry_after``, or a new refusal if ``refusals`` is empty.
 
     Args:
-        refusals: The refusals. Without any refusal, because every claim of a probe was lost, a new refusal is returned.
+        refusals: The refusals. The sequence is empty if the caller lost every claim of a probe; the function then makes
+            a new refusal.
         name: The breaker's name for the new refusal.
     """
     return min(refusals, key=lambda refused: refused.retry_after, default=CircuitBreakerOpenError(name=name))
@@ -57,20 +58,24 @@ def nothing(*_: Any) -> None:
 
 
 class CallFlow:
-    """The circuits of one store. Each step raises what the store raises.
+    """The steps of guarded calls over one store. Each step raises the errors that the store raises.
 
     Args:
-        policy_for: Returns the policy of one breaker.
-        emit: Called with each event.
-        reopen_on_no_verdict: What happens to a probe that ends without a verdict: ``False`` frees the probe's slot for
-            the next caller, ``True`` opens the circuit again.
-        clock: The steady clock, seconds.
-        note: Called with every snapshot from the store and the moment before the store was asked.
-        forget: Called with the name of a breaker whose noted snapshot is out of date.
-        announce: Called with every state change, before the listeners. It must not wait or raise.
-        successes_since: Returns how many unreported successes of a breaker ended after a moment of the steady clock.
-        claimed: Called with the name and the token of a claim whose answer did not arrive. The claim may have been won.
-        accepted: Called with the name of a breaker when the store has accepted a write of this breaker.
+        policy_for: A function that returns the policy of one breaker.
+        emit: A function that receives each event.
+        reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
+            next caller, ``True`` opens the circuit again.
+        clock: A function that returns seconds of a steady clock.
+        note: A function that receives every snapshot from the store and the moment just before the store call, in
+            seconds of ``clock``.
+        forget: A function that receives the name of a breaker whose noted snapshot is out of date.
+        announce: A function that receives every state change, before the listeners receive the event. The function must
+            not wait or raise.
+        successes_since: A function that receives a breaker's name and a moment of ``clock``, and returns how many
+            unreported successes ended after the moment.
+        claimed: A function that receives the name and the token of a claim whose answer did not arrive. The store may
+            have accepted the claim.
+        accepted: A function that receives the name of a breaker when the store has accepted a write of this breaker.
     """
 
     def __init__(
@@ -161,7 +166,15 @@ class CallFlow:
         raise soonest(refusals, names[0])
 
     def _admit_as_seen(self, snapshot: Snapshot, probes: frozenset[str]) -> StoreCalls[Permit | None]:
-        """Admit or refuse a call on the store's answer; return ``None`` if another caller won the probe."""
+        """Admit or refuse a call by a snapshot that the store just returned.
+
+        Args:
+            snapshot: The breaker as the store returned it.
+            probes: The tokens from `probes_of_caller`.
+
+        Returns:
+            The permit, or ``None`` if another caller won the probe.
+        """
         permit = self.decide(snapshot, snapshot.as_of, probes)
         if permit is None:
             permit = yield from self._claim(snapshot.name, self.policy_for(snapshot.name))
@@ -179,7 +192,15 @@ class CallFlow:
         return (yield from self._change(name, StoreCall("hold", (name, seconds))))
 
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
-        """Claim the probe; return the owner's permit, or ``None`` if another caller won the claim."""
+        """Claim the probe.
+
+        Args:
+            name: The breaker's name.
+            policy: The breaker's policy.
+
+        Returns:
+            The permit of the probe's owner, or ``None`` if another caller won the claim.
+        """
         asked_at, token = self._clock(), new_token()
         try:
             claim: Transition | None = yield StoreCall("claim_probe", (name, policy), {"token": token})
@@ -196,14 +217,14 @@ class CallFlow:
             raise
 
     def release_claim(self, name: str, token: str) -> StoreCalls[bool]:
-        """Release a probe if a claim whose answer did not arrive was won.
+        """Release the probe of a claim whose answer did not arrive, if this claim won the probe.
 
         Args:
             name: The breaker's name.
             token: The token of the claim.
 
         Returns:
-            Whether the claim was won.
+            Whether the claim won the probe.
         """
         snapshot = yield from self.read(name)
         won = snapshot.state is State.HALF_OPEN and snapshot.probe_token == token
@@ -212,7 +233,7 @@ class CallFlow:
         return won
 
     def read(self, name: str) -> StoreCalls[Snapshot]:
-        """Read one breaker from the store."""
+        """Return the snapshot of one breaker, which this method reads from the store."""
         asked_at = self._clock()
         snapshot: Snapshot = yield StoreCall("read", (name,))
         self.saw(snapshot, asked_at)
@@ -223,7 +244,7 @@ class CallFlow:
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment before the store was asked, in seconds of the steady clock.
+            asked_at: The moment just before the store call, in seconds of the steady clock.
         """
         self.follow_score(snapshot, asked_at)
         self._note(snapshot, asked_at)
@@ -233,7 +254,7 @@ class CallFlow:
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment before the store was asked, in seconds of the steady clock.
+            asked_at: The moment just before the store call, in seconds of the steady clock.
         """
         trip = self.policy_for(snapshot.name).trip
         if trip is not None:
@@ -244,7 +265,7 @@ class CallFlow:
         """Report a verdict.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             carried: The number of earlier successes of other calls that are not reported yet.
         """
@@ -259,7 +280,7 @@ class CallFlow:
         """Report successes; return ``None`` if they had no effect.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             successes: The number of successes.
         """
         return (yield from self._report(self._successes(permit, successes), permit))
@@ -268,7 +289,7 @@ class CallFlow:
         """Report failures, and successes that came before the failures; return ``None`` if the report had no effect.
 
         Args:
-            permit: The admission.
+            permit: The permit of the admitted call.
             failures: The number of failures.
             successes: The number of successes.
         """
@@ -290,12 +311,24 @@ class CallFlow:
             self._take_in(transition, asked_at)
 
     def _successes(self, permit: Permit, successes: int) -> StoreCall:
-        """Return the store call that reports ``successes`` successes."""
+        """Return the store call that reports successes.
+
+        Args:
+            permit: The permit of the report.
+            successes: The number of successes.
+        """
         counted = {} if successes == 1 else {"successes": successes}
         return StoreCall("record_success", (permit, self.policy_for(permit.name)), counted)
 
     def renew(self, permit: Permit) -> StoreCalls[bool]:
-        """Extend the lease of a probe; return whether the caller still owns the probe."""
+        """Extend the lease of a probe.
+
+        Args:
+            permit: The permit of the probe's owner.
+
+        Returns:
+            Whether the caller still owns the probe.
+        """
         transition = yield StoreCall("renew_probe", (permit, self.policy_for(permit.name)))
         if transition is None:
             self.emit(ProbeExpired(permit.name, permit))
@@ -311,11 +344,11 @@ class CallFlow:
         return (yield from self._change(name, StoreCall("force_open", (name, seconds))))
 
     def reset(self, name: str) -> StoreCalls[Transition]:
-        """Close a circuit and clear its counts."""
+        """Close a circuit and clear its failure count, score and hold; see `Store.reset`."""
         return (yield from self._change(name, StoreCall("reset", (name,))))
 
     def set_override(self, name: str, mode: OverrideMode, **given: Any) -> StoreCalls[Transition]:
-        """Lock a breaker; see `Store.set_override`.
+        """Set an override of a breaker; see `Store.set_override`.
 
         Args:
             name: The breaker's name.
@@ -351,14 +384,24 @@ class CallFlow:
         self._announce(transition._replace(snapshot=snapshot._replace(generation=snapshot.generation + 1)))
 
     def _change(self, name: str, ask: StoreCall) -> StoreCalls[Transition]:
-        """Make a store call that always has an effect, and record the transition."""
+        """Make a store call that always has an effect, and record the transition.
+
+        Args:
+            name: The breaker's name.
+            ask: The store call.
+        """
         asked_at = self._clock()
         transition: Transition = yield ask
         self._learn(name, transition, asked_at)
         return transition
 
     def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
-        """Make a store call that reports an outcome, and record the transition."""
+        """Make a store call that reports an outcome, and record the transition.
+
+        Args:
+            report: The store call.
+            permit: The permit of the report.
+        """
         asked_at = self._clock()
         transition = yield from self._clipped(report, permit)
         self._learn(permit.name, transition, asked_at)
@@ -367,7 +410,12 @@ class CallFlow:
         return transition
 
     def _clipped(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
-        """Make a store call. Under ``min_reporters``, clip what a report adds to the score to this process's limit."""
+        """Make a store call. Under ``min_reporters``, clip what a report adds to the score to this process's limit.
+
+        Args:
+            report: The store call.
+            permit: The permit of the report.
+        """
         policy = self.policy_for(permit.name)
         counts = report.operation in ("record_failure", "record_success") and not permit.is_probe
         if policy.trip is None or policy.min_reporters == 1 or not counts:
@@ -392,14 +440,26 @@ class CallFlow:
         return transition
 
     def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
-        """Record the transition of a report. If the report had no effect, forget the snapshot: it is out of date."""
+        """Record the transition of a report. If the report had no effect, forget the snapshot.
+
+        Args:
+            name: The breaker's name.
+            transition: The transition that the store returned; ``None`` if the report had no effect, so the snapshot is
+                out of date.
+            asked_at: The moment just before the store call, in seconds of the steady clock.
+        """
         if transition is None:
             self._forget(name)
             return
         self._take_in(transition, asked_at)
 
     def _take_in(self, transition: Transition, asked_at: float) -> None:
-        """Record a transition: the snapshot, the accepted write, and the events."""
+        """Record a transition: the snapshot, the accepted write, and the events.
+
+        Args:
+            transition: The transition that the store returned.
+            asked_at: The moment just before the store call, in seconds of the steady clock.
+        """
         self.saw(transition.snapshot, asked_at)
         self._accepted(transition.snapshot.name)
         if (event := change_of(transition)) is not None:

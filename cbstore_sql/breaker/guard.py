@@ -25,14 +25,15 @@ class GuardedCall:
     """An admitted call that renews a probe's lease while the call runs, and reports the outcome at the end.
 
     Args:
-        permit: The admission.
+        permit: The permit of the admitted call.
         controller: The breaker's controller.
-        report: A function that is called with the permit and the verdict at the end. It must not raise.
+        report: A function that receives the permit and the verdict when the call has ended. The function must not
+            raise.
         renew: A function that extends the lease of a probe and returns whether the caller still owns the probe.
-        block: See `ProbeScope`.
+        block: The frame of the generator that contains the guarded block; ``None`` if the block is not in a generator.
 
     Attributes:
-        permit: The admission.
+        permit: The permit of the admitted call.
         verdict: The verdict to report if the call raises nothing.
     """
 
@@ -81,14 +82,17 @@ class GuardedCall:
 
 
 class Guard(NotPicklable):
-    """A guard of one block, made by `CircuitBreaker.guard`. It can be entered again only after it was left.
+    """A guard of one block, made by `CircuitBreaker.guard`.
+
+    A caller may enter the guard again only after leaving the guard.
 
     Args:
         name: The breaker's name.
         admit: A function that admits a call by this name, or raises if the call is refused.
         controller: The breaker's controller.
-        report: A function that reports the outcome; see `GuardedCall`.
-        renew: A function that extends the lease of a probe; see `GuardedCall`.
+        report: A function that receives the permit and the verdict when the block has ended, and reports the outcome.
+            The function must not raise.
+        renew: A function that extends the lease of a probe and returns whether the caller still owns the probe.
     """
 
     def __init__(
@@ -122,7 +126,7 @@ class Guard(NotPicklable):
 
 
 def in_use(name: str) -> GuardInUseError:
-    """Return the error for a guard that is entered again before it was left."""
+    """Return the error for a caller that enters the guard of the breaker ``name`` while the guard is in use."""
     return GuardInUseError(
         f"the guard of {name!r} is in use by another block: write breaker.guard({name!r}) for each block"
     )

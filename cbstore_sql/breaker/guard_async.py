@@ -20,7 +20,17 @@ Renew = Callable[[Permit], Awaitable[bool]]
 
 
 class AsyncGuardedCall:
-    """An admitted call; see `GuardedCall`. The third argument of ``report`` is whether it must not await."""
+    """An admitted call of a caller in an event loop, with the lease renewal and the report of `GuardedCall`.
+
+    Args:
+        permit: The permit of the admitted call.
+        controller: The breaker's controller.
+        report: A coroutine function that receives the permit, the verdict, and whether the function must not await. The
+            function must not raise.
+        renew: A coroutine function that extends the lease of a probe and returns whether the caller still owns the
+            probe.
+        block: The frame of the generator that contains the guarded block; ``None`` if the block is not in a generator.
+    """
 
     def __init__(
         self,
@@ -71,9 +81,11 @@ class AsyncGuardedCall:
 
 
 class AsyncGuard(NotPicklable):
-    """A guard of one block, made by `AsyncCircuitBreaker.guard`. It can be entered again only after it was left.
+    """A guard of one block, made by `AsyncCircuitBreaker.guard`.
 
-    The arguments are those of `Guard`.
+    A caller may enter the guard again only after leaving the guard.
+
+    See `Guard` for the arguments; ``admit``, ``report`` and ``renew`` are coroutine functions.
     """
 
     def __init__(

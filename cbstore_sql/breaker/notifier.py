@@ -34,7 +34,7 @@ class Notifier:
         self.listeners = list(listeners)
 
     def add(self, listener: Listener) -> None:
-        """Add ``listener``, which is called with every later event."""
+        """Add a listener. The notifier calls ``listener`` with every later event."""
         self.listeners.append(listener)
 
     def emit(self, event: BreakerEvent) -> None:
@@ -78,7 +78,14 @@ class Notifier:
         return any(getattr(listener, LOGS_EVENTS, False) for listener in self.listeners)
 
     def _take(self, result: Any, event: BreakerEvent) -> None:
-        """Handle the result of a listener. A synchronous breaker cannot await a coroutine, so it logs an error."""
+        """Handle the result of a listener.
+
+        A synchronous breaker cannot await a coroutine, so this method logs an error.
+
+        Args:
+            result: What the listener returned.
+            event: The event that the listener received.
+        """
         if isinstance(result, CoroutineType):
             result.close()
             log.error("a listener returned a coroutine on %s: only AsyncCircuitBreaker awaits it", type(event).__name__)
@@ -88,6 +95,9 @@ def log_circuit(event: StateChanged) -> None:
     """Log that this process opened or closed a circuit.
 
     Both log records are warnings. A program without logging settings then shows both the opening and the closing.
+
+    Args:
+        event: The event of the state change.
     """
     breaker, state = event.snapshot, event.snapshot.state
     fields = {"cb_name": event.name, "cb_event": "closed", "cb_state": state.value}

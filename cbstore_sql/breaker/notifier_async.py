@@ -31,7 +31,12 @@ class AsyncNotifier(Notifier):
             await asyncio.wait(running)
 
     def _take(self, result: Any, event: BreakerEvent) -> None:
-        """Handle the result of a listener: start a task that awaits the result, if it is awaitable."""
+        """Handle the result of a listener: start a task that awaits the result, if it is awaitable.
+
+        Args:
+            result: What the listener returned.
+            event: The event that the listener received.
+        """
         if not inspect.isawaitable(result):
             return
         try:

@@ -19,11 +19,11 @@ SUCCESS = Verdict.SUCCESS
 
 
 class OutcomeClassifier(NamedTuple):
-    """A rule that gives each outcome of a call a verdict: success, failure or no verdict.
+    """A classifier that gives each outcome of a call a verdict: success, failure or none.
 
     Args:
-        record_on: Exceptions that count as failures. An error of this library counts only if ``record_on`` names its
-            class, or a base class of it that is derived from `CircuitBreakerError`.
+        record_on: Exceptions that count as failures. An error of this library counts only if ``record_on`` names the
+            error's class, or a base class of this class that is derived from `CircuitBreakerError`.
         ignore: Exceptions that do not count although ``record_on`` names them.
         is_failure: A function that receives each exception that counts by ``record_on`` and ``ignore``. If the function
             returns ``False``, the exception does not count. ``None`` means that all these exceptions count.
@@ -73,7 +73,13 @@ def _group_class() -> Any:
 
 
 def _ask(predicate: Callable[[Any], bool] | None, outcome: Any, *, default: bool) -> bool:
-    """Call a predicate of the application; return ``default`` if there is no predicate or the predicate fails."""
+    """Call a predicate of the application; return ``default`` if there is no predicate or the predicate fails.
+
+    Args:
+        predicate: The function of the application; ``None`` means no predicate.
+        outcome: The exception or the result of the call.
+        default: The answer without a predicate, or if the predicate raises an exception.
+    """
     try:
         return default if predicate is None else bool(predicate(outcome))
     except Exception as error:

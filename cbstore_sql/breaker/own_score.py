@@ -66,7 +66,7 @@ class OwnScores(ForkSafeLock):
     """The scores of the reports of this process, by breaker name. A forked child starts without scores.
 
     Args:
-        clock: The steady clock, seconds.
+        clock: A function that returns seconds of a steady clock.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -125,13 +125,14 @@ class OwnScores(ForkSafeLock):
         """Lower the own score after the store showed a clean circuit or a new generation.
 
         A clean circuit contains nothing of what this process has added. So the process's successes lower the own score,
-        although they are not reported. A process that only fails gets no more room.
+        although they are not reported. In the same generation, the own score of a process without successes stays the
+        same.
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment before the store was asked, in seconds of the steady clock.
-            relief: Returns what the successes of this process since a moment of the steady clock subtract from the
-                score, as a share of the limit.
+            asked_at: The moment just before the store call, in seconds of the steady clock.
+            relief: A function that returns what the successes of this process since a moment of the steady clock
+                subtract from the score, as a share of the limit.
         """
         own = self._scores.get(snapshot.name)
         if own is None or (snapshot.score > 0.0 and snapshot.generation == own.generation):

@@ -33,7 +33,7 @@ class RampGate(ForkSafeLock):
         self._sums: RecentNames[tuple[float, float]] = RecentNames(_MOST_NAMES)
 
     def refusal(self, snapshot: Snapshot, ramp_up: float, now: float | None = None) -> float | None:
-        """Admit or refuse one call through a closed circuit.
+        """Admit or refuse one call through a closed circuit, by the share of the ramp.
 
         Args:
             snapshot: The breaker, as the store returned it.

@@ -45,13 +45,13 @@ _held = _HeldProbes()
 
 
 class ProbeScope:
-    """One guarded call that is a probe, from the admission to the end of the call.
+    """A guarded call that is a probe, from the admission to the end of the call.
 
     Args:
         permit: The owner's permit.
         block: The frame of the generator that contains the guarded block, or ``None`` if the block is not in a
-            generator. Between two items, a generator does not run, but the generator's consumer shares its context;
-            `covers_caller` needs the frame to tell them apart.
+            generator. Between two items of the generator, the consumer of the generator runs in the same context.
+            `covers_caller` needs the frame to distinguish a call of the generator from a call of the consumer.
     """
 
     __slots__ = ("_block", "_left", "_name", "_reset", "_token")
@@ -108,8 +108,8 @@ class ProbeScope:
 def probes_of_caller(name: str) -> frozenset[str]:
     """Return the tokens of the probes of the breaker ``name`` that the present caller is inside.
 
-    If one of them is the token in the breaker's row, the caller's calls belong to the probe. A result that is not empty
-    also contains ``""``, the token in the rows of a store that does not show tokens.
+    If the breaker's row has one of these tokens, the caller's calls belong to the probe with this token. A result that
+    is not empty also contains ``""``, the token in the rows of a store that does not show tokens.
     """
     tokens = {scope.token for scope in _scopes.get() if scope.is_of(name) and scope.covers_caller()}
     return frozenset(tokens and {*tokens, ""})
@@ -117,7 +117,10 @@ def probes_of_caller(name: str) -> frozenset[str]:
 
 @contextmanager
 def outside_probes() -> Iterator[None]:
-    """Let the caller be outside all probes for the duration of a block, as a caller in another process is."""
+    """Make a context manager: inside its block, the caller is outside all probes.
+
+    The breaker then treats the caller like a caller in another process.
+    """
     reset = _scopes.set(())
     try:
         yield

@@ -15,16 +15,16 @@ from cbstore_sql.stores.call import StoreCall
 
 
 class ViewRefresh:
-    """The repeated work that reads the breakers of a view again.
+    """A job that repeatedly reads the breakers of a view from the store again.
 
     Args:
-        view: The view; ``None`` if every call asks the store.
-        outage: Shows whether the store is unavailable. If it is, nothing is read.
-        notifier: Receives an event with the age of the view.
-        record: A function that is called with each snapshot and the moment before the store was asked, in seconds of
-            the view's clock.
-        refreshed: A function that is called when the view is up to date.
-        begin_outage: A function that is called with a breaker's name and the error when the store fails.
+        view: The view; ``None`` if every call asks the store. Then the job does nothing.
+        outage: The record of the store's state. While the store is unavailable, the job reads nothing.
+        notifier: The listeners, which receive an event with the age of the view after each read.
+        record: A function that receives each snapshot and the moment just before the read, in seconds of the view's
+            clock.
+        refreshed: A function that the job calls after each complete read.
+        begin_outage: A function that receives a breaker's name and the store's error when a read fails.
     """
 
     def __init__(

@@ -9,11 +9,11 @@ from cbstore_sql.core.policy import BreakerPolicy
 
 
 class SlowCalls:
-    """The time measurement of calls, from the admission to the report or to the first part of a streamed answer.
+    """A time measurement of calls, from the admission to the report or to the first part of a streamed answer.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
-        clock: The steady clock, seconds.
+        clock: A function that returns seconds of a steady clock.
     """
 
     def __init__(self, policy_for: Callable[[str], BreakerPolicy], clock: Callable[[], float]) -> None:
@@ -37,8 +37,9 @@ class SlowCalls:
         """Return the verdict of a call that ends now. A success that took longer than ``slow_after`` is a failure.
 
         Args:
-            permit: The admission.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            permit: The permit of the admitted call.
+            verdict: The verdict on the call before the measurement: success, failure, or none (the call does not
+                count).
         """
         if verdict is not Verdict.SUCCESS or not isinstance(permit, TimedPermit):
             return verdict

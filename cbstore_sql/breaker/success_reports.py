@@ -16,13 +16,13 @@ from cbstore_sql.errors import StoreError
 
 
 class SuccessReports:
-    """The background reports of a view's unreported successes.
+    """A background job that reports the unreported successes of a view to the store.
 
     Args:
         view: The view; ``None`` if every success is reported in a separate report.
-        shared: The flow over the shared store.
-        decides_alone: A function that returns whether the calls of a breaker follow the outage policy. If they do,
-            nothing is sent.
+        shared: The steps of calls over the shared store.
+        decides_alone: A function that returns whether the calls of a breaker follow the outage policy. For such a
+            breaker, the job sends nothing.
 
     Attributes:
         wake: A function that is called when there is something to send, so that the breaker runs `report` in the

@@ -23,8 +23,8 @@ class UnreportedSuccesses:
     """The pending successes of one breaker in one generation.
 
     Attributes:
-        add: A function that is called with the moment at which a success ended, in seconds of the steady clock. It
-            takes no lock, because every healthy call runs it.
+        add: A function that is called with the moment at which a success ended, in seconds of the steady clock. The
+            function takes no lock, because every healthy call runs the function.
     """
 
     __slots__ = ("_lock", "_times", "add")

@@ -46,7 +46,7 @@ _HORIZON_REFRESHES = 2.0
 
 
 class _Seen:
-    """One breaker as this process saw it. Only the marks of its use change."""
+    """An entry of the view: the last snapshot of one breaker, the marks of its use, and its unreported successes."""
 
     __slots__ = (
         "add_success",
@@ -89,7 +89,11 @@ class _Seen:
         self.add_success = self.successes.add
 
     def distrusted(self, now: float) -> _Seen:
-        """Return a copy that is never used for a call. Only an answer to a later store call replaces the copy."""
+        """Return a copy that is never used for a call. Only an answer to a later store call replaces the copy.
+
+        Args:
+            now: The present moment, in seconds of the view's clock.
+        """
         seen = copy(self)
         seen.permit = None
         seen.clean = seen.quiet = False
@@ -102,7 +106,7 @@ class View:
 
     Args:
         max_staleness: Seconds after which a snapshot is not used any more; more than 0.
-        clock: The steady clock, seconds.
+        clock: A function that returns seconds of a steady clock.
 
     Attributes:
         max_staleness: The age limit of a snapshot, seconds.
@@ -135,12 +139,15 @@ class View:
         """Note the duration of a refresh, from the moment before the store was asked until now.
 
         Args:
-            asked_at: The moment before the store was asked, in seconds of the view's clock.
+            asked_at: The moment just before the store call, in seconds of the view's clock.
         """
         self._slowest = max(self.clock() - asked_at, self._slowest * _REMEMBERED)
 
     def fresh_permit(self, name: str) -> Permit | None:
-        """Return the permit of a call through a circuit seen closed.
+        """Return the permit of a call through a circuit that a fresh snapshot shows closed.
+
+        Args:
+            name: The breaker's name.
 
         Returns:
             The permit, or ``None`` if the caller must use `fresh_snapshot` or ask the store.
@@ -156,8 +163,12 @@ class View:
 
         The caller must call `fresh_permit` first, because `fresh_permit` marks the breaker as in use.
 
+        Args:
+            name: The breaker's name.
+
         Returns:
-            The snapshot and Unix seconds, or ``None`` if the caller must ask the store.
+            The snapshot and the time in Unix seconds; ``None`` if the view has no fresh snapshot, so the caller must
+            ask the store.
         """
         seen, now = self._seen.get(name), self.clock()
         if seen is None or now > seen.fresh_until:
@@ -175,7 +186,7 @@ class View:
         """Keep a success that the store does not need now. The next report carries the success.
 
         Args:
-            permit: The admission of the call that succeeded.
+            permit: The permit of the call that succeeded.
 
         Returns:
             Whether the view keeps the success. If ``False``, the caller must report the success.
@@ -244,7 +255,7 @@ class View:
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment before the store was asked, in seconds of the view's clock.
+            asked_at: The moment just before the store call, in seconds of the view's clock.
             refreshed: Whether the snapshot is the answer to a refresh.
         """
         policy = self.policy_for(snapshot.name)
@@ -267,7 +278,7 @@ class View:
 
         Args:
             snapshots: The breakers, by name.
-            asked_at: The moment before the store was asked, in seconds of the view's clock.
+            asked_at: The moment just before the store call, in seconds of the view's clock.
         """
         for snapshot in snapshots.values():
             self.record(snapshot, asked_at)
@@ -277,6 +288,9 @@ class View:
 
         The view keeps the generation of the snapshot. So an answer to an earlier store call that is still under way
         cannot restore an earlier state.
+
+        Args:
+            name: The breaker's name.
         """
         with self._lock:
             known = self._seen.get(name)
@@ -289,7 +303,7 @@ class View:
             self._seen = {}
 
     def in_use(self) -> list[str]:
-        """Return the names to read again, and drop breakers that were unused for a long time.
+        """Return the names of the breakers to read again, and drop the breakers that no call used for a long time.
 
         The caller must call this method once for each refresh.
         """
@@ -336,7 +350,13 @@ def make_view(max_staleness: float, *, needed: bool) -> View | None:
 
 
 def _supersedes(snapshot: Snapshot, asked_at: float, known: _Seen) -> bool:
-    """Return whether a snapshot replaces the known entry of the same breaker."""
+    """Return whether a snapshot replaces the known entry of the same breaker.
+
+    Args:
+        snapshot: The new snapshot.
+        asked_at: The moment just before the store call, in seconds of the view's clock.
+        known: The known entry.
+    """
     if snapshot.generation == known.snapshot.generation:
         return asked_at >= known.asked_at
     # A breaker whose row was deleted begins again at generation 0. A known snapshot wins until it is too old.

@@ -285,6 +285,12 @@ def _test(policy: BreakerPolicy) -> str:
 def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> float:
     """Return the increase of the score by the failures of a report, as a share of the limit.
 
+    Args:
+        policy: The breaker's policy.
+        failures: The number of failures.
+        evidence: The increase that the caller passed; ``None`` means that the function computes the increase from the
+            number of failures.
+
     Raises:
         InvalidPolicyError: ``evidence`` is out of range, or the policy has no score.
     """
@@ -298,7 +304,12 @@ def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> f
 
 
 def _relief(policy: BreakerPolicy, successes: int) -> float:
-    """Return the decrease of the score by the successes of a report; at most 2, which clears every score."""
+    """Return the decrease of the score by the successes of a report; at most 2, which clears every score.
+
+    Args:
+        policy: The breaker's policy.
+        successes: The number of successes.
+    """
     return 0.0 if policy.trip is None else min(2.0, successes * policy.trip.success_step)
 
 

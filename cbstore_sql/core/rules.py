@@ -175,9 +175,9 @@ def record_success(row: Any, given: Any, when: When, append: Append) -> Change:
     """Clear the failure count of a closed circuit and lower the score, or count a successful probe.
 
     In a closed circuit, a success sets the number of failures in a row to 0 and lowers the score. In a half_open
-    circuit, a success of the probe is counted; the circuit closes when the count reaches ``success_threshold``. A
-    success changes nothing if the circuit is open, or if the circuit is closed, has no failures in a row and has the
-    score 0.
+    circuit, the rule adds a success of the probe to the success count; the circuit closes when the success count
+    reaches ``success_threshold``. A success changes nothing if the circuit is open, or if the circuit is closed and
+    there is nothing to clear or lower.
 
     Args:
         row: The columns of the breaker before the operation.

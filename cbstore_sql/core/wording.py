@@ -81,6 +81,12 @@ def holder(token: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a name with escapes for characters that could move the cursor, change colours or imitate another name."""
+    """Return a text in which escapes replace dangerous characters.
+
+    Dangerous characters could move the cursor, change colours or imitate another name.
+
+    Args:
+        text: The text, such as the name of a breaker.
+    """
     escaped = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
     return "".join(escaped) or "''"

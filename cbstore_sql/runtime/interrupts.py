@@ -32,7 +32,12 @@ def from_signal_handler(error: BaseException) -> bool:
 
 
 def _was_called_with(frame: FrameType, argument: object) -> bool:
-    """Return whether an argument of the call that made a frame is a given object."""
+    """Return whether an argument of the call that made a frame is a given object.
+
+    Args:
+        frame: The frame of the call.
+        argument: The object.
+    """
     code = frame.f_code
     named = code.co_argcount + code.co_kwonlyargcount
     collects = bool(code.co_flags & _HAS_VARARGS)

@@ -61,7 +61,12 @@ def _finished(task: asyncio.Task[Any]) -> None:
 
 
 async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T]) -> None:
-    """Run an operation and put the outcome into a future, if the future is still waiting."""
+    """Run an operation and put the outcome into a future, if the future is still waiting.
+
+    Args:
+        answer: The future.
+        operation: The operation.
+    """
     try:
         result = await operation
         if not answer.done():

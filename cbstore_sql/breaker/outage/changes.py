@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class LocalChanges(NamedTuple):
-    """The changes of one breaker to report to the shared store.
+    """A record of the changes of one breaker that this process must report to the shared store.
 
     Attributes:
         name: The breaker's name.
@@ -14,7 +14,8 @@ class LocalChanges(NamedTuple):
             the shared store has a later generation after the outage, the changes are out of date.
         opened: Whether the circuit opened in this process.
         open_for: Seconds for which the circuit stays open; ``None`` if the circuit is closed. If ``opened`` is false,
-            the circuit was open in the shared store before the outage, and the shared store must have lost this since.
+            the circuit was open in the shared store before the outage. Such a record matters only if the shared store
+            has lost the open circuit since.
         opened_ago: Seconds since the circuit opened in this process.
         successes: The number of calls that succeeded before the failures.
         failures: The number of failures since the last success that the shared store has certainly not counted.
@@ -58,7 +59,7 @@ class ChangeLog:
         self.failures = 0
 
     def add_successes(self, successes: int) -> None:
-        """Count ``successes`` successes. They clear the failures before them."""
+        """Count ``successes`` successes. These successes clear all earlier failures."""
         self.successes += successes
         self.failures = 0
 

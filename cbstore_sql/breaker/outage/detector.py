@@ -33,14 +33,14 @@ class OutageDetector(ForkSafeLock):
     outage, with one log line and one `StoreRecovered`.
 
     Args:
-        policy: What happens to calls during an outage.
-        emit: A function that is called with the events, always in pairs and in this order.
+        policy: What happens to calls during an outage: ``"local"``, ``"allow"``, ``"block"`` or ``"raise"``.
+        emit: A function that receives `StoreDegraded` when an outage begins and `StoreRecovered` when the outage ends.
 
     Attributes:
         policy: The outage policy.
         is_out: Whether calls follow the outage policy.
-        is_degraded: Whether an outage was announced and its end was not: the store is unavailable or on trial.
-        name: The breaker that noticed the outage last.
+        is_degraded: Whether the store is unavailable or on trial: an outage has begun and has not ended.
+        name: The name of the breaker whose store call failed last.
 
     Raises:
         ConfigurationError: ``policy`` is not one of the four values.
@@ -106,7 +106,7 @@ class OutageDetector(ForkSafeLock):
 
         Raises:
             StoreError: The policy is ``"raise"``.
-            CircuitBreakerOpenError: The policy is another one.
+            CircuitBreakerOpenError: The policy is not ``"raise"``.
         """
         missing = self._missing
         what = "its store does not answer" if missing is None else str(missing)

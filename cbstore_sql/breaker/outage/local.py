@@ -74,7 +74,8 @@ class LocalBreakers(ForkSafeLock):
     Args:
         policy_for: A function that returns the policy of one breaker.
         emit: A function that is called with each event.
-        reopen_on_no_verdict: See `CallFlow`.
+        reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
+            next caller, ``True`` opens the circuit again.
         clock: A function that returns seconds of a steady clock.
     """
 
@@ -109,7 +110,7 @@ class LocalBreakers(ForkSafeLock):
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment before the store was asked, in seconds of the steady clock.
+            asked_at: The moment just before the store call, in seconds of the steady clock.
         """
         with self._lock:
             known = self._known.get(snapshot.name)
@@ -132,7 +133,7 @@ class LocalBreakers(ForkSafeLock):
         return bool(self._doubts)
 
     def forget(self, name: str) -> None:
-        """End the doubt about a breaker, because the shared store accepted a write of this breaker."""
+        """End the doubt about the breaker ``name``, because the shared store accepted a write of this breaker."""
         with self._lock:
             self._doubts.discard(name)
             if name not in self._logs:
@@ -156,11 +157,12 @@ class LocalBreakers(ForkSafeLock):
         return not (self._doubts or self._logs)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> Permit:
-        """Admit or refuse a call.
+        """Admit or refuse a call by the local breaker of this process.
 
         Args:
             name: The breaker's name.
-            probes: See `CallFlow.admit`.
+            probes: The tokens from `probes_of_caller`. If the local breaker has one of these tokens, the call belongs
+                to that probe.
 
         Raises:
             CircuitBreakerOpenError: The circuit is open, or another caller of this process holds the probe.
@@ -172,7 +174,7 @@ class LocalBreakers(ForkSafeLock):
         return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool, carried: int = 0) -> None:
-        """Count a verdict.
+        """Count a verdict in the local breaker, and record what the shared store must learn.
 
         Args:
             permit: A permit from `admit`, or from the shared store before it failed.
@@ -213,11 +215,18 @@ class LocalBreakers(ForkSafeLock):
                 self._doubts.add(name)
 
     def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe that `admit` gave; return whether the caller still owns the probe."""
+        """Extend the lease of a probe that `admit` gave.
+
+        Args:
+            permit: The permit that `admit` returned.
+
+        Returns:
+            Whether the caller still owns the probe.
+        """
         return sansio.run(self._flow.renew(permit), self._call_store)
 
     def read(self, name: str) -> Snapshot:
-        """Return the snapshot of one breaker."""
+        """Return the snapshot of the local breaker ``name``."""
         self._begin(name)
         return self._store.read(name)
 
@@ -248,7 +257,7 @@ class LocalBreakers(ForkSafeLock):
     def is_open_here(self, name: str) -> bool:
         """Return whether the circuit opened in this process and the shared store may not know it yet.
 
-        If so, the local breaker admits or refuses the calls.
+        In this case, the local breaker admits or refuses the calls.
         """
         log = self._logs.get(name)
         return name == self._opening or (log is not None and log.opened)
@@ -270,9 +279,15 @@ class LocalBreakers(ForkSafeLock):
         return found
 
     def take(self, name: str) -> LocalChanges | None:
-        """Remove and return the changes of one breaker, or return ``None``. `delivered` or `put_back` must follow.
+        """Remove and return the changes of one breaker. The caller must call `delivered` or `put_back` afterwards.
 
         If the circuit is open in this process, `is_open_here` stays true until `delivered` or `put_back`.
+
+        Args:
+            name: The breaker's name.
+
+        Returns:
+            The changes, or ``None`` if the breaker has no changes to report.
         """
         with self._lock:
             log = self._logs.pop(name, None)
@@ -353,7 +368,7 @@ def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
 
     Args:
         snapshot: The breaker.
-        asked_at: The moment before the store was asked, in seconds of the steady clock.
+        asked_at: The moment just before the store call, in seconds of the steady clock.
     """
     shift = asked_at - snapshot.as_of
 

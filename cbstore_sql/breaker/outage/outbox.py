@@ -30,8 +30,9 @@ class PendingReport(NamedTuple):
 class Outbox(ForkSafeLock):
     """A collection of reports about probes that this process claimed or settled without an answer from the store.
 
-    Every report can be sent twice. A claim is identified by its token, and a verdict counts only while its permit is
-    valid. A forked process starts with an empty outbox, because the parent sends all reports.
+    A round is one attempt to send all reports. Every report can be sent twice. A claim is identified by its token, and
+    a verdict counts only while its permit is valid. A forked process starts with an empty outbox, because the parent
+    sends all reports.
 
     Args:
         clock: A function that returns seconds of a steady clock.
@@ -76,13 +77,13 @@ class Outbox(ForkSafeLock):
             self._reports.append(report)
 
     def put_for_later(self, report: PendingReport) -> None:
-        """Add a claim that the store does not show yet to the next round, unless its ``until`` is over."""
+        """Add a claim that the store does not show yet to the next round, unless the claim's ``until`` has passed."""
         if self._clock() < report.until:
             with self._lock:
                 self._later.append(report)
 
     def begin_round(self) -> None:
-        """Begin a round: the reports that were put for later are available to `next`."""
+        """Begin a round: from now on, `next` also returns the reports that `put_for_later` kept."""
         with self._lock:
             self._reports, self._later = self._reports + self._later, []
 

@@ -29,26 +29,26 @@ def recovery_backoff() -> ExponentialBackoff:
     """Return the pauses between two attempts to end an outage.
 
     If an outage begins soon after another outage, the pauses continue at their previous length. The longest pause is 3
-    seconds, so that 2 of 5 seconds remain for the hand-over.
+    seconds. So the reports of an outage reach the store within 5 seconds, if the reports take at most 2 seconds.
     """
     return ExponentialBackoff(0.1, 3.0, quiet=10.0)
 
 
 class Recovery:
-    """The end of an outage of the store: a check of the store, a hand-over and a trial.
+    """The end of an outage: a check of the store, the reports about the outage, and a trial use of the store.
 
     The breaker uses the store again when the store can be read and accepts a write that changes nothing. The store may
     still refuse real writes, because the disk is full, a row is locked, or a standby is missing. If this process
     counted a failure that the store may or may not have counted, the local count is kept until the store has accepted a
-    real write of that breaker. Until then the store is on trial. If the store fails during the trial, the outage
-    continues, without a log line or an event.
+    real write of that breaker. Until then the store is on trial. If the store fails during the trial, the same outage
+    continues, without a second log line or event.
 
     Args:
         local: The breakers that this process uses during an outage.
-        outage: Shows whether the store is unavailable.
-        outbox: Reports about probes that the store may not have received.
-        resync: Reports the changes of the outage to the store.
-        begin_outage: A function that is called with a breaker's name and the error when the store fails.
+        outage: The record of the store's state.
+        outbox: The reports about probes that the store may not have received.
+        resync: The object that reports the changes of the outage to the store.
+        begin_outage: A function that receives a breaker's name and the store's error when the store fails.
         clock: A function that returns seconds of a steady clock.
     """
 
@@ -75,7 +75,7 @@ class Recovery:
     def has_work(self) -> bool:
         """Whether the breaker must ask the store again soon.
 
-        True while the store is unavailable or on trial, or there are reports to send.
+        The value is ``True`` while the store is unavailable or on trial, or while there are reports to send.
         """
         return self._outage.is_degraded or not self._outbox.is_empty or bool(self._local.pending())
 
@@ -95,10 +95,11 @@ class Recovery:
         return True
 
     def recover(self) -> StoreCalls[bool]:
-        """Report the changes of the outage and use the store again.
+        """Report the changes of the outage to the store, and use the store again.
 
         Returns:
-            Whether the store accepted all reports. If ``False``, the outage continues, and the other reports are kept.
+            Whether the store accepted all reports. If ``False``, the outage continues, and this process keeps the
+            reports that the store has not accepted.
         """
         try:
             yield from self._resync.probes()

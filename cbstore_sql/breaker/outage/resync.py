@@ -21,12 +21,12 @@ _AT_ONCE = 100
 
 
 class Resync:
-    """The reports to the shared store after an outage.
+    """A sender of the reports to the shared store after an outage.
 
     Args:
-        shared: The flow over the shared store.
+        shared: The steps of calls over the shared store.
         local: The breakers that this process used during the outage.
-        outbox: Reports about probes that the store may not have received.
+        outbox: The reports about probes that the store may not have received.
     """
 
     def __init__(self, shared: CallFlow, local: LocalBreakers, outbox: Outbox) -> None:
@@ -85,7 +85,7 @@ class Resync:
         """Report a failed call that was admitted during the outage and ended after it. Successes are not reported.
 
         Args:
-            permit: The admission during the outage.
+            permit: The permit of the call, from the admission during the outage.
             verdict: The verdict on the call: success, failure, or none (the call does not count).
         """
         if verdict is Verdict.FAILURE:
@@ -107,7 +107,15 @@ class Resync:
         return snapshots
 
     def _report(self, changes: LocalChanges, snapshot: Snapshot) -> StoreCalls[bool]:
-        """Report the changes of one breaker; return whether the store has accepted a write."""
+        """Report the changes of one breaker.
+
+        Args:
+            changes: The changes of the breaker.
+            snapshot: The breaker in the shared store.
+
+        Returns:
+            Whether the store has accepted a write.
+        """
         parts, accepted = changes.parts(), False
         while parts:
             part = parts.pop(0)
@@ -130,7 +138,15 @@ class Resync:
         return accepted
 
     def _report_part(self, changes: LocalChanges, snapshot: Snapshot) -> StoreCalls[Transition | None]:
-        """Report one part of a breaker's changes; return ``None`` if the store does not need the part."""
+        """Report one part of a breaker's changes.
+
+        Args:
+            changes: The part; see `LocalChanges.parts`.
+            snapshot: The breaker in the shared store.
+
+        Returns:
+            The transition, or ``None`` if the report was unnecessary or had no effect.
+        """
         if changes.opened:
             # The circuit may have changed while other breakers were reported, and `force_open` checks no generation.
             snapshot = yield from self._shared.read(changes.name)
@@ -147,7 +163,12 @@ class Resync:
 
 
 def _has_moved_on(snapshot: Snapshot, changes: LocalChanges) -> bool:
-    """Return whether a closed circuit is in a later generation than the one the changes belong to."""
+    """Return whether the shared store has a later state of a closed circuit than the changes.
+
+    Args:
+        snapshot: The breaker in the shared store; its circuit is closed.
+        changes: The changes of the breaker.
+    """
     if changes.base is not None:
         return snapshot.generation > changes.base
     return changes.opened and snapshot.closed_at > 0.0 and snapshot.as_of - snapshot.closed_at < changes.opened_ago
