@@ -1,8 +1,8 @@
-"""The common part of the HTTP integrations: the breaker name of a request, failed statuses, and one call to its end.
+"""The common part of the HTTP integrations: names, failed statuses, and the report of one call.
 
 A call begins when the request is sent. A response with a failed status ends the call at once. Any other response ends
-the call when its body has been read or closed. If the body breaks off, the call is a failure; if the reader stops
-early, it is not. A probe's lease is renewed until the call ends.
+the call when its body has been read or closed. If the body breaks off, the call is a failure. If the reader
+stops early, the call is not a failure. The breaker renews a probe's lease until the call ends.
 """
 
 from __future__ import annotations
@@ -96,20 +96,22 @@ class HttpRules:
         )
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Return the seconds that a response demands, at most ``max_retry_after``.
+        """Return how many seconds the response tells clients to wait, at most ``max_retry_after``.
 
         Args:
             headers: The headers of the response.
 
         Returns:
-            Seconds, or ``None`` if there is no ``Retry-After``, or the header is 0 or ignored.
+            Seconds. ``None`` if the response has no valid ``Retry-After``, the value is 0, or ``max_retry_after`` is 0.
         """
         seconds = parse_retry_after(headers.get("retry-after"))
         return min(seconds, self.max_retry_after) if seconds and self.max_retry_after else None
 
 
 class RefusedRequest(CircuitBreakerOpenError):
-    """A refusal that carries the request. Each integration adds the base class of its client library.
+    """A refusal that carries the refused request.
+
+    Each integration makes a subclass that also inherits from an exception class of the client library.
 
     Args:
         refused: The breaker's refusal.
@@ -143,7 +145,7 @@ def parse_retry_after(text: str | None, now: Callable[[], float] = time.time) ->
 
     Args:
         text: The header's value; ``None`` if the header is missing.
-        now: A function that returns Unix seconds, for the difference to a date.
+        now: A function that returns the current time in Unix seconds. It is used only if the header is a date.
 
     Returns:
         Seconds, at least 0.0; ``None`` if the header is missing or invalid.
@@ -160,7 +162,7 @@ def parse_retry_after(text: str | None, now: Callable[[], float] = time.time) ->
 
 
 class HttpCall:
-    """One guarded request, from the admission to the end of the response.
+    """A guarded request, from the admission to the end of the response.
 
     Args:
         breaker: The breaker that admits the request.
@@ -168,7 +170,7 @@ class HttpCall:
         rules: The integration's settings.
 
     Raises:
-        CircuitBreakerOpenError: The request is refused.
+        CircuitBreakerOpenError: The breaker refused the request.
     """
 
     def __init__(self, breaker: CircuitBreaker, name: str, rules: HttpRules) -> None:
@@ -178,14 +180,17 @@ class HttpCall:
         self._call: GuardedCall | None = breaker._guarded(breaker.admit(name)).__enter__()
 
     def received(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Handle the head of the response. A failed status ends the call, and ``Retry-After`` may open the circuit.
+        """Handle the status and the headers of the response.
+
+        A failed status ends the call as a failure. If the failed response has a ``Retry-After`` that the breaker obeys,
+        this method also opens the circuit for that time.
 
         Args:
             status: The status of the response.
             headers: The headers of the response.
 
         Returns:
-            Whether the call goes on until the end of the body.
+            ``True`` if the call goes on until the end of the body, ``False`` if the call has ended.
         """
         if not self._rules.fails(status):
             return True
@@ -196,16 +201,16 @@ class HttpCall:
         return False
 
     def progress(self) -> None:
-        """Note that a part of the response arrived, which is a sign of progress for a probe's lease."""
+        """Record that a part of the response arrived, so that the breaker goes on renewing a probe's lease."""
         if self._call is not None:
             self._call.progress()
 
     def end(self, verdict: Verdict = Verdict.SUCCESS, error: BaseException | None = None) -> None:
-        """Report the outcome. Only the first report of a call counts.
+        """Report the outcome of the call. Only the first report of a call counts.
 
         Args:
-            verdict: The verdict on the call: success, failure, or none. It is used only if ``error`` is ``None``.
-            error: The exception that ended the call; the breaker classifies it.
+            verdict: The verdict on the call: success, failure, or none. The verdict is not used with an ``error``.
+            error: The exception that ended the call, which the breaker classifies; ``None`` if there is no exception.
         """
         call, self._call = self._call, None
         if call is not None:
@@ -214,7 +219,7 @@ class HttpCall:
 
 
 class AsyncHttpCall:
-    """One guarded request in an event loop; see `HttpCall`. Make it with `begin`."""
+    """A guarded request in an event loop; see `HttpCall`. The method `begin` makes the object."""
 
     def __init__(self, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules, call: AsyncGuardedCall) -> None:
         self._breaker = breaker
@@ -224,16 +229,21 @@ class AsyncHttpCall:
 
     @classmethod
     async def begin(cls, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules) -> AsyncHttpCall:
-        """Admit a request and return the call. The arguments are those of `HttpCall`.
+        """Admit a request and return the call.
+
+        Args:
+            breaker: The breaker that admits the request.
+            name: The breaker's name.
+            rules: The integration's settings.
 
         Raises:
-            CircuitBreakerOpenError: The request is refused.
+            CircuitBreakerOpenError: The breaker refused the request.
         """
         call = await breaker._guarded(await breaker.admit(name)).__aenter__()
         return cls(breaker, name, rules, call)
 
     async def received(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Handle the head of the response; see `HttpCall.received`."""
+        """Handle the status and the headers of the response; see `HttpCall.received`."""
         if not self._rules.fails(status):
             return True
         await self.end(Verdict.FAILURE)
@@ -243,18 +253,22 @@ class AsyncHttpCall:
         return False
 
     def progress(self) -> None:
-        """Note that a part of the response arrived, which is a sign of progress for a probe's lease."""
+        """Record that a part of the response arrived, so that the breaker goes on renewing a probe's lease."""
         if self._call is not None:
             self._call.progress()
 
     async def end(self, verdict: Verdict = Verdict.SUCCESS, error: BaseException | None = None) -> None:
-        """Report the outcome; see `HttpCall.end`."""
+        """Report the outcome of the call. Only the first report counts; see `HttpCall.end`."""
         call, self._call = self._call, None
         if call is not None:
             call.verdict = verdict
             await call.__aexit__(None if error is None else type(error), error, None)
 
     def end_soon(self, verdict: Verdict = Verdict.SUCCESS) -> None:
-        """Report the outcome in a task, for a callback that cannot await."""
+        """Report the outcome in a new task, for a callback that cannot await.
+
+        Args:
+            verdict: The verdict on the call: success, failure, or none.
+        """
         if self._call is not None and asyncio.get_event_loop().is_running():
             in_background(self.end(verdict))

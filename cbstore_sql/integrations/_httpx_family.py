@@ -28,7 +28,7 @@ def name_of(request: Any) -> str:
 
 
 class WatchedBody:
-    """A response body that reports the outcome of its call; see `cbstore_sql.integrations._http`."""
+    """A response body that reports the outcome of the call when the body has been read, closed or broken off."""
 
     def __init__(self, body: Any, call: HttpCall) -> None:
         self._body = body
@@ -132,7 +132,7 @@ class SyncTransport:
         return response
 
     def close(self) -> None:
-        """Close the inner transport. The breaker stays open for use."""
+        """Close the inner transport. This method does not close the breaker."""
         self._transport.close()
 
 
@@ -176,5 +176,5 @@ class AsyncTransport:
         return response
 
     async def aclose(self) -> None:
-        """Close the inner transport. The breaker stays open for use."""
+        """Close the inner transport. This method does not close the breaker."""
         await self._transport.aclose()

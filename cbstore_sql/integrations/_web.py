@@ -22,10 +22,14 @@ def retry_after(refused: CircuitBreakerOpenError) -> str:
 
 
 def refused_body(refused: CircuitBreakerOpenError) -> dict[str, Any]:
-    """Return the JSON body for a refusal. It contains the breaker's name and state, but no secret."""
+    """Return the JSON body for a refusal. The body contains the breaker's name and state, but no secret."""
     return {"detail": f"{refused.name} is not available", "breaker": refused.name, "state": refused.state}
 
 
 def readiness_body(answers: bool) -> dict[str, Any]:
-    """Return the JSON body of a readiness page; ``answers`` is whether the store answers."""
+    """Return the JSON body of a readiness page.
+
+    Args:
+        answers: Whether the store answers.
+    """
     return {"store": "ok" if answers else "unavailable"}

@@ -1,4 +1,4 @@
-"""Celery: a task class whose runs are guarded, and are sent again later if the circuit refuses them.
+"""Celery: a task class whose runs a breaker guards. A refused run is sent again later.
 
 ::
 
@@ -13,9 +13,9 @@
     @app.task(breaker=breaker, breaker_name="payments", autoretry_for=(ConnectionError,), max_retries=10)
     def charge(order): ...
 
-A refused run does not call the function. It is retried after ``retry_after`` seconds with jitter, and that retry does
-not use up ``max_retries``. With ``autoretry_for``, the breaker counts the exception that caused the retry. The store
-may be made before the pool forks, because each process opens its own connections.
+A refused run does not call the function. The task class retries the run after ``retry_after`` seconds with
+jitter. This retry does not use up ``max_retries``. With ``autoretry_for``, the breaker counts the exception that caused
+the retry. The store may be made before the pool forks, because each process opens its own connections.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
     Attributes:
         breaker: The breaker; ``None`` means that the task runs unguarded.
         breaker_name: The breaker's name; ``None`` means the task's name.
-        retry_refused: Whether a refused run is retried later, when the circuit may admit it. With ``False``, a refused
-            run fails with `CircuitBreakerOpenError`.
+        retry_refused: Whether the task class retries a refused run later, when the circuit may admit the run. With
+            ``False``, a refused run fails with `CircuitBreakerOpenError`.
     """
 
     abstract = True
@@ -55,7 +55,7 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
 
         Raises:
             CircuitBreakerOpenError: The run was refused, and ``retry_refused`` is false or the task does not run in a
-                worker (it was called directly or eagerly).
+                worker (the application called the task directly or eagerly).
             ConfigurationError: ``breaker`` is not a `CircuitBreaker`.
         """
         if self.breaker is None:
@@ -80,7 +80,7 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
         return result
 
     def _come_back(self, refused: CircuitBreakerOpenError) -> Any:
-        """Send the same task again, with a delay. The number of retries stays: refusals do not use up the limit."""
+        """Send the same task again, with a delay. A refusal does not add to the number of retries."""
         request = self.request
         if not self.retry_refused or request.called_directly or request.is_eager:
             raise refused

@@ -14,8 +14,9 @@
     def charge(order): ...
 
 Thresholds, ``EXPECTED_EXCEPTION``, fallbacks and the monitor work as before. Two things differ. The state belongs to
-every process that uses the same name, so give each breaker a name. After ``RECOVERY_TIMEOUT`` one call of all
-processes is admitted as the probe; the others raise ``CircuitBreakerError`` or use their fallback until it has ended.
+every process that uses the same name, so give each breaker a name. After ``RECOVERY_TIMEOUT``, the
+circuit admits one call of all processes as the probe. Until the probe has ended, all other calls raise
+``CircuitBreakerError`` or use their fallback.
 """
 
 from __future__ import annotations
@@ -44,18 +45,22 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
     Attributes:
         STORE: The store; set it in a subclass. Any synchronous store of this library works.
-        PROBE_LEASE: Seconds after which another process may probe if the owner of the probe has died.
+        PROBE_LEASE: Seconds after which another process may claim the probe if the owner of the probe has died.
     """
 
     STORE: ClassVar[Store | None] = None
     PROBE_LEASE: ClassVar[float] = 60.0
 
-    # Set by the original's constructor.
+    # The constructor of the original class sets these attributes.
     _name: str | None
     _last_failure: BaseException | None
 
     def decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Guard a function, generator function, coroutine function or asynchronous generator function."""
+        """Return a guarded function of the same kind as ``function``.
+
+        Args:
+            function: A function, generator function, coroutine function or asynchronous generator function.
+        """
         if self.name is None:
             self._name = getattr(function, "__qualname__", None) or function.__name__
         CircuitBreakerMonitor.register(self)
@@ -92,9 +97,9 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
                 yield item
 
     def __enter__(self) -> None:
-        """Begin a block. As in the original, a block is never refused.
+        """Begin a guarded block. As in the original, the block always runs.
 
-        If the circuit refuses the block, the block runs without a report of its outcome.
+        If the circuit refuses the block, the block runs, but its outcome is not reported.
         """
         try:
             permit = self._breaker.admit(self._key)
@@ -118,7 +123,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
         return False
 
     def reset(self) -> None:
-        """Close the circuit for every process and clear its counts."""
+        """Close the circuit for every process and set the counts of failures and successes to 0."""
         self._breaker.reset(self._key)
         self._last_failure = None
 
@@ -143,7 +148,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
     @property
     def open_remaining(self) -> int:
-        """Whole seconds until the open time is over, by the store's clock; negative after that.
+        """Whole seconds until the open time is over, by the store's clock; negative after the end of the open time.
 
         If the circuit never opened, the value is the recovery timeout, as in the original.
         """
@@ -196,7 +201,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
         return bool(self.is_failure(type(error), error))
 
     def _note(self, error: BaseException | None) -> bool:
-        """Remember a failure, or forget the last failure after a success; return whether ``error`` counts."""
+        """Return whether ``error`` counts. Store a failure that counts as the last failure; otherwise clear it."""
         failed = error is not None and self._counts(error)
         self._last_failure = error if failed else None
         return failed
@@ -246,7 +251,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
 @contextmanager
 def _refusal_of(breaker: SharedCircuitBreaker) -> Iterator[None]:
-    """Raise ``CircuitBreakerError`` in place of a refusal in the block."""
+    """Raise ``CircuitBreakerError`` in place of a `CircuitBreakerOpenError` that the block raises."""
     try:
         yield
     except CircuitBreakerOpenError as refused:

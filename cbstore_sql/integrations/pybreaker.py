@@ -75,8 +75,8 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
         store: Any synchronous store of this library.
         name: The breaker's name in the store. Processes that use the same name share the breaker.
         reset_timeout: The ``reset_timeout`` of the pybreaker object, in seconds.
-        probe_lease: Seconds after which another process may probe if the owner of the probe has died. Choose more than
-            the duration of the longest guarded call.
+        probe_lease: Seconds after which another process may claim the probe if the owner of the probe has died. Choose
+            more than the duration of the longest guarded call.
         fallback_state: The state that pybreaker sees while the store does not answer: ``"closed"``, ``"open"`` or
             ``"half-open"``.
 
@@ -110,7 +110,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @property
     def state(self) -> str:
-        """The state as pybreaker may act on it: ``half-open`` for the owner of the probe only."""
+        """The state that pybreaker sees. Only the owner of the probe sees ``half-open``."""
         return self._state()
 
     @state.setter
@@ -165,21 +165,24 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @_or(lambda self: None)
     def increment_counter(self) -> None:
-        """Count one failure of a call that began while the circuit was closed."""
+        """Count one failure of a call. A call that began while the circuit was not closed is not counted."""
         self._reads = 0
         if self._admitted is not None:
             self._store.record_failure(self._admitted, self._policy)
 
     @_or(lambda self: None)
     def reset_counter(self) -> None:
-        """Clear the count after a success. A process that only noticed a state change clears nothing."""
+        """Set the count of failures to 0 after a success.
+
+        If this process made no call and only noticed a state change, the method does nothing.
+        """
         observes, self._reads = self._reads >= _READS_OF_AN_OBSERVER, 0
         if self._admitted is not None and not observes:
             self._store.record_success(self._admitted, self._policy)
 
     @_or(lambda self: None)
     def increment_success_counter(self) -> None:
-        """Report the success of the probe. Until the threshold is reached, the next call may claim the probe again."""
+        """Report the success of the probe. Until the circuit closes, the next call may claim the probe again."""
         self._reads = 0
         probe, self._probe = self._probe, None
         if probe is None:
@@ -189,11 +192,11 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
         self._successes = None if settled is None else settled.snapshot.success_count
 
     def reset_success_counter(self) -> None:
-        """Do nothing, because the store clears this count when the circuit opens or closes."""
+        """Do nothing, because the store clears the count of successful probes when the circuit opens or closes."""
 
     @property
     def counter(self) -> int:
-        """The number of failures in a row; 0 while the store does not answer."""
+        """The number of failures in a row, in all processes; 0 while the store does not answer."""
         return self._counter()
 
     @_or(lambda self: 0)
@@ -208,12 +211,12 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @property
     def opened_at(self) -> datetime | None:
-        """When the circuit opened, by this process's clock; ``None`` if it never did."""
+        """The moment at which the circuit opened, by this process's clock; ``None`` if the circuit never opened."""
         return self._opened_at()
 
     @opened_at.setter
     def opened_at(self, moment: datetime) -> None:
-        """The moment at which the circuit opened, by this process's clock; ``None`` if it never opened."""
+        """The moment at which the circuit opened. An assignment does nothing, because the store keeps the moment."""
 
     @_or(_never)
     def _opened_at(self) -> datetime | None:

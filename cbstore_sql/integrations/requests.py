@@ -80,8 +80,8 @@ class BreakerAdapter(BaseAdapter):
 
         Args:
             request: The request.
-            *args: Passed on to the inner adapter.
-            **kwargs: Passed on to the inner adapter.
+            *args: Further positional arguments for the inner adapter.
+            **kwargs: Further keyword arguments for the inner adapter.
 
         Raises:
             CircuitOpenRequestError: The circuit refused the request; nothing was sent.
@@ -100,7 +100,7 @@ class BreakerAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Close the inner adapter. The breaker stays open for use."""
+        """Close the inner adapter. This method does not close the breaker."""
         self._adapter.close()
 
 

@@ -13,8 +13,8 @@
     @app.get("/rates", dependencies=[Depends(Guarded(breaker, "rates"))])
     async def rates(): ...
 
-The application answers a refused request with 503 and ``Retry-After``. When the application shuts down, the breaker and
-its store are closed.
+The application answers a refused request with 503 and ``Retry-After``. When the application shuts down, `install`
+closes the breaker and its store.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ _SERVER_ERRORS = 500
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """Answer a refused request with 503 and ``Retry-After``: an exception handler for `CircuitBreakerOpenError`.
+    """Return the answer for a refused request: status 503 with ``Retry-After``.
+
+    The function is an exception handler for `CircuitBreakerOpenError`.
 
     Args:
         request: The request.
@@ -54,7 +56,7 @@ async def refused(request: Request, error: Exception) -> Response:
 def readiness(breaker: AsyncCircuitBreaker, *, require_store: bool = False) -> Callable[[Request], Any]:
     """Return an endpoint that shows whether the store answers.
 
-    An open circuit does not change the answer, because it is not a reason to take an instance out of service.
+    An open circuit does not change the answer, because the instance can serve other requests.
 
     Args:
         breaker: The breaker whose store is checked.
@@ -78,13 +80,15 @@ def install(
     require_store: bool = False,
     close: bool = True,
 ) -> None:
-    """Add the answer for refused requests, the readiness page and the shutdown to an application.
+    """Add the answer for refused requests, the readiness page and the shutdown of the breaker to an application.
 
     Args:
         app: A Starlette or FastAPI application.
         breaker: The breaker that guards the application's calls.
-        readiness: The path of the readiness page, such as ``"/ready"``; ``None`` means no page.
-        require_store: See `readiness`.
+        readiness: The path of the readiness page, such as ``"/ready"``; ``None`` means no page. An
+            open circuit does not change the answer of the page.
+        require_store: Whether the readiness page answers 503 while the store does not answer. With ``False``, the
+            status is always 200, because the breakers work without their store.
         close: Whether to close the breaker and its store when the application shuts down, after the shutdown of the
             application's lifespan.
     """
@@ -96,9 +100,12 @@ def install(
 
 
 class Guarded:
-    """A FastAPI dependency that guards an endpoint: it admits the request and reports the outcome.
+    """A FastAPI dependency that guards an endpoint with a breaker.
 
-    An ``HTTPException`` with a status below 500 is a mistake of the client, so it counts as a success of the service.
+    The dependency admits or refuses each request, and reports the outcome to the breaker.
+
+    An ``HTTPException`` with a status below 500 is a mistake of the client, so the breaker records a success
+    of the service.
     The breaker classifies every other exception.
 
     Args:
@@ -112,6 +119,9 @@ class Guarded:
 
     async def __call__(self, request: Request) -> AsyncIterator[None]:
         """Guard one request.
+
+        Args:
+            request: The request.
 
         Raises:
             CircuitBreakerOpenError: The circuit refused the request.

@@ -8,7 +8,7 @@
 `attempts`                 the decisions between the attempts of one call, without I/O
 `follow_up`                admission, waits, and holds of the whole fleet; asynchronous: `follow_up_async`
 `retry`                    one call with its retries; asynchronous: `retry_async`
-`retry_budget`             the limit on the retries of one process
+`retry_budget`             the limit on the number of retries of one process
 `stream`                   one call whose answer comes in chunks; asynchronous: `stream_async`
 `chunks`                   errors in the chunks of a stream
 `health`                   a health check that probes the API in place of a paid call

@@ -1,4 +1,4 @@
-"""The memory of permits for callers that admit a call and report its outcome in separate steps.
+"""The memory of permits, for callers that admit a call and report its outcome in separate steps.
 
 The permit of a caller is stored in the caller's context (`contextvars`). Each thread and each asyncio task has a
 separate context. A new task, or a function in `asyncio.to_thread`, starts with a copy of the context of its creator.
@@ -28,7 +28,7 @@ class Callers:
     def permit(self) -> Permit | None:
         """The permit of the current context.
 
-        ``None`` if the caller was not admitted or has already reported the outcome.
+        The value is ``None`` if the breaker has not admitted the caller, or if the caller has reported the outcome.
         """
         return _permits.get(WeakKeyDictionary()).get(self)
 

@@ -65,7 +65,7 @@ class Attempts:
 
     Args:
         name: The breaker's name.
-        config: The settings that say which failures to retry and how long to wait.
+        config: The settings that define which failures to retry and how long to wait.
         observer: The object that receives the outcome of each attempt and each rejection, for metrics.
         budget: The retry budget of this process. Each retry uses one retry of the budget.
         agent_id: A label for the log; ``None`` for no label.

@@ -49,7 +49,7 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
     async def call_with_retry(
         self, coro_factory: Callable[[], Awaitable[T]], *, max_retries: int = 3, agent_id: str | None = None
     ) -> T:
-        """Make a call, and make the call again after a failure that a retry may mend.
+        """Make a call. If the call fails and a retry may succeed, make the call again.
 
         If the API asks for a wait of at most ``retry_after_threshold_seconds``, this method waits and tries again. A
         longer wait opens the circuit for the time of the wait. A used-up quota also opens the circuit. The following
@@ -76,7 +76,7 @@ class LLMCircuitBreaker(ByHand, ByHandAsync):
         return await AsyncRetries(self._follow_up(max_retries, agent_id), coro_factory).answer()
 
     def call_with_retry_sync(self, factory: Callable[[], T], *, max_retries: int = 3, agent_id: str | None = None) -> T:
-        """Make a call, and make the call again after a failure that a retry may mend; see `call_with_retry`.
+        """Make a call. If the call fails and a retry may succeed, make the call again; see `call_with_retry`.
 
         Args:
             factory: A function without arguments that makes one attempt and returns the answer.

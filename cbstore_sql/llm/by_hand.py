@@ -87,7 +87,9 @@ class ByHand(LLMBreakerBase):
         Args:
             error_type: The kind of failure, for the log; ``None`` if unknown.
             error_message: Not used, because the message of a client may contain secrets that must not be logged.
-            permit: The permit of the call, or ``None``; see `record_success`.
+            permit: The value of the property `permit` after `should_block` admitted the call. ``None`` means the permit
+                of the current thread or asyncio task. Without any permit, the report has an effect only while the
+                circuit is closed.
 
         Raises:
             StoreError: The store failed; see `Store`.

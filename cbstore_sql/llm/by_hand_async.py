@@ -55,7 +55,8 @@ class ByHandAsync(LLMBreakerBase):
         """Report that a call succeeded; see `LLMCircuitBreaker.record_success`.
 
         Args:
-            permit: The permit of the call. ``None`` means the permit of the current thread or asyncio task.
+            permit: The permit of the call. ``None`` means the permit of the current thread or asyncio task. Without any
+                permit, the report has an effect only while the circuit is closed.
 
         Raises:
             StoreError: The store failed; see `Store`.
@@ -70,8 +71,9 @@ class ByHandAsync(LLMBreakerBase):
 
         Args:
             error_type: The kind of failure, for the log; ``None`` if unknown.
-            error_message: Not used.
-            permit: The permit of the call. ``None`` means the permit of the current thread or asyncio task.
+            error_message: Not used, because the message of a client may contain secrets that must not be logged.
+            permit: The permit of the call. ``None`` means the permit of the current thread or asyncio task. Without any
+                permit, the report has an effect only while the circuit is closed.
 
         Raises:
             StoreError: The store failed; see `Store`.
@@ -81,7 +83,7 @@ class ByHandAsync(LLMBreakerBase):
             await self._report_async(Verdict.FAILURE, permit)
 
     async def force_open_async(self, reason: str = "", open_for_seconds: float = 0) -> None:
-        """Open the circuit; see `LLMCircuitBreaker.force_open`.
+        """Open the circuit for at least ``reset_time_seconds``; see `LLMCircuitBreaker.force_open`.
 
         Args:
             reason: Why the circuit is opened, for the log.

@@ -18,7 +18,7 @@ def failure_in_chunk(chunk: Any, config: LLMCircuitBreakerConfig) -> FailedAttem
 
     Args:
         chunk: A mapping, a model of an SDK, or any other value. Other values contain no error.
-        config: The settings that say whether the error counts.
+        config: The settings that define whether the error counts.
 
     Returns:
         The failed attempt if the chunk contains an error, otherwise ``None``.

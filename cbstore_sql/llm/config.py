@@ -49,9 +49,11 @@ class LLMCircuitBreakerConfig:
             wait opens the circuit.
         max_retry_after_seconds: The upper limit in seconds for a wait that the API asks for; at least 1. The breaker
             cuts a longer wait to this limit.
-        retryable_status_codes: The HTTP statuses besides 429 that count as failures and are tried again. ``None``
-            means every transient status: 408, 409, 424, 425, and all from 500 on except 501, 505, 510 and 511.
-        count_connection_errors: Whether connection errors and timeouts count as failures and are tried again.
+        retryable_status_codes: The HTTP statuses besides 429 that the breaker counts as failures, and after which the
+            breaker makes another attempt. ``None`` means every transient status: 408, 409, 424, 425, and all statuses
+            from 500 on except 501, 505, 510 and 511.
+        count_connection_errors: Whether the breaker counts connection errors and timeouts as failures and makes another
+            attempt after them.
         retry_unanswered: Whether to try again after a timeout, a broken connection or an error in a stream. In these
             cases the API may already have done the work, and billed the work, although no complete answer arrived.
         retry_share: The number of retries that each call adds to the retry budget of this process, from 0 to 1. With 0,

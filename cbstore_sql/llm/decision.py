@@ -30,7 +30,7 @@ class Decision(NamedTuple):
             ``STOP``, the circuit is open for at least this time.
         counts: Whether the failure counts towards opening the circuit.
         retry: Whether the breaker may make another attempt, because another attempt may succeed.
-        failure: The classified failure. ``None`` if the exception says nothing about the API.
+        failure: The classified failure. ``None`` if the exception gives no information about the API.
     """
 
     action: RateLimitAction | None
@@ -47,7 +47,7 @@ def decide(failure: ApiFailure | None, *, threshold: float, longest_wait: float,
     """Decide whether a failure opens the circuit, counts, or may be retried.
 
     Args:
-        failure: The classified failure. ``None`` if the exception says nothing about the API.
+        failure: The classified failure. ``None`` if the exception gives no information about the API.
         threshold: The longest wait in seconds that a caller waits. A longer wait opens the circuit.
         longest_wait: The upper limit in seconds for the wait that the API asks for. A longer wait is cut to this limit.
         counts: Whether, by the settings, a failure other than a rate limit counts.

@@ -43,7 +43,8 @@ def another_may_help(decision: Decision) -> bool:
         decision: The decision after the failed attempt.
 
     Returns:
-        ``False`` if the request itself is at fault or the exception says nothing about the API, otherwise ``True``.
+        ``False`` if the request itself is wrong, or if the exception gives no information about the API. Otherwise
+        ``True``.
     """
     if decision.failure is None:
         return False

@@ -21,7 +21,7 @@ class AsyncFollowUp:
 
     Args:
         breaker: The breaker that admits the attempts.
-        attempts: The record of the attempts of the call, with the settings that say what follows a failure.
+        attempts: The record of the attempts of the call, with the settings that define what follows a failure.
         sleep: A function that waits for the given number of seconds.
         health: The health check that probes the API in place of a call; ``None`` if the next call is the probe.
     """

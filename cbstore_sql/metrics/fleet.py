@@ -42,15 +42,15 @@ class FleetCollector:
     Use it as ``registry.register(FleetCollector(store))``. While the store cannot be read, ``cb_fleet_up`` is 0 and the
     series of the breakers are absent, because old values would look current.
 
-    The state is one number for each breaker (0 closed, 1 half_open, 2 open) instead of three series. ``> 0`` selects
-    all breakers that reject calls, including a breaker that alternates between open and half_open. ``max`` gives the
-    worst state of several breakers. There are a third as many series.
+    The state is one number for each breaker (0 closed, 1 half_open, 2 open), in one series instead of three. In a
+    query, ``> 0`` selects all breakers that reject calls, including a breaker that alternates between open and
+    half_open. ``max`` gives the worst state of several breakers.
 
     Args:
         store: The store to read.
         max_breakers: How many breakers get their own series, 1 or more. Open breakers come first, then half_open
-            breakers. ``cb_fleet_breakers`` counts the other breakers too, and ``cb_fleet_dropped_breakers`` counts only
-            these.
+            breakers. ``cb_fleet_breakers`` counts all breakers. ``cb_fleet_dropped_breakers`` counts only the breakers
+            without series.
         timeout: Seconds within which the store must answer a scrape; after that, ``cb_fleet_up`` is 0. ``None`` means
             no limit. If you made the store from your own engine or client, the timeouts of that engine or client apply
             instead.
@@ -75,7 +75,10 @@ class FleetCollector:
         return (*_scrape(up=False, seconds=0.0), *_totals((), 0), *_each_breaker(()))
 
     def collect(self) -> Iterator[Metric]:
-        """Read the store and yield the series with their values."""
+        """Read the store and yield the series with their values.
+
+        If the store cannot be read, the method yields ``cb_fleet_up`` with the value 0 and no series of breakers.
+        """
         began = time.perf_counter()
         try:
             with within(self._timeout):
@@ -95,7 +98,13 @@ _LABELS = ("namespace", "name", "backend")
 
 
 class _Series(NamedTuple):
-    """A gauge with one value for each breaker. If ``value`` returns ``None``, the breaker gets no value."""
+    """A gauge with one value for each breaker.
+
+    Attributes:
+        name: The name of the gauge.
+        help: The description of the gauge for Prometheus.
+        value: A function that returns the value for a snapshot; ``None`` if the breaker has no value in this gauge.
+    """
 
     name: str
     help: str
@@ -130,7 +139,7 @@ def _would_reject(snapshot: Snapshot) -> float:
 
 
 OVERRIDE_VALUES = {"": 0, "shadow": 1, "closed": 2, "open": 3}
-"""The exported number of each override."""
+"""The exported number of each kind of override; ``""`` means no override."""
 
 _SERIES = (
     _Series("cb_fleet_state", "0 closed, 1 half_open, 2 open.", lambda breaker: STATE_VALUES[breaker.state.value]),

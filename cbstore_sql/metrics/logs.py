@@ -65,11 +65,11 @@ def log_events(
     (of an override or of a rejection) and ``cb_error`` (the name of an exception class). A record never contains a
     probe token.
 
-    A breaker with this listener does not write the usual log lines about openings and closings.
+    A breaker with this listener does not write the library's own log lines about openings and closings.
 
     Args:
         logger: The logger that receives the records; ``None`` means the logger ``cbstore_sql.events``.
-        levels: Log levels by event class, which replace those in `EVENT_LEVELS`; ``None`` means no replacement.
+        levels: Log levels by event class, which replace the levels in `EVENT_LEVELS`; ``None`` means no replacement.
 
     Returns:
         The listener, for the ``listeners`` argument of a breaker.
@@ -82,7 +82,7 @@ def log_events(
         if target.isEnabledFor(level):
             _write(target, level, event)
 
-    # The breaker leaves out its own lines about openings and closings.
+    # With this attribute, the breaker does not write its own log lines about openings and closings.
     setattr(listener, LOGS_EVENTS, True)
     return listener
 

@@ -33,13 +33,14 @@ class OpenTelemetryMetrics(Recorder):
     """A recorder that counts requests and state changes and measures latencies with OpenTelemetry.
 
     Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without the package
-    opentelemetry-api it does nothing. Several threads may use one object.
+    opentelemetry-api, the recorder does nothing. Several threads may use one object.
 
     Args:
         meter: The meter that makes the instruments. ``None`` means a meter of the global provider, fetched at the first
             measurement.
-        buckets: Upper bounds of the latency histogram in seconds, ascending. They are a suggestion to the SDK.
-        max_breakers: How many breaker names get their own series, 1 or more; see `CircuitBreakerMetrics`.
+        buckets: Upper bounds of the latency histogram in seconds, ascending. The SDK may use other bounds.
+        max_breakers: How many breaker names get their own series, 1 or more. All further names share the series of the
+            name ``(other)``, so that names made from URLs or users do not fill the memory.
 
     Raises:
         InvalidStateError: ``max_breakers`` is not a whole number of at least 1.

@@ -19,7 +19,7 @@ class CircuitBreakerMetrics(Recorder):
     """A recorder that counts requests and state changes and measures latencies with prometheus_client.
 
     Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without the package
-    prometheus_client it does nothing. Several threads may use one object.
+    prometheus_client, the recorder does nothing. Several threads may use one object.
 
     Args:
         registry: The registry for the series; ``None`` makes a new registry. Use one `CircuitBreakerMetrics` for each

@@ -46,16 +46,16 @@ _OUTCOMES = {Verdict.SUCCESS: "success", Verdict.FAILURE: "failure", Verdict.NON
 
 
 class Instruments(Protocol):
-    """The instruments of a metrics library. Each method receives the labels, then the measurement."""
+    """The instruments of a metrics library, with one method for each kind of measurement."""
 
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
         """Count a state change and set the gauge of the state.
 
         Args:
             backend: The breaker's name.
-            from_state: The state before.
-            to_state: The state after.
-            value: The number of the state after, for the gauge.
+            from_state: The state before the change.
+            to_state: The state after the change.
+            value: The number of the state after the change, for the gauge.
         """
 
     def request(self, backend: str, outcome: str) -> None:
@@ -63,7 +63,7 @@ class Instruments(Protocol):
 
         Args:
             backend: The breaker's name.
-            outcome: See `Recorder.record_request`.
+            outcome: The outcome of the request, such as ``"success"``; see `Recorder.record_request`.
         """
 
     def latency(self, backend: str, seconds: float) -> None:
@@ -79,11 +79,11 @@ class Instruments(Protocol):
 
         Args:
             backend: The breaker's name.
-            event: See `Recorder.record_probe`.
+            event: The event of the probe, such as ``"claimed"``; see `Recorder.record_probe`.
         """
 
     def shadow(self, name: str, event: str) -> None:
-        """Count what a breaker in shadow mode would have done outside of shadow mode.
+        """Count an opening or a rejection that a breaker in shadow mode only recorded and did not carry out.
 
         Args:
             name: The breaker's name.
@@ -91,14 +91,24 @@ class Instruments(Protocol):
         """
 
     def degraded(self, change: int) -> None:
-        """Add ``change`` (1 or -1) to the number of breakers whose store is unavailable."""
+        """Add a number to the number of breakers whose store is unavailable.
+
+        Args:
+            change: 1 if the store of a breaker became unavailable, -1 if the store answers again.
+        """
 
     def staleness(self, seconds: float) -> None:
-        """Set the age of the oldest snapshot in a view to ``seconds`` seconds."""
+        """Set the gauge of the age of the oldest snapshot in a view.
+
+        Args:
+            seconds: The age in seconds.
+        """
 
 
 class Recorder(NotPicklable, ABC):
-    """A listener that measures a breaker's events with a metrics library. Measurements by hand are possible too.
+    """A listener that measures a breaker's events with a metrics library.
+
+    An application may also call the ``record_*`` methods directly.
 
     If the metrics library is not installed, the recorder does nothing. Several threads may use one object. The
     instruments are made at the first measurement.
@@ -160,10 +170,10 @@ class Recorder(NotPicklable, ABC):
 
         Args:
             backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
-            from_state: The state before: ``"closed"``, ``"half_open"`` or ``"open"``, in upper or lower case. Other
-                values are counted too.
-            to_state: The state after, with the same values. ``cb_current_state`` is set to the number of this state, or
-                to -1 for an unknown state.
+            from_state: The state before the change: ``"closed"``, ``"half_open"`` or ``"open"``, in upper or lower
+                case. The method also counts other values.
+            to_state: The state after the change, with the same values. The method sets ``cb_current_state`` to the
+                number of this state, or to -1 for an unknown state.
         """
         if instruments := self._ready():
             instruments.transition(self._label(backend), from_state, to_state, self._state_value(to_state))
@@ -172,7 +182,7 @@ class Recorder(NotPicklable, ABC):
         """Count a request.
 
         Args:
-            backend: See `record_state_transition`.
+            backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
             outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``, or
                 another word.
             latency_seconds: The duration of the call in seconds; ``None`` if no call was made. The duration of a
@@ -188,7 +198,7 @@ class Recorder(NotPicklable, ABC):
         """Count an event of a probe.
 
         Args:
-            backend: See `record_state_transition`.
+            backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
             event: ``"claimed"``, ``"lost"`` (another caller won the claim), ``"expired"`` (the lease ended before this
                 process reported) or ``"stalled"`` (the lease is not renewed any more, because the call showed no
                 progress).
@@ -197,10 +207,10 @@ class Recorder(NotPicklable, ABC):
             instruments.probe(self._label(backend), event)
 
     def record_shadow(self, name: str, event: str) -> None:
-        """Count what a breaker in shadow mode would have done outside of shadow mode.
+        """Count an opening or a rejection that a breaker in shadow mode only recorded and did not carry out.
 
         Args:
-            name: The breaker's name; see `record_state_transition`.
+            name: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
             event: ``"opened"`` or ``"rejected"``.
         """
         if instruments := self._ready():
@@ -216,7 +226,7 @@ class Recorder(NotPicklable, ABC):
             instruments.degraded(1 if degraded else -1)
 
     def record_staleness(self, seconds: float) -> None:
-        """Set the age of the oldest snapshot in a breaker's view, just before the view is refreshed.
+        """Set the gauge of the age that the oldest snapshot in a breaker's view had before the view's refresh.
 
         Args:
             seconds: The age in seconds.
@@ -238,7 +248,11 @@ class Recorder(NotPicklable, ABC):
         return OTHER
 
     def _ready(self) -> Instruments | None:
-        """Return the instruments, which the first call makes; ``None`` if they are unavailable."""
+        """Return the instruments. The first call makes them.
+
+        Returns:
+            ``None`` if the metrics library is not installed or making the instruments failed.
+        """
         if self._available is None:
             with self._lock:
                 if self._available is None:
@@ -271,4 +285,4 @@ class Recorder(NotPicklable, ABC):
 
     @abstractmethod
     def _make(self) -> Instruments:
-        """Make the instruments of the metrics library."""
+        """Make the instruments of the metrics library and return them."""

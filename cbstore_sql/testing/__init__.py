@@ -1,4 +1,4 @@
-"""Test code that uses breakers: no database, no waiting, every state on demand.
+"""Tools for tests of code that uses breakers. A test needs no database, waits for nothing, and can force every state.
 
 With pytest, the fixture `breakers` is available as soon as the package is installed::
 
@@ -12,7 +12,7 @@ With pytest, the fixture `breakers` is available as soon as the package is insta
 Without pytest, make a `Breakers` object and call `Breakers.close` at the end.
 
 ==============  ======================================================================================================
-`breakers`      `Breakers`: makes breakers or takes control of existing ones, forces states, records events
+`breakers`      `Breakers`: makes breakers or controls existing breakers, forces states, records events
 `clock`         `ManualClock`: a clock that a test moves
 `store`         `ControlledStore`: a store in memory that a test can make fail or make slow
 `plugin`        the pytest fixture

@@ -1,4 +1,4 @@
-"""Breakers that a test controls."""
+"""A set of breakers that a test controls."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ _FORCED_SECONDS = 60.0
 class Breakers:
     """A set of breakers over one store in memory, which a test controls.
 
-    The breakers are made for the test, or are breakers of the application that the test takes over.
+    The set contains the breakers that `make`, `make_async` and `fleet` made, and the breakers of the application that
+    `use` took over.
 
     Attributes:
-        clock: The store's clock, which decides when open times, leases and holds end.
+        clock: The clock of the store. Open times, leases and holds end by this clock.
         store: The store of all these breakers.
         events: Every event of these breakers, in order.
     """
@@ -46,26 +47,31 @@ class Breakers:
         """Make a breaker over `store`.
 
         Args:
-            policy: See `CircuitBreaker`.
+            policy: The policy of the breaker, such as the number of failures that open the circuit.
             **options: Further arguments of `CircuitBreaker`.
         """
         return self._control(CircuitBreaker(self.store, policy, **options))
 
     def make_async(self, policy: BreakerPolicy = DEFAULT_POLICY, **options: Any) -> AsyncCircuitBreaker:
-        """Make an `AsyncCircuitBreaker` over `store`; see `make`."""
+        """Make an `AsyncCircuitBreaker` over `store`.
+
+        Args:
+            policy: The policy of the breaker, such as the number of failures that open the circuit.
+            **options: Further arguments of `AsyncCircuitBreaker`.
+        """
         return self._control(AsyncCircuitBreaker(AsyncInMemoryStore.sharing(self.store), policy, **options))
 
     def use(self, breaker: BreakerT) -> BreakerT:
-        """Take over a breaker of the application: until `close`, the breaker works over `store`.
+        """Connect a breaker of the application to `store` until `close`.
 
         Functions that the breaker decorates use `store` too. The policies, filters, fallback and listeners of the
-        breaker stay. The view, batching and push are off, so that every call asks the store in memory.
+        breaker stay. The view, batching and push are off, so that every call reads the store in memory.
 
         Args:
             breaker: A `CircuitBreaker` or an `AsyncCircuitBreaker`.
 
         Returns:
-            The same object.
+            ``breaker`` itself.
 
         Raises:
             ConfigurationError: ``breaker`` is not a breaker.
@@ -81,7 +87,7 @@ class Breakers:
 
         Args:
             n: The number of breakers; at least 1.
-            policy: See `CircuitBreaker`.
+            policy: The policy of the breaker, such as the number of failures that open the circuit.
             **options: Further arguments of `CircuitBreaker`.
         """
         return [self._control(_Process(self.store, policy, **options)) for _ in range(n)]
@@ -92,11 +98,11 @@ class Breakers:
         Args:
             name: The breaker's name.
             state: ``"open"`` refuses calls for ``seconds`` seconds. ``"half_open"`` makes the next call the probe.
-                ``"closed"`` closes the circuit and clears its counts.
+                ``"closed"`` closes the circuit and sets its counts of failures and successes to 0.
             seconds: The open time in seconds; used only for ``"open"``.
 
         Raises:
-            ConfigurationError: ``state`` is another value.
+            ConfigurationError: ``state`` is not one of these three values.
         """
         if state not in (State.OPEN, State.HALF_OPEN, State.CLOSED):
             raise ConfigurationError(f"state must be 'open', 'half_open' or 'closed', got {state!r}")
@@ -175,9 +181,10 @@ class Breakers:
 
 
 class _Process(CircuitBreaker):
-    """A breaker that behaves as in a separate process: the probes that the test holds elsewhere are not the caller's.
+    """A breaker that behaves as in a separate process.
 
-    Without this, a call inside another breaker's probe would be a nested call and so part of that probe.
+    A call of this breaker inside the probe of another breaker is a separate call. In `CircuitBreaker`, such a call is a
+    nested call, which is a part of the probe.
     """
 
     def _admit_without_io(self, name: str) -> Permit | None:

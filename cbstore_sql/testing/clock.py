@@ -22,7 +22,7 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward.
+        """Move the clock forward by a number of seconds.
 
         Args:
             seconds: How many seconds; at least 0.

@@ -18,7 +18,7 @@ class ControlledStore(InMemoryStore):
 
     Args:
         clock: The store's clock; ``None`` makes a new clock.
-        namespace: See `Store`.
+        namespace: The namespace of the store; stores with different namespaces share no breakers.
     """
 
     def __init__(self, clock: ManualClock | None = None, namespace: str = "default") -> None:
@@ -38,13 +38,13 @@ class ControlledStore(InMemoryStore):
 
     @contextmanager
     def slow(self, seconds: float) -> Iterator[None]:
-        """Make every operation seem to take some time for the duration of a ``with`` block, without waiting.
+        """Simulate a slow store for the duration of a ``with`` block, without waiting.
 
-        If an operation would take longer than its deadline allows, it raises `StoreUnavailableError` at once. A write
-        has been applied nevertheless, as with a slow server.
+        If an operation would take longer than its deadline allows, the operation raises `StoreUnavailableError` at
+        once. A write takes effect all the same, as with a slow server.
 
         Args:
-            seconds: The time that an operation seems to take, in seconds.
+            seconds: The simulated duration of each operation in seconds.
         """
         self._seconds = seconds
         try:

@@ -1,4 +1,4 @@
-"""Django: the breakers live in the project's own database, and ``manage.py migrate`` makes their table.
+"""Django: breakers in the database of the project. ``manage.py migrate`` makes the breaker table.
 
 ::
 
@@ -17,7 +17,7 @@
 | ``url`` | SQLAlchemy URL in place of the alias | none |
 | ``namespace`` | the breakers' namespace | ``"default"`` |
 | ``schema`` | the PostgreSQL schema of the table | ``"cbstore"`` |
-| ``policy``, ``policies`` | arguments of `BreakerPolicy`: one for all names, and by name | the library's |
+| ``policy``, ``policies`` | arguments of `BreakerPolicy`: one for all names, and by name | the library's defaults |
 | ``options`` | further arguments of `CircuitBreaker` | none |
 | ``migrate`` | whether ``manage.py migrate`` brings the table up to date | ``True`` |
 | ``panel_actions`` | whether the staff may change breakers in the panel | ``False`` |
@@ -27,7 +27,7 @@
 `breakers`    this process's store and breaker
 `config`      the settings, and the way from ``DATABASES`` to a URL
 `middleware`  the answer for refused requests, and a readiness view
-`models`      no models; Django wants the module
+`models`      no models; Django needs the module
 `panel`       the web panel for members of the staff
 ============  =============================================================================================
 """

@@ -46,7 +46,7 @@ def _forget_settings(setting: str, **_: Any) -> None:
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Check ``CBSTORE``: ``manage.py check`` reports ``cbstore.E001`` if the settings are invalid."""
+    """Check the settings in ``CBSTORE`` and return the error ``cbstore.E001`` if the settings are invalid."""
     try:
         BreakersSettings.read().database_url()
     except CircuitBreakerError as error:
@@ -55,7 +55,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_table(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """Check the table: ``manage.py check --database default`` reports ``cbstore.W001`` or ``cbstore.W002``."""
+    """Check the breaker table and return a warning if the table cannot be used.
+
+    ``manage.py check --database default`` calls this function. ``cbstore.W001`` means that the table is missing or old;
+    ``cbstore.W002`` means that the database does not answer.
+    """
     if not databases or check_settings() or BreakersSettings.read().database not in databases:
         return []
     try:

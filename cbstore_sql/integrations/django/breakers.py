@@ -33,7 +33,7 @@ def current() -> CircuitBreaker:
 
 
 def close() -> None:
-    """Close the breaker and its store. The next call of `current` makes both again from the settings of that moment."""
+    """Close the breaker and its store. The next call of `current` makes both again, from the current settings."""
     global _breaker
     with _lock:
         breaker, _breaker = _breaker, None

@@ -24,7 +24,19 @@ _DJANGO_ONLY = frozenset({"pool", "isolation_level", "server_side_binding", "ass
 
 @dataclass(frozen=True)
 class BreakersSettings:
-    """The settings in ``CBSTORE``, with defaults; see `cbstore_sql.integrations.django`."""
+    """The settings in ``CBSTORE``, with defaults.
+
+    Attributes:
+        database: The alias of the database in ``DATABASES``.
+        url: The SQLAlchemy URL of the database; ``None`` means the database of the alias.
+        namespace: The namespace of the breakers.
+        schema: The PostgreSQL schema of the breaker table.
+        policy: The policy of all breakers that are not in ``policies``.
+        policies: The policies of single breakers, by breaker name.
+        options: Further arguments of `CircuitBreaker`.
+        migrate: Whether ``manage.py migrate`` brings the breaker table up to date.
+        panel_actions: Whether the staff may change breakers in the panel.
+    """
 
     database: str = "default"
     url: str | None = None
@@ -55,13 +67,14 @@ class BreakersSettings:
         """Return the SQLAlchemy URL of the database.
 
         Raises:
-            ConfigurationError: ``DATABASES`` does not have the alias, or its engine is neither PostgreSQL nor SQLite.
+            ConfigurationError: ``DATABASES`` does not have the alias, or the engine of the alias is neither PostgreSQL
+                nor SQLite.
         """
         if self.url is not None:
             return make_url(self.url)
         if self.database not in connections:
             raise ConfigurationError(f"CBSTORE['database'] is {self.database!r}, which DATABASES does not have")
-        # During tests, the connection has the name of the test database. The settings do not have it.
+        # During tests, the connection knows the name of the test database. The settings do not contain this name.
         return url_of(connections[self.database].settings_dict)
 
 
@@ -79,6 +92,9 @@ def _policy(label: str, given: Any) -> BreakerPolicy:
 
 def url_of(database: Mapping[str, Any]) -> URL:
     """Return the SQLAlchemy URL of one entry of ``DATABASES``.
+
+    Args:
+        database: The entry.
 
     Raises:
         ConfigurationError: The engine is neither PostgreSQL nor SQLite.

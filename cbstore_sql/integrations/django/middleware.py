@@ -23,7 +23,7 @@ class RefusedCallMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass a request on to the next handler."""
+        """Give a request to the next handler and return the response."""
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -41,7 +41,9 @@ class RefusedCallMiddleware:
 
 
 def ready(request: HttpRequest, require_store: bool = False) -> Any:
-    """Return a response that shows whether the store answers: a view for ``path("ready", ready)``.
+    """Return a response that shows whether the store answers.
+
+    The function is a view, for example for ``path("ready", ready)``.
 
     Args:
         request: The request.

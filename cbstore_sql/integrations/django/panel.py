@@ -30,7 +30,7 @@ _USER = "cbstore.user"
 @csrf_exempt
 @staff_member_required
 def panel(request: HttpRequest, path: str) -> HttpResponse:
-    """Answer one request of a member of the staff.
+    """Return the panel's response to one request of a member of the staff.
 
     Args:
         request: The request.
@@ -51,7 +51,10 @@ def panel(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def _application() -> Callable[..., Iterable[bytes]]:
-    """Return the panel over this process's store. The panel keeps no state except what it read last."""
+    """Return the WSGI application of the panel over this process's store.
+
+    The panel keeps no state except the rows that it read last.
+    """
     breaker, found = breakers.current(), BreakersSettings.read()
     made = breakers.panels.get(breaker)
     if made is None:

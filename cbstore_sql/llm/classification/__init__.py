@@ -50,8 +50,8 @@ def classify_error(error: BaseException) -> ApiFailure | None:
         error: The exception that the call raised.
 
     Returns:
-        The failure of the API. ``None`` if the exception says nothing about the API: for example, a mistake of the
-        caller, a cancellation, or an error of this library.
+        The failure of the API. ``None`` if the exception gives no information about the API. Examples are a mistake of
+        the caller, a cancellation, and an error of this library.
     """
     try:
         return _classify(error, set())
@@ -80,7 +80,7 @@ def _classify(error: BaseException, seen: set[int]) -> ApiFailure | None:
     """Classify the nearest exception of a client in the chain, else the nearest exception with any information.
 
     An exception of an application, a web framework or a gateway library may have a status too. But the exception of the
-    client that caused such an exception says what the API sent.
+    client that caused such an exception shows what the API sent.
 
     Args:
         error: The exception.

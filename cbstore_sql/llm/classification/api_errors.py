@@ -35,7 +35,7 @@ def read_api_error(evidence: Evidence) -> ApiFailure | None:
         evidence: The status, headers and error object of the failed call.
 
     Returns:
-        The failure. ``None`` if the error says nothing about the API.
+        The failure. ``None`` if the error gives no information about the API.
     """
     reading = next(filter(None, (read(evidence) for read in _READERS)), Reading(None))
     category = reading.category or _by_code(evidence, _CODES) or _by_status(evidence)

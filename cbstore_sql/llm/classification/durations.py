@@ -1,4 +1,4 @@
-"""Parsers for one value that says how long to wait: a number, a duration, a date or a Unix time."""
+"""Parsers for one value that gives the length of a wait: a number, a duration, a date or a Unix time."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def error_object(body: Any) -> Mapping[str, Any]:
     """
     body = parsed(body)
     if isinstance(body, str):
-        # The HTML page of a gateway says nothing.
+        # The HTML page of a gateway contains no information.
         return {"message": body} if body and not body.lstrip().startswith("<") else {}
     fields = mapping(body)
     for key in ("error", "Error", "errors"):

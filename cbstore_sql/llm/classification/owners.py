@@ -27,7 +27,7 @@ def is_of_another_dependency(error: BaseException) -> bool:
 def is_of_the_application(error: BaseException) -> bool:
     """Return whether the class of an exception comes from the application, a web framework or a gateway library.
 
-    The function returns ``False`` for the classes of Python and of known clients.
+    The function returns ``False`` only for the classes of Python and of known clients.
     """
     return root_of(type(error)) not in CLIENTS | PYTHON
 

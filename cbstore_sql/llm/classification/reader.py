@@ -15,7 +15,7 @@ class Reading(NamedTuple):
     """The result of reading an error with the rules of one provider.
 
     Attributes:
-        category: The category of the failure. ``None`` if the codes and the status must decide the category.
+        category: The category of the failure. ``None`` if the codes and the status must determine the category.
         wait: The wait in seconds that the body asks for. ``None`` if the body gives no time.
     """
 

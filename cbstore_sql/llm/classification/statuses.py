@@ -1,4 +1,4 @@
-"""The category of an HTTP status, for errors whose body says nothing more exact."""
+"""The category of an HTTP status, for errors whose body contains nothing more exact."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _OF_STATUS: Mapping[int, FailureCategory | None] = {
     **dict.fromkeys((409, 424, 425), FailureCategory.TRANSIENT),
     # The server does not support the request and never will.
     **dict.fromkeys((501, 505, 510, 511), FailureCategory.INVALID_REQUEST),
-    499: None,  # the client closed the connection, which says nothing about the API
+    499: None,  # the client closed the connection, which gives no information about the API
 }
 
 
 def category_of_status(status: int) -> FailureCategory | None:
-    """Return the category of an HTTP error status; ``None`` if the status says nothing about the API."""
+    """Return the category of an HTTP error status; ``None`` if the status gives no information about the API."""
     other = FailureCategory.TRANSIENT if status >= _FIRST_SERVER_ERROR else FailureCategory.INVALID_REQUEST
     return _OF_STATUS.get(status, other)

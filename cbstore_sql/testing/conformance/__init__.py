@@ -6,10 +6,11 @@
 
 ``open_store(namespace)`` opens your store, a subclass of `cbstore_sql.Store`, on the breakers of a namespace. The
 command runs the tests that this library's stores pass: every operation, races of threads and, with ``--processes``,
-races of processes and owners that are killed. It needs pytest. Further arguments are passed to pytest.
+races of processes and owners that are killed. The command needs pytest. The command passes further
+arguments to pytest.
 
 =================================  ===================================================================================
-`backend`                          how the suite opens a store
+`backend`                          the way in which the test suite opens a store
 `plugin`                           the fixtures
 `test_read`                        reading one breaker and several
 `test_record_failure`              counting and tripping
@@ -18,6 +19,6 @@ races of processes and owners that are killed. It needs pytest. Further argument
 `test_release_and_renew_probe`     the owner's lease
 `test_force_open_and_reset`        changes by hand
 `test_races`                       many threads at once
-`test_processes`                   many processes at once, and killed ones
+`test_processes`                   many processes at once, and killed processes
 =================================  ===================================================================================
 """

@@ -9,10 +9,13 @@ _USAGE = __doc__
 
 
 def main(arguments: list[str]) -> int:
-    """Run the suite over a store and return pytest's exit code, or 2 if the arguments are wrong.
+    """Run the conformance tests on a store.
 
     Args:
         arguments: The target ``module:function``, then arguments for pytest.
+
+    Returns:
+        The exit code of pytest, or 2 if the arguments are wrong.
     """
     if not arguments or ":" not in arguments[0]:
         sys.stderr.write(f"usage: {_USAGE}\n")
@@ -21,7 +24,7 @@ def main(arguments: list[str]) -> int:
 
     target, *further = arguments
     here = str(Path(__file__).parent)
-    # These arguments make the suite independent of the settings of the project in which it runs.
+    # These arguments make the conformance tests independent of the settings of the project in which they run.
     own = ["-p", "cbstore_sql.testing.conformance.plugin", "--store", target, "--rootdir", here, "-c", "/dev/null"]
     return int(pytest.main([here, "-p", "no:cacheprovider", *own, *further]))
 

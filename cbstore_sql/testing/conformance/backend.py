@@ -1,4 +1,4 @@
-"""The way in which the suite opens a store, in this process and in other processes."""
+"""The way in which the conformance tests open a store, in this process and in other processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from cbstore_sql.stores.base import Store
 class Backend(Protocol):
     """An object that opens stores over one database or other shared place.
 
-    It can be pickled, so that other processes open stores over the same place.
+    Other processes receive the pickled backend and open stores over the same place.
     """
 
     def open(self, namespace: str | None = None) -> Store:
-        """Open a store on the breakers of a namespace; ``None`` means a new namespace."""
+        """Open a store for the breakers of a namespace.
+
+        Args:
+            namespace: The namespace; ``None`` means a new namespace.
+        """
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,13 @@ class ImportedBackend:
     """A backend that imports the function that opens a store.
 
     Attributes:
-        target: ``"package.module:function"``. The function takes a namespace and returns a `Store`.
+        target: ``"package.module:function"``. The function has a namespace as argument and returns a `Store`.
     """
 
     target: str
 
     def open(self, namespace: str | None = None) -> Store:
-        """Import and call the function.
+        """Import the function, call the function, and return the store.
 
         Args:
             namespace: The namespace; ``None`` means a new namespace.

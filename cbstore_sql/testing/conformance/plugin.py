@@ -1,4 +1,4 @@
-"""The fixtures of the suite, for a store that the command line names."""
+"""The fixtures of the conformance tests, for a store that the command line names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbstore_sql.testing.conformance.backend import ImportedBackend
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the suite to pytest."""
+    """Add the options ``--store`` and ``--processes`` of the conformance tests to pytest."""
     group = parser.getgroup("cbstore conformance")
     group.addoption("--store", metavar="MODULE:FUNCTION", help="opens the store: takes a namespace, returns a Store")
     group.addoption("--processes", action="store_true", help="also test processes: the store is shared between them")
