@@ -7,10 +7,10 @@
 `statements`            the SQL text, built from `core.rules`
 `connections`           engines, pools and libpq
 `push`                  LISTEN and NOTIFY
-`retry`                 what happened to a failed statement, and whether to repeat it
+`retry`                 classifies a failed statement, and tells whether to repeat the statement
 `sqlstates`             PostgreSQL's error codes by name
 `reasons`               why a database cannot be used, in words without secrets
-`errors`                turns driver errors into the library's errors
+`errors`                translates driver errors into the library's errors
 `overview`              one page of a list of breakers, in one statement
 `prune`                 deletes breakers that are no longer used
 ======================  ===============================================================

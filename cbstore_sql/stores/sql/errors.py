@@ -1,4 +1,4 @@
-"""Turns the errors of a database driver into the errors of the library."""
+"""The translation of database driver errors into the errors of this library."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ENCODING_STATES = frozenset({sqlstates.UNTRANSLATABLE_CHARACTER, sqlstates.CHAR
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a statement failed, without effect, because of a concurrent writer, so that a retry may succeed at once.
+    """Whether a concurrent writer made a statement fail without effect. If true, a retry may succeed at once.
 
     Args:
         error: The error of the statement.
@@ -75,7 +75,7 @@ def raise_translated(
         error: The error that the statement raised.
         place: The name of the table in messages.
         effect: What a second execution of the statement changes.
-        lost: Whether the statement, or an earlier attempt at the same statement, may have been applied.
+        lost: Whether the database may have applied the statement in this attempt or in an earlier attempt.
 
     Raises:
         StoreUnavailableError: The database cannot be reached, or did not answer by the deadline.

@@ -1,4 +1,4 @@
-"""The operations of a store as SQL statements, and the decoding of the answers, without any I/O."""
+"""The operations of a store as generators that yield SQL statements, decode the answers, and do no I/O."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Query:
             is ``"relaxed"``.
         pause: Seconds to wait before the statement, without a connection.
         pinned: Whether to run the statement in a READ COMMITTED transaction, even if the session's default isolation
-            level is another one. SQLite has only one level and ignores this.
+            level is another one. SQLite has only one isolation level and ignores this attribute.
         begun: The statement as sent by an `AsyncStickyPool` (see `Begun`), or ``None`` if the statement was not sent
             yet.
     """
@@ -72,7 +72,7 @@ class SqlOperations:
         max_breakers: The largest number of breakers in the namespace, or ``None`` for any number; see `SqlStore`.
 
     Raises:
-        ConfigurationError: See `check_identifier` and `check_max_breakers`.
+        ConfigurationError: The schema is not a plain name, or ``max_breakers`` is out of range.
     """
 
     def __init__(self, dialect: str, schema: str, namespace: str, max_breakers: int | None) -> None:
@@ -88,7 +88,7 @@ class SqlOperations:
         """Return the operations for the breakers of another namespace in the same table.
 
         Args:
-            namespace: The other namespace.
+            namespace: The namespace of the returned operations.
         """
         return SqlOperations(self.dialect, self.schema, namespace, self._max_breakers)
 
@@ -100,10 +100,10 @@ class SqlOperations:
             now: The time at which to read, Unix seconds, or ``None`` for the database's clock.
 
         Returns:
-            The snapshot. A breaker without a row reads as closed.
+            The snapshot of the breaker. A breaker without a row reads as closed.
 
         Raises:
-            StoreError: See `rows`.
+            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
         """
         given = {"namespace": self._namespace, "name": name, "now": now}
         try:
@@ -118,13 +118,13 @@ class SqlOperations:
 
         Args:
             names: The names of the breakers.
-            now: See `read`.
+            now: The time at which to read, Unix seconds, or ``None`` for the database's clock.
 
         Returns:
-            The snapshots by name.
+            The snapshots, by the name of the breaker.
 
         Raises:
-            StoreError: See `rows`.
+            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
         """
         given = {"namespace": self._namespace, "names": json.dumps(names, ensure_ascii=False), "now": now}
         try:
@@ -146,7 +146,7 @@ class SqlOperations:
             The namespace and the snapshot of each breaker, ordered by namespace and name.
 
         Raises:
-            StoreError: See `rows`.
+            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
         """
         rows = yield from self.rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
         return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
@@ -161,7 +161,7 @@ class SqlOperations:
             The history as the table holds it (see `cbstore_sql.core.history`), ``""`` if the breaker has no row.
 
         Raises:
-            StoreError: See `rows`.
+            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
         """
         given = {"namespace": self._namespace, "name": name}
         rows = yield from self.rows(self._statements.history, given, Effect.READ_ONLY)
@@ -178,7 +178,7 @@ class SqlOperations:
 
         Raises:
             TooManyBreakersError: The command would create a row, but the namespace is full.
-            StoreError: See `rows`.
+            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
         """
         given = {**command.parameters, "namespace": self._namespace, "name": command.name}
         effect = repeated(command)
@@ -203,7 +203,7 @@ class SqlOperations:
             name: The name of the breaker.
 
         Raises:
-            StoreError: See `rows`.
+            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
         """
         given = {"namespace": self._namespace, "name": name}
         yield from self.rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
@@ -211,11 +211,11 @@ class SqlOperations:
     def _refuse_when_full(self, name: str, *, durable: bool) -> QuerySteps[None]:
         """Check that the breaker has a row or that the namespace has room for another breaker.
 
-        Writers that check at the same moment may each add one breaker too many.
+        If several writers check at the same moment, each writer may exceed the limit by one breaker.
 
         Args:
             name: The name of the breaker.
-            durable: See `Query`.
+            durable: Whether the effect must survive a crash of the server; see `Query`.
 
         Raises:
             TooManyBreakersError: The breaker has no row, and the namespace is full.
@@ -239,13 +239,14 @@ class SqlOperations:
             statement: The statement.
             parameters: The parameters of the statement, by name.
             effect: What a second execution of the statement changes.
-            durable: See `Query`.
+            durable: Whether the effect must survive a crash of the server; see `Query`.
 
         Returns:
             The rows, as whole answers (see `Statement.completed`).
 
         Raises:
-            StoreError: See `cbstore_sql.stores.sql.errors.raise_translated`.
+            StoreError: The database cannot be reached, or refuses the statement; see
+                `cbstore_sql.stores.sql.errors.raise_translated`.
             UnstorableNameError: The database cannot store a character of a name.
         """
         query = Query(statement, parameters, durable)

@@ -51,15 +51,15 @@ def read_overview(
 
     Args:
         store: The store that holds the breakers.
-        text: Select the breakers whose name or namespace contains this text, in any case; ``""`` selects all.
+        text: Select the breakers whose name or namespace contains this text, in any case; ``""`` selects all breakers.
         state: Select the breakers in this state. ``"override"`` selects the breakers with an override in force, and
-            ``""`` selects all.
+            ``""`` selects all breakers.
         sort: The order: ``"worst"`` (the worst first), ``"name"``, ``"failures"`` (the highest failure count first) or
             ``"changed"`` (the most recent failure first).
         limit: The largest number of breakers on the page.
         skip: The number of matching breakers before the page.
-        exact: A namespace and a name: select only this breaker, and ignore ``text``, ``state`` and ``skip``. ``None``
-            selects by the other filters.
+        exact: A namespace and a name. If given, the function selects only this breaker, and ignores ``text``, ``state``
+            and ``skip``. ``None`` means that the other arguments select the breakers.
 
     Raises:
         StoreError: The database cannot be reached, or the table cannot be read.

@@ -1,4 +1,4 @@
-"""Deletes the rows of idle breakers in small steps."""
+"""A function that deletes the rows of idle breakers, one batch of rows after another."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _ISOLATION = {"postgresql": "READ COMMITTED", "sqlite": "AUTOCOMMIT"}
 
 
 def is_idle(row: Any, now: Any, idle_for: Any) -> Any:
-    """Whether the last failure, the end of the open time and the end of the probe's lease are all long ago.
+    """Whether the last failure, the end of the open time and the end of the lease are all older than a limit.
 
     Like the rules of `cbstore_sql.core.rules`, this function works on numbers and on SQL columns. Each of the three
-    columns holds a Unix time or 0. Any of them may be the latest: `force_open` sets an open time without a failure. An
-    idle open circuit has waited at least ``idle_for`` for a probe. Deleting the row of an open circuit closes the
-    circuit.
+    columns holds a Unix time or 0. Any of the three times may be the latest: `force_open` sets an open time without a
+    failure. An idle open circuit has waited at least ``idle_for`` seconds for a probe. Deleting the row of an open
+    circuit closes the circuit.
 
     Args:
         row: The row of a breaker, or the columns of the table.
         now: The current time, Unix seconds.
-        idle_for: The age, in seconds, from which on a time is long ago.
+        idle_for: The limit in seconds.
     """
     since = now - idle_for
     return (row.last_failure_time <= since) & (row.open_until <= since) & (row.probe_until <= since)
@@ -62,7 +62,7 @@ def prune(
         idle_for: How long a breaker must be idle, seconds, at least `MIN_IDLE`. Choose more than the longest time for
             which you force a circuit open.
         namespace: Delete only breakers of this namespace; ``None`` means all namespaces.
-        schema: See `SqlStore`.
+        schema: The PostgreSQL schema of the table. SQLite ignores this argument.
         dry_run: Whether to count the idle breakers without deleting them.
 
     Returns:
@@ -88,12 +88,12 @@ def prune(
 
 @dataclass(frozen=True)
 class _IdleRows:
-    """A description of the rows to delete.
+    """A description of the rows that `prune` deletes.
 
     Attributes:
         table: The breaker table.
-        idle_for: Seconds; see `prune`.
-        namespace: See `prune`.
+        idle_for: How long a breaker must be idle, seconds.
+        namespace: The namespace of the breakers, or ``None`` for all namespaces.
     """
 
     table: sa.Table
@@ -139,7 +139,11 @@ def _delete(rows: _IdleRows, after: tuple[str, str] | None) -> ReturningDelete[s
 
 
 def _engine(url_or_engine: str | URL | Engine) -> Engine:
-    """Return the application's engine, or a new engine for the URL that keeps no connection open."""
+    """Return an engine for the database.
+
+    Returns:
+        The application's engine if there is one; otherwise a new engine, which keeps no connection open.
+    """
     if not isinstance(url_or_engine, Engine):
         return open_single_use_engine(url_or_engine)
     check_engine(url_or_engine)

@@ -1,4 +1,4 @@
-"""Why a database cannot be used, in the library's words.
+"""The reasons for which a database cannot be used, in words without secrets.
 
 The text of a driver error may hold a password, a host or a value, so no message repeats the text.
 """

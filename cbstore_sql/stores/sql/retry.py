@@ -1,4 +1,4 @@
-"""What happened to a failed statement, and whether to repeat the statement, without any I/O.
+"""A classification of failed statements, and a policy that tells whether to repeat a statement. No I/O.
 
 If an error has a code (SQLSTATE), the code tells what happened to the statement. If an error has no code, the time of
 the error tells: a statement that was not sent had no effect, and a statement that was sent may have had an effect.
@@ -37,7 +37,7 @@ class NotSentError(Exception):
 class StaleConnectionError(Exception):
     """The error of a connection that no longer leads to the database; another connection may work.
 
-    The message is for the user.
+    The message of the error is written for the user of the library.
     """
 
 
@@ -57,7 +57,7 @@ class LateError(Exception):
 
 
 class Effect(Enum):
-    """The kinds of statements by what a second execution changes after the first execution was applied."""
+    """The effect of a second execution of a statement, after the database has applied the first execution."""
 
     READ_ONLY = auto()
     """The statement only reads."""
@@ -70,7 +70,7 @@ class Effect(Enum):
 
 
 class StatementOutcome(Enum):
-    """The kinds of failures of a statement, by what happened to the statement and how to retry."""
+    """The outcome of a failed statement: whether the database applied the statement, and how to retry."""
 
     NEVER = auto()
     """The database refused the statement. Do not retry: the database would refuse the statement again."""
@@ -166,7 +166,7 @@ def _by_state(error: BaseException, state: str | None) -> StatementOutcome:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether SQLite failed without effect because another writer held a lock or because the statement was interrupted.
+    """Whether SQLite failed without effect because of another writer's lock or because of an interrupt.
 
     Args:
         error: The error of SQLite.
@@ -189,7 +189,7 @@ def sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE of an error, or ``None`` if the error does not come from a PostgreSQL server.
 
     Args:
-        error: Any error.
+        error: The error to examine, of any class.
     """
     return getattr(error, "sqlstate", None)
 
@@ -231,8 +231,8 @@ class RetryPolicy:
     """A counter of the failures of one statement that tells when to retry.
 
     If the database is unreachable, read-only or busy, the policy allows retries until the deadline, after growing
-    pauses. Without a deadline, it allows one retry after a lost connection or on a read-only server, and no retry if
-    another session held a lock.
+    pauses. Without a deadline, the policy allows one retry after a lost connection or on a read-only server. If
+    another session held a lock, the policy allows no retry without a deadline.
 
     Args:
         effect: What a second execution of the statement changes.

@@ -37,25 +37,26 @@ class SqlStore(ProtocolStore):
             connection that the caller does not hold during an operation.
         url: The database as a URL, by keyword. Give only one of ``url_or_engine``, ``url`` and ``engine``.
         engine: The database as an engine, by keyword.
-        namespace: See `Store`.
+        namespace: The name that separates the breakers of this application from others in the table; see `Store`.
         schema: The PostgreSQL schema of the table: lower-case letters, digits, underscores. SQLite has no schemas, so
             the store ignores this argument there.
-        durability: What an operation waits for on PostgreSQL. With ``"full"``, each operation waits until its commit is
-            on disk. With ``"relaxed"``, counts (failures, successes, renewed leases) do not wait, and a crash of the
+        durability: Whether a commit on PostgreSQL waits for the disk. With ``"full"``, each operation waits until its commit
+            is on disk. With ``"relaxed"``, counts (failures, successes, renewed leases) do not wait, and a crash of the
             server can lose the counts of the last half second or so. Claims, `force_open` and `reset` wait in both
             cases. ``"relaxed"`` needs a URL, because the store opens a second pool with ``synchronous_commit=off``.
             SQLite ignores ``"relaxed"``.
         max_breakers: How many breakers the namespace may hold, at least 1. An operation that would add one more breaker
             raises `TooManyBreakersError`; operations on existing breakers still work. Processes that add breakers at
             the same moment may each exceed the limit by one. ``None`` means any number.
-        protocol_probe_lease: See `ProtocolStore`, seconds.
+        protocol_probe_lease: The lease in seconds of a probe that is claimed through the dictionary protocol; see
+            `ProtocolStore`.
 
     Raises:
         ConfigurationError: No database or more than one database was given, or the database is not supported, or the
             durability is unknown or unavailable, or ``max_breakers`` is out of range. The constructor does not
             connect: if the table is missing, the first operation raises `SchemaError`.
-        InvalidNameError: See `Store`.
-        InvalidPolicyError: See `ProtocolStore`.
+        InvalidNameError: The namespace is not valid; see `Store`.
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range; see `ProtocolStore`.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class SqlStore(ProtocolStore):
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> SqlStore:
-        """Open the store that ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA`` name.
+        """Make a store from the environment variables ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA``.
 
         Args:
-            **kwargs: The keyword arguments of the class, except the database. They replace the values of the
-                environment.
+            **kwargs: The keyword arguments of the class, except the database. An argument here
+                overrides the environment variable.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -128,7 +129,7 @@ class SqlStore(ProtocolStore):
             namespace: The namespace of the returned store.
 
         Raises:
-            InvalidNameError: See `Store`.
+            InvalidNameError: The namespace is not valid; see `Store`.
         """
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, namespace=check_name("namespace", namespace))

@@ -30,7 +30,7 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 
 class AsyncSqlStore(AsyncStore):
-    """The asynchronous twin of `SqlStore`: an object whose methods are awaited, on the same table.
+    """The asynchronous form of `SqlStore`: a store on the same table, whose methods are coroutines.
 
     If a caller is cancelled during an operation, the operation continues in the background: no connection leaks, and
     the effect of the operation is not lost. One event loop at a time may use the store. When that event loop has ended,
@@ -41,16 +41,16 @@ class AsyncSqlStore(AsyncStore):
             ``AsyncEngine``. The store takes connections from the pool of an engine and never disposes of the engine.
         url: The database as a URL, by keyword. Give only one of ``url_or_engine``, ``url`` and ``engine``.
         engine: The database as an engine, by keyword.
-        namespace: See `Store`.
-        schema: See `SqlStore`.
-        durability: See `SqlStore`.
-        max_breakers: See `SqlStore`.
+        namespace: The name that separates the breakers of this application from others in the table; see `Store`.
+        schema: The PostgreSQL schema of the table. SQLite ignores this argument.
+        durability: ``"full"`` or ``"relaxed"``: whether commits of counts wait for the disk; see `SqlStore`.
+        max_breakers: How many breakers the namespace may hold; ``None`` means any number. See `SqlStore`.
 
     Raises:
         ConfigurationError: No database or more than one database was given, or the database is not supported, or a
             driver is not installed; see also `SqlStore`. Every operation also raises this error in a second event loop
             if the first event loop still runs, or if the application did not dispose of the engine in between.
-        InvalidNameError: See `Store`.
+        InvalidNameError: The namespace is not valid; see `Store`.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class AsyncSqlStore(AsyncStore):
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> AsyncSqlStore:
-        """Open the store that ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA`` name.
+        """Make a store from the environment variables ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA``.
 
         Args:
-            **kwargs: The keyword arguments of the class, except the database. They replace the values of the
-                environment.
+            **kwargs: The keyword arguments of the class, except the database. An argument here
+                overrides the environment variable.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.

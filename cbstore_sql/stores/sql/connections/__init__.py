@@ -5,12 +5,12 @@
 `pool`, `pool_async`          connections of a store with a URL: they stay checked out between statements
 `checkout`, `checkout_async`  connections of the application's engine: they return to the pool after each statement
 `connection`                  one driver connection that stays checked out between statements
-`connection_pg`               such a connection of psycopg, sync and async
-`connection_sqlite`           such a connection of SQLite, sync and async
+`connection_pg`               a psycopg connection that stays checked out, sync and async
+`connection_sqlite`           a SQLite connection that stays checked out, sync and async
 `sqlite_file`                 the file behind a SQLite URL
 `sqlite_fork`                 closes SQLite connections before a fork
 `libpq`                       one statement over psycopg's libpq connection
-`prepare`                     whether a store prepares statements
+`prepare`                     a flag for whether a store prepares statements
 `pg_options`                  the options with which connections to PostgreSQL are opened
 `session_setup`               the first statement of a PostgreSQL session
 `socket_wait`                 waits for a socket, with ``poll`` or ``select``

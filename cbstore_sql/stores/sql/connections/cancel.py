@@ -1,8 +1,8 @@
-"""Ends a server session whose statement the client abandoned at the deadline.
+"""Threads that end a server session after the client abandoned the session's statement at the deadline.
 
-A server session continues to wait for a lock after the client has gone. If the client opened another connection
-meanwhile, one locked row could use up all connections of the server. So this module cancels the statement and waits
-until the server session has ended. Only then may the pool open another connection in place of the old one.
+A server session continues to wait for a lock after the client has gone. If the client opened a new connection
+for each abandoned connection, one locked row could use up all connections of the server. So this module cancels the
+statement and waits until the server session has ended. Only then may the pool open another connection in place of the old one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ class Abandoned:
             ended()
 
     def wait(self) -> None:
-        """Wait until all abandoned sessions have ended, at most `SECONDS`; called when the process exits."""
+        """Wait until all abandoned sessions have ended, but at most `SECONDS` seconds.
+
+        The interpreter calls this method when the process exits.
+        """
         end = monotonic() + SECONDS
         for thread in list(self._threads):
             thread.join(max(0.0, end - monotonic()))
@@ -91,11 +94,11 @@ def end_session(pgconn: Any, end: float) -> None:
 
 
 def _request_cancel(pgconn: Any, end: float) -> bool:
-    """Ask the server to cancel the statement.
+    """Send the server a request to cancel the statement of a session.
 
     Args:
-        pgconn: See `end_session`.
-        end: See `end_session`.
+        pgconn: The libpq connection of the session.
+        end: The time at which to stop waiting, by `time.monotonic`, seconds.
 
     Returns:
         Whether the request was sent in time.

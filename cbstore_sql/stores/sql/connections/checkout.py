@@ -1,4 +1,4 @@
-"""Runs each statement on a connection from the pool of the application's own engine.
+"""An executor that runs each statement on a connection from the pool of the application's own engine.
 
 The connection returns to the pool after each statement.
 """
@@ -70,11 +70,11 @@ class CheckoutHealth:
         return session
 
     def check_file(self) -> None:
-        """Check that this process may open the SQLite file; does nothing on PostgreSQL.
+        """Check that this process may open the SQLite file. On PostgreSQL, this method does nothing.
 
         Raises:
-            SchemaError: See `SqliteForks.check`.
-            StoreUnavailableError: See `SqliteForks.check`.
+            SchemaError: The file is missing.
+            StoreUnavailableError: The parent process had the file open at the fork.
         """
         if self._forks is not None:
             self._forks.check()
@@ -97,10 +97,10 @@ class CheckoutHealth:
             raise NotSentError(StaleConnectionError("the SQLite file was replaced"))
 
     def learn(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
-        """After an error, prevent the same error on the next connection.
+        """Use an error on one connection to prevent the same error on other connections.
 
-        If the error concerns all connections, this method invalidates the pool. If a transaction pooler was detected,
-        the store no longer prepares statements.
+        If the error concerns all connections, this method makes the pool replace its idle connections. If the
+        connection has detected a transaction pooler, the store no longer prepares statements.
 
         Args:
             fairy: The connection on which the error occurred.
@@ -120,7 +120,7 @@ def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
     """Whether the caller must close a connection after an error.
 
     Args:
-        fairy: The connection.
+        fairy: The connection, checked out of the pool.
         error: The error that was raised on the connection.
     """
     if not isinstance(error, Exception) or isinstance(error, LateError) or classify_error(error) in ON_ALL_CONNECTIONS:
@@ -130,10 +130,13 @@ def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
 
 
 def busy_session(fairy: PoolProxiedConnection) -> PgSession | None:
-    """Return the session of a connection if the server still executes a statement of the session, else ``None``.
+    """Return the session of a connection whose statement the server still executes.
 
     Args:
-        fairy: The connection.
+        fairy: The connection, checked out of the pool.
+
+    Returns:
+        The session, or ``None`` if the server executes no statement on the connection.
     """
     session: PgSession | None = fairy.info.get(_SESSION)
     return session if session is not None and session.is_busy() else None
@@ -165,7 +168,7 @@ class Checkouts:
         Raises:
             NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
-            StoreError: See `CheckoutHealth.check_file`.
+            StoreError: This process may not open the SQLite file; see `CheckoutHealth.check_file`.
         """
         self._health.check_file()
         try:
@@ -181,7 +184,7 @@ class Checkouts:
         return rows
 
     def close(self) -> None:
-        """Do nothing: the application closes its own engine."""
+        """Do nothing, because the application closes its own engine."""
 
     def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         over, session = is_over(fairy, error), busy_session(fairy)
@@ -212,7 +215,7 @@ class Checkouts:
 
 
 def close_broken(fairy: PoolProxiedConnection) -> None:
-    """Close a connection and free its place in the pool.
+    """Close a broken connection, so that the pool can open another connection.
 
     Args:
         fairy: The connection.

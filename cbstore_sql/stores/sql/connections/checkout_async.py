@@ -1,4 +1,4 @@
-"""The asynchronous twin of ``checkout.py`` and of ``open_engine`` in ``engine.py``."""
+"""The asynchronous forms of ``checkout.py`` and of ``open_engine`` in ``engine.py``."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
 
     Args:
         url: The URL of the database; see `parse_url`.
-        relaxed: See `open_engine`.
+        relaxed: Whether commits do not wait for the disk; see `open_engine`.
 
     Raises:
-        ConfigurationError: See `parse_url` and `importing_driver`.
+        ConfigurationError: The URL cannot be used, or the driver is not installed.
     """
     parsed, options = engine_settings(parse_url(url, ASYNC_DRIVERS), relaxed=relaxed)
     with importing_driver(parsed):
@@ -49,7 +49,7 @@ def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
 
 
 class AsyncCheckouts:
-    """The asynchronous twin of `Checkouts`: an executor that checks a connection out of the pool for each statement.
+    """The asynchronous form of `Checkouts`: an executor that checks a connection out of the pool for each statement.
 
     A pool serves one event loop at a time.
 
@@ -66,7 +66,7 @@ class AsyncCheckouts:
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> None:
-        """Do nothing: `execute` checks the connection out, so that the events of the pool fire. See `AsyncStickyPool`.
+        """Do nothing: `execute` checks the connection out and sends the statement. Compare `AsyncStickyPool.begin`.
 
         Args:
             query: Not used.
@@ -82,7 +82,7 @@ class AsyncCheckouts:
             ConfigurationError: The engine was used in another event loop and not disposed of.
             NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
-            StoreError: See `CheckoutHealth.check_file`.
+            StoreError: This process may not open the SQLite file; see `CheckoutHealth.check_file`.
         """
         self._health.check_file()
         if self._loop.is_new():
@@ -100,7 +100,7 @@ class AsyncCheckouts:
         return rows
 
     async def close(self) -> None:
-        """Do nothing: the application closes its own engine."""
+        """Do nothing, because the application closes its own engine."""
 
     async def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         over, session = is_over(fairy, error), busy_session(fairy)
@@ -136,10 +136,10 @@ class AsyncCheckouts:
 
 
 def _in_loop(work: Coroutine[Any, Any, None]) -> Callable[[], None]:
-    """Return a function that any thread may call to start some work in the event loop that is running now.
+    """Return a function that any thread may call to start a coroutine in the event loop that is running now.
 
     Args:
-        work: The work.
+        work: The coroutine to start.
     """
     loop = asyncio.get_running_loop()
 

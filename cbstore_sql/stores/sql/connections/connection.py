@@ -39,11 +39,11 @@ class Lease:
         return True
 
     def is_shared(self) -> bool:
-        """Whether a transaction pooler moves the connection between server sessions."""
+        """Whether the connection has detected a transaction pooler, which switches the server session."""
         return False
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Run one statement and return the rows; in an asynchronous class, an awaitable that returns the rows.
+        """Run one statement and return the rows. An asynchronous class returns an awaitable that returns the rows.
 
         Args:
             query: The statement with its parameters.

@@ -21,8 +21,8 @@ class PsycopgConnection(Lease):
     """A psycopg connection that is checked out of a pool.
 
     Args:
-        pool: See `Lease`.
-        connection: See `Lease`.
+        pool: The pool of the connection.
+        connection: The connection as the pool returned it.
         setup: The first statement of the session, or ``None`` for no such statement.
     """
 
@@ -33,28 +33,28 @@ class PsycopgConnection(Lease):
         self.session = PgSession(self.driver, PREPARED_AT_ONCE, setup)
 
     def is_dead(self) -> bool:
-        """See `Lease.is_dead`."""
+        """Whether the connection is closed, or the server has ended the session; see `Lease.is_dead`."""
         return self.session.is_dead()
 
     def is_sound(self) -> bool:
-        """See `Lease.is_sound`."""
+        """Whether the session can run another statement; see `Lease.is_sound`."""
         return self.session.is_sound()
 
     def is_shared(self) -> bool:
-        """See `Lease.is_shared`."""
+        """Whether the connection has detected a transaction pooler; see `Lease.is_shared`."""
         return self.session.is_shared
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """See `Lease.execute`."""
+        """Run one statement and return the rows; see `Lease.execute`."""
         return drive(self.session, self.session.steps(query, prepare=prepare))
 
     def discard(self) -> None:
-        """See `Lease.discard`. This method does not block, so an event loop may call it."""
+        """Close the connection without waiting, so an event loop may call this method; see `Lease.discard`."""
         self.connection.detach()
         self.session.cut()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """See `Lease.end_in_background`."""
+        """Close the connection in the background if the server is still busy; see `Lease.end_in_background`."""
         if not self.session.is_busy():
             return False
         self.connection.detach()
@@ -68,15 +68,15 @@ class AsyncPsycopgConnection(PsycopgConnection):
     __slots__ = ()
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """See `Lease.execute`."""
+        """Run one statement and return the rows; see `Lease.execute`."""
         return drive_async(self.session, self.session.steps(query, prepare=prepare))
 
     def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
         """Send one statement at once, without waiting.
 
         Args:
-            query: See `Lease.execute`.
-            prepare: See `Lease.execute`.
+            query: The statement with its parameters.
+            prepare: Whether the statement may be prepared.
 
         Returns:
             An awaitable that returns the rows, or ``None`` if the statement cannot be sent now.

@@ -33,11 +33,11 @@ class SqliteConnection(Lease):
         self._patience: float | None = None
 
     def is_dead(self) -> bool:
-        """Whether the file was deleted or replaced, or whether the connection was closed before a fork."""
+        """Whether the file was deleted or replaced, or this process closed the connection before a fork."""
         return self._raw.is_closed or self._file.identity() != self._opened
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """See `Lease.execute`."""
+        """Run one statement and return the rows; see `Lease.execute`."""
         return self._run(query.statement.text, query.parameters, remaining())
 
     def _raw_connection(self) -> ForkAwareConnection:
@@ -84,7 +84,7 @@ class AiosqliteConnection(SqliteConnection):
         """
 
     async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
-        """See `Lease.execute`."""
+        """Run one statement and return the rows; see `Lease.execute`."""
         run = self._run, query.statement.text, query.parameters, remaining()
         rows: list[Values] = await self.driver._execute(*run)
         return rows

@@ -1,4 +1,4 @@
-"""Makes engines for a URL, and checks the application's own engine."""
+"""Functions that make an engine for a URL, and functions that check the application's own engine."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """The database drivers that the sync store, or the async store, supports.
+    """The database drivers that one kind of store supports: synchronous drivers or asynchronous drivers.
 
     Attributes:
-        by_database: The name of the driver for each database, by ``"postgresql"`` or ``"sqlite"``.
+        by_database: The name of the driver for each database. The keys are ``"postgresql"`` and ``"sqlite"``.
         awaited: Whether the drivers are asynchronous.
     """
 
@@ -115,10 +115,10 @@ def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
     Args:
         url: The URL of the database; see `parse_url`.
         relaxed: Whether to open connections with ``synchronous_commit=off``, so that commits do not wait for the disk.
-            SQLite ignores this.
+            SQLite ignores this argument.
 
     Raises:
-        ConfigurationError: See `parse_url` and `importing_driver`.
+        ConfigurationError: The URL cannot be used, or the driver is not installed.
     """
     parsed, options = engine_settings(parse_url(url), relaxed=relaxed)
     with importing_driver(parsed):
@@ -132,7 +132,7 @@ def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
 
     Args:
         url: The URL as `parse_url` returned it.
-        relaxed: See `open_engine`.
+        relaxed: Whether commits do not wait for the disk; see `open_engine`.
     """
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     if url.get_backend_name() == "postgresql":
@@ -150,7 +150,7 @@ def open_single_use_engine(url: str | URL) -> Engine:
         url: The URL of the database; see `parse_url`.
 
     Raises:
-        ConfigurationError: See `parse_url`, `importing_driver` and `check_engine`.
+        ConfigurationError: The URL cannot be used, the driver is not installed, or the SQLite version is not supported.
     """
     parsed = parse_url(url)
     options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
@@ -164,7 +164,7 @@ def open_single_use_engine(url: str | URL) -> Engine:
 
 
 def without_questions(dialect: Dialect) -> None:
-    """Switch off the queries that SQLAlchemy sends over the first connection of an engine, on PostgreSQL.
+    """On PostgreSQL, switch off the queries that SQLAlchemy sends over the first connection of an engine.
 
     SQLAlchemy queries the properties of the server in order to compile statements. The store does not need these round
     trips, and no timeout of the driver limits them.
@@ -177,7 +177,7 @@ def without_questions(dialect: Dialect) -> None:
 
 
 def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:
-    """Whether counts need separate connections whose commits do not wait for the disk.
+    """Whether the store needs a second engine, on which commits of counts do not wait for the disk.
 
     Args:
         durability: ``"full"`` or ``"relaxed"``; see `SqlStore`.
@@ -196,7 +196,7 @@ def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> boo
 
 @contextmanager
 def importing_driver(url: URL) -> Iterator[None]:
-    """In the block, raise an error that names the package to install in place of an `ImportError`.
+    """Raise a `ConfigurationError` in place of an `ImportError` in the block. The message names the missing package.
 
     Args:
         url: A URL that names the driver.

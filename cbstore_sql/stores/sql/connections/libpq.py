@@ -1,7 +1,7 @@
-"""Runs one statement over the libpq connection of a psycopg connection.
+"""A PostgreSQL session that runs each statement over the libpq connection of a psycopg connection.
 
 psycopg's cursors convert types, look up plans and describe results for each statement. The few statements of a store
-have fixed types, so this module does without cursors. The work is a generator that does not wait: the generator yields
+have fixed types, so this module uses no cursors. A generator does the work and never waits. The generator yields
 whether to wait until the socket is writable too, and receives whether the socket is readable. `drive` and `drive_async`
 wait for the socket until the deadline.
 """
@@ -48,14 +48,14 @@ class PgSession:
 
     Args:
         driver: The psycopg connection, sync or async.
-        after: The number of executions before a statement is prepared; ``None`` to prepare no statement.
+        after: The number of executions before a statement is prepared; ``None`` means that no statement is prepared.
         setup: The first statement of the session, or ``None`` for no such statement.
 
     Attributes:
         driver: The psycopg connection.
         pgconn: The libpq connection of the psycopg connection.
         sent: Whether the current statement has been sent, so that the statement may have had an effect.
-        is_shared: Whether a transaction pooler was detected, which moves the connection between server sessions.
+        is_shared: Whether the session has detected a transaction pooler, which switches the server session.
     """
 
     __slots__ = (
@@ -111,17 +111,17 @@ class PgSession:
         self.pgconn.finish()
 
     def wait(self, seconds: float | None, *, write: bool) -> bool:
-        """Wait until the socket is readable or, on request, writable.
+        """Wait until the socket is readable or, if ``write`` is true, writable.
 
         Args:
-            seconds: The longest time to wait, seconds; ``None`` for no limit.
+            seconds: The longest time to wait, seconds; ``None`` means no limit.
             write: Whether to return also when the socket is writable.
 
         Returns:
             Whether the socket is readable.
 
         Raises:
-            LateError: The time passed.
+            LateError: The socket did not become ready in time.
         """
         while True:
             part = seconds if seconds is None or seconds < LONGEST_WAIT else LONGEST_WAIT
@@ -133,17 +133,17 @@ class PgSession:
             seconds -= part
 
     async def wait_async(self, seconds: float | None, *, write: bool) -> bool:
-        """Wait until the socket is readable or, on request, writable, in an event loop.
+        """In an event loop, wait until the socket is readable or, if ``write`` is true, writable.
 
         Args:
-            seconds: The longest time to wait, seconds; ``None`` for no limit.
+            seconds: The longest time to wait, seconds; ``None`` means no limit.
             write: Whether to return also when the socket is writable.
 
         Returns:
             Whether the socket is readable.
 
         Raises:
-            LateError: The time passed.
+            LateError: The socket did not become ready in time.
         """
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[bool | None] = loop.create_future()
@@ -222,7 +222,7 @@ class PgSession:
             raise
 
     def _forget_prepared(self, *, was_prepared: bool) -> None:
-        """Forget all prepared statements after the server did not find one.
+        """Forget all prepared statements, because the server did not find a prepared statement.
 
         If the statement was prepared just now, a pooler gave the connection another server session. If the statement
         was prepared earlier, something ran ``DEALLOCATE ALL`` (as psycopg does after DDL) or ``DISCARD ALL``.
@@ -265,7 +265,7 @@ class PgSession:
         return rows
 
     def _prepare(self, statement: Statement, after: int) -> Wire:
-        """Prepare a statement if it was executed often enough.
+        """Prepare a statement if the session has executed the statement often enough.
 
         Args:
             statement: The statement.
@@ -339,7 +339,7 @@ def _answer(pgconn: Any) -> Wire:
 
 
 def _is_good(result: Any) -> bool:
-    """Whether a result is not an error; ``None``, for no result so far, is not an error."""
+    """Whether a result is free of errors. ``None`` means that the server has sent no result yet, and gives ``True``."""
     return result is None or result.status in _GOOD
 
 
@@ -377,14 +377,14 @@ async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
         steps: The generator.
 
     Raises:
-        LateError: See `drive`.
-        NotSentError: See `drive`.
+        LateError: The deadline passed. The caller must close the session.
+        NotSentError: An error occurred before the statement was sent.
     """
     return await go_on_async(session, steps, next(steps))
 
 
 async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:
-    """Run a generator of `PgSession.steps` that has yielded once to the end, in an event loop; see `drive`.
+    """In an event loop, continue a generator of `PgSession.steps` that has yielded once; see `drive`.
 
     Args:
         session: The session of the generator.

@@ -1,4 +1,4 @@
-"""The options with which connections to PostgreSQL are opened: those of the URL, and defaults for the others."""
+"""The options of connections to PostgreSQL: the options in the URL, and defaults for all other options."""
 
 from __future__ import annotations
 

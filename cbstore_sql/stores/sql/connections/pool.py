@@ -51,14 +51,17 @@ class BasePool(Generic[L]):
         _pools.add(self)
 
     def _reset_after_fork(self) -> None:
-        """In a forked process, abandon the parent's connections unclosed: both processes share each socket."""
+        """In a forked process, stop using the parent's connections, but keep the connections open.
+
+        Both processes share each socket, so closing a connection would end the parent's session.
+        """
         _parents.append(self._free)
         self._free = deque()
         self._engine.dispose(close=False)
         self._begin()
 
     def _begin(self) -> None:
-        """Create the slots, all of them free. A slot is the right to use one connection."""
+        """Create the slots, which are free at first. A slot is the right to use one connection."""
         raise NotImplementedError
 
     def _limit(self) -> int:
@@ -72,7 +75,11 @@ class BasePool(Generic[L]):
         return float(pool.timeout()) if left is None else min(left, pool.timeout())
 
     def _none_free(self) -> NotSentError | LateError:
-        """Return the error to raise when no slot became free in time."""
+        """Return the error for a caller whose slot did not become free in time.
+
+        Returns:
+            A `LateError` if the caller's deadline has passed; a `NotSentError` if the pool's timeout has passed.
+        """
         if remaining() == 0.0:
             return LateError(sent=False)
         return NotSentError(sa.exc.TimeoutError("every connection of the pool is at work"))
@@ -160,7 +167,7 @@ class StickyPool(BasePool[Any]):
         self._learn(lease, error)
 
     def close(self) -> None:
-        """Close the idle connections and the engine's pool. A connection in use is not closed during its statement."""
+        """Close the idle connections and the engine's pool. A connection in use is closed after its statement."""
         for lease in self._taken_back():
             # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
             if self._is_usable(lease):
@@ -203,13 +210,14 @@ class StickyPool(BasePool[Any]):
     def _open_within(self, seconds: float) -> Lease:
         """Open a connection in a background thread, and wait for the connection until the deadline.
 
-        If the thread needs longer, the connection goes to the idle connections of this pool.
+        If the connection opens after the deadline, the connection becomes an idle connection of this pool.
 
         Args:
             seconds: The longest time to wait, seconds.
 
         Raises:
-            LateError: The connection was not open in time, or as many threads as the pool has slots are opening one.
+            LateError: The connection was not open in time, or too many threads are already opening connections:
+                at most one thread for each slot of the pool.
             NotSentError: The connection could not be opened.
         """
         if not self._openers.acquire(blocking=False):
@@ -251,8 +259,8 @@ def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease
     """Return a function that opens a connection and returns the lease for the dialect of the engine.
 
     Args:
-        engine: See `StickyPool`.
-        setup: See `StickyPool`.
+        engine: The engine that opens the connections.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
     if engine.dialect.name == "sqlite":
         return lambda: SqliteConnection(engine.pool, engine.raw_connection())

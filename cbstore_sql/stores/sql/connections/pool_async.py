@@ -1,4 +1,4 @@
-"""The asynchronous twin of ``pool.py``: connections that stay checked out between statements."""
+"""The asynchronous form of ``pool.py``: connections that stay checked out between statements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentE
 
 
 class Begun:
-    """A statement that has been sent before a task waits for the answer.
+    """A statement that this process has sent before a task waits for the answer.
 
     Args:
         lease: The connection of the statement. No other caller uses the connection meanwhile.
@@ -47,7 +47,7 @@ class Begun:
         return self._answer
 
     def end(self) -> None:
-        """Give the connection back if `take` was not called, because the task was cancelled before."""
+        """Give the connection back if the task was cancelled before the task called `take`."""
         if not self._is_taken:
             self._answer.close()
             self._give_back(self.lease)
@@ -75,7 +75,7 @@ class AsyncStickyPool(BasePool[Any]):
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> Begun | None:
-        """Send a statement if this is possible without waiting. No other task runs during this method.
+        """Send a statement if an idle connection can send it at once. No other task runs during this method.
 
         Args:
             query: The statement with its parameters.
@@ -205,7 +205,8 @@ class AsyncStickyPool(BasePool[Any]):
             seconds: The longest time to wait, seconds.
 
         Raises:
-            LateError: The connection was not open in time, or as many tasks as the pool has slots are opening one.
+            LateError: The connection was not open in time, or too many tasks are already opening connections: at
+                most one task for each slot of the pool.
             NotSentError: The connection could not be opened.
         """
         opening = self._opening
@@ -233,8 +234,8 @@ def _connector(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[[], 
     """Return a function that opens a connection and returns the lease for the dialect of the engine.
 
     Args:
-        engine: See `AsyncStickyPool`.
-        setup: See `AsyncStickyPool`.
+        engine: The engine that opens the connections.
+        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
     """
     if engine.dialect.name == "sqlite":
 

@@ -10,7 +10,8 @@ log = logging.getLogger("cbstore_sql")
 class Preparing:
     """A flag that tells all connections of a store whether to prepare statements.
 
-    The flag is set until a connection detects a transaction pooler, which does not work with prepared statements.
+    The flag is set at first. When a connection detects a transaction pooler, the store clears the flag, because a
+    transaction pooler does not work with prepared statements.
 
     Attributes:
         wanted: Whether to prepare statements.
@@ -20,7 +21,7 @@ class Preparing:
         self.wanted = True
 
     def give_up(self) -> None:
-        """Clear the flag, so that no statement is prepared any more; the first call logs this."""
+        """Clear the flag, so that the store prepares no further statements. The first call logs a message."""
         if self.wanted:
             self.wanted = False
             log.info("a pooler shares the server's sessions: statements are not prepared any more")

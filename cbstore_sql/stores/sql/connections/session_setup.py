@@ -41,8 +41,8 @@ def session_setup(engine: Engine, schema: str, *, own: bool) -> SessionSetup | N
 
     Args:
         engine: The engine of the store.
-        schema: See `SessionSetup`.
-        own: See `SessionSetup`.
+        schema: The PostgreSQL schema of the breaker table.
+        own: Whether only the store uses the session; see `SessionSetup`.
     """
     return SessionSetup(schema, own=own) if engine.dialect.name == "postgresql" else None
 

@@ -1,4 +1,4 @@
-"""Waits for one socket with ``poll`` if the platform has it, else with ``select``."""
+"""Objects that wait for one socket, with ``poll`` if the platform has ``poll``, otherwise with ``select``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class SocketWait(Protocol):
     """The protocol of an object that waits until one socket is readable or writable."""
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """Wait until the socket is readable or, on request, writable.
+        """Wait until the socket is readable or, if ``write`` is true, writable.
 
         Args:
-            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` for no limit, 0 to return at
-                once.
+            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` means no limit, and 0
+                means that the method returns at once.
             write: Whether to return also when the socket is writable.
 
         Returns:
@@ -40,7 +40,7 @@ class PollWait:
         self._poll.register(number, self._readable)
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """See `SocketWait.wait`."""
+        """Wait until the socket is readable or, if ``write`` is true, writable; see `SocketWait.wait`."""
         if write:
             self._poll.modify(self._number, self._readable | select.POLLOUT)
         events = self._poll.poll(None if seconds is None else ceil(seconds * 1000.0))
@@ -60,7 +60,7 @@ class SelectWait:
         self._number = number
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """See `SocketWait.wait`."""
+        """Wait until the socket is readable or, if ``write`` is true, writable; see `SocketWait.wait`."""
         own = [self._number]
         readable, writable, broken = select.select(own, own if write else [], own, seconds)
         return bool(readable or broken) if readable or writable or broken else None

@@ -48,7 +48,7 @@ def path_of(url: URL) -> str:
 
 
 def absolute(url: URL) -> URL:
-    """Return a SQLite URL with an absolute path in place of a relative one.
+    """Return a SQLite URL whose path is absolute.
 
     SQLite resolves a relative path against the working directory at the time of each connection, which may change.
 
@@ -89,7 +89,7 @@ class SqliteFile:
             )
 
     def is_open_here(self) -> bool:
-        """Whether this process has the file open, through any library; ``False`` if the platform does not tell."""
+        """Whether this process has the file open, through any library; ``False`` if the platform cannot answer."""
         wanted = self.identity()
         if wanted is None:
             return False

@@ -1,4 +1,4 @@
-"""Closes SQLite connections before a fork.
+"""SQLite connections that this process closes before a fork.
 
 A POSIX lock belongs to one process and one file. A child process that inherits an open SQLite connection does not hold
 the locks that the connection has recorded. When the child closes the inherited file descriptor, the child loses all its
@@ -34,7 +34,7 @@ class ForkAwareConnection(sqlite3.Connection):
     Attributes:
         forks: The `SqliteForks` that opened the connection.
         lock: A lock that a caller holds while SQLite executes a statement.
-        is_closed: Whether the connection was closed before a fork.
+        is_closed: Whether `close_for_fork` has closed the connection.
     """
 
     forks: SqliteForks
@@ -91,12 +91,12 @@ class SqliteForks:
         """Open a connection that is closed before a fork. This method is the ``factory`` of `sqlite3.connect`.
 
         Args:
-            *arguments: See `sqlite3.Connection`.
-            **options: See `sqlite3.Connection`.
+            *arguments: The positional arguments of `sqlite3.Connection`.
+            **options: The keyword arguments of `sqlite3.Connection`.
 
         Raises:
-            SchemaError: See `check`.
-            StoreUnavailableError: See `check`.
+            SchemaError: The file is missing.
+            StoreUnavailableError: The parent process had the file open at the fork.
         """
         with self._gate:
             self.check()

@@ -46,7 +46,7 @@ def channel_of(schema: str) -> str:
         schema: The PostgreSQL schema of the breaker table.
 
     Raises:
-        ConfigurationError: See `check_identifier`.
+        ConfigurationError: The schema is not a plain name; see `check_identifier`.
     """
     # Two long schema names may give the same channel. Then a notification only causes one unnecessary read.
     return f"cbstore_{check_identifier('schema', schema)}"[:_MAX_CHANNEL_BYTES]
@@ -81,10 +81,12 @@ def newer_names(payloads: Iterable[str], namespace: str, generations: Mapping[st
 
 
 def is_impossible(error: BaseException) -> bool:
-    """Whether listening cannot work here: a standby refuses LISTEN, and a transaction pooler loses notifications.
+    """Whether an error shows that notifications cannot work with this server or proxy.
+
+    A standby refuses LISTEN, and a transaction pooler loses notifications.
 
     Args:
-        error: The error of the attempt to listen.
+        error: The error that the attempt to listen raised.
     """
     return isinstance(error, NotDeliveredError) or classify_error(error) is StatementOutcome.READ_ONLY
 
@@ -113,20 +115,20 @@ class Channel:
         """Subscribe the session to the channel and commit.
 
         Raises:
-            LateError: The server did not answer within `ANSWER_SECONDS`.
+            LateError: The server did not answer within `ANSWER_SECONDS` seconds.
         """
         self.execute(Query(Statement(f"LISTEN {self._name}"), {}))
 
     def expect(self, payload: str, seconds: float) -> None:
-        """Wait until a notification with a certain payload arrives.
+        """Wait until a notification with a given payload arrives.
 
         Args:
-            payload: The payload of the notification.
+            payload: The text of the expected notification.
             seconds: The longest time to wait, seconds.
 
         Raises:
             NotDeliveredError: The notification did not arrive in time.
-            NotListeningError: See `check`.
+            NotListeningError: The session does not listen any more.
         """
         deadline = monotonic() + seconds
         while payload not in self._received:
@@ -143,7 +145,7 @@ class Channel:
             query: The statement.
 
         Raises:
-            LateError: The server did not answer within `ANSWER_SECONDS`.
+            LateError: The server did not answer within `ANSWER_SECONDS` seconds.
         """
         with within(ANSWER_SECONDS):
             return drive(self._session, self._session.steps(query, prepare=False))
@@ -170,7 +172,9 @@ class Channel:
             self._wake.recv(4096)
 
     def check(self) -> None:
-        """Check with a round trip that the session still listens; this also receives all notifications sent so far.
+        """Check with a round trip that the session still listens.
+
+        The round trip also receives all notifications that were sent before.
 
         Raises:
             NotListeningError: The session does not listen any more.
@@ -179,7 +183,7 @@ class Channel:
             raise NotListeningError
 
     def received(self) -> list[str]:
-        """Return the payloads that arrived since the last call of this method, and forget them."""
+        """Return the payloads of the notifications that arrived since the last call of this method."""
         payloads = list(self._received)
         self._received.clear()
         return payloads

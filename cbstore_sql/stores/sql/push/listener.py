@@ -65,7 +65,7 @@ class Push:
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """Set the state of a process without a thread: a forked process does not inherit the parent's thread."""
+        """Set the state to "no thread runs", because a forked process does not inherit the parent's thread."""
         self.state: PushState = "off"
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -77,7 +77,7 @@ class Push:
             end.close()
 
     def ensure(self) -> None:
-        """Start the thread if it does not run."""
+        """Start the thread if the thread does not run already."""
         with self._lock:
             self._asked_for = True
             if self._thread is None or self._stopped.is_set():
@@ -98,7 +98,10 @@ class Push:
         self._wake()
 
     def close(self) -> None:
-        """Send the queued notifications, end the thread and close the connection; wait at most 5 seconds."""
+        """Send the queued notifications, end the thread and close the connection.
+
+        This method waits at most 5 seconds for the end of the thread.
+        """
         with self._lock:
             thread = self._thread
             self._stopped.set()
@@ -107,7 +110,7 @@ class Push:
             thread.join(_CLOSING_SECONDS)
 
     def end_with(self, owner: object) -> None:
-        """End the thread when an object is garbage-collected.
+        """End the thread when the garbage collector removes an object.
 
         Args:
             owner: The breaker object that needs the notifications.
@@ -173,7 +176,7 @@ class Push:
 
         Args:
             stopped: The event that tells this thread to end.
-            wake: See `Channel`.
+            wake: A socket that ends the wait of the thread; see `Channel`.
         """
         with self._session(wake) as channel:
             channel.listen()
@@ -214,7 +217,7 @@ class Push:
         The pool of the engine may be too small for one more permanent connection.
 
         Args:
-            wake: See `Channel`.
+            wake: A socket that ends the wait of the thread; see `Channel`.
         """
         fairy = self._store._engine.raw_connection()
         driver: Any = fairy.driver_connection
@@ -231,7 +234,8 @@ class Push:
 
         Args:
             error: The error that ended the last attempt.
-            failures: The number of consecutive failures; 0 after an attempt that lasted longer than the longest pause.
+            failures: The number of consecutive failures; 0 after an attempt that lasted longer than
+                the longest pause.
         """
         if not is_impossible(error):
             log.debug("push lost its connection: %s", type(error).__name__)

@@ -54,7 +54,7 @@ class is_among(FunctionElement[bool]):
 
 
 class with_entry(FunctionElement[str]):
-    """An SQL expression for a history with one more entry; the SQL twin of `cbstore_sql.core.history.append`.
+    """An SQL expression for a history with one more entry; the SQL form of `cbstore_sql.core.history.append`.
 
     Args:
         now: The time of the entry, Unix seconds.

@@ -1,7 +1,8 @@
 """The columns that a statement returns, and the function that completes a returned row to a whole answer.
 
 Each returned column costs about a hundredth of an update, on the server and again in the client. So a statement does
-not return constant columns, and does not return the time twice. This module adds the missing columns.
+not return columns whose values are constants, and does not return the same time twice. This module adds the missing
+columns.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Answer:
         return cls(types if moment else (*types, FLOAT), picks, tuple(constants.values()))
 
     def after(self, *types: WireType) -> Answer:
-        """Return an `Answer` with further columns before the columns of this one, for whole answers only.
+        """Return an `Answer` with further columns before the columns of this `Answer`, which must be a whole answer.
 
         Args:
             *types: The types of the further columns.

@@ -1,4 +1,4 @@
-"""Builds the SQL statements from the rules: one for each operation, compiled once for a dialect and a schema.
+"""The SQL statements, built from the rules: one for each operation, compiled once for a dialect and a schema.
 
 An operation is ``UPDATE … SET <the rule's values> WHERE <key> AND <the rule's condition> RETURNING …``. Conditions
 and values use only columns of the updated row. A sub-select or a common table expression would read the state from the
@@ -63,15 +63,17 @@ class Statements:
             specialization; see `SPECIALIZATIONS`.
         upsert: For each operation that can create a row, an ``update`` that first creates a missing row from the
             default values.
-        read: Reads one breaker. The statement always returns one row. If the breaker has no row, all columns but the
-            clock are NULL.
-        read_many: Reads several breakers of one namespace, and returns the name before the other columns. If none of
-            the breakers has a row, the statement returns one row in which all columns but the clock are NULL.
-        read_all: Reads every breaker of every namespace, ordered by namespace and name.
-        history: Reads the history of one breaker. The statement returns no row if the breaker has no row.
-        delete: Deletes one breaker.
-        no_room: Returns one row if the breaker has no row and the namespace has more than ``others`` breakers;
-            otherwise no row.
+        read: A statement that reads one breaker. The statement always returns one row. If the breaker has no row, all
+            columns but the clock are NULL.
+        read_many: A statement that reads several breakers of one namespace, and returns the name before the other
+            columns. If none of the breakers has a row, the statement returns one row in which all columns but the clock
+            are NULL.
+        read_all: A statement that reads every breaker of every namespace, ordered by namespace and name.
+        history: A statement that reads the history of one breaker. The statement returns no row if the breaker has no
+            row.
+        delete: A statement that deletes one breaker.
+        no_room: A statement that returns one row if the breaker has no row and the namespace has more than
+            ``others`` breakers; otherwise no row.
     """
 
     update: Mapping[str, Statement]
@@ -125,12 +127,12 @@ def statements_for(dialect_name: str, schema: str | None) -> Statements:
 
 
 def _update(table: sa.Table, operation: Operation, form: Specialization) -> tuple[sa.ClauseElement, Answer]:
-    """Return an UPDATE and the description of the columns that it returns: all but those with a constant new value.
+    """Return an UPDATE and the description of the returned columns. Columns with a constant new value are not returned.
 
     Args:
         table: The breaker table.
         operation: The operation that the UPDATE carries out.
-        form: The case of the operation; see `Specialization`.
+        form: What is known about the parameters and the row; see `Specialization`.
     """
     now = _now()
     before = {**dict(table.c), **form.row, **form.implied}

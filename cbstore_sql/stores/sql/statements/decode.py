@@ -1,4 +1,4 @@
-"""Turns the whole answer of a statement into a `Snapshot` or a `Transition`."""
+"""Functions that convert the whole answer of a statement to a `Snapshot` or a `Transition`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluates rules to SQL: known parts are computed when the statement is built, and only the rest becomes SQL text.
+"""The evaluation of rules to SQL. Python computes the known parts, and only the other parts become SQL text.
 
 A rule covers every case. PostgreSQL prepares all expressions of a statement for each execution, and this takes a tenth
 of the time of counting a failure. So the statements that run most often have shorter variants, in which some parameters
@@ -157,11 +157,11 @@ def _is_zero(value: Any) -> bool:
 
 
 def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:
-    """Return the result of AND or OR of two conditions if at least one condition is known, else ``None``.
+    """Return the result of AND or OR of two conditions; ``None`` if the database must compute the result.
 
     Args:
         a: A condition: a bool or an SQL expression.
-        b: Another condition.
+        b: The second condition: a bool or an SQL expression.
         decisive: The value of one condition that determines the result: ``False`` for AND, ``True`` for OR.
     """
     for known, other in ((a, b), (b, a)):
@@ -179,7 +179,7 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
         b: The result if the condition is false.
 
     Returns:
-        ``a`` or ``b`` if the condition is known or both are the same, else a CASE expression.
+        ``a`` or ``b`` if the condition is a bool or if ``a`` and ``b`` are the same; otherwise a CASE expression.
     """
     condition = plain(condition)
     if isinstance(condition, bool):
