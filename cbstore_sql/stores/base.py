@@ -14,8 +14,8 @@ Every operation may raise:
 
 * `InvalidNameError`, `InvalidPolicyError`, `InvalidStateError`: the input is invalid. Nothing was written.
 * `SchemaError`: the table is missing or outdated. Nothing was written.
-* `StoreUnavailableError`: the store was unreachable or did not answer. The error's ``applied`` says whether the
-  operation had an effect.
+* `StoreUnavailableError`: the store was unreachable or did not answer. The error's ``applied`` is ``False`` if the
+  operation had no effect, and ``None`` if the effect is unknown.
 * `StoreConflictError`: other writers won every repetition of the operation. Nothing was written.
 """
 
@@ -369,7 +369,7 @@ class Store(NotPicklable, ABC):
     def _check_writable(self) -> None:
         """Check that the store accepts writes; see `check_writable`.
 
-        By default this method releases a probe that has no owner. No state of a breaker allows such a release.
+        By default, this method releases a probe with a permit that no store returns, so the release changes nothing.
         """
         self._apply(commands.release_probe(NOBODYS_PROBE, None))
 

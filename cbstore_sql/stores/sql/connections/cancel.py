@@ -2,7 +2,8 @@
 
 A server session continues to wait for a lock after the client has gone. If the client opened a new connection
 for each abandoned connection, one locked row could use up all connections of the server. So this module cancels the
-statement and waits until the server session has ended. Only then may the pool open another connection in place of the old one.
+statement and waits until the server session has ended. Only then may the pool open
+a new connection in place of the abandoned connection.
 """
 
 from __future__ import annotations

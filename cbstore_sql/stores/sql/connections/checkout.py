@@ -44,7 +44,7 @@ class CheckoutHealth:
     Args:
         engine: The application's engine.
         preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None) -> None:
@@ -152,7 +152,7 @@ class Checkouts:
     Args:
         engine: The application's engine.
         preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:

@@ -56,7 +56,7 @@ class AsyncCheckouts:
     Args:
         engine: The application's engine.
         preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:

@@ -23,7 +23,7 @@ class PsycopgConnection(Lease):
     Args:
         pool: The pool of the connection.
         connection: The connection as the pool returned it.
-        setup: The first statement of the session, or ``None`` for no such statement.
+        setup: The first statement of the session, or ``None`` if the session needs none.
     """
 
     __slots__ = ("session",)

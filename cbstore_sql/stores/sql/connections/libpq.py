@@ -49,7 +49,7 @@ class PgSession:
     Args:
         driver: The psycopg connection, sync or async.
         after: The number of executions before a statement is prepared; ``None`` means that no statement is prepared.
-        setup: The first statement of the session, or ``None`` for no such statement.
+        setup: The first statement of the session, or ``None`` if the session needs none.
 
     Attributes:
         driver: The psycopg connection.

@@ -110,7 +110,7 @@ class StickyPool(BasePool[Any]):
     Args:
         engine: An engine that the store made, whose connections commit after each statement.
         preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -167,7 +167,7 @@ class StickyPool(BasePool[Any]):
         self._learn(lease, error)
 
     def close(self) -> None:
-        """Close the idle connections and the engine's pool. A connection in use is closed after its statement."""
+        """Close the idle connections and the engine's pool. A connection that runs a statement stays open."""
         for lease in self._taken_back():
             # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
             if self._is_usable(lease):
@@ -260,7 +260,7 @@ def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease
 
     Args:
         engine: The engine that opens the connections.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
     if engine.dialect.name == "sqlite":
         return lambda: SqliteConnection(engine.pool, engine.raw_connection())

@@ -61,7 +61,7 @@ class AsyncStickyPool(BasePool[Any]):
     Args:
         engine: An asynchronous engine that the store made, whose connections commit after each statement.
         preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -235,7 +235,7 @@ def _connector(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[[], 
 
     Args:
         engine: The engine that opens the connections.
-        setup: The first statement of a PostgreSQL session, or ``None`` for no such statement.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
     """
     if engine.dialect.name == "sqlite":
 

@@ -159,7 +159,10 @@ class Push:
                     return None
 
     def _is_over(self, stopped: threading.Event) -> bool:
-        """Whether the thread must end: `close` was called, or no breaker is in use and `ensure` was not called lately.
+        """Whether the thread must end.
+
+        The thread must end after `close`. The thread must also end if no breaker is in use and no caller has called
+        `ensure` since the last call of this method.
 
         Args:
             stopped: The event that tells this thread to end.
