@@ -31,7 +31,9 @@ DEFAULT_CIRCUIT_BREAKER_STATE: dict[str, Any] = {
 """The dictionary of a breaker that has no row. Times are Unix seconds."""
 
 DEFAULT_PROBE_LEASE = 600.0
-"""The lease in seconds of a probe that is claimed through the protocol. Common LLM clients have this timeout."""
+"""The lease in seconds of a probe that is claimed through the protocol.
+
+This is also the default timeout of common LLM clients."""
 
 _ATTEMPTS = 100
 

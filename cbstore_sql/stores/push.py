@@ -10,9 +10,10 @@ from cbstore_sql.core.model import Snapshot
 PushState = Literal["off", "connecting", "listening", "unavailable"]
 """The state of push.
 
-``"off"``: no breaker is in use yet, or the listener is closed. ``"connecting"``: the listener is connecting, for the
-first time or after the connection broke. ``"listening"``: notifications arrive. ``"unavailable"``: the server, or a
-proxy before the server, sends no notifications, so only polling remains."""
+``"off"`` means that no breaker is in use, or that the listener is closed. ``"connecting"`` means that the listener
+opens its connection, for the first time or after the connection broke. ``"listening"`` means that notifications arrive.
+``"unavailable"`` means that the server, or a proxy in front of the server, delivers no notifications. Then the view
+only polls the store."""
 
 
 class PushTarget(Protocol):

@@ -74,9 +74,9 @@ class Missing:
 
 
 Result = tuple[Row, float] | Missing | None
-"""The result of an operation: the breaker after the operation, and the server's clock in Unix seconds.
+"""The result of an operation: the row after the operation, and the server's clock in Unix seconds.
 
-``None`` means that the rule's condition does not hold."""
+`Missing` means that the key is missing. ``None`` means that the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
 RedisSteps = Generator["Call | Script | Transaction", Any, T]

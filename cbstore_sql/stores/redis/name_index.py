@@ -18,9 +18,9 @@ CHECKED = 10
 """The number of keys that are checked when a breaker is added to a full index."""
 
 SETTLED = 5.0
-"""Seconds for which a key counts as existing after it was known to exist.
+"""Seconds for which the index assumes that a key exists, after the last moment when the key was known to exist.
 
-A breaker that is added to the index is written to its key within this time."""
+After a name is added to the index, the store writes the breaker's key within this time."""
 
 
 class NameIndex:

@@ -232,8 +232,8 @@ class SqlOperations:
         """Run a statement; after a failure, repeat the statement as `RetryPolicy` allows.
 
         On PostgreSQL, a concurrent writer usually makes a statement fail only if the session's default isolation level
-        is stricter than READ COMMITTED. After such a failure, a repetition runs in a READ COMMITTED transaction. Then the
-        statement waits for the other writer, and takes two more round trips.
+        is stricter than READ COMMITTED. After such a failure, a repetition runs in a READ COMMITTED transaction. Then
+        the statement waits for the other writer, and takes two more round trips.
 
         Args:
             statement: The statement.

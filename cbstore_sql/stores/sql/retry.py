@@ -76,33 +76,35 @@ class StatementOutcome(Enum):
     """The database refused the statement. Do not retry: the database would refuse the statement again."""
 
     CONFLICT = auto()
-    """Not applied: a concurrent writer won. Retry after milliseconds, as a READ COMMITTED transaction."""
+    """A concurrent writer won, so there was no effect. Retry after milliseconds, in a READ COMMITTED transaction."""
 
     CREATED = auto()
-    """Not applied: a concurrent writer created the row. Retry once, at once."""
+    """A concurrent writer created the row, so there was no effect. Retry once, without a pause."""
 
     BUSY = auto()
-    """Not applied: another session holds a lock on the row, or the server cancelled the statement. Retry until the
-    deadline."""
+    """Another session holds a lock on the row, or the server cancelled the statement. There was no effect. Retry until
+    the deadline."""
 
     GONE = auto()
-    """Not applied: there was no connection, or the connection was lost. Retry on another connection."""
+    """There was no connection, or the connection was lost. There was no effect. Retry on another connection."""
 
     READ_ONLY = auto()
-    """Not applied: the server is read-only. Retry on a new connection, which may lead to another server."""
+    """The server is read-only, so there was no effect. Retry on a new connection, which may lead to another server."""
 
     OUTDATED = auto()
-    """Not applied: the table was altered after the statement was prepared. Retry once, at once, on a new connection."""
+    """The table was altered after the statement was prepared, so there was no effect. Retry once, without a pause, on
+    a new connection."""
 
     SHARED_SESSION = auto()
-    """Not applied: a pooler switched to a server session without the prepared statement. Retry at once, unprepared."""
+    """A pooler switched to a server session that does not have the prepared statement. There was no effect. Retry
+    without a pause and without the prepared statement."""
 
     STALE = auto()
-    """Not applied: the connection was closed before a fork, or leads to a file that was replaced. Retry at once on
-    another connection."""
+    """The connection was closed before a fork, or leads to a file that was replaced. There was no effect. Retry on
+    another connection without a pause."""
 
     UNKNOWN = auto()
-    """The statement was sent, but the answer was lost: the statement may have been applied. Retry only if a second
+    """The statement was sent, but the answer was lost. The statement may have had an effect. Retry only if a second
     execution changes nothing."""
 
 
@@ -224,7 +226,7 @@ _ELSEWHERE = frozenset({StatementOutcome.SHARED_SESSION, StatementOutcome.STALE}
 _ONCE = frozenset({StatementOutcome.CREATED, StatementOutcome.OUTDATED})
 
 ON_ALL_CONNECTIONS = frozenset({StatementOutcome.READ_ONLY, StatementOutcome.OUTDATED})
-"""The failures that concern every connection of a pool: all lead to the same server and prepared on the same table."""
+"""The failures that concern every connection of a pool, because all connections lead to the same server and table."""
 
 
 class RetryPolicy:

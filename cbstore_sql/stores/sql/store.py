@@ -42,9 +42,9 @@ class SqlStore(ProtocolStore):
             the store ignores this argument there.
         durability: Whether a commit on PostgreSQL waits for the disk. With ``"full"``, each operation waits until the
             commit is on disk. With ``"relaxed"``, counts (failures, successes, renewed leases) do not wait, and a
-            crash of the server can lose the counts of the last half second or so. Claims, `force_open` and `reset` wait in both
-            cases. ``"relaxed"`` needs a URL, because the store opens a second pool with ``synchronous_commit=off``.
-            SQLite ignores ``"relaxed"``.
+            crash of the server can lose the counts of the last half second or so. Claims, `force_open` and `reset`
+            wait in both cases. ``"relaxed"`` needs a URL, because the store opens a second pool with
+            ``synchronous_commit=off``. SQLite ignores ``"relaxed"``.
         max_breakers: How many breakers the namespace may hold, at least 1. An operation that would add one more breaker
             raises `TooManyBreakersError`; operations on existing breakers still work. Processes that add breakers at
             the same moment may each exceed the limit by one. ``None`` means any number.

@@ -23,7 +23,9 @@ from cbstore_sql.runtime.fork import after_fork_in_child
 from cbstore_sql.stores.sql.connections.socket_wait import wait_for_socket
 
 SECONDS = 1.0
-"""Seconds to wait until the server has ended a session. After this time the server counts as unreachable."""
+"""Seconds to wait until the server has ended a session.
+
+After this time, this module assumes that the server cannot be reached."""
 
 _WANTS_WRITE = {pq.PollingStatus.READING: False, pq.PollingStatus.WRITING: True}
 

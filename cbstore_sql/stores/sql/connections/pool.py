@@ -94,7 +94,7 @@ class BasePool(Generic[L]):
         return lease.pool is self._engine.pool and not lease.is_dead()
 
     def _is_over(self, lease: L, error: BaseException) -> bool:
-        """Whether a connection must not be used again after an error.
+        """Whether an error makes a connection unusable, so that the pool must close the connection.
 
         Args:
             lease: The connection.

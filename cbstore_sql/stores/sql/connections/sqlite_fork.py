@@ -22,7 +22,7 @@ from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile
 log = logging.getLogger("cbstore_sql")
 
 WAIT = DEFAULT_STORE_TIMEOUT
-"""Seconds for which a fork waits for running statements. Then the fork interrupts the statements."""
+"""Seconds for which a fork waits for running statements. After this time, the fork interrupts the statements."""
 
 GRACE = 1.0
 """Seconds for which a fork waits until an interrupted statement has ended."""

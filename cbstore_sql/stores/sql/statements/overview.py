@@ -20,7 +20,7 @@ from cbstore_sql.stores.sql.statements.build import DIALECTS, compile_statement,
 from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement
 
 TOTALS = (*STATES, "override")
-"""The order of the totals in the answer."""
+"""The names of the totals (numbers of breakers), in the order of the columns in the answer."""
 
 WITH_OVERRIDE = "override"
 """A value of the parameter ``state`` that selects the breakers with an override in force."""

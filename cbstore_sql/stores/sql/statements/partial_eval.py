@@ -35,7 +35,7 @@ class Specialization(NamedTuple):
 
 
 GENERAL = Specialization()
-"""The general case, in which nothing is known."""
+"""The general case, in which no parameter and no column has a known value."""
 
 # The shorter variants are for a constant open time only: a growing open time depends on the previous open time.
 _FIXED = {"token": "", "expected": ANY_STATE, "backoff_multiplier": 1.0}
