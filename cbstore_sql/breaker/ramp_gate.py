@@ -21,7 +21,9 @@ _MOST_NAMES = 4096
 
 
 class RampGate(ForkSafeLock):
-    """A gate of one process that admits a share of the calls, with one accumulator for each breaker name.
+    """A gate that admits a growing share of the calls of one process.
+
+    For each breaker, each call adds the share to a sum. The gate admits the call when the sum reaches 1.
 
     Args:
         draw: A function that returns a random number from 0 to 1, the start value of an accumulator.

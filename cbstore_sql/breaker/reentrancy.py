@@ -108,8 +108,8 @@ class ProbeScope:
 def probes_of_caller(name: str) -> frozenset[str]:
     """Return the tokens of the probes of the breaker ``name`` that the present caller is inside.
 
-    If the breaker's row has one of these tokens, the caller's calls belong to the probe with this token. A result that
-    is not empty also contains ``""``, the token in the rows of a store that does not show tokens.
+    If the breaker's row has one of these tokens, the caller's calls belong to the probe with this token. If the
+    caller is inside a probe, the result also contains ``""``: some stores show ``""`` in place of the token.
     """
     tokens = {scope.token for scope in _scopes.get() if scope.is_of(name) and scope.covers_caller()}
     return frozenset(tokens and {*tokens, ""})

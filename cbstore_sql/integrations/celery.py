@@ -36,7 +36,7 @@ _JITTER = 0.5
 
 
 class GuardedTask(Task):  # type: ignore[misc] # celery has no types
-    """A task whose runs a breaker guards.
+    """A base class for Celery tasks. A circuit breaker guards each run of such a task.
 
     Attributes:
         breaker: The breaker; ``None`` means that the task runs unguarded.

@@ -29,9 +29,9 @@ def table_schema() -> str | None:
 
 
 def ensure_schema() -> None:
-    """Create the schema of the breaker table if the schema is missing, in a run of the application's own history.
+    """Create the schema of the breaker table if the schema is missing; for a migration that the application runs.
 
-    In a run that the library started, this function does nothing: the run has already created the schema.
+    In a migration that the library runs, this function does nothing: the library has already created the schema.
 
     Raises:
         ConfigurationError: The name of the schema cannot be used.

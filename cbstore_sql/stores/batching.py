@@ -145,7 +145,7 @@ class ContentionTracker:
             return True
 
     def end_alone(self, command: Command) -> None:
-        """Record that the write of an isolated failure has ended.
+        """Record that the store has answered a failure report that was sent alone, not in a batch.
 
         Args:
             command: The failure report that was passed to `begin_alone`.

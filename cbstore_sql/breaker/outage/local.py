@@ -143,7 +143,7 @@ class LocalBreakers(ForkSafeLock):
     def succeeded(self, name: str) -> None:
         """Note a success of a call that the shared store admitted.
 
-        The success clears the failures in doubt and the failures that are not yet reported.
+        The success clears the failures that are not yet reported, and those that the store may or may not have counted.
         """
         with self._lock:
             log = self._logs.get(name)

@@ -95,7 +95,7 @@ class Recovery:
         return True
 
     def recover(self) -> StoreCalls[bool]:
-        """Report the changes of the outage to the store, and use the store again.
+        """Report to the store what this process recorded during the outage, and use the store again.
 
         Returns:
             Whether the store accepted all reports. If ``False``, the outage continues, and this process keeps the

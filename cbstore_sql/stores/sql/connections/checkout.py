@@ -143,7 +143,7 @@ def busy_session(fairy: PoolProxiedConnection) -> PgSession | None:
 
 
 class Checkouts:
-    """An executor that checks a connection of the application's engine out of the pool for each statement.
+    """An executor of SQL statements. Each uses a connection from the pool of the application's engine.
 
     The executor never uses a connection that the caller holds, and changes no setting of a session. After the
     statement, the connection returns to the pool; a broken connection is closed instead. The events of the pool fire

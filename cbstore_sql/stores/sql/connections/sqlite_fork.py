@@ -64,7 +64,7 @@ class ForkAwareConnection(sqlite3.Connection):
 
 
 class SqliteForks:
-    """A factory of SQLite connections to one file that closes the connections before a fork.
+    """A factory of SQLite connections to one file. Before a fork, the factory closes all connections that it made.
 
     Args:
         file: The SQLite database file.
