@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.system.release.pythons import find
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,19 +68,12 @@ LEGS = (
 """Without ``binary``, psycopg is pure Python and finds the system's libpq: 15 on Debian 12."""
 
 
-def interpreter(version: str) -> str | None:
-    """Return a Python of a minor version: on the path, or under pyenv."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = sorted(str(path) for path in versions.glob(f"{version}.*/bin/python"))
-    return found[-1] if found else shutil.which(f"python{version}")
-
-
-def run_leg(leg: Leg, python: str, folder: Path) -> bool:
+def run_leg(leg: Leg, python: Path, folder: Path) -> bool:
     """Make the environment and run the suite; return whether it passed."""
     own = folder / "bin/python"
     pip = [str(own), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     commands = (
-        [python, "-m", "venv", str(folder)],
+        [str(python), "-m", "venv", str(folder)],
         [*pip, *leg.psycopg, *leg.others, *TOOLS],
         [*pip, "--no-deps", "--editable", str(ROOT)],
         [*pip, *REDIS_SERVER, "--target", str(folder / f"lib/python{leg.python}/site-packages")],
@@ -116,7 +110,7 @@ def main() -> int:
     for leg in LEGS:
         if wanted not in str(leg):
             continue
-        python = interpreter(leg.python)
+        python = find(leg.python)
         sys.stdout.write(f"\n=== {leg}\n")
         sys.stdout.flush()
         if python is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cbstore_sql import AsyncSqlStore, ConfigurationError, SchemaError, SqlStore, StoreUnavailableError, migrate
 from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile, absolute, path_of
 from tests.stores.contract.blocking import Blocking
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
             yield blocking
             inner: Any = blocking.store
             blocking.loop.wait(inner._engine.dispose())
+            # A connection's thread answers the loop once more when it ends; the loop must still run then.
+            assert eventually(lambda: not any("_connection_worker" in each.name for each in threading.enumerate()))
 
 
 def _async_store(kind: str, url: str) -> AsyncSqlStore:

@@ -55,7 +55,7 @@ def test_what_changed_before_the_listener_listened_is_read_by_it(url: str, names
 def test_a_heartbeat_finds_a_session_that_does_not_listen_any_more(
     monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(listen, "HEARTBEAT", 0.1)
     with SqlStore(url, namespace=namespace) as store, pushing(store):
         before = set(listen._drivers)
         (driver,) = listen._drivers.values()
@@ -103,7 +103,7 @@ def test_an_asynchronous_breaker_takes_one_connection_more(
 def test_the_thread_ends_when_no_breaker_is_in_use(
     monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(listen, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(listen, "HEARTBEAT", 0.1)
     with SqlStore(url, namespace=namespace) as store, pushing(store) as breaker:
         assert breaker._controller.view is not None
         breaker._controller.view.clear()
