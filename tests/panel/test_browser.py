@@ -40,7 +40,7 @@ def panel(folder: Path, store: SqlStore, *arguments: str) -> Iterator[str]:
         assert found
         yield found[1]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 @pytest.fixture
