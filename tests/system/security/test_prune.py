@@ -189,6 +189,15 @@ def test_the_command_wants_a_time_with_its_unit(text: str, capsys: pytest.Captur
     assert "--idle-for" in capsys.readouterr().err
 
 
+def test_the_command_refuses_a_time_longer_than_a_store_keeps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/b.db"
+    migrate(url)
+    assert main(["prune", "--url", url, "--idle-for", "9999999d"]) == 2
+    assert "idle_for must be" in capsys.readouterr().err
+
+
 def test_the_command_makes_no_sqlite_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--url", f"sqlite:///{tmp_path}/none.db", "--idle-for", "30d"]) == 3
     assert "no such SQLite file" in capsys.readouterr().err
