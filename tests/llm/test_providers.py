@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from cbstore_sql.llm import FailureCategory, classify_error, classify_result
 from tests.llm import providers
 from tests.llm.providers import Client, Said, saying
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # read while litellm is imported: no request for prices
 for module in ("anthropic", "boto3", "cohere", "google.genai", "groq", "httpx2", "litellm", "mistralai", "openai"):
     pytest.importorskip(module, reason=f"{module} is not installed: its errors stay untested (extra dev has it)")
 
@@ -22,8 +24,7 @@ for module in ("anthropic", "boto3", "cohere", "google.genai", "groq", "httpx2",
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep the clients to this machine, and their own warnings out of the results."""
-    for name, value in {"NO_PROXY": "127.0.0.1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     with warnings.catch_warnings():
