@@ -19,25 +19,27 @@ _permits: ContextVar[WeakKeyDictionary[Callers, Permit]] = ContextVar("cbstore_s
 
 
 class Callers:
-    """The permits of one breaker, one for each context (thread or asyncio task).
+    """Remember the permits of one breaker, separately for each thread and each asyncio task.
 
-    Each caller sees only the permit of the caller's context.
+    A permit says that the breaker admitted a call. The report of the outcome needs the permit. Each thread or task sees
+    only its own permit and the permit that existed when the task started.
     """
 
     @property
     def permit(self) -> Permit | None:
-        """The permit of the current context.
+        """The permit that the breaker gave to the current thread or asyncio task.
 
-        The value is ``None`` if the breaker has not admitted the caller, or if the caller has reported the outcome.
+        The value is ``None`` if the breaker has not admitted a call of this thread or task, or if this thread or task
+        has already reported the outcome.
         """
         return _permits.get(WeakKeyDictionary()).get(self)
 
     def remember(self, permit: Permit) -> None:
-        """Store a permit in the current context until `forget`."""
+        """Remember a permit for the current thread or asyncio task, until this thread or task calls `forget`."""
         self._replace(permit)
 
     def forget(self) -> None:
-        """Remove the permit from the current context."""
+        """Forget the permit of the current thread or asyncio task. If there is no permit, do nothing."""
         if self.permit is not None:
             self._replace(None)
 

@@ -31,10 +31,11 @@ _BACKOFF_JITTER = (0.8, 1.2)
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """The record of one failed attempt.
+    """The record of one failed attempt, with what the breaker decided to do after the attempt.
 
     Attributes:
-        decision: The decision whether the failure counts, whether the breaker may try again, and after what wait.
+        decision: What follows the failure: whether it counts towards opening the circuit, whether the breaker may try
+            again, and after how many seconds.
         error: The exception of the attempt. ``None`` if the attempt returned a value.
         result: The value that the attempt returned. ``None`` if the attempt raised an exception.
     """
@@ -45,11 +46,15 @@ class FailedAttempt:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict to report for the attempt: ``FAILURE`` if the failure counts, otherwise ``NONE`` (no verdict)."""
+        """What to report to the breaker about the attempt.
+
+        ``FAILURE`` if the failure counts towards opening the circuit. Otherwise ``NONE``: the attempt counts neither as
+        a success nor as a failure.
+        """
         return Verdict.FAILURE if self.decision.counts else Verdict.NONE
 
     def end(self) -> Any:
-        """Raise the exception of the attempt, or return the value that the attempt returned.
+        """Give the outcome of the attempt to the caller: raise its exception, or return its value.
 
         Raises:
             Exception: The exception of the attempt, if there is one.
@@ -61,7 +66,7 @@ class FailedAttempt:
 
 @dataclass
 class Attempts:
-    """A counter and record of the attempts of one call.
+    """Count the attempts of one call, record their outcomes, and decide whether another attempt may follow.
 
     Args:
         name: The breaker's name.
@@ -90,7 +95,7 @@ class Attempts:
         self.backoff = ExponentialBackoff(FIRST_BACKOFF, longest, factor=factor, jitter=_BACKOFF_JITTER)
 
     def begin(self) -> float:
-        """Record the start of an attempt and return the start time.
+        """Count one attempt as used, and return the start time of the attempt.
 
         Returns:
             The start time in seconds of ``time.perf_counter``. Pass the start time to `raised`, `returned` or `opened`.
@@ -99,18 +104,21 @@ class Attempts:
         return time.perf_counter()
 
     def raised(self, error: Exception, began: float) -> FailedAttempt:
-        """Record that an attempt raised an exception, and return the failed attempt.
+        """Record that an attempt raised an exception, and decide what follows.
 
         Args:
             error: The exception.
             began: The start time from `begin`.
+
+        Returns:
+            The failed attempt, with the decision about the exception.
         """
         self._ended("failure", began)
         self.last = FailedAttempt(self.config.decide(error), error)
         return self.last
 
     def returned(self, result: Any, began: float) -> FailedAttempt | None:
-        """Record that an attempt returned a value.
+        """Record that an attempt returned a value, and find out whether the value is an error.
 
         Args:
             result: The returned value.
@@ -128,7 +136,7 @@ class Attempts:
         return self.last
 
     def opened(self, began: float) -> None:
-        """Record that an attempt opened a stream.
+        """Record that an attempt opened a stream. In the metrics, this attempt is a success.
 
         Args:
             began: The start time from `begin`.
@@ -136,18 +144,31 @@ class Attempts:
         self._ended("success", began)
 
     def broke(self, error: Exception) -> FailedAttempt:
-        """Return the failed attempt for a stream that opened and later raised an exception."""
+        """Decide what follows when an open stream raises an exception, and return the failed attempt.
+
+        This method records nothing in the metrics, because `opened` has already recorded the attempt.
+
+        Args:
+            error: The exception that the stream raised.
+        """
         return FailedAttempt(self.config.decide(error), error)
 
     def rejected(self, refused: CircuitBreakerOpenError) -> None:
-        """Record that the breaker rejected an attempt."""
+        """Record in the metrics that the breaker rejected an attempt.
+
+        Args:
+            refused: The exception with which the breaker rejected the attempt.
+        """
         self.observer.request(f"rejected_{refused.state}", 0.0)
 
     def hold_of(self, refused: CircuitBreakerOpenError) -> float | None:
-        """Return how many seconds a rejected caller waits for a hold or a ramp to pass.
+        """Return how many seconds a rejected caller must wait before it asks the breaker again.
+
+        A caller waits only after two kinds of rejection. In a hold, the API has asked all callers to wait. In a ramp,
+        the breaker admits only a growing share of the calls.
 
         Args:
-            refused: The rejection.
+            refused: The exception with which the breaker rejected the attempt.
 
         Returns:
             Seconds. ``None`` if the caller must not wait: the reason is not a hold or a ramp, or ``on_hold`` is
@@ -158,29 +179,46 @@ class Attempts:
         return self.config.pause_for(refused.retry_after) if refused.reason == "hold" else refused.retry_after
 
     def waits(self, decision: Decision) -> bool:
-        """Return whether the call tries again after a wait that the API asked for.
+        """Return whether the API asked for a wait and the call may make another attempt after the wait.
 
-        If so, this method uses one retry of the retry budget.
+        If the answer is ``True``, this method has used one retry of the retry budget.
+
+        Args:
+            decision: The decision after the failed attempt.
         """
         return decision.action is RateLimitAction.WAIT and self.may_retry(decision)
 
     def may_retry(self, decision: Decision) -> bool:
-        """Return whether the call may make another attempt. If so, this method uses one retry of the retry budget."""
+        """Return whether the call may make another attempt.
+
+        The answer is ``True`` if the decision allows a retry, the call has an attempt left, and the retry budget has a
+        retry left. In this case, this method has used one retry of the budget.
+
+        Args:
+            decision: The decision after the failed attempt.
+        """
         return decision.retry and self.left > 0 and self.budget.take()
 
     def pause_for(self, decision: Decision) -> float:
-        """Return the seconds to wait before the next attempt, with jitter."""
+        """Return how many seconds to wait before the next attempt, with a random part.
+
+        If the API asked for a wait, the seconds follow from this wait. Otherwise they are the next pause of the
+        exponential backoff.
+
+        Args:
+            decision: The decision after the failed attempt.
+        """
         if decision.action is RateLimitAction.WAIT:
             return self.config.pause_for(decision.wait or 0.0)
         return self.backoff.next()
 
     def log(self, level: int, what: str, seconds: float) -> None:
-        """Log the next step of the call. The log line contains no text from the API.
+        """Log what the call does next. The log line contains no text from the API.
 
         Args:
             level: The level of the log line, such as ``logging.INFO``.
-            what: The next step.
-            seconds: The seconds until the next step.
+            what: What the call does next, such as ``"trying again"``.
+            seconds: In how many seconds the call does this.
         """
         fields = {"cb_name": self.name, "cb_agent_id": self.agent_id, "cb_seconds": seconds}
         log.log(level, "circuit breaker %r: %s in %.1f s", self.name, what, seconds, extra=fields)

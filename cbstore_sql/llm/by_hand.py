@@ -16,7 +16,7 @@ class ByHand(LLMBreakerBase):
 
     @property
     def state(self) -> CircuitState:
-        """The circuit's state, read from the store.
+        """The circuit's state: closed, open or half_open. Each access reads the store.
 
         Raises:
             StoreError: The store failed; see `Store`.
@@ -26,7 +26,7 @@ class ByHand(LLMBreakerBase):
 
     @property
     def failure_count(self) -> int:
-        """The number of failures since the last success, read from the store.
+        """The number of failures since the last success. Each access reads the store.
 
         Raises:
             StoreError: The store failed; see `Store`.

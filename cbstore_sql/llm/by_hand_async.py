@@ -16,7 +16,7 @@ class ByHandAsync(LLMBreakerBase):
     """
 
     async def state_async(self) -> CircuitState:
-        """Return the circuit's state, read from the store.
+        """Read the circuit's state from the store and return it: closed, open or half_open.
 
         Raises:
             StoreError: The store failed; see `Store`.
@@ -24,7 +24,7 @@ class ByHandAsync(LLMBreakerBase):
         return await self._awaited.state(self.backend_name)
 
     async def failure_count_async(self) -> int:
-        """Return the number of failures since the last success, read from the store.
+        """Read the number of failures since the last success from the store and return it.
 
         Raises:
             StoreError: The store failed; see `Store`.

@@ -14,7 +14,7 @@ from cbstore_sql.llm.config import LLMCircuitBreakerConfig
 
 
 def failure_in_chunk(chunk: Any, config: LLMCircuitBreakerConfig) -> FailedAttempt | None:
-    """Return the failed attempt for a chunk that contains an error.
+    """Find out whether a chunk of a stream contains an error, and decide what follows the error.
 
     Args:
         chunk: A mapping, a model of an SDK, or any other value. Other values contain no error.

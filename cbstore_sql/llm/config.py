@@ -138,7 +138,7 @@ class LLMCircuitBreakerConfig:
         return True
 
     def open_seconds(self, asked: float) -> float:
-        """Return the open time of a circuit in seconds.
+        """Return for how many seconds to open the circuit.
 
         Args:
             asked: The open time in seconds that the API or the caller asked for.
@@ -160,15 +160,18 @@ class LLMCircuitBreakerConfig:
         return wait * rng.uniform(1.0, _WAIT_JITTER)
 
     def decide(self, error: BaseException) -> Decision:
-        """Decide whether an exception opens the circuit, counts, or may be retried.
+        """Decide what follows an exception: open the circuit at once, count a failure, or try again.
 
         Args:
             error: The exception that the call raised.
+
+        Returns:
+            The decision; `NO_VERDICT` if the exception gives no information about the API.
         """
         return self._follow(asked(self.classify, error) or classify_error(error))
 
     def decide_result(self, result: Any) -> Decision:
-        """Decide whether a returned value opens the circuit, counts, or may be retried.
+        """Decide what follows a returned value: open the circuit at once, count a failure, or try again.
 
         Args:
             result: The value that the call returned.

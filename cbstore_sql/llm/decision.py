@@ -9,7 +9,7 @@ from cbstore_sql.llm.classification.form import PERMANENT, ApiFailure, FailureCa
 
 
 class RateLimitAction(Enum):
-    """A reaction to an API that limits its callers."""
+    """What the breaker does when an API limits its callers."""
 
     WAIT = "wait"
     """The API asks for a short wait. Wait and try again."""
@@ -22,15 +22,15 @@ class RateLimitAction(Enum):
 
 
 class Decision(NamedTuple):
-    """The decision of the breaker after one failed attempt.
+    """What the breaker does after one failed attempt.
 
     Attributes:
-        action: The reaction to a wait or a rate limit that the API sent. ``None`` if the API sent neither of them.
-        wait: Seconds that the API asks callers to wait. ``None`` if the API gave no time. With the action
-            ``STOP``, the circuit is open for at least this time.
+        action: The reaction if the API asked for a wait or reported a rate limit. ``None`` if the API did neither.
+        wait: Seconds that the API asks callers to wait. ``None`` if the API gave no time. With the action ``STOP``, the
+            circuit is open for at least this time.
         counts: Whether the failure counts towards opening the circuit.
         retry: Whether the breaker may make another attempt, because another attempt may succeed.
-        failure: The classified failure. ``None`` if the exception gives no information about the API.
+        failure: The classified failure. ``None`` if the outcome gives no information about the API.
     """
 
     action: RateLimitAction | None
@@ -44,14 +44,14 @@ NO_VERDICT = Decision(None, None, counts=False, retry=False)
 
 
 def decide(failure: ApiFailure | None, *, threshold: float, longest_wait: float, counts: bool, retry: bool) -> Decision:
-    """Decide whether a failure opens the circuit, counts, or may be retried.
+    """Decide what follows a failure: open the circuit at once, count the failure, or try again.
 
     Args:
-        failure: The classified failure. ``None`` if the exception gives no information about the API.
+        failure: The classified failure. ``None`` if the outcome gives no information about the API.
         threshold: The longest wait in seconds that a caller waits. A longer wait opens the circuit.
         longest_wait: The upper limit in seconds for the wait that the API asks for. A longer wait is cut to this limit.
-        counts: Whether, by the settings, a failure other than a rate limit counts.
-        retry: Whether, by the settings, a failure other than a rate limit may be retried.
+        counts: Whether the settings let a failure that is not a rate limit count.
+        retry: Whether the settings allow a retry after a failure that is not a rate limit.
 
     Returns:
         The decision; `NO_VERDICT` if ``failure`` is ``None``.

@@ -28,12 +28,14 @@ _CAS_ATTEMPTS = 5
 
 
 class DictionaryStore(Store):
-    """A `Store` that calls the eight methods of a custom store. Exceptions of the methods pass through unchanged.
+    """Use a custom store with the eight methods of `CircuitBreakerStore` as a `Store`.
+
+    Exceptions of the eight methods reach the caller unchanged.
 
     Args:
         store: The custom store.
-        policy: The settings of the breaker. A caller that is rejected because another caller owns the probe gets
-            ``probe_lease`` seconds as ``retry_after``.
+        policy: The settings of the breaker. The custom store does not know when a probe's lease ends. So a caller that
+            is rejected during a probe gets the whole ``probe_lease`` as ``retry_after``, in seconds.
     """
 
     def __init__(self, store: CircuitBreakerStore, policy: BreakerPolicy) -> None:

@@ -18,9 +18,9 @@ _MOST_CONVERSATIONS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FailedOver(BreakerEvent):
-    """The event that the calls of this process go to a different target than before.
+    """The event that a router emits when the calls of this process change to a different target.
 
-    The router emits this event after a failure of a target, and when calls return to a more preferred target.
+    This happens after a failure of a target, and when calls return to a more preferred target.
 
     Attributes:
         name: The breaker's name of the new target.
@@ -37,7 +37,7 @@ OnFailover = Callable[[FailedOver], object]
 
 
 def another_may_help(decision: Decision) -> bool:
-    """Return whether another target may answer the call after one target failed.
+    """Return whether, after one target failed, another target may be able to answer the call.
 
     Args:
         decision: The decision after the failed attempt.
@@ -52,15 +52,19 @@ def another_may_help(decision: Decision) -> bool:
 
 
 def takes_out_key(decision: Decision) -> bool:
-    """Return whether the provider rejected the key of the target.
+    """Return whether the provider rejected the API key, so that no target with this key can answer.
 
-    If the provider rejected the key, no target with this key can answer.
+    Args:
+        decision: The decision after the failed attempt.
     """
     return decision.failure is not None and decision.failure.category is FailureCategory.AUTH
 
 
 class Memory(ForkSafeLock):
-    """The memory of one router: the name of the last target, and the name of the target of each conversation."""
+    """Remember which target a router used last, and which target each conversation used last.
+
+    A conversation is a group of calls with the same key. Many threads may use this object at the same time.
+    """
 
     def __init__(self) -> None:
         self._last: str | None = None
@@ -71,10 +75,10 @@ class Memory(ForkSafeLock):
         """Return the name of the target that a conversation used last.
 
         Args:
-            conversation: The key of the conversation.
+            conversation: The key of the conversation; ``None`` for a call without a conversation.
 
         Returns:
-            ``None`` if ``conversation`` is ``None`` or unknown.
+            The name. ``None`` if ``conversation`` is ``None`` or unknown.
         """
         if conversation is None:
             return None
@@ -82,7 +86,7 @@ class Memory(ForkSafeLock):
             return self._conversations.get(conversation)
 
     def used(self, target: LLMTarget, conversation: Hashable, failed: str | None) -> str | None:
-        """Remember the target of the next attempt.
+        """Remember the target of the next attempt, and return the target from which the calls change to it.
 
         Args:
             target: The target of the next attempt.

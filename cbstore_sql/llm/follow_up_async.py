@@ -17,12 +17,15 @@ AsyncSleep = Callable[[float], Awaitable[object]]
 
 
 class AsyncFollowUp:
-    """The steps around the attempts of one call: admit an attempt, and hold, open or wait after a failure.
+    """Do what is needed before and after each attempt of one call, for asynchronous callers.
+
+    Before an attempt, ask the breaker to admit it. After a failure, do what the API asked for. After a short wait, this
+    is a hold: all processes stop their calls for the time of the wait. After a long wait, the circuit opens.
 
     Args:
         breaker: The breaker that admits the attempts.
         attempts: The record of the attempts of the call, with the settings that define what follows a failure.
-        sleep: A function that waits for the given number of seconds.
+        sleep: A function that waits for the given number of seconds. Its result is awaited.
         health: The health check that probes the API in place of a call; ``None`` if the next call is the probe.
     """
 
@@ -35,14 +38,16 @@ class AsyncFollowUp:
         self._health = health
 
     async def admitted(self, renew: Renew | None = None) -> AsyncGuardedCall:
-        """Admit one attempt.
+        """Ask the breaker to admit one attempt, and return the guard of the attempt.
+
+        If the API has asked all callers to wait, this method waits too, unless ``on_hold`` is ``"refuse"``.
 
         Args:
             renew: A function that renews the lease of a probe while the attempt runs; ``None`` means the breaker's
                 ``renew``, which renews the lease as long as the probe belongs to this caller.
 
         Returns:
-            The guard of the attempt. Enter the guard to make the attempt.
+            The guard of the attempt: a context manager. Make the attempt inside it.
 
         Raises:
             CircuitBreakerOpenError: The breaker rejected the attempt, or the health check failed.
@@ -62,8 +67,9 @@ class AsyncFollowUp:
         return AsyncGuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
 
     def keeps_probe(self, permit: Permit, failed: FailedAttempt) -> bool:
-        """Return whether the owner of a probe keeps the probe and makes another attempt after a short wait.
+        """Return whether a caller whose probe failed keeps the probe and makes another attempt.
 
+        The caller keeps the probe if the API asked for a short wait, the failure does not count, and a retry is left.
         If the answer is ``True``, this method has used one retry of the retry budget.
 
         Args:
@@ -77,10 +83,10 @@ class AsyncFollowUp:
         return await self._breaker.renew(permit)
 
     async def tries_again(self, decision: Decision) -> bool:
-        """Apply the wait of a failed attempt to the whole fleet, and return whether to make another attempt.
+        """Do what the API asked for after a failed attempt, and return whether to make another attempt.
 
-        A short wait holds all calls of the fleet. A long wait opens the circuit. If the answer is ``True``, this method
-        has used one retry of the retry budget.
+        See `follow` for what the API may ask for. If the answer is ``True``, this method has used one retry of the
+        retry budget.
 
         Args:
             decision: The decision after the failed attempt.
@@ -93,9 +99,11 @@ class AsyncFollowUp:
         return self.attempts.may_retry(decision)
 
     async def follow(self, decision: Decision) -> None:
-        """Apply the wait that the API asked for to the whole fleet.
+        """Do what the API asked for after a failed attempt.
 
-        A short wait holds all calls of the fleet. A long wait opens the circuit.
+        If the API asked for a short wait, all processes stop their calls for this time, provided that the settings have
+        `shares_waits`. If the API asked for a long wait, the circuit opens. Otherwise this method does nothing. If the
+        store fails, the error is logged.
 
         Args:
             decision: The decision after the failed attempt.

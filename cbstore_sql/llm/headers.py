@@ -18,14 +18,15 @@ from cbstore_sql.llm.decision import RateLimitAction
 
 
 def classify_429(retry_after_value: float | None, threshold: float) -> RateLimitAction:
-    """Return how a caller must react to an HTTP 429 (too many requests).
+    """Decide how a caller must react to an HTTP 429 (too many requests).
 
     Args:
         retry_after_value: The wait in seconds that the server asks for; ``None`` if the server gives no time.
         threshold: The longest wait in seconds that a caller waits.
 
     Returns:
-        ``CAP`` without a wait, ``WAIT`` for a wait of at most ``threshold``, ``STOP`` for a longer wait.
+        ``WAIT`` for a wait of at most ``threshold``: wait and try again. ``STOP`` for a longer wait: open the circuit.
+        ``CAP`` if the server gives no time: count a failure, pause, and try again.
     """
     if retry_after_value is None:
         return RateLimitAction.CAP

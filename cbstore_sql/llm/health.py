@@ -50,7 +50,14 @@ class _Base:
 
 
 class HealthCheck(_Base):
-    """A health check for callers that block."""
+    """Run the application's probe function to find out whether the API works, for callers that block.
+
+    Args:
+        probe: A function without arguments. The function returns ``False`` or raises if the API does not work.
+
+    Raises:
+        ConfigurationError: ``probe`` is not callable.
+    """
 
     def verdict(self) -> Verdict:
         """Run the probe function and return the verdict about the API.
@@ -70,7 +77,15 @@ class HealthCheck(_Base):
 
 
 class AsyncHealthCheck(_Base):
-    """A health check for asynchronous callers. If the probe function returns an awaitable, the check awaits it."""
+    """Run the application's probe function to find out whether the API works, for asynchronous callers.
+
+    Args:
+        probe: A function without arguments. The function returns ``False`` or raises if the API does not work. If the
+            result is an awaitable, the check awaits it.
+
+    Raises:
+        ConfigurationError: ``probe`` is not callable.
+    """
 
     async def verdict(self) -> Verdict:
         """Run the probe function and return the verdict about the API.

@@ -10,7 +10,7 @@ from cbstore_sql.llm.targets import LLMTarget, Targets
 
 
 class Itinerary:
-    """The plan of one call through the targets of a router. The plan offers each target at most once.
+    """Choose the target for each attempt of one call of a router. Each target is tried at most once.
 
     Args:
         targets: All targets of the router.
@@ -35,12 +35,20 @@ class Itinerary:
         """Return the names of the targets that the call has not tried, the first choice first; see `Targets.order`.
 
         Args:
-            is_open: A function that returns whether the circuit with a given name is open, by the view of this process.
+            is_open: A function that takes the name of a breaker and returns whether its circuit is open, as this
+                process last saw it.
         """
         return self.targets.order(is_open, self._memory.target_of(self._conversation), self._tried)
 
     def use(self, name: str) -> LLMTarget:
-        """Remember the target with this name for the next attempt, and return the target."""
+        """Choose a target for the next attempt: remember it, and report a change of target to ``on_failover``.
+
+        Args:
+            name: The name of the target.
+
+        Returns:
+            The target with this name.
+        """
         target = self.targets.by_name[name]
         failed = next(reversed(self._tried), None)
         previous = self._memory.used(target, self._conversation, failed)

@@ -81,7 +81,14 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
         return max(0.0, wait)
 
     def decide(self, error: BaseException) -> Decision:
-        """Decide whether an exception opens the circuit, counts, or may be retried."""
+        """Decide what follows an exception by MassGen's rules: open the circuit at once, count a failure, or try again.
+
+        Args:
+            error: The exception that the call raised.
+
+        Returns:
+            The decision; `NO_VERDICT` if the exception has no status that MassGen treats as a failure.
+        """
         status = extract_status_code(error)
         if status != _TOO_MANY_REQUESTS:
             retryable = status in self.retryable_status_codes

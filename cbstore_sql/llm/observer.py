@@ -11,10 +11,10 @@ log = logging.getLogger("cbstore_sql")
 
 
 class Metrics(Protocol):
-    """The interface of a metrics object for an LLM breaker; `CircuitBreakerMetrics` implements this interface."""
+    """The methods that an LLM breaker calls to record metrics. `CircuitBreakerMetrics` has these methods."""
 
     def record_state_transition(self, backend: str, from_state: str, to_state: str) -> object:
-        """Count a state change; see `CircuitBreakerMetrics.record_state_transition`.
+        """Count one change of the circuit's state; see `CircuitBreakerMetrics.record_state_transition`.
 
         Args:
             backend: The breaker's name.
@@ -23,7 +23,7 @@ class Metrics(Protocol):
         """
 
     def record_request(self, backend: str, outcome: str, latency_seconds: float) -> object:
-        """Count an attempt or a rejection; see `CircuitBreakerMetrics.record_request`.
+        """Count one attempt or one rejection, with its duration; see `CircuitBreakerMetrics.record_request`.
 
         Args:
             backend: The breaker's name.
@@ -33,13 +33,13 @@ class Metrics(Protocol):
 
 
 class Observer:
-    """A listener that passes the events of one breaker to a metrics object.
+    """Record the state changes, attempts and rejections of one breaker in a metrics object.
 
     An error of the metrics object never reaches the caller of the breaker. The error is logged.
 
     Args:
         name: The breaker's name.
-        metrics: The metrics object; ``None`` drops all events.
+        metrics: The metrics object; ``None`` means that nothing is recorded.
     """
 
     def __init__(self, name: str, metrics: Metrics | None) -> None:

@@ -13,13 +13,14 @@ T = TypeVar("T")
 
 
 class AsyncRetries(Generic[T]):
-    """The loop that makes the attempts of one call until an attempt succeeds or no attempt is left.
+    """Make the attempts of one call until an attempt succeeds or no attempt is left, for asynchronous callers.
 
     The breaker admits or rejects each attempt separately. There is one exception: during a short wait that the API
     asked for, the owner of a probe keeps the probe for the next attempt.
 
     Args:
-        follow_up: The steps that admit the attempts and hold, open or wait after a failure.
+        follow_up: The object that asks the breaker to admit each attempt, and waits or opens the circuit after a
+            failure.
         make_call: A function that starts one attempt and returns an awaitable of the answer.
     """
 
@@ -32,8 +33,8 @@ class AsyncRetries(Generic[T]):
         """Make attempts until an attempt succeeds or no attempt is left.
 
         Returns:
-            The answer of the first attempt that succeeds. If no attempt is left and the last attempt
-            returned a value that is an error, this value.
+            The answer of the first attempt that succeeds. If no attempt succeeds and the last attempt returned an error
+            as its value, this value.
 
         Raises:
             CircuitBreakerOpenError: The breaker rejected an attempt.

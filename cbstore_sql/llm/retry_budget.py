@@ -27,13 +27,13 @@ class RetryBudget(ForkSafeLock):
         self._have_lock()
 
     def call_made(self) -> None:
-        """Add ``share`` retries to the budget, because a call starts."""
+        """Add ``share`` retries to the budget. Call this method at the start of each call."""
         if self._share is not None:
             with self._lock:
                 self._left = min(self._most, self._left + self._share)
 
     def take(self) -> bool:
-        """Use one retry of the budget.
+        """Use one retry of the budget, if one is left.
 
         Returns:
             ``True`` if the caller may retry. ``False`` if the budget has less than one retry left.

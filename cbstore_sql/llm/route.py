@@ -16,7 +16,7 @@ from cbstore_sql.llm.targets import LLMTarget
 
 
 class Route(FollowUp):
-    """The steps of one call of a router: each attempt goes to the first remaining target that admits the attempt.
+    """Send each attempt of a router's call to the first untried target that admits it, for callers that block.
 
     The call tries each target at most once.
 
@@ -24,7 +24,7 @@ class Route(FollowUp):
         breaker: The breaker that admits the attempts.
         attempts: The record of the attempts of the call, with the settings of the router.
         sleep: A function that waits for the given number of seconds.
-        itinerary: The remaining targets of the call.
+        itinerary: The object that knows which targets the call has not tried.
 
     Attributes:
         target: The target of the current attempt.
@@ -43,14 +43,14 @@ class Route(FollowUp):
         self._itinerary = itinerary
 
     def admitted(self, renew: Renew | None = None) -> GuardedCall:
-        """Admit one attempt to the first remaining target whose circuit admits the attempt.
+        """Find the first untried target whose circuit admits an attempt, and return the guard of the attempt.
 
         Args:
             renew: A function that renews the lease of a probe while the attempt runs; ``None`` means the breaker's
                 ``renew``, which renews the lease as long as the probe belongs to this caller.
 
         Returns:
-            The guard of the attempt. Enter the guard to make the attempt.
+            The guard of the attempt: a context manager. Make the attempt inside it.
 
         Raises:
             CircuitBreakerOpenError: No target admits the call, and the call has made no attempt. The ``retry_after`` of
@@ -74,7 +74,10 @@ class Route(FollowUp):
         return GuardedCall(permit, breaker._controller, breaker._report, renew or breaker.renew)
 
     def tries_again(self, decision: Decision) -> bool:
-        """Apply the wait of a failed attempt to the target, and return whether to try another target.
+        """Do what the API of the target asked for after a failure, and return whether to try another target.
+
+        If the API asked for a short wait, all processes stop their calls to this target for this time. If it asked for
+        a long wait, the circuit of this target opens.
 
         Args:
             decision: The decision after the failed attempt.
@@ -84,9 +87,11 @@ class Route(FollowUp):
         return another_may_help(decision) and not self._itinerary.is_over
 
     def follow(self, decision: Decision) -> None:
-        """Hold or open the circuit of the target for the whole fleet.
+        """Do what the API of the target asked for after a failure, for all processes.
 
-        If the provider rejected the key, open the circuits of all targets with this key.
+        If the API asked for a short wait, all processes stop their calls to this target for this time. If it asked for
+        a long wait, the circuit of this target opens. If the provider rejected the key, the circuits of all targets
+        with this key open.
 
         Args:
             decision: The decision after the failed attempt.

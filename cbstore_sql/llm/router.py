@@ -24,7 +24,7 @@ class LLMRouter(RouterBase[CircuitBreaker]):
     """A router that sends each call to the first of several targets whose circuit admits the call.
 
     Every target has its own circuit, which all processes of the fleet share. If a target fails, the call goes to the
-    next target, unless the request itself is at fault. A call tries each target at most once, so a call costs at most
+    next target, unless the request itself is wrong. A call tries each target at most once, so a call costs at most
     one paid attempt per target. After a successful probe of a more preferred target, a growing share of the calls
     returns to this target.
 

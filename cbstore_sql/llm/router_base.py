@@ -54,10 +54,10 @@ class RouterBase(Generic[BreakerT]):
         return self._targets.all
 
     def down_providers(self) -> set[str]:
-        """Return the names of the providers that are down.
+        """Return the names of the providers that are down, as this process last saw their circuits.
 
-        A provider is down if the circuits of at least ``provider_down_at`` of its models are open. The method uses the
-        view of this process and does not read the store.
+        A provider is down if the circuits of at least ``provider_down_at`` of its models are open. This method does not
+        read the store.
         """
         return self._targets.down([name for name in self._targets.names if self._breaker._seen_open(name)])
 

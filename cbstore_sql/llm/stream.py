@@ -16,20 +16,21 @@ from cbstore_sql.llm.follow_up import FollowUp
 
 
 class GuardedStream:
-    """A guarded stream of the chunks of one call.
+    """Read the chunks of one guarded call, and report the outcome of the call to the breaker.
 
     `LLMCircuitBreaker.stream_sync` and `LLMRouter.stream` return this object.
 
-    Open the stream with ``with`` and read the chunks with ``for``. Opening may take several attempts.
-    After the stream is open, the breaker repeats nothing. If the reader reads the stream to its end, the call is a
-    success. If the stream raises or contains an error chunk, the call is a failure, provided that the settings count
-    the error. If the reader stops early or raises, the breaker reports no verdict.
+    Open the stream with ``with`` and read the chunks with ``for``. Opening may take several attempts. After the stream
+    is open, the breaker repeats nothing. If the reader reads the stream to its end, the call is a success. If the
+    stream raises or contains an error chunk, the call is a failure, provided that the settings count the error. If the
+    reader stops early or raises, the call counts neither as a success nor as a failure.
 
     The stream renews the lease of a probe while the reader reads. If the reader asks for no chunk for one whole lease,
     the stream stops renewing, and another caller may get the probe.
 
     Args:
-        follow_up: The steps that admit the attempts and hold, open or wait after a failure.
+        follow_up: The object that asks the breaker to admit each attempt, and waits or opens the circuit after a
+            failure.
         open_stream: A function that opens the stream. The function returns an iterable, or a context manager that
             yields an iterable.
     """

@@ -74,7 +74,10 @@ class Targets:
         return list(self.by_name)
 
     def with_key_of(self, target: LLMTarget) -> list[LLMTarget]:
-        """Return all targets with the same provider and the same key as ``target``, including ``target``."""
+        """Return all targets that use the same provider and the same key as a given target.
+
+        The given target is one of them.
+        """
         return [other for other in self.all if (other.provider, other.key) == (target.provider, target.key)]
 
     def down(self, open_names: Collection[str]) -> set[str]:
@@ -92,11 +95,12 @@ class Targets:
     def order(self, is_open: Callable[[str], bool], first: str | None, without: Collection[str]) -> Sequence[str]:
         """Return the names of the targets that a call may still try, the first choice first.
 
-        The target of the conversation comes before the other targets. But if a provider is down, its targets whose
-        circuits are not open come after all other targets. Otherwise the order of preference holds.
+        The target that the conversation used before comes first, and then the others in the order of preference. There
+        is one exception: if a provider is down, its other targets come last.
 
         Args:
-            is_open: A function that returns whether the circuit with a given name is open, by the view of this process.
+            is_open: A function that takes the name of a breaker and returns whether its circuit is open, as this
+                process last saw it.
             first: The name of the target that the conversation used before; ``None`` if there is no such target.
             without: The names of the targets that the call has already tried.
         """

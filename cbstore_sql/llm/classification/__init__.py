@@ -42,7 +42,7 @@ log = logging.getLogger("cbstore_sql")
 
 
 def classify_error(error: BaseException) -> ApiFailure | None:
-    """Classify an exception of a call to a language model API.
+    """Find out from an exception how a call to a language model API failed.
 
     The function reads the exception, its causes and contexts, and the members of exception groups.
 
@@ -61,7 +61,9 @@ def classify_error(error: BaseException) -> ApiFailure | None:
 
 
 def classify_result(result: Any) -> ApiFailure | None:
-    """Classify a returned value: an error in the body of a 200, or a response with an error status, is a failure.
+    """Find out whether a returned value is in fact a failure of a language model API.
+
+    An error in the body of a 200 is a failure, and so is a response with an error status.
 
     Args:
         result: The value that the call returned.

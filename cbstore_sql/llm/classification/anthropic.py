@@ -27,5 +27,12 @@ _SPENT = re.compile(
 
 
 def read(evidence: Evidence) -> Reading | None:
-    """Return a reading if the message reports used-up credits or a spending limit, otherwise ``None``."""
+    """Recognize used-up credits or a spending limit in the message of an Anthropic error.
+
+    Args:
+        evidence: The facts about the failed call.
+
+    Returns:
+        A reading with the category ``QUOTA_EXHAUSTED``. ``None`` for every other message.
+    """
     return Reading(FailureCategory.QUOTA_EXHAUSTED) if _SPENT.search(evidence.message) else None

@@ -25,10 +25,11 @@ def members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, then the causes, contexts and other exceptions behind the exception, the nearest first.
+    """Yield an exception and then the exceptions behind it, the nearest first.
 
-    The function also yields a context that ``raise … from None`` hides from the traceback, because the hidden exception
-    still shows that the API failed.
+    Behind an exception are its causes, its contexts, and the exceptions in attributes such as ``reason``. The function
+    also yields a context that ``raise … from None`` hides from the traceback, because the hidden exception still shows
+    that the API failed.
     """
     waiting, seen = [error], {id(error)}
     while waiting and len(seen) <= _DEEPEST:

@@ -13,12 +13,12 @@ log = logging.getLogger("cbstore_sql")
 
 
 def asked(classify: Classify | None, error: BaseException) -> ApiFailure | None:
-    """Classify an exception with the function of the application.
+    """Classify an exception with the function ``classify`` that the application passed in the settings.
 
-    If the function raises or returns an invalid value, the error is logged and the built-in rules apply.
+    If this function raises or returns an invalid value, the error is logged and the built-in rules apply.
 
     Args:
-        classify: The function of the application; ``None`` if the application has no such function.
+        classify: The function of the application; ``None`` if the application passed no function.
         error: The exception that the call raised.
 
     Returns:

@@ -24,12 +24,12 @@ _PAST, _FUTURE = 366 * 86_400.0, 5 * 366 * 86_400.0
 
 
 def seconds_asked(value: Any, now: float) -> float | None:
-    """Return the wait in seconds that one value asks for.
+    """Read the wait that a server asks for, in seconds, from one header or one field of a body.
 
     Args:
-        value: A header or a field of a body: ``30``, ``"30s"``, ``"6m0s"``, ``"45.8 seconds"``, ``"PT30S"``, an
-            HTTP date, an RFC 3339 date, or a Unix time in seconds, milliseconds, microseconds or nanoseconds. A number
-            that is not a Unix time is in seconds.
+        value: The header or the field: ``30``, ``"30s"``, ``"6m0s"``, ``"45.8 seconds"``, ``"PT30S"``, an HTTP date, an
+            RFC 3339 date, or a Unix time in seconds, milliseconds, microseconds or nanoseconds. A number that is not a
+            Unix time is in seconds.
         now: The current time in Unix seconds by the server's clock.
 
     Returns:
@@ -43,7 +43,7 @@ def seconds_asked(value: Any, now: float) -> float | None:
 
 
 def milliseconds_asked(value: Any, now: float) -> float | None:
-    """Return the wait in seconds for a value whose plain numbers are milliseconds.
+    """Read the wait that a server asks for from a value whose plain numbers are milliseconds.
 
     Args:
         value: A number of milliseconds, or any other value of `seconds_asked`.

@@ -34,15 +34,18 @@ class Evidence:
     """The facts about a failed call, in the same form for all clients.
 
     Attributes:
-        status: The HTTP status. If the HTTP status is not an error, the status that the error object names. ``None``
-            if there is no status.
+        status: The HTTP status. If the HTTP status is not an error, the status that the error object names. ``None`` if
+            there is no status.
         headers: The headers of the response, by lower-case name.
-        error: The error object of the body; empty if the body has no error object.
+        error: The error object: the part of the body that describes the error. Empty if the body has no such part.
         codes: The provider's codes for the error, reduced to lower-case letters and digits.
         message: The text of the error, for details that the codes do not contain.
-        now: The time of the response in Unix seconds by the server's clock.
-        after_answer: Whether the error came after an HTTP status below 400, or without an HTTP status.
-        from_client: Whether the exception comes from a client or an API, and not from the application.
+        now: The time of the response in Unix seconds, from the server's ``Date`` header. Without this header, the time
+            of this machine.
+        after_answer: Whether the error came after an HTTP status below 400, or without an HTTP status. The API may then
+            have done a part of the work.
+        from_client: ``True`` if the exception comes from a client or an API, ``False`` if it comes from the
+            application.
     """
 
     status: int | None
@@ -86,10 +89,10 @@ def evidence_of(source: Any) -> Evidence | None:
 def make_evidence(
     error: Mapping[str, Any], *, status: int | None, headers: Mapping[str, Any], after_answer: bool
 ) -> Evidence:
-    """Build an `Evidence` from an error object.
+    """Collect the facts about a failed call from the error object, the status and the headers.
 
     Args:
-        error: The error object of the body; may be empty.
+        error: The error object: the part of the body that describes the error. May be empty.
         status: The HTTP status, or the status that the error object names; ``None`` if there is no status.
         headers: The headers of the response, by lower-case name.
         after_answer: Whether the error came after an HTTP status below 400, or without an HTTP status.
@@ -105,10 +108,16 @@ def make_evidence(
 
 
 def error_object(body: Any) -> Mapping[str, Any]:
-    """Return the error object of a response body; empty if the body has no error object.
+    """Return the error object: the part of a response body that describes the error.
 
     Providers send ``{"error": {…}}``, ``{"error": "…"}``, ``{"errors": [{…}]}``, ``{"detail": …}``, the error object
     itself, or a list whose first element is one of these.
+
+    Args:
+        body: The body: text, bytes, a mapping, or a model of an SDK.
+
+    Returns:
+        The fields of the error object; empty if the body has no error object.
     """
     body = parsed(body)
     if isinstance(body, str):
@@ -129,7 +138,7 @@ _OUTER = ("retry_after", "retry_after_ms", "retryAfter", "resets_at", "resets_in
 
 
 def normalized(code: Any) -> str:
-    """Return a code reduced to lower-case letters and digits; ``""`` if the code is not text.
+    """Return an error code reduced to lower-case letters and digits; ``""`` if the code is not text.
 
     ``ThrottlingException`` and ``throttling_exception`` have the same normalized form.
     """

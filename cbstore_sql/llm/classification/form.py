@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FailureCategory(str, Enum):
-    """A kind of failure of a language model API, the same for all providers."""
+    """The kind of a failure of a language model API. The kinds are the same for all providers."""
 
     RATE_LIMITED = "rate_limited"
     """The caller sent too many requests or tokens in a short time. The API is healthy."""
@@ -55,12 +55,20 @@ class ApiFailure:
 
     @property
     def implied_status(self) -> int:
-        """The HTTP status. If the failure has no error status, the usual HTTP status of the category."""
+        """The HTTP status of the failure, or the usual HTTP status of its category.
+
+        The usual status stands in if the failure has no status, or a status below 400. For example, it is 504 for a
+        timeout.
+        """
         return self.status if self.status is not None and self.status >= _FIRST_ERROR else _USUAL_STATUS[self.category]
 
     @property
     def as_retryable(self) -> ApiFailure:
-        """This failure, with the category ``TRANSIENT`` if the category is ``AUTH`` or ``INVALID_REQUEST``."""
+        """A copy of this failure that the breaker may retry.
+
+        The categories ``AUTH`` and ``INVALID_REQUEST`` become ``TRANSIENT``. With any other category, this is the same
+        failure.
+        """
         return replace(self, category=FailureCategory.TRANSIENT) if self.category in PERMANENT else self
 
 

@@ -35,9 +35,12 @@ WEAK_CODES = table(
 
 
 def read(evidence: Evidence) -> Reading | None:
-    """Read the wait (``RetryInfo``) and the quota (``QuotaFailure``) from the details of the error.
+    """Read the wait (``RetryInfo``) and the quota (``QuotaFailure``) from the details of a Google error.
 
     The details may be JSON or protocol buffers.
+
+    Args:
+        evidence: The facts about the failed call.
 
     Returns:
         The wait and the category, or ``None`` if the details contain neither a wait nor a used-up quota.

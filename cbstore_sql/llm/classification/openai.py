@@ -51,10 +51,13 @@ _CLIENT_ERRORS = range(400, 430)
 
 
 def read(evidence: Evidence) -> Reading | None:
-    """Return a reading for two errors that the codes do not show: a blocked request and used-up credits.
+    """Recognize two errors that no error code identifies: a blocked request and used-up credits.
+
+    Args:
+        evidence: The facts about the failed call.
 
     Returns:
-        The category of the error, or ``None`` for all other errors.
+        A reading with the category of the error. ``None`` for all other errors.
     """
     metadata = mapping(evidence.error.get("metadata"))
     if evidence.status == _FORBIDDEN and (

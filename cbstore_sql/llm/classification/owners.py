@@ -25,9 +25,9 @@ def is_of_another_dependency(error: BaseException) -> bool:
 
 
 def is_of_the_application(error: BaseException) -> bool:
-    """Return whether the class of an exception comes from the application, a web framework or a gateway library.
+    """Return whether the class of an exception belongs to neither Python nor a known HTTP client or SDK.
 
-    The function returns ``False`` only for the classes of Python and of known clients.
+    The class then comes from the application, a web framework or a gateway library.
     """
     return root_of(type(error)) not in CLIENTS | PYTHON
 

@@ -12,7 +12,7 @@ Codes = Mapping[str, FailureCategory]
 
 
 class Reading(NamedTuple):
-    """The result of reading an error with the rules of one provider.
+    """What the rules of one provider found in an error.
 
     Attributes:
         category: The category of the failure. ``None`` if the codes and the status must determine the category.
@@ -24,9 +24,9 @@ class Reading(NamedTuple):
 
 
 def table(codes: Mapping[FailureCategory, str]) -> Codes:
-    """Return a mapping from each normalized code to its category.
+    """Return a mapping from each error code, in normalized form, to its category.
 
     Args:
-        codes: For each category, the codes as one text, separated by white space.
+        codes: For each category, its error codes in one string, separated by white space.
     """
     return {normalized(code): category for category, listed in codes.items() for code in listed.split()}

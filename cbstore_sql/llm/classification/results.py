@@ -27,7 +27,7 @@ _BESIDE_AN_ERROR = words("error status code type message detail request_id id es
 
 
 def read_result(result: Any) -> ApiFailure | None:
-    """Classify a value that a call returned.
+    """Find out whether a value that a call returned is in fact a failure of the API.
 
     Args:
         result: A model of an SDK, a mapping, a response of an HTTP client, or any other value.

@@ -34,7 +34,11 @@ def called(method: Any) -> Any:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping as given, or the fields of an SDK model; an empty mapping for any other value."""
+    """Return the fields of a value by their names.
+
+    Returns:
+        A mapping as given. For a model of an SDK, the fields of the model. For any other value, an empty mapping.
+    """
     if isinstance(value, Mapping):
         return value
     extra = attribute(value, "model_extra")  # pydantic: fields that the model does not declare
@@ -68,7 +72,7 @@ def text(value: Any) -> str:
 
 
 def lowered_headers(headers: Any) -> dict[str, Any]:
-    """Return headers with lower-case names; empty if the headers cannot be read.
+    """Return the headers of a response with lower-case names; empty if the headers cannot be read.
 
     If several headers have the same name, the last header wins.
     """
@@ -86,7 +90,7 @@ def lowered_headers(headers: Any) -> dict[str, Any]:
 
 
 def parsed(body: Any) -> Any:
-    """Parse a body of text or bytes as JSON; return any other body as given.
+    """Parse a response body of text or bytes as JSON; return any other body as given.
 
     Returns:
         The parsed body. If the parsed body is a list, the first element of the list. If the text is not JSON, the text

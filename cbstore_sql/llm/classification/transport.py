@@ -62,12 +62,18 @@ def read_transport_error(error: BaseException) -> ApiFailure | None:
 
 
 def is_own_mistake(error: BaseException) -> bool:
-    """Return whether the exception shows a mistake or a limit of the caller, such as an invalid URL."""
+    """Return whether an exception shows that the caller made a mistake or reached its own limit.
+
+    Examples are an invalid URL and a connection pool that is full.
+    """
     return any(root in CLIENTS and name in _OWN for root, name in _classes(error))
 
 
 def is_wrapper(error: BaseException) -> bool:
-    """Return whether an exception of an SDK only wraps an exception of the HTTP client."""
+    """Return whether an exception of an SDK only wraps an exception of the HTTP client.
+
+    The wrapped exception then says more about the failure.
+    """
     return not WRAPPERS.isdisjoint(name for _, name in _classes(error))
 
 

@@ -33,10 +33,11 @@ _REGAIN_ACCESS = re.compile(r"regain access on (\d{4}-\d\d-\d\d)(?: at (\d\d:\d\
 
 
 def wait_asked(evidence: Evidence, from_body: float | None = None, *, limits: bool) -> float | None:
-    """Return the wait in seconds that the server asks for.
+    """Return the wait in seconds that the server asks for in a header, the body or the message.
 
-    An explicit header wins over all other values. The reset time of a limit counts only if this limit is used up,
-    because the other limits delay no call. A value of 0 counts only if there is no positive value.
+    A ``Retry-After`` header or a similar header wins over all other values. The reset time of a limit counts only if
+    this limit is used up, because the other limits delay no call. A value of 0 counts only if there is no positive
+    value.
 
     Args:
         evidence: The facts about the failed call.
