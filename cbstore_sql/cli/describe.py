@@ -46,7 +46,7 @@ def describe_change(change: HistoryEntry) -> dict[str, Any]:
     """Return the JSON object of one entry of a breaker's history, as ``cbstore show --json`` prints it.
 
     Args:
-        change: The entry.
+        change: The entry: one past change of the breaker's state.
     """
     return {
         "at": iso(change.at),

@@ -28,7 +28,7 @@ exit codes:
 
 
 class RefusedError(CircuitBreakerError):
-    """The error of a valid command that ``cbstore`` does not carry out.
+    """Raised when ``cbstore`` understands a command but cannot carry it out.
 
-    For example, the breaker does not exist, or the store does not have the operation.
+    For example, the breaker does not exist, or the store does not support the operation.
     """

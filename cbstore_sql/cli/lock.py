@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def register(subparsers: Subparsers) -> None:
     """Add the parser of ``cbstore lock``, which sets the override of a breaker.
 
+    An override keeps a breaker open, closed or in shadow mode for every process, whatever the outcomes of calls are.
+
     Args:
         subparsers: The subparsers of ``cbstore``.
     """
@@ -51,6 +53,8 @@ def register(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Set the override of a breaker to ``open``, ``closed`` or ``shadow``, and print the override and its duration.
+
+    An override keeps a breaker open, closed or in shadow mode for every process, whatever the outcomes of calls are.
 
     Args:
         arguments: The parsed arguments of ``cbstore lock``.

@@ -92,7 +92,7 @@ def change_words(change: HistoryEntry) -> str:
     The line contains the time in the local time zone, both states, the cause and the person who made the change.
 
     Args:
-        change: The entry.
+        change: The entry: one past change of the breaker's state.
     """
     time = moment(change.at)
     when = time.astimezone().isoformat(sep=" ", timespec="seconds") if time else "never"

@@ -31,10 +31,10 @@ _GRACE = 1.0
 
 
 class ReadableStore(Protocol):
-    """The interface of a store that can list every breaker of every namespace."""
+    """The interface of a store with a method that lists every breaker of every namespace."""
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return every breaker of every namespace, each as its namespace and its snapshot."""
+        """Return every breaker of every namespace, each as a pair of its namespace and its snapshot (its state now)."""
 
 
 def open_store(arguments: argparse.Namespace, namespace: str = "default") -> ProtocolStore:

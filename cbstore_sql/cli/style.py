@@ -61,6 +61,8 @@ def state_words(snapshot: Snapshot) -> str:
 def override_words(snapshot: Snapshot, *, brief: bool = False) -> str:
     """Return the breaker's active override and the time left, or ``"-"`` if no override is active.
 
+    An override is an operator's decision to keep the breaker open, closed or in shadow mode.
+
     Args:
         snapshot: The breaker's state.
         brief: Whether to leave out the time left.
@@ -75,7 +77,10 @@ def override_words(snapshot: Snapshot, *, brief: bool = False) -> str:
 
 
 def failure_words(snapshot: Snapshot) -> str:
-    """Return the number of failures in a row as text. Under a `FailureRate` policy, the score in percent follows.
+    """Return the number of failures in a row as text, such as ``"3"`` or ``"3 (40%)"``.
+
+    Under a `FailureRate` policy, the score follows in percent. At 100 percent, the circuit opens. A score of 0 is left
+    out.
 
     Args:
         snapshot: The breaker's state.
@@ -85,7 +90,10 @@ def failure_words(snapshot: Snapshot) -> str:
 
 
 def next_words(snapshot: Snapshot, *, brief: bool = False) -> str:
-    """Return in words what happens next to a breaker: the end of a hold, the next probe, or the current probe.
+    """Return in words what happens next to a breaker, or ``"-"`` if the circuit is closed and no hold is active.
+
+    The words name the time until a hold ends (a ``Retry-After`` forbids calls), the time until the next probe, or the
+    owner of the current probe.
 
     Args:
         snapshot: The breaker's state.
@@ -104,11 +112,11 @@ def next_words(snapshot: Snapshot, *, brief: bool = False) -> str:
 
 
 def last_failure_words(snapshot: Snapshot, *, brief: bool = False) -> str:
-    """Return the time of the last failure and its age, or ``"never"``.
+    """Return the time of the last failure and how long ago it was, or ``"never"``.
 
     Args:
         snapshot: The breaker's state.
-        brief: Whether to return only the age.
+        brief: Whether to return only how long ago it was.
     """
     time = moment(snapshot.last_failure_time)
     if time is None:

@@ -39,7 +39,7 @@ def show(breakers: Breakers) -> None:
 
 
 def terminal() -> Console | None:
-    """Return the console of the package rich, or ``None`` if stdout is not a terminal or rich is not installed."""
+    """Return a console of the package rich for stdout, or ``None`` if stdout is not a terminal or rich is missing."""
     if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
         return None
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the parser of ``cbstore unlock``, which ends the override of a breaker.
+    """Add the parser of ``cbstore unlock``, which ends the override that ``cbstore lock`` set.
 
     Args:
         subparsers: The subparsers of ``cbstore``.
@@ -36,7 +36,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """End the override of a breaker, and print which override was active before.
+    """End the override that ``cbstore lock`` set for a breaker, and print which override was active before.
 
     Args:
         arguments: The parsed arguments of ``cbstore unlock``.

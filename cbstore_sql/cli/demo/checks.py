@@ -12,7 +12,7 @@ from cbstore_sql.cli.demo.run_state import RunState
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of one check of the demo.
+    """The result of one check that the demo makes at its end.
 
     Attributes:
         passed: Whether the check passed.
@@ -27,15 +27,16 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:
-    """A time in which the circuit was not closed, from a change closed→open to the next change half_open→closed.
+    """One period during which the circuit was open or half_open, from a change closed→open until the circuit closed.
 
     All attributes are readings of `time.monotonic` in seconds.
 
     Attributes:
         asked: When a worker sent the statement that opened the circuit.
         opened: When the worker received the answer to that statement. Later callers find the circuit open.
-        closing: When a worker sent the statement that closed the circuit. Infinite if the circuit did not close.
-        closed: When the worker received the answer to that statement. Later callers find the circuit closed.
+        closing: When a worker sent the statement that closed the circuit. `math.inf` if the circuit did not close.
+        closed: When the worker received the answer to the closing statement. Later callers find the circuit closed.
+            `math.inf` if the circuit did not close.
     """
 
     asked: float
@@ -63,7 +64,7 @@ def run_checks(run: RunState) -> list[CheckResult]:
 
 
 def open_times(run: RunState) -> list[OpenTime]:
-    """Return the times in which the circuit was not closed, the earliest first.
+    """Return the periods during which the circuit was open or half_open, the earliest first.
 
     Args:
         run: The final state of the demo.

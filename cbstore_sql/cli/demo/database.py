@@ -23,7 +23,7 @@ class DemoDatabase:
     Attributes:
         url: The URL of the database.
         schema: The schema of the table.
-        place: The kind of database, in words.
+        place: The kind of database in words, such as ``"a SQLite file"``.
         store: A store in a new namespace, which only this run of the demo uses.
         leaves: The objects that remain in the database after the demo, in words.
     """

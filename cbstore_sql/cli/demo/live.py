@@ -30,17 +30,17 @@ _FIXED_LINES = 13
 
 
 class LiveView:
-    """A view of the demo on a terminal.
+    """A display of the demo on a terminal, which it redraws in place.
 
     Args:
-        live: The display of the package rich that redraws the terminal.
+        live: The object of the package rich that redraws the terminal.
     """
 
     def __init__(self, live: Live) -> None:
         self._live = live
 
     def show(self, run: RunState) -> None:
-        """Redraw the view.
+        """Redraw the terminal with the current state of the demo.
 
         Args:
             run: The current state of the demo.
@@ -50,7 +50,7 @@ class LiveView:
 
 
 def draw(run: RunState, width: int, height: int, now: float) -> RenderableType:
-    """Return the view of the demo for a terminal of a given size.
+    """Return what a terminal of a given size shows of the demo, for the package rich.
 
     Args:
         run: The state of the demo.

@@ -12,7 +12,7 @@ _PERIOD = 2.0
 
 
 class PlainView:
-    """A view of the demo as text, with one line for each change and one line every two seconds.
+    """A display of the demo as plain text: one line for each change, and a summary line every two seconds.
 
     Args:
         write: The function that writes one line.
@@ -26,6 +26,9 @@ class PlainView:
 
     def show(self, run: RunState) -> None:
         """Write a line for each change of the breaker or the service since the last call of this method.
+
+        Every two seconds, this method also writes a summary line. Before the workers begin, it writes only that the
+        demo is starting.
 
         Args:
             run: The current state of the demo.

@@ -39,7 +39,8 @@ class Child:
         """Send an order to the child. If the child has ended, this method does nothing.
 
         Args:
-            order: ``True`` (the service works), ``False`` (the service fails) or ``None`` (begin or stop).
+            order: For the service: ``True`` (work), ``False`` (fail) or ``None`` (stop). For a worker: always ``None``;
+                the first ``None`` means begin, the second means stop.
         """
         try:
             self.pipe.send(order)
@@ -70,7 +71,7 @@ class ChildProcesses:
             child.process.close()
 
     def start(self, name: str, target: Callable[..., None], *arguments: Any) -> Child:
-        """Start a child process.
+        """Start a child process with a new pipe to it.
 
         Args:
             name: The name of the process.

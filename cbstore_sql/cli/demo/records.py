@@ -30,15 +30,15 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the breaker's row, reported by the worker whose statement caused the change.
+    """A change of the breaker's row in the database, reported by the worker whose SQL statement caused the change.
 
     Times are readings of `time.monotonic` in seconds.
 
     Attributes:
         worker: The number of the worker.
-        generation: The row's generation after the change.
-        before: The state before the change.
-        after: The state after the change.
+        generation: The row's generation after the change. The generation is a number that grows with each change.
+        before: The state before the change: ``"closed"``, ``"open"`` or ``"half_open"``.
+        after: The state after the change, one of the same three.
         since: When the worker sent the statement.
         until: When the worker received the answer. The change happened between ``since`` and ``until``.
     """
@@ -75,7 +75,7 @@ class Attempt:
 
     @property
     def made(self) -> bool:
-        """Whether the breaker admitted the call. The service must then have seen the call."""
+        """Whether the breaker admitted the call, so that the worker called the service."""
         return self.outcome is not Outcome.REFUSED
 
 
@@ -102,7 +102,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The message of a process that is ready.
+    """The message with which the service or a worker reports that it is ready.
 
     Attributes:
         pid: The process id of the sender.
@@ -117,7 +117,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The message of a worker that cannot continue.
+    """The message with which a worker reports that it cannot continue.
 
     Attributes:
         reason: The error, in words.
@@ -141,11 +141,11 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The numbers of calls at the service, from the start of the service until now.
+    """A message of the service with its numbers of calls, from its start until now.
 
     Attributes:
         arrived: The number of calls that reached the service.
-        failed: The number of calls that the service failed.
+        failed: The number of these calls that the service did not answer successfully.
         present: The number of calls that the service is serving now.
     """
 
@@ -156,7 +156,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Logbook:
-    """The record of all calls that the service saw.
+    """The last message of the service, with a record of every call that reached it.
 
     Attributes:
         visits: The calls in order of arrival.

@@ -12,7 +12,7 @@ from cbstore_sql.core.wording import holder
 
 @dataclass(slots=True)
 class WorkerStatus:
-    """The numbers of calls of one worker, for the view.
+    """The numbers of calls of one worker, which the display of the demo shows.
 
     Attributes:
         number: The number of the worker, from 1.
@@ -32,14 +32,14 @@ class WorkerStatus:
 
     @property
     def name(self) -> str:
-        """The name of the worker in the view."""
+        """The name of the worker in the display, such as ``worker-1``."""
         return f"worker-{self.number}"
 
     def count(self, attempt: Attempt) -> None:
-        """Add one attempt to the numbers of calls, and store the attempt in ``last``.
+        """Count one attempt of this worker, and store the attempt in ``last``.
 
         Args:
-            attempt: The attempt.
+            attempt: The attempt, admitted or rejected.
         """
         self.last = attempt
         self.made += attempt.made
@@ -52,13 +52,13 @@ class RunState:
     """The state of the demo while it runs, collected from the messages of its processes.
 
     Attributes:
-        place: The kind of database, in words.
+        place: The kind of database in words, such as ``"a SQLite file"``.
         timing: The planned durations of the parts of the demo.
         workers: The workers in order of their numbers.
         attempts: All attempts in order of arrival.
         changes: All changes of the breaker's row, ordered by generation.
-        health: The times at which the service began to fail or recovered.
-        tally: The numbers of calls at the service.
+        health: The messages in which the service reported that it began to fail or recovered.
+        tally: The numbers of calls at the service, by its last message.
         logbook: All calls that the service saw. Empty until the demo ends.
         snapshot: The breaker's state at the last read, or ``None`` before the first read.
         port: The port on which the service listens. 0 until the service is ready.
@@ -80,7 +80,11 @@ class RunState:
     leaves: str = "nothing"
 
     def take(self, message: Message) -> None:
-        """Add a message of a process to the state."""
+        """Update the state with a message that the service or a worker sent.
+
+        Args:
+            message: The message. `Failed` changes nothing; the scenario handles that message.
+        """
         match message:
             case Attempt():
                 self.attempts.append(message)
@@ -97,28 +101,28 @@ class RunState:
 
     @property
     def healthy(self) -> bool:
-        """Whether the service works."""
+        """Whether the service works now, by the last message in ``health``."""
         return not self.health or self.health[-1].healthy
 
     @property
     def prober(self) -> WorkerStatus | None:
-        """The worker that holds the probe, or ``None`` if no worker holds the probe."""
+        """The worker whose call is the current probe, or ``None`` if no probe is running."""
         owner = holder(self.snapshot.probe_token) if self.snapshot else ""
         return next((line for line in self.workers if owner.endswith(f"/{line.pid}")), None)
 
     @property
     def made(self) -> int:
-        """The number of calls that the workers made."""
+        """The number of calls that all workers together made to the service."""
         return sum(line.made for line in self.workers)
 
     @property
     def failed(self) -> int:
-        """The number of calls that the workers made and that failed."""
+        """The number of calls that all workers together made and that failed."""
         return sum(line.failed for line in self.workers)
 
     @property
     def refused(self) -> int:
-        """The number of calls that the breaker rejected."""
+        """The number of calls of all workers that the breaker rejected."""
         return sum(line.refused for line in self.workers)
 
     @property
@@ -127,10 +131,11 @@ class RunState:
         return any((change.before, change.after) == ("half_open", "open") for change in self.changes)
 
     def served_again(self) -> dict[int, float]:
-        """Return when the service first served each worker after the circuit closed for the last time.
+        """Return the time at which the service first served each worker after the circuit had closed for the last time.
 
         Returns:
-            The times by worker number. A worker that the service has not served again is missing.
+            The times by worker number, as readings of `time.monotonic` in seconds. A worker that the service has not
+            served since then is missing. The result is empty if the circuit has never closed.
         """
         closed = [change.until for change in self.changes if change.after == "closed"]
         if not closed:

@@ -21,7 +21,7 @@ _LAST_WORDS_WITHIN = 20.0
 
 
 class View(Protocol):
-    """A display of the demo while the demo runs."""
+    """The interface of a display that shows the demo while the demo runs."""
 
     def show(self, run: RunState) -> None:
         """Show the current state of the demo. The scenario calls this method about ten times a second.
@@ -32,14 +32,14 @@ class View(Protocol):
 
 
 class RunAborted(Exception):
-    """The error of a demo that ended early.
+    """Raised when the demo ends early.
 
     The reason is a signal, a worker that failed, or a process that did not start or ended too early.
     """
 
 
 class Scenario:
-    """One run of the demo.
+    """One run of the demo: starts the service and the workers, lets the service fail and recover, and ends them.
 
     Args:
         database: The database with the breaker.
@@ -67,7 +67,7 @@ class Scenario:
 
         Raises:
             RunAborted: The demo ended early.
-            StoreError: The database failed.
+            StoreError: The breaker cannot be read from the database.
         """
         with self._children:
             service = self._children.start("service", serve)

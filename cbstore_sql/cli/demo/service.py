@@ -39,7 +39,7 @@ class CallRecorder:
 
     @contextmanager
     def visit(self, worker: int, probe: bool, asked: float) -> Iterator[tuple[int, bool]]:
-        """Record one call while the service serves the call.
+        """Record one call. The call lasts from the beginning to the end of the ``with`` block.
 
         Args:
             worker: The number of the worker that calls.
@@ -64,7 +64,7 @@ class CallRecorder:
                 self._probes -= probe
 
     def tally(self) -> Tally:
-        """Return the numbers of calls at the service until now."""
+        """Return how many calls have arrived, how many have failed, and how many the service is serving now."""
         with self._lock:
             failed = sum(not visit.served for visit in self._visits)
             return Tally(len(self._visits), failed, self._present)

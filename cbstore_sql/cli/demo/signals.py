@@ -9,7 +9,9 @@ from types import FrameType
 
 
 class SignalRecorder:
-    """A recorder of the first signal that tells the demo to end. The demo checks the recorder often and ends in order.
+    """A recorder of the first signal that asks the demo to end: SIGINT (Ctrl-C), SIGTERM or SIGHUP.
+
+    The demo checks the recorder often. After a signal, the demo stops its processes and ends.
 
     Attributes:
         signum: The number of the first signal, or ``None`` if no signal has arrived.
@@ -21,7 +23,7 @@ class SignalRecorder:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Record signals inside the block, and restore the previous signal handlers afterwards."""
+        """Record a signal inside the ``with`` block, and restore the previous signal handlers afterwards."""
         before = {number: signal.signal(number, self._receive) for number in _signals()}
         try:
             yield
@@ -31,7 +33,7 @@ class SignalRecorder:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Raise `KeyboardInterrupt` inside the block as soon as a signal arrives.
+        """Raise `KeyboardInterrupt` inside the ``with`` block as soon as a signal arrives.
 
         The block may contain a call that hangs, such as a connection attempt to a server that does not answer.
 

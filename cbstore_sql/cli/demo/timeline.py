@@ -15,13 +15,16 @@ _WEIGHT = ("closed", "open", "half_open")
 def service_cells(run: RunState, count: int, now: float) -> list[str]:
     """Return the state of the service for each cell of the timeline.
 
+    The timeline divides the duration of the demo into cells of equal length, the earliest first.
+
     Args:
         run: The state of the demo.
         count: The number of cells.
         now: The current reading of `time.monotonic`, in seconds.
 
     Returns:
-        For each cell ``"closed"`` (the service works), ``"open"`` (the service fails), or ``""`` (the future).
+        For each cell ``"closed"`` (the service works), ``"open"`` (the service fails), or ``""`` if the cell is in the
+        future.
     """
     spells = [(health.at, "closed" if health.healthy else "open") for health in run.health]
     return _cells(run, spells, count, now)
@@ -30,8 +33,8 @@ def service_cells(run: RunState, count: int, now: float) -> list[str]:
 def breaker_cells(run: RunState, count: int, now: float) -> list[str]:
     """Return the state of the breaker for each cell of the timeline.
 
-    If the breaker had several states in the time of one cell, the cell shows half_open rather than open, and open
-    rather than closed.
+    The timeline divides the duration of the demo into cells of equal length, the earliest first. If the breaker had
+    several states within one cell, the cell shows half_open rather than open, and open rather than closed.
 
     Args:
         run: The state of the demo.
@@ -39,7 +42,7 @@ def breaker_cells(run: RunState, count: int, now: float) -> list[str]:
         now: The current reading of `time.monotonic`, in seconds.
 
     Returns:
-        For each cell the state, or ``""`` for the future.
+        For each cell ``"closed"``, ``"open"`` or ``"half_open"``, or ``""`` if the cell is in the future.
     """
     return _cells(run, [(change.until, change.after) for change in run.changes], count, now)
 

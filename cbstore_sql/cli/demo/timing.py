@@ -31,9 +31,9 @@ class Timing:
         failing: How long the service fails. If no probe has failed yet, the service fails for up to ``patience``
             longer.
         calm: How long the demo continues after the circuit has closed again.
-        recovering: The greatest duration of the recovery.
-        recovery_timeout: How long the circuit stays open before a probe.
-        pause: The shortest and the longest pause of a worker between two attempts.
+        recovering: The greatest time from the recovery of the service until the service has served every worker again.
+        recovery_timeout: How long the circuit stays open before one call, the probe, tests the service.
+        pause: The shortest and the longest pause of a worker between two calls.
         patience: How late a step may be before the check of the step fails.
     """
 
@@ -67,7 +67,7 @@ class Timing:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The policy of the demo's breaker."""
+        """The policy of the demo's breaker: when the circuit opens, and when it admits a probe."""
         return BreakerPolicy(
             failure_threshold=FAILURE_THRESHOLD, recovery_timeout=self.recovery_timeout, probe_lease=PROBE_LEASE
         )
@@ -88,7 +88,7 @@ class Timing:
 
     @property
     def closes_within(self) -> float:
-        """The number of seconds within which the service must serve every worker again after its recovery.
+        """The number of seconds after the recovery of the service within which every worker must be served again.
 
         A probe that failed just before the recovery keeps the circuit open for one more ``recovery_timeout``.
         """

@@ -27,7 +27,7 @@ def describe_change(change: Change, began: float) -> str:
 
 
 def describe_breaker(run: RunState) -> str:
-    """Return in words how the breaker treats calls now.
+    """Return the breaker's state in words: which calls it admits now, and which worker makes the probe.
 
     Args:
         run: The state of the demo.

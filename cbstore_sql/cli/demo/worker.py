@@ -44,7 +44,7 @@ class WorkerTask:
 
 
 class ServiceError(Exception):
-    """The error of a call that the service did not answer successfully.
+    """Raised when the service does not answer a call successfully.
 
     Args:
         outcome: How the call failed: `Outcome.ERROR` or `Outcome.HUNG_UP`.

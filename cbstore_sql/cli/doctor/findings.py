@@ -76,8 +76,8 @@ Check = Callable[[], Finding]
 def each(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
     """Run checks and yield their findings in the same order.
 
-    If a check raises an error, this function yields a note instead. The note contains the class of the error, but not
-    its message.
+    If a check raises an error, this function yields a finding of the level `Level.NOTE` instead. The finding contains
+    the class of the error, but not its message.
 
     Args:
         checks: Pairs of a check's name and the check. A check is a function that returns a finding.

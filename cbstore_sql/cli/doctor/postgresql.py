@@ -24,7 +24,7 @@ _USED = ("SELECT", "INSERT", "UPDATE")
 
 
 class Examination:
-    """An examination of one PostgreSQL database, which changes nothing in the database.
+    """Runs the checks of ``cbstore doctor`` on one PostgreSQL database. The checks change nothing in the database.
 
     Args:
         engine: The engine that opens further connections with the settings of the store.

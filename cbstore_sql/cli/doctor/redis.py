@@ -102,7 +102,7 @@ def _clock(client: Any) -> Finding:
 def clock_finding(difference: float) -> Finding:
     """Return the finding about the difference between the server's clock and the clock of this machine.
 
-    A difference of more than 2 seconds gives a note.
+    If the clocks differ by more than 2 seconds, the finding has the level `Level.NOTE`, otherwise `Level.OK`.
 
     Args:
         difference: The server's time minus the time of this machine, in seconds.
