@@ -83,14 +83,14 @@ class Gatekeeper:
         return self._token is not None
 
     def ask(self, request: PanelRequest) -> Any:
-        """Return the rights of a request, before `granted` checks them.
+        """Return the unchecked rights of a request. The caller must pass the result to `granted`.
 
         Args:
             request: The request.
 
         Returns:
-            If the panel has an ``authorize``, the unchecked result of ``authorize``. Otherwise an `Access`. If the
-            result is an awaitable, the caller must await it. Then the caller passes the result to `granted`.
+            If the panel has an ``authorize``, the result of ``authorize``. If this result is an awaitable, the caller
+            must await it first. Otherwise an `Access`, from the token or from the address of the request.
         """
         if self._authorize is not None:
             return self._authorize(request)
@@ -102,7 +102,8 @@ class Gatekeeper:
         """Check the result of `ask` and return the rights of the request.
 
         Args:
-            answer: ``"none"``, ``"read"``, ``"act"`` or an `Access`. Any other value grants no access.
+            answer: The awaited result of `ask`: ``"none"``, ``"read"``, ``"act"`` or an `Access`. Any other value
+                grants no access.
 
         Returns:
             The rights. If the panel allows no actions, the rights are `Access.READ` at most.
@@ -122,7 +123,7 @@ class Gatekeeper:
         return self._cookie() if self._is_token(token) else None
 
     def was_meant(self, request: PanelRequest) -> bool:
-        """Return whether a POST comes from a page of the panel itself.
+        """Return whether a page of the panel itself sent a POST, and not a page of a foreign website.
 
         The browser names the sending page in the headers Sec-Fetch-Site and Origin, and a page cannot change these
         headers. If the POST has no Origin header, this method returns ``False``.

@@ -86,12 +86,12 @@ ACTIONS = {action.key: action for action in _ALL}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One requested change of one breaker.
+    """One change of one breaker that a user requests in the panel.
 
     Attributes:
         namespace: The breaker's namespace.
         name: The breaker's name.
-        action: A key of `ACTIONS`.
+        action: The kind of change, a key of `ACTIONS`.
         reason: Why the user wants the change.
         seconds: How long the change lasts, in seconds. ``None`` means that a lock has no end, or that the action has no
             duration.
@@ -128,7 +128,7 @@ class Order:
 
 
 def carry_out(store: Any, order: Order, *, by: str) -> None:
-    """Apply an order to its breaker, and log the change to the logger ``cbstore_sql.audit``.
+    """Make the requested change of a breaker, and log the change to the logger ``cbstore_sql.audit``.
 
     The change has a time limit of 5 seconds.
 

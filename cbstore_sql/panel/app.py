@@ -33,7 +33,7 @@ class Settings:
 
     Attributes:
         gatekeeper: The access control.
-        reader: The reader of pages.
+        reader: The object that reads the pages' breakers from the store.
         store: The store whose breakers the actions change.
         who: The function that names the person behind a request.
         events: Whether the server sends an event to open tabs when a page changes. If ``False``, each tab asks the
@@ -48,7 +48,7 @@ class Settings:
 
 
 class Panel:
-    """The web panel as a function from requests to responses.
+    """The web panel without a web server: turns each request into a response.
 
     Args:
         settings: The parts of the panel.
@@ -192,7 +192,7 @@ def check_period(period: float) -> float:
     """Check the panel's period and return it as a float.
 
     Args:
-        period: The period in seconds.
+        period: The seconds for which one read of the store serves all requests.
 
     Raises:
         ConfigurationError: ``period`` is not a number from 0.1 to 3600.

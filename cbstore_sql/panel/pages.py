@@ -43,7 +43,7 @@ def breaker_page(request: PanelRequest, view: View, reading: Reading, *, access:
 
     Args:
         request: The request.
-        view: The view of this breaker, with `View.exact`.
+        view: The view whose `View.exact` names this breaker.
         reading: The breaker to show.
         access: The rights of the request. With `Access.ACT`, the page has a form with actions.
         events: Whether the server sends an event to the tab when the page changes. If ``False``, the tab asks the

@@ -27,12 +27,12 @@ Notify = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of the last read of one page.
+    """A page of the panel as last read from the store, or the reason why the read failed.
 
     Attributes:
         page: The page as last read, or ``None`` if no read has succeeded yet.
         etag: A text that changes when the content of the page or ``trouble`` changes.
-        read_at: The time of the read by the steady clock, in seconds.
+        read_at: The time of the read by the clock of the `Reader`, in seconds.
         trouble: Why the last read failed, or ``""`` if the last read succeeded.
     """
 
@@ -43,12 +43,12 @@ class Reading:
 
 
 class Reader:
-    """A reader of pages that keeps each page for one period, for all requests and open tabs of a process.
+    """Reads pages and keeps each page for one period, for all requests and open tabs of this process.
 
     Args:
-        source: The source of the pages.
+        source: The object that reads a page from the store.
         period: Seconds for which one read of a page serves all requests for this page.
-        clock: A function that returns the steady clock's time in seconds.
+        clock: A function that returns a time in seconds that never goes back, such as `time.monotonic`.
     """
 
     def __init__(self, source: Source, period: float = DEFAULT_PERIOD, clock: Callable[[], float] = monotonic) -> None:
@@ -87,6 +87,8 @@ class Reader:
 
     def watch(self, view: View, notify: Notify) -> Callable[[], None]:
         """Call a function each time a page changes, until the caller ends the watch.
+
+        Meanwhile, a thread reads the page once in each period.
 
         Args:
             view: The page to watch.

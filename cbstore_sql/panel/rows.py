@@ -55,7 +55,7 @@ def state_badge(snapshot: Snapshot) -> Markup:
 
 
 def override_words(snapshot: Snapshot) -> Markup:
-    """Return the breaker's active override in words, or an empty markup if no override is active."""
+    """Return the breaker's active override (an operator's lock) in words, or an empty text if no override is active."""
     mode = snapshot.active_override
     if not mode:
         return Markup("")
@@ -66,7 +66,7 @@ def override_words(snapshot: Snapshot) -> Markup:
 
 
 def facts(snapshot: Snapshot) -> Markup:
-    """Return the values of the breaker's row as an HTML list with readable labels.
+    """Return the stored values of a breaker as an HTML list with readable labels.
 
     Args:
         snapshot: The breaker's state.
@@ -87,7 +87,7 @@ def facts(snapshot: Snapshot) -> Markup:
 
 
 def history_table(entry: Entry) -> Markup:
-    """Return the table of the breaker's last changes, the latest change first.
+    """Return the HTML table of a breaker's last changes, the latest change first.
 
     Args:
         entry: The breaker, with its history.
@@ -149,7 +149,11 @@ def _outlines(changes: Sequence[HistoryEntry], spans: Sequence[float]) -> dict[S
 
 
 def next_words(snapshot: Snapshot) -> str:
-    """Return in words what happens next to a breaker: the end of a hold, the next probe, or the current probe."""
+    """Return in words what happens next to a breaker, or ``"-"`` if the circuit is closed and no hold is active.
+
+    The words name the time until a hold ends (a ``Retry-After`` forbids calls), or the time until the next probe, or
+    the time left to the current probe.
+    """
     if snapshot.hold_until > snapshot.as_of:
         return f"held for {duration(snapshot.hold_until - snapshot.as_of)}"
     if snapshot.state is State.CLOSED:

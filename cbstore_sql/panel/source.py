@@ -27,7 +27,7 @@ class Entry:
     Attributes:
         namespace: The breaker's namespace.
         snapshot: The breaker's state.
-        history: The breaker's last changes, the oldest first. Empty if the source did not read them.
+        history: The breaker's last changes, the oldest first. Empty if the read left out the history.
     """
 
     namespace: str
@@ -41,7 +41,8 @@ class Page:
 
     Attributes:
         as_of: The store's time of the read, in Unix seconds.
-        totals: The number of all breakers in each state. The key ``"override"`` has the number with an override.
+        totals: The number of all breakers in each state. The key ``"override"`` has the number of breakers with an
+            active override (an operator's lock).
         matched: The number of breakers that match the view's filter, on all pages.
         entries: The breakers of this page.
     """
@@ -53,13 +54,13 @@ class Page:
 
     @property
     def pages(self) -> int:
-        """The number of pages of the view, at least 1."""
+        """The number of pages that the matching breakers fill, at least 1."""
         return max(1, math.ceil(self.matched / PAGE_SIZE))
 
     def content(self) -> tuple[Any, ...]:
-        """Return the content of the page without the times, which change with every read.
+        """Return the content of the page without the time of the read, so that two reads can be compared.
 
-        The contents of two reads differ if a breaker on the page changed between the reads.
+        The contents of two reads differ only if a breaker on the page or one of the numbers changed between the reads.
         """
         rows = [
             (entry.namespace, *entry.snapshot._replace(as_of=0.0), admission(entry.snapshot).action, entry.history)
@@ -69,10 +70,10 @@ class Page:
 
 
 class Source(Protocol):
-    """A source of pages."""
+    """The interface of an object that reads the breakers of one page of the panel from a store."""
 
     def read(self, view: View) -> Page:
-        """Read one page.
+        """Read the breakers of one page.
 
         Args:
             view: The page to read.
@@ -83,7 +84,7 @@ class Source(Protocol):
 
 
 class WholeStore:
-    """A source of pages over a store that can only list every breaker, such as Redis.
+    """Reads pages from a store that can only list every breaker, such as Redis.
 
     Args:
         store: A synchronous store with a method ``read_all``.
@@ -98,10 +99,13 @@ class WholeStore:
         self._store: Any = store
 
     def read(self, view: View) -> Page:
-        """Read all breakers of the store, and return those of one page; see `Source.read`.
+        """Read all breakers of the store, and return those of one page.
 
         Args:
             view: The page to read.
+
+        Raises:
+            StoreError: The store cannot be read within 5 seconds.
         """
         with within(TIMEOUT):
             breakers: list[tuple[str, Snapshot]] = self._store.read_all()
@@ -133,7 +137,7 @@ def select(entries: Sequence[Entry], view: View) -> Page:
 
 
 def in_namespace(store: Any, namespace: str) -> Any:
-    """Return a store for the breakers of a namespace, over the same connections.
+    """Return a store for the breakers of one namespace, which uses the connections of another store.
 
     Args:
         store: The store whose connections the new store uses.

@@ -10,7 +10,7 @@ from cbstore_sql.stores.sql.store import SqlStore
 
 
 class SqlPages:
-    """A source of pages over an SQL store.
+    """Reads pages from an SQL store.
 
     Args:
         store: The store. The pages show the breakers of every namespace in the store's table.
@@ -20,10 +20,13 @@ class SqlPages:
         self._store = store
 
     def read(self, view: View) -> Page:
-        """Read the breakers of one page with one SQL statement; see `Source.read`.
+        """Read the breakers of one page with one SQL statement.
 
         Args:
             view: The page to read.
+
+        Raises:
+            StoreError: The store cannot be read within 5 seconds.
         """
         with within(TIMEOUT):
             overview = read_overview(

@@ -19,5 +19,5 @@ A tab that does not receive this event is behind a proxy that buffers. The tab t
 
 
 def event() -> bytes:
-    """Return the event that tells a tab that its page has changed."""
+    """Return the bytes of the server-sent event that tells a tab that its page has changed."""
     return b"event: changed\ndata:\n\n"

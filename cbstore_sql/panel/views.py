@@ -16,7 +16,7 @@ _LAST_PAGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The choice of what a page shows: one page of the list, or one breaker.
+    """What a page of the panel shows: one page of the list of breakers, or one breaker.
 
     Attributes:
         text: Show only breakers whose name or namespace contains this text, in upper or lower case. ``""`` shows all.
