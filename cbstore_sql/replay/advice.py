@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
     Attributes:
         label: The arguments of `BreakerPolicy` that distinguish the policy, such as ``failure_threshold=5``.
         policy: The policy.
-        result: The calls and outages that the policy would have handled well or badly.
+        result: What a breaker with this policy would have done: openings, false alarms, refused and failed calls.
     """
 
     label: str
@@ -74,7 +74,7 @@ def compare(calls: Sequence[LoggedCall], policies: dict[str, BreakerPolicy], hea
 
     Args:
         calls: The calls of the log, in the order in which they ended.
-        policies: The policies by label; see `candidates`.
+        policies: The policies by label, as `candidates` returns them.
         health: The health of the dependency, with the outages that each policy should notice.
     """
     return [Candidate(label, policy, replay(calls, policy, health.outages)) for label, policy in policies.items()]

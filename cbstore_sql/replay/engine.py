@@ -56,7 +56,7 @@ class Replay(NamedTuple):
 
     @property
     def calls_lost(self) -> int:
-        """The number of lost calls: those that failed in an outage, plus refused calls that succeeded in the log."""
+        """The number of lost calls: ``failed`` (admitted calls that failed in an outage) plus ``refused_good``."""
         return self.failed + self.refused_good
 
     @property
