@@ -34,7 +34,7 @@ Statuses = Collection[int] | Callable[[int], bool]
 
 
 def default_failed_status(status: int) -> bool:
-    """Return whether a response with this status is a failure by default: 429 and every 5xx."""
+    """Return whether an HTTP status is a failure if the user names no statuses: 429 and every status from 500."""
     return status == TOO_MANY_REQUESTS or status >= _SERVER_ERRORS
 
 
@@ -109,12 +109,12 @@ class HttpRules:
 
 
 class RefusedRequest(CircuitBreakerOpenError):
-    """A refusal that carries the refused request.
+    """The error for a request that a breaker refused. Its attribute ``request`` is that request.
 
     Each integration makes a subclass that also inherits from an exception class of the client library.
 
     Args:
-        refused: The breaker's refusal.
+        refused: The exception that the breaker raised.
         request: The request that was not sent.
     """
 
@@ -162,10 +162,12 @@ def parse_retry_after(text: str | None, now: Callable[[], float] = time.time) ->
 
 
 class HttpCall:
-    """A guarded request, from the admission to the end of the response.
+    """One HTTP request that a breaker guards. The constructor asks the breaker for admission.
+
+    The integration must report each step: `received`, then `progress` for each part of the body, then `end`.
 
     Args:
-        breaker: The breaker that admits the request.
+        breaker: The breaker that admits the request and receives the outcome.
         name: The breaker's name.
         rules: The integration's settings.
 
@@ -219,7 +221,7 @@ class HttpCall:
 
 
 class AsyncHttpCall:
-    """A guarded request in an event loop; see `HttpCall`. The method `begin` makes the object."""
+    """One HTTP request that a breaker guards, for an event loop. Make the object with `begin`; see `HttpCall`."""
 
     def __init__(self, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules, call: AsyncGuardedCall) -> None:
         self._breaker = breaker
@@ -229,7 +231,7 @@ class AsyncHttpCall:
 
     @classmethod
     async def begin(cls, breaker: AsyncCircuitBreaker, name: str, rules: HttpRules) -> AsyncHttpCall:
-        """Admit a request and return the call.
+        """Ask the breaker for admission of a request, and return the guarded request.
 
         Args:
             breaker: The breaker that admits the request.
@@ -243,7 +245,13 @@ class AsyncHttpCall:
         return cls(breaker, name, rules, call)
 
     async def received(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Handle the status and the headers of the response; see `HttpCall.received`."""
+        """Handle the status and the headers of the response; see `HttpCall.received`.
+
+        A failed status ends the call as a failure. The breaker obeys a ``Retry-After`` of such a response.
+
+        Returns:
+            ``True`` if the call goes on until the end of the body, ``False`` if the call has ended.
+        """
         if not self._rules.fails(status):
             return True
         await self.end(Verdict.FAILURE)
@@ -265,7 +273,7 @@ class AsyncHttpCall:
             await call.__aexit__(None if error is None else type(error), error, None)
 
     def end_soon(self, verdict: Verdict = Verdict.SUCCESS) -> None:
-        """Report the outcome in a new task, for a callback that cannot await.
+        """Report the outcome in a new task, for a callback that cannot await. Without a running loop, do nothing.
 
         Args:
             verdict: The verdict on the call: success, failure, or none.

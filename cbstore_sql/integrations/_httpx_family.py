@@ -28,7 +28,10 @@ def name_of(request: Any) -> str:
 
 
 class WatchedBody:
-    """A response body that reports the outcome of the call when the body has been read, closed or broken off."""
+    """A wrapper of a response body that reports the outcome of the call to the breaker.
+
+    A body that was read or closed is a success. An error while the body is read is a failure.
+    """
 
     def __init__(self, body: Any, call: HttpCall) -> None:
         self._body = body
@@ -53,7 +56,7 @@ class WatchedBody:
 
 
 class AsyncWatchedBody:
-    """A response body for an event loop that reports the outcome of its call; see `WatchedBody`."""
+    """A wrapper of a response body for an event loop that reports the outcome of the call; see `WatchedBody`."""
 
     def __init__(self, body: Any, call: AsyncHttpCall) -> None:
         self._body = body

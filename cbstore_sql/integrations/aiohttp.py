@@ -49,7 +49,9 @@ def breaker_middleware(
     failed_statuses: Statuses | None = None,
     max_retry_after: float = DEFAULT_MAX_RETRY_AFTER,
 ) -> ClientMiddlewareType:
-    """Return a middleware for ``aiohttp.ClientSession(middlewares=[…])``.
+    """Return an aiohttp client middleware that sends each request only if a breaker admits it.
+
+    Use the middleware as ``aiohttp.ClientSession(middlewares=[…])``.
 
     Args:
         breaker: The breaker. One object serves any number of hosts.

@@ -67,7 +67,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
         return _wrapper(self, function)
 
     def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Make one guarded call.
+        """Call a function if the circuit admits the call, report the outcome, and return the result.
 
         Args:
             func: The function to call.
@@ -81,17 +81,23 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
             return func(*args, **kwargs)
 
     def call_generator(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Make one guarded call of a generator function. The call lasts until the generator ends; see `call`."""
+        """Yield the items of a generator function if the circuit admits the call; see `call`.
+
+        The call lasts until the generator ends.
+        """
         with self._guarded():
             yield from func(*args, **kwargs)
 
     async def call_async(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Make one guarded call and await the result; see `call`."""
+        """Await a coroutine function if the circuit admits the call, report the outcome, and return the result."""
         async with self._guarded_async():
             return await func(*args, **kwargs)
 
     async def call_async_generator(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        """Make one guarded call of an asynchronous generator function, which lasts until its end; see `call`."""
+        """Yield the items of an asynchronous generator function if the circuit admits the call; see `call`.
+
+        The call lasts until the generator ends.
+        """
         async with self._guarded_async():
             async for item in func(*args, **kwargs):
                 yield item
@@ -150,7 +156,7 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
     def open_remaining(self) -> int:
         """Whole seconds until the open time is over, by the store's clock; negative after the end of the open time.
 
-        If the circuit never opened, the value is the recovery timeout, as in the original.
+        If the circuit never opened, the value is the recovery timeout, as in the package ``circuitbreaker``.
         """
         snapshot = self._snapshot()
         if snapshot.open_until == 0.0:

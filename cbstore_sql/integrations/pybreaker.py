@@ -69,7 +69,7 @@ def _never(_: Any) -> datetime | None:
 
 
 class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
-    """A storage for the state of one ``pybreaker.CircuitBreaker``, shared through a store.
+    """A storage that keeps the state of one ``pybreaker.CircuitBreaker`` in a store, which all processes share.
 
     Args:
         store: Any synchronous store of this library.
@@ -110,12 +110,21 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @property
     def state(self) -> str:
-        """The state that pybreaker sees. Only the owner of the probe sees ``half-open``."""
+        """The circuit's state in pybreaker's words: ``closed``, ``open`` or ``half-open``.
+
+        Only the process that owns the probe sees ``half-open``. The others see ``open`` meanwhile.
+        """
         return self._state()
 
     @state.setter
     def state(self, state: str) -> None:
-        """The state that pybreaker sees. Only the owner of the probe sees ``half-open``."""
+        """Carry out the state change that pybreaker has decided, as one operation of the store.
+
+        ``half-open`` claims the probe, ``open`` opens the circuit, and ``closed`` closes it.
+
+        Raises:
+            pybreaker.CircuitBreakerError: The state is ``half-open``, but another process owns the probe.
+        """
         self._reads = 0
         if state == pybreaker.STATE_HALF_OPEN:
             self._claim()
@@ -165,7 +174,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @_or(lambda self: None)
     def increment_counter(self) -> None:
-        """Count one failure of a call. A call that began while the circuit was not closed is not counted."""
+        """Count one failed call. The method ignores a call that did not begin while the circuit was closed."""
         self._reads = 0
         if self._admitted is not None:
             self._store.record_failure(self._admitted, self._policy)
@@ -206,7 +215,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @property
     def success_counter(self) -> int:
-        """The number of successful probes since the circuit became half_open; 0 in a process that lost its probe."""
+        """The number of successful probes since the circuit became half_open; 0 before a success in this process."""
         return self._successes or 0
 
     @property
@@ -216,7 +225,7 @@ class CircuitSharedStorage(pybreaker.CircuitBreakerStorage):
 
     @opened_at.setter
     def opened_at(self, moment: datetime) -> None:
-        """The moment at which the circuit opened. An assignment does nothing, because the store keeps the moment."""
+        """Ignore the assigned moment, because the store itself knows when the circuit opened."""
 
     @_or(_never)
     def _opened_at(self) -> datetime | None:

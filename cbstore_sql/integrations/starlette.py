@@ -102,11 +102,9 @@ def install(
 class Guarded:
     """A FastAPI dependency that guards an endpoint with a breaker.
 
-    The dependency admits or refuses each request, and reports the outcome to the breaker.
-
-    An ``HTTPException`` with a status below 500 is a mistake of the client, so the breaker records a success
-    of the service.
-    The breaker classifies every other exception.
+    The dependency admits or refuses each request, and reports the outcome to the breaker. An ``HTTPException`` with a
+    status below 500 is the client's mistake, so it counts as a success of the endpoint. The breaker decides whether
+    any other exception is a failure.
 
     Args:
         breaker: The breaker.

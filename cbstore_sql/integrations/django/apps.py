@@ -16,14 +16,18 @@ from cbstore_sql.migration import migrate
 
 
 class BreakersConfig(AppConfig):  # type: ignore[misc] # Django has no types
-    """The configuration of the application ``cbstore_sql.integrations.django``."""
+    """The configuration of the Django application ``cbstore_sql.integrations.django``."""
 
     name = "cbstore_sql.integrations.django"
     label = "cbstore"
     verbose_name = "Circuit breakers"
 
     def ready(self) -> None:
-        """Connect the signals and register the checks."""
+        """Register the checks of ``manage.py check``, and connect functions to Django's signals.
+
+        After ``manage.py migrate``, the breaker table is brought up to date. After a change of the settings in a test,
+        the breaker is closed and made again.
+        """
         post_migrate.connect(_migrate, sender=self)
         setting_changed.connect(_forget_settings)
         register(check_settings)
