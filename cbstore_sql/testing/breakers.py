@@ -31,9 +31,9 @@ class Breakers:
     `use` took over.
 
     Attributes:
-        clock: The clock of the store. Open times, leases and holds end by this clock.
+        clock: The clock of the store. Everything with a time limit, such as an open circuit, ends by this clock.
         store: The store of all these breakers.
-        events: Every event of these breakers, in order.
+        events: Every event of these breakers, such as `Opened`, in order.
     """
 
     def __init__(self) -> None:

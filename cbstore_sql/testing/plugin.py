@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def breakers() -> Iterator[Breakers]:
-    """A `Breakers` object with a new store in memory; see `cbstore_sql.testing.Breakers`."""
+    """A pytest fixture: a set of breakers over a new store in memory, whose clock and faults the test controls."""
     # The first test with this fixture imports the package, so that other test runs do not spend time on the import.
     from cbstore_sql.testing.breakers import Breakers
 

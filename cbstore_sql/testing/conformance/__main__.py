@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> int:
     """Run the conformance tests on a store.
 
     Args:
-        arguments: The target ``module:function``, then arguments for pytest.
+        arguments: First ``"module:function"``, the function that opens the store; then arguments for pytest.
 
     Returns:
         The exit code of pytest, or 2 if the arguments are wrong.

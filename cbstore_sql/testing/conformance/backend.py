@@ -12,9 +12,9 @@ from cbstore_sql.stores.base import Store
 
 
 class Backend(Protocol):
-    """An object that opens stores over one database or other shared place.
+    """The interface of an object that opens the stores under test, all over the same database.
 
-    Other processes receive the pickled backend and open stores over the same place.
+    A backend must be picklable. Other processes receive the pickled backend and open stores over the same database.
     """
 
     def open(self, namespace: str | None = None) -> Store:
@@ -27,16 +27,17 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class ImportedBackend:
-    """A backend that imports the function that opens a store.
+    """A backend that opens stores with a function, which it imports by name.
 
     Attributes:
-        target: ``"package.module:function"``. The function has a namespace as argument and returns a `Store`.
+        target: The function, as ``"package.module:function"``. The function receives a namespace and returns a
+            `Store`.
     """
 
     target: str
 
     def open(self, namespace: str | None = None) -> Store:
-        """Import the function, call the function, and return the store.
+        """Import the function of ``target``, call it with a namespace, and return its result.
 
         Args:
             namespace: The namespace; ``None`` means a new namespace.

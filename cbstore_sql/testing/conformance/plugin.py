@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def backend(pytestconfig: pytest.Config) -> ImportedBackend:
-    """The backend that opens the stores under test."""
+    """The backend that opens the stores under test with the function that ``--store`` names."""
     return ImportedBackend(pytestconfig.getoption("--store"))
 
 

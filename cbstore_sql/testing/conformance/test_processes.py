@@ -1,4 +1,4 @@
-"""Many processes at once on one breaker, each with its own connections, and processes that are killed."""
+"""Tests with several processes that share one breaker, each with its own connections. Some processes are killed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ PROCESSES = 6
 ROUNDS = 30
 POLICY = BreakerPolicy(failure_threshold=PROCESSES // 2, recovery_timeout=60.0, probe_lease=30.0)
 
-# Only its own library's imports are done in the process that the others are forked from.
+# The server process, from which the processes fork, imports only this library.
 CONTEXT = mp.get_context("forkserver")
 
 
 def race(backend: Backend, namespace: str, barrier: Barrier, results: mp.Queue[Any]) -> None:
-    """Per round: every process fails once, then every process claims the probe of the circuit that opened."""
+    """Report a failure and then claim the probe, once in each round, and put what this process saw into ``results``.
+
+    All processes do each step at the same moment. In each round, they use another breaker.
+    """
     outcome = Counter[str]()
     try:
         with backend.open(namespace) as store:
@@ -59,7 +62,7 @@ def test_processes_share_one_breaker(shared_backend: Backend) -> None:
 
 
 def claim_and_wait(backend: Backend, namespace: str, parent: Connection) -> None:
-    """Claim the probe, tell the permit, and wait to be killed."""
+    """Claim the probe, send the permit to the parent, and wait until the parent kills this process."""
     store = backend.open(namespace)
     claim = store.claim_probe("b", POLICY, now=1060.0)
     parent.send(None if claim is None else tuple(claim.permit))
@@ -67,7 +70,7 @@ def claim_and_wait(backend: Backend, namespace: str, parent: Connection) -> None
 
 
 def count_for_ever(backend: Backend, namespace: str, parent: Connection) -> None:
-    """Count failures one after the other and tell each count once the store has confirmed it."""
+    """Report failures one after the other, and send each count to the parent after the store has confirmed it."""
     store = backend.open(namespace)
     while True:
         counted = store.record_failure("b", BreakerPolicy(failure_threshold=10**6), now=1000.0)
@@ -78,7 +81,11 @@ def count_for_ever(backend: Backend, namespace: str, parent: Connection) -> None
 def child(
     work: Callable[..., None], backend: Backend, namespace: str
 ) -> Iterator[tuple[Connection, Callable[[], None]]]:
-    """Start a process; give what it tells, and what kills it with SIGKILL and waits for its end."""
+    """Start a child process that runs ``work``, and kill the child at the end of the ``with`` block.
+
+    Yields:
+        The pipe to the child, and a function that kills the child with SIGKILL and waits until it has ended.
+    """
     own, other = CONTEXT.Pipe()
     process = CONTEXT.Process(target=work, args=(backend, namespace, other), daemon=True)
     process.start()

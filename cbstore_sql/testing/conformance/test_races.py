@@ -1,4 +1,4 @@
-"""Many threads at once on one breaker: the outcome is as if they had called one after the other."""
+"""Tests with many threads that use one breaker at once. The result must be that of some order of the calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLICY = BreakerPolicy(failure_threshold=THREADS // 2, recovery_timeout=60.0, pr
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make the calls from as many threads, all released at the same moment."""
+    """Run each function in a separate thread, all at the same moment, and return the results in the same order."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
