@@ -9,19 +9,19 @@ from cbstore_sql.runtime.rng import rng
 
 
 class ExponentialBackoff:
-    """A series of pauses that grow by a factor up to a limit, each multiplied by a random number.
+    """A series of pauses, each longer than the previous pause by a factor, up to a limit.
 
-    The random numbers differ between the processes of a fleet, so that the processes do not all try again at the same
-    moment.
+    Each pause is multiplied by a random number. The random numbers differ between the processes of a fleet, so that the
+    processes do not all try again at the same moment.
 
     Args:
         first: The first pause in seconds.
         longest: The longest pause in seconds.
-        factor: The ratio of a pause to the pause before it; at least 1.
+        factor: How many times as long as the previous pause each pause is; at least 1.
         jitter: The lowest and the highest random number by which a pause is multiplied.
-        quiet: Seconds without an attempt, in addition to the last pause, after which `next` starts again with
+        quiet: If no attempt follows within this many seconds after a pause has ended, `next` starts again with
             ``first``. ``None`` means that only `reset` starts again with ``first``.
-        clock: A function that returns the seconds of a steady clock.
+        clock: A function that returns seconds. Only differences between them matter.
         rand: A function that returns a random number from 0 to 1. ``None`` means the library's random numbers.
     """
 
@@ -47,7 +47,7 @@ class ExponentialBackoff:
         self._quiet_until = 0.0
 
     def next(self) -> float:
-        """Return the pause before the next attempt in seconds, and count the attempt."""
+        """Return how many seconds to wait before the next attempt, and make the next pause longer."""
         now = self._clock()
         if self._quiet is not None:
             if now > self._quiet_until:
@@ -57,11 +57,11 @@ class ExponentialBackoff:
         return self.after(self._attempts - 1)
 
     def reset(self) -> None:
-        """Start again with the first pause."""
+        """Start the series again, so that `next` returns the first pause."""
         self._attempts = 0
 
     def after(self, attempts: int) -> float:
-        """Return the pause after a number of attempts in seconds. This method does not count an attempt.
+        """Return how many seconds to wait after a given number of attempts. This does not change what `next` returns.
 
         Args:
             attempts: The number of attempts before the pause; 0 gives the first pause.

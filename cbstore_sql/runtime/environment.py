@@ -15,12 +15,15 @@ def url_is_set() -> bool:
 
 
 def database_url() -> str:
-    """Return the environment variable ``CBSTORE_URL``, or the URL of a SQLite file in the current directory."""
+    """Return the database URL from ``CBSTORE_URL``.
+
+    If the variable is not set or empty, this is the URL of the SQLite file ``cbstore.db`` in the current directory.
+    """
     return os.environ.get("CBSTORE_URL") or DEFAULT_URL
 
 
 def required_url() -> str:
-    """Return the environment variable ``CBSTORE_URL``.
+    """Return the database URL from ``CBSTORE_URL``, and raise an exception if the variable is not set.
 
     Raises:
         ConfigurationError: ``CBSTORE_URL`` is not set or is empty. The function does not fall back to a SQLite file,
@@ -32,15 +35,27 @@ def required_url() -> str:
 
 
 def namespace_name(default: str) -> str:
-    """Return the environment variable ``CBSTORE_NAMESPACE``, or ``default`` if the variable is unset or empty."""
+    """Return the namespace of the breakers from ``CBSTORE_NAMESPACE``.
+
+    Args:
+        default: The name to return if the variable is not set or empty.
+    """
     return os.environ.get("CBSTORE_NAMESPACE") or default
 
 
 def schema_name(default: str) -> str:
-    """Return the environment variable ``CBSTORE_SCHEMA``, or ``default`` if the variable is unset or empty."""
+    """Return the PostgreSQL schema of the breaker table from ``CBSTORE_SCHEMA``.
+
+    Args:
+        default: The name to return if the variable is not set or empty.
+    """
     return os.environ.get("CBSTORE_SCHEMA") or default
 
 
 def version_table_name(default: str) -> str:
-    """Return the environment variable ``CBSTORE_VERSION_TABLE``, or ``default`` if the variable is unset or empty."""
+    """Return the name of alembic's version table for the breaker table from ``CBSTORE_VERSION_TABLE``.
+
+    Args:
+        default: The name to return if the variable is not set or empty.
+    """
     return os.environ.get("CBSTORE_VERSION_TABLE") or default

@@ -38,7 +38,9 @@ _in_child = _Hooks()
 
 
 def before_fork(method: Hook) -> None:
-    """Register a method that the parent process calls before each fork, for as long as the method's object exists.
+    """Register a method that the parent process calls before each fork.
+
+    The registration ends when the object of the method is garbage-collected.
 
     Args:
         method: A bound method without parameters. The method must not raise an exception.
@@ -47,7 +49,9 @@ def before_fork(method: Hook) -> None:
 
 
 def after_fork_in_parent(method: Hook) -> None:
-    """Register a method that the parent process calls after each fork, for as long as the method's object exists.
+    """Register a method that the parent process calls after each fork.
+
+    The registration ends when the object of the method is garbage-collected.
 
     Args:
         method: A bound method without parameters. The method must not raise an exception.
@@ -56,19 +60,22 @@ def after_fork_in_parent(method: Hook) -> None:
 
 
 def after_fork_in_child(method: Hook) -> None:
-    """Register a method that each forked child calls after the fork, for as long as the method's object exists.
+    """Register a method that each forked child calls after the fork.
+
+    The registration ends when the object of the method is garbage-collected.
 
     Args:
-        method: A bound method without parameters.
+        method: A bound method without parameters. The method must not raise an exception.
     """
     _in_child.add(method)
 
 
 class ForkSafeLock:
-    """A base class of objects whose lock is free in a forked child, even if a thread held the lock at the fork.
+    """A base class that gives an object a lock which no thread holds in a forked child.
 
-    The lock is reentrant. So a signal handler, or the ``__del__`` method of another object, may use the object in the
-    middle of an operation of the same thread.
+    Without this class, a lock that a thread of the parent holds at the fork stays locked in the child for ever. The
+    lock is reentrant: a thread that holds it may take it again. So a signal handler, or the ``__del__`` method of
+    another object, may use the object in the middle of an operation of the same thread.
     """
 
     def _have_lock(self) -> None:

@@ -6,12 +6,13 @@ from types import FrameType
 
 
 def from_signal_handler(error: BaseException) -> bool:
-    """Return whether a signal handler raised an exception.
+    """Return whether a signal handler raised an exception into the code that was running.
 
     A task queue stops a slow task with such an exception (Celery's ``SoftTimeLimitExceeded``). The exception is meant
-    for the task, so library code that handles every ``Exception`` must not handle this exception. Python calls a signal
-    handler with the frame that the handler interrupts, which no ordinary call does. The traceback of the exception
-    shows this.
+    for the task. So library code that catches every ``Exception`` must raise this one again.
+
+    The function looks at the traceback: Python passes the interrupted frame to a signal handler, which no ordinary call
+    does.
 
     Args:
         error: The exception, with its traceback.

@@ -15,15 +15,16 @@ _CLOSING_SECONDS = 5.0
 
 
 class Periodic(ForkSafeLock):
-    """A background thread that calls a method repeatedly, until the method returns ``False``.
+    """Call a method repeatedly in a background thread, until the method returns ``False``.
 
-    `ensure` starts the thread. If the thread has ended, `ensure` starts a new thread.
+    `ensure` starts the thread. If the thread has ended, `ensure` starts a new thread. If the method raises an
+    exception, the error is logged and the thread goes on.
 
     Args:
         name: The thread's name.
         pause: A function that returns the seconds to wait before the next call.
-        work: A bound method that returns whether the thread goes on. This object holds only a weak reference to the
-            method's object. When the method's object is gone, the thread ends.
+        work: The bound method to call. It returns whether the thread goes on. This object holds only a weak reference
+            to the object of the method. When that object is gone, the thread ends.
     """
 
     def __init__(self, name: str, pause: Callable[[], float], work: Callable[[], bool]) -> None:
@@ -35,10 +36,11 @@ class Periodic(ForkSafeLock):
         self._stopped = threading.Event()
 
     def ensure(self) -> None:
-        """Start the thread if it is not running. A forked process starts without the thread.
+        """Start the thread if it is not running.
 
-        If no thread can start, this method does nothing, because the caller's work must not fail for this reason. The
-        next call of this method tries again.
+        Call this method again after a fork, because a forked process has no threads. If the system cannot start a
+        thread, this method does nothing, because the caller's work must not fail for this reason. The next call of this
+        method tries again.
         """
         thread = self._thread
         if (thread is not None and thread.is_alive()) or not self._lock.acquire(blocking=False):
@@ -56,7 +58,7 @@ class Periodic(ForkSafeLock):
             self._lock.release()
 
     def close(self) -> None:
-        """End the thread, and wait at most 5 seconds until the present call of the work has ended."""
+        """Stop the repetition, and wait at most 5 seconds for the thread to end."""
         self._stopped.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():

@@ -16,16 +16,18 @@ log = logging.getLogger("cbstore_sql")
 
 
 class AsyncPeriodic:
-    """A background task that awaits a method repeatedly, until the method returns ``False``; see `Periodic`.
+    """Await a coroutine method repeatedly in a background task, until the method returns ``False``.
 
-    A task ends with its event loop, but this object keeps the time of the next call. A task in another event loop waits
-    for the same time. So the work is also done if every job has a separate event loop (``asyncio.run`` for each job).
+    A task ends with its event loop, but this object remembers when the next call is due. A task in another event loop
+    waits until the same moment. So the work is also done if every job has a separate event loop (``asyncio.run`` for
+    each job). If the method raises an exception, the error is logged and the task goes on.
 
     Args:
         name: The name of the work in log lines.
         pause: A function that returns the seconds to wait before the next call.
-        work: A bound coroutine method that returns whether the task goes on; see `Periodic`.
-        clock: A function that returns the seconds of a steady clock.
+        work: The bound coroutine method to await. It returns whether the task goes on. This object holds only a weak
+            reference to the object of the method. When that object is gone, the task ends.
+        clock: A function that returns seconds. Only differences between them matter.
     """
 
     def __init__(
@@ -44,7 +46,10 @@ class AsyncPeriodic:
         self._due: float | None = None
 
     def ensure(self) -> None:
-        """Start the task in the running event loop unless the task is running. Without an event loop, do nothing."""
+        """Start the task in the running event loop, unless the task already runs there.
+
+        Without a running event loop, do nothing.
+        """
         if asyncio._get_running_loop() is not None and not self._runs_here():
             if self._due is None:
                 self._due = self._clock() + self._pause()
@@ -52,11 +57,11 @@ class AsyncPeriodic:
             self._task = Context().run(in_background, self._run())
 
     def take_overdue(self) -> bool:
-        """Return whether the caller must do the work now, because the task that repeats the work has ended.
+        """Return whether the caller must do the work now, because no task is there to do it.
 
-        A task ends with its event loop. If every event loop ends before the next call of the work, no task ever calls
-        the work. If the next call is overdue and no task runs here, one caller gets ``True``. For all other callers,
-        the next call is due after one more pause.
+        A task ends with its event loop. If every event loop ends before the next call of the work is due, no task ever
+        does the work. If the call is overdue and no task runs in this event loop, one caller gets ``True``. Other
+        callers get ``False`` until one more pause has passed.
         """
         due = self._due
         if due is None or self._task is None or self._clock() < due or self._runs_here():
@@ -65,7 +70,7 @@ class AsyncPeriodic:
         return True
 
     async def close(self) -> None:
-        """Cancel the task and wait for its end. A task of another event loop is not cancelled."""
+        """Cancel the task and wait until it has ended. A task in another event loop is not cancelled."""
         task = self._task
         if task is not None and self._runs_here():
             task.cancel()

@@ -6,10 +6,10 @@ from typing import NoReturn
 
 
 class NotPicklable:
-    """A base class of objects that cannot be pickled or copied.
+    """A base class whose objects refuse to be pickled or copied.
 
-    Pickle and copy raise a `TypeError` that says what to do instead. Stores and breakers hold connections, locks and
-    threads. A copy would share these with the original, or would have separate counts.
+    Stores and breakers hold connections, locks and threads. A copy would share these with the original, or would have
+    separate counts. So pickle and copy raise a `TypeError` that says what to do instead.
     """
 
     def __reduce__(self) -> NoReturn:

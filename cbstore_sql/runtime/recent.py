@@ -8,9 +8,9 @@ V = TypeVar("V")
 
 
 class RecentNames(Generic[V]):
-    """A dictionary of limited size. When there are too many names, it forgets the name that was stored the longest ago.
+    """A dictionary of limited size. When it is full, a new name replaces the name that was stored the longest ago.
 
-    The caller must hold a lock during `put` and `drop`.
+    A caller of `put` or `drop` must hold a lock. Reading needs no lock.
 
     Args:
         limit: The largest number of names, at least 1.
@@ -27,19 +27,22 @@ class RecentNames(Generic[V]):
         return len(self._values)
 
     def get(self, name: str) -> V | None:
-        """Return the value of a name, or ``None`` if the dictionary does not have the name."""
+        """Return the value that is stored for a name, or ``None`` if the name is not in the dictionary.
+
+        Reading does not make the name more recent.
+        """
         return self._values.get(name)
 
     def items(self) -> list[tuple[str, V]]:
-        """Return a list of all names and their values."""
+        """Return a list of all pairs of a name and its value, the pair that was stored the longest ago first."""
         return list(self._values.items())
 
     def put(self, name: str, value: V) -> None:
-        """Store the value of a name, and make the name the most recent name.
+        """Store a value for a name. If the dictionary is full, drop the name that was stored the longest ago.
 
         Args:
-            name: The name.
-            value: The value. This value replaces an earlier value of the name.
+            name: The name. It becomes the most recent name, even if it was in the dictionary before.
+            value: The value. It replaces an earlier value of the name.
         """
         self._values.pop(name, None)
         self._values[name] = value
@@ -47,5 +50,5 @@ class RecentNames(Generic[V]):
             del self._values[next(iter(self._values))]
 
     def drop(self, name: str) -> None:
-        """Forget a name. If the dictionary does not have the name, do nothing."""
+        """Remove a name and its value. If the name is not in the dictionary, do nothing."""
         self._values.pop(name, None)

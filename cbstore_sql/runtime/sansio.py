@@ -36,13 +36,15 @@ Result = TypeVar("Result")
 
 
 def run(steps: Generator[Request, Any, Result], do: Callable[[Request], Any]) -> Result:
-    """Run a generator to its end with a blocking function, and return the generator's result.
+    """Run a generator that yields requests for I/O, perform each request, and return the generator's result.
+
+    This function blocks until the generator has ended.
 
     Args:
-        steps: The generator, which yields requests.
-        do: A function that performs a request. The result of ``do`` is sent to the generator. An `Exception` that
+        steps: The generator.
+        do: A function that performs one request. The result of ``do`` is sent to the generator. An `Exception` that
             ``do`` raises is thrown into the generator. Any other exception, and an exception that a signal handler
-            raised, closes the generator and leaves `run`.
+            raised, closes the generator and reaches the caller.
     """
     answer, failed = None, None
     try:
@@ -66,7 +68,9 @@ def run(steps: Generator[Request, Any, Result], do: Callable[[Request], Any]) ->
 
 
 def resume(request: Request, steps: Generator[Request, Any, Result]) -> Generator[Request, Any, Result]:
-    """Return a new generator that continues a generator which has already started.
+    """Return a new generator that continues a generator which has already yielded its first request.
+
+    A caller uses this function when it looks at the first request and then passes the generator on to `run`.
 
     Args:
         request: The last request that the started generator yielded. The new generator yields this request first.
@@ -88,11 +92,13 @@ def resume(request: Request, steps: Generator[Request, Any, Result]) -> Generato
 
 
 async def run_async(steps: Generator[Request, Any, Result], do: Callable[[Request], Awaitable[Any]]) -> Result:
-    """Run a generator to its end with a coroutine function, and return the generator's result.
+    """Run a generator that yields requests for I/O, await each request, and return the generator's result.
 
     Args:
-        steps: The generator, which yields requests.
-        do: A coroutine function that performs a request; see `run`.
+        steps: The generator.
+        do: A coroutine function that performs one request. The result of ``do`` is sent to the generator. An
+            `Exception` that ``do`` raises is thrown into the generator. Any other exception, and an exception that a
+            signal handler raised, closes the generator and reaches the caller.
     """
     answer, failed = None, None
     try:

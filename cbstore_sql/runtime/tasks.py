@@ -15,7 +15,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start a task that the caller does not have to await.
+    """Start an asyncio task and return it. The caller need not await the task or keep a reference to it.
 
     If the task raises an exception and no caller awaits the task, asyncio does not log the exception.
 
@@ -31,15 +31,19 @@ def in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 async def run_to_completion(
     work: Coroutine[Any, Any, T], *, abandoned: Callable[[T], Awaitable[Any]] | None = None
 ) -> T:
-    """Await a coroutine that runs to its end even if this await is cancelled.
+    """Await a coroutine that runs to its end even if the caller is cancelled.
 
     Args:
         work: The coroutine to run.
-        abandoned: A function that is called with the result of ``work`` when ``work`` has ended, if the await was
-            cancelled. The awaitable that the function returns also runs to its end. ``None`` drops the result.
+        abandoned: A function that receives the result of ``work`` if the caller was cancelled, for example to close the
+            result. It is called when ``work`` has ended, and its awaitable also runs to its end. ``None`` drops the
+            result.
+
+    Returns:
+        The result of ``work``.
 
     Raises:
-        CancelledError: The await was cancelled; ``work`` goes on.
+        CancelledError: The caller was cancelled; ``work`` goes on in the background.
     """
     task = in_background(work)
     try:
@@ -80,21 +84,21 @@ async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T
 
 
 class InFlight:
-    """A collection of the operations that are running. A cancelled caller does not stop an operation."""
+    """The operations that are running now. An operation runs to its end even if its caller is cancelled."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def carry(self, operation: Coroutine[Any, Any, T], ended: Callable[[], None] | None = None) -> T:
-        """Await an operation that runs to its end even if this await is cancelled, and return the operation's result.
+        """Run an operation, and return its result. The operation runs to its end even if the caller is cancelled.
 
         Args:
-            operation: The operation.
+            operation: The coroutine to run.
             ended: A function that is called when the operation has ended, also if the operation was cancelled before it
                 began. ``None`` means that no function is called.
 
         Raises:
-            CancelledError: The await was cancelled, or the event loop is being shut down.
+            CancelledError: The caller was cancelled, or the event loop is being shut down.
         """
         # The operation sets the answer. `asyncio.shield` would set the answer one turn of the event loop later.
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -113,9 +117,9 @@ class InFlight:
         return await answer
 
     async def landed(self) -> None:
-        """Wait until all operations of this collection that run in the running event loop have ended.
+        """Wait until all operations that were started with `carry` in the running event loop have ended.
 
-        The operations of an event loop that has ended do not run any more, so this method does not wait for them.
+        Operations of other event loops are not waited for.
         """
         loop = asyncio.get_running_loop()
         running = [task for task in self._tasks if task.get_loop() is loop]
@@ -124,18 +128,22 @@ class InFlight:
 
 
 class OneLoop:
-    """A record of the event loop in which a store is used."""
+    """Remember in which event loop a store is used, and detect its use in a second loop."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def is_new(self) -> bool:
-        """Return whether the running event loop is a later loop than the recorded loop.
+        """Return whether the store was used in an event loop before that is no longer running.
 
-        If there is no recorded loop, this method records the running loop and returns ``False``.
+        If no event loop is remembered, this method remembers the running loop and returns ``False``.
+
+        Returns:
+            ``False`` if the running loop is the remembered loop. ``True`` if the remembered loop is a different loop
+            that has stopped.
 
         Raises:
-            ConfigurationError: The recorded loop is another loop and is still running.
+            ConfigurationError: The remembered loop is a different loop and is still running.
         """
         if self._loop is None:
             self.entered()
@@ -146,5 +154,5 @@ class OneLoop:
         return True
 
     def entered(self) -> None:
-        """Record the running event loop as the loop in which the store is used."""
+        """Remember the running event loop as the loop in which the store is used."""
         self._loop = asyncio.get_running_loop()

@@ -17,12 +17,12 @@ _IDLE_SECONDS = 10.0
 
 
 class Work(Generic[T]):
-    """A function to call in a thread, together with the outcome of the call.
+    """One call of a function in a thread, with its outcome.
 
-    The function runs in a copy of the context (`contextvars`) in which this object was made.
+    The function sees the context variables (`contextvars`) of the code that made this object.
 
     Args:
-        function: The function to call.
+        function: The function to call. It has no parameters.
     """
 
     def __init__(self, function: Callable[[], T]) -> None:
@@ -35,7 +35,10 @@ class Work(Generic[T]):
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Call the function, unless the work was cancelled. If the function raises an exception, `result` raises it."""
+        """Call the function and keep its outcome for `result`. If the work was cancelled, do nothing.
+
+        This method does not raise the exception of the function; `result` does.
+        """
         if not self._taken.acquire(blocking=False):
             return
         try:
@@ -49,28 +52,29 @@ class Work(Generic[T]):
             callback(self)
 
     def cancel(self) -> bool:
-        """Cancel the work if it has not started.
+        """Prevent the call of the function, if the call has not begun.
 
         Returns:
-            Whether the work is cancelled. ``False`` means that the work has started, or that it was cancelled before.
+            ``True`` if the function will not be called. ``False`` if the call has begun or has ended, or if an earlier
+            call of this method cancelled the work.
         """
         return self._taken.acquire(blocking=False)
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for the end of the work.
+        """Block until the function has ended or a time has passed.
 
         Args:
             seconds: The longest wait in seconds; ``None`` means no limit.
 
         Returns:
-            Whether the work has ended.
+            ``True`` if the function has ended, ``False`` if the time has passed first.
         """
         return self._done.wait(seconds)
 
     def result(self) -> T:
-        """Return the function's result or raise the function's exception.
+        """Return what the function returned, or raise the exception that the function raised.
 
-        The caller must call this method only when the work has ended.
+        Call this method only after the work has ended, for example in a callback of `when_done`.
         """
         if self._error is not None:
             raise self._error
@@ -91,7 +95,7 @@ class Work(Generic[T]):
 
 
 class DaemonWorkers(ForkSafeLock):
-    """A pool of at most `limit` daemon threads that run submitted work.
+    """A pool of daemon threads that call submitted functions.
 
     A thread starts when work arrives and no thread is free. A thread ends after 10 seconds without work. If all threads
     are busy, the work waits in a queue. No thread of the pool keeps the interpreter from exiting. In a forked process,
@@ -118,14 +122,14 @@ class DaemonWorkers(ForkSafeLock):
         self._free = 0
 
     def submit(self, work: Work[T]) -> None:
-        """Put work into the queue. A thread runs the work as soon as a thread is free.
+        """Put work into the queue of the pool and return at once. The next free thread runs the work.
 
         Args:
             work: The work to run.
 
         Raises:
-            RuntimeError: No thread of the pool is running, and no thread can start (because of a limit of the system,
-                or because the interpreter is exiting). The work does not run.
+            RuntimeError: The pool has no thread, and no thread can start (because of a limit of the system, or because
+                the interpreter is exiting). The work does not run.
         """
         with self._lock:
             if self._free <= 0 and self._threads < self._limit:

@@ -13,13 +13,14 @@ T = TypeVar("T")
 
 
 async def run_in_thread(workers: DaemonWorkers, function: Callable[[], T]) -> T:
-    """Call a function in a thread of a pool and await the result. The event loop's default executor is not used.
+    """Call a function in a thread of a pool, and await its result.
 
-    If the await is cancelled before the function starts, the function is not called.
+    If the caller is cancelled before the function starts, the function is not called. If the caller is cancelled later,
+    the function runs to its end. The function does not run in the event loop's default executor.
 
     Args:
         workers: The pool of threads.
-        function: The function to call.
+        function: The function to call. It has no parameters.
 
     Raises:
         RuntimeError: No thread can start; see `DaemonWorkers.submit`.
