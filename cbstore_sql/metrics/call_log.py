@@ -20,13 +20,13 @@ class CallLog:
         {"time": 1764251400.125, "name": "billing", "outcome": "failure", "seconds": 2.001, "process": "web-1/4711"}
 
     ``time`` is the moment at which the call ended, in Unix seconds. ``seconds`` is the duration of the call.
-    ``outcome`` is ``"success"``, ``"failure"`` or ``"none"`` (no verdict). The file contains neither refused calls nor
-    calls that the application admitted by hand. Many processes of one machine may write to the same file, because one
-    system call appends each line.
+    ``outcome`` is ``"success"``, ``"failure"``, or ``"none"`` if the outcome says nothing about the dependency. The
+    file contains neither rejected calls nor calls that the application admitted with ``admit``. Many processes of one
+    machine may write to the same file, because one system call appends each line.
 
     Args:
-        path: The file; it is created when the first call ends. The library does not limit the
-            size of the file. A line has about 110 bytes.
+        path: The file; it is created when the first call ends. The library does not limit the size of the file. A line
+            has about 110 bytes.
         clock: A function that returns Unix seconds; ``None`` means the system's clock.
     """
 
@@ -50,7 +50,7 @@ class CallLog:
         os.write(descriptor, (json.dumps(line) + "\n").encode())
 
     def close(self) -> None:
-        """Close the file. The next event of a finished call opens the file again."""
+        """Close the file. If another call ends later, the file is opened again."""
         opened, self._opened = self._opened, None
         if opened is not None:
             os.close(opened[0])

@@ -33,11 +33,15 @@ class ReadsAll(Protocol):
     """A store that can read all its breakers at once, such as `SqlStore`."""
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return all breakers of all namespaces, as pairs (namespace, snapshot)."""
+        """Read all breakers of all namespaces.
+
+        Returns:
+            One pair for each breaker: its namespace, and its snapshot (the breaker's state and counts).
+        """
 
 
 class FleetCollector:
-    """A collector for prometheus_client that reads the state of all breakers with one SQL statement for each scrape.
+    """Export the state of all breakers of a store to Prometheus, with one SQL statement for each scrape.
 
     Use it as ``registry.register(FleetCollector(store))``. While the store cannot be read, ``cb_fleet_up`` is 0 and the
     series of the breakers are absent, because old values would look current.
@@ -68,9 +72,9 @@ class FleetCollector:
         self._limit = check_count("max_breakers", max_breakers, minimum=1)
 
     def describe(self) -> Iterable[Metric]:
-        """Return the series without values. prometheus_client calls this method when the collector is registered.
+        """Return the names and descriptions of all series, without values.
 
-        This method does not read the store.
+        prometheus_client calls this method when the collector is registered. This method does not read the store.
         """
         return (*_scrape(up=False, seconds=0.0), *_totals((), 0), *_each_breaker(()))
 

@@ -59,17 +59,18 @@ def log_events(
 ) -> Listener:
     """Make a listener that writes one log record for each event.
 
-    Each record has the attributes ``cb_name`` (the breaker's name) and ``cb_event``. Depending on the event, it also
-    has ``cb_state``, ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``, ``cb_retry_after`` (seconds),
-    ``cb_took_over``, ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds), ``cb_mode``, ``cb_by``, ``cb_reason``
-    (of an override or of a rejection) and ``cb_error`` (the name of an exception class). A record never contains a
-    probe token.
+    Each record has the attributes ``cb_name`` (the breaker's name) and ``cb_event`` (the kind of the event). Depending
+    on the event, it also has ``cb_state``, ``cb_previous_state``, ``cb_generation``, ``cb_failure_count``,
+    ``cb_retry_after`` (seconds), ``cb_took_over``, ``cb_verdict``, ``cb_seconds``, ``cb_staleness`` (seconds),
+    ``cb_mode``, ``cb_by``, ``cb_reason`` (of an override or of a rejection) and ``cb_error`` (the name of an exception
+    class). A record never contains the token of a probe.
 
     A breaker with this listener does not write the library's own log lines about openings and closings.
 
     Args:
         logger: The logger that receives the records; ``None`` means the logger ``cbstore_sql.events``.
-        levels: Log levels by event class, which replace the levels in `EVENT_LEVELS`; ``None`` means no replacement.
+        levels: Log levels by event class, such as ``{Opened: logging.ERROR}``. They replace the levels in
+            `EVENT_LEVELS`; ``None`` means no replacement.
 
     Returns:
         The listener, for the ``listeners`` argument of a breaker.

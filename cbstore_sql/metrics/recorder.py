@@ -46,20 +46,20 @@ _OUTCOMES = {Verdict.SUCCESS: "success", Verdict.FAILURE: "failure", Verdict.NON
 
 
 class Instruments(Protocol):
-    """The instruments of a metrics library, with one method for each kind of measurement."""
+    """The counters, gauges and histograms of one metrics library, with one method for each kind of measurement."""
 
     def transition(self, backend: str, from_state: str, to_state: str, value: int) -> None:
-        """Count a state change and set the gauge of the state.
+        """Count one change of a circuit's state, and set the gauge that shows the state.
 
         Args:
             backend: The breaker's name.
             from_state: The state before the change.
             to_state: The state after the change.
-            value: The number of the state after the change, for the gauge.
+            value: The number of the state after the change, for the gauge; see `STATE_VALUES`.
         """
 
     def request(self, backend: str, outcome: str) -> None:
-        """Count a request.
+        """Count one request, which may also be a rejected one.
 
         Args:
             backend: The breaker's name.
@@ -67,7 +67,7 @@ class Instruments(Protocol):
         """
 
     def latency(self, backend: str, seconds: float) -> None:
-        """Measure the duration of a request.
+        """Add the duration of one call to the latency histogram.
 
         Args:
             backend: The breaker's name.
@@ -75,43 +75,45 @@ class Instruments(Protocol):
         """
 
     def probe(self, backend: str, event: str) -> None:
-        """Count an event of a probe.
+        """Count one event of a probe, the call that tests whether the dependency works again.
 
         Args:
             backend: The breaker's name.
-            event: The event of the probe, such as ``"claimed"``; see `Recorder.record_probe`.
+            event: The event, such as ``"claimed"``; see `Recorder.record_probe`.
         """
 
     def shadow(self, name: str, event: str) -> None:
-        """Count an opening or a rejection that a breaker in shadow mode only recorded and did not carry out.
+        """Count what a breaker in shadow mode would have done.
+
+        In shadow mode, a breaker records openings and rejections, but lets every call go ahead.
 
         Args:
-            name: The breaker's name.
-            event: ``"opened"`` or ``"rejected"``.
+            name: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
+            event: ``"opened"`` if the circuit would have opened, ``"rejected"`` if a call would have been rejected.
         """
 
     def degraded(self, change: int) -> None:
-        """Add a number to the number of breakers whose store is unavailable.
+        """Raise or lower the gauge that counts the breakers whose store is unavailable.
 
         Args:
             change: 1 if the store of a breaker became unavailable, -1 if the store answers again.
         """
 
     def staleness(self, seconds: float) -> None:
-        """Set the gauge of the age of the oldest snapshot in a view.
+        """Set the gauge that shows how old a breaker's copy of the shared state was before it was refreshed.
 
         Args:
-            seconds: The age in seconds.
+            seconds: The age in seconds of the oldest snapshot in the copy.
         """
 
 
 class Recorder(NotPicklable, ABC):
-    """A listener that measures a breaker's events with a metrics library.
+    """A base class of listeners that turn a breaker's events into measurements of a metrics library.
 
     An application may also call the ``record_*`` methods directly.
 
-    If the metrics library is not installed, the recorder does nothing. Several threads may use one object. The
-    instruments are made at the first measurement.
+    If the metrics library is not installed, the recorder does nothing. Several threads may use one object. The first
+    measurement makes the counters, gauges and histograms.
 
     Args:
         max_breakers: How many breaker names get their own series, 1 or more. All further names share the series of the
@@ -134,7 +136,9 @@ class Recorder(NotPicklable, ABC):
         self._lock = threading.RLock()
 
     def listener(self, event: BreakerEvent) -> None:
-        """Measure one event. Add this method to a breaker: ``CircuitBreaker(store, listeners=[metrics.listener])``.
+        """Measure one event of a breaker. A breaker calls this method if you pass it in ``listeners``.
+
+        Write ``CircuitBreaker(store, listeners=[metrics.listener])``.
 
         Args:
             event: Any event of `cbstore_sql.events`; events of unknown classes are ignored.
@@ -166,25 +170,25 @@ class Recorder(NotPicklable, ABC):
                 self.record_staleness(event.staleness)
 
     def record_state_transition(self, backend: str, from_state: str, to_state: str) -> None:
-        """Count a state change.
+        """Count one change of a circuit's state, and set ``cb_current_state`` to the new state.
 
         Args:
             backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
             from_state: The state before the change: ``"closed"``, ``"half_open"`` or ``"open"``, in upper or lower
                 case. The method also counts other values.
-            to_state: The state after the change, with the same values. The method sets ``cb_current_state`` to the
-                number of this state, or to -1 for an unknown state.
+            to_state: The state after the change, with the same values. ``cb_current_state`` is the number of this
+                state: 0 closed, 1 half_open, 2 open, or -1 for an unknown state.
         """
         if instruments := self._ready():
             instruments.transition(self._label(backend), from_state, to_state, self._state_value(to_state))
 
     def record_request(self, backend: str, outcome: str, latency_seconds: float | None = None) -> None:
-        """Count a request.
+        """Count one request by its outcome, and measure its duration.
 
         Args:
             backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
-            outcome: ``"success"``, ``"failure"``, ``"no_verdict"``, ``"rejected_open"``, ``"rejected_half_open"``, or
-                another word.
+            outcome: ``"success"``, ``"failure"``, ``"no_verdict"`` (the outcome says nothing about the dependency),
+                ``"rejected_open"``, ``"rejected_half_open"``, or another word.
             latency_seconds: The duration of the call in seconds; ``None`` if no call was made. The duration of a
                 rejected request is ignored, because it would look like a fast call.
         """
@@ -195,41 +199,44 @@ class Recorder(NotPicklable, ABC):
                 instruments.latency(name, latency_seconds)
 
     def record_probe(self, backend: str, event: str) -> None:
-        """Count an event of a probe.
+        """Count one event of a probe, the call that tests whether the dependency works again.
 
         Args:
             backend: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
-            event: ``"claimed"``, ``"lost"`` (another caller won the claim), ``"expired"`` (the lease ended before this
-                process reported) or ``"stalled"`` (the lease is not renewed any more, because the call showed no
-                progress).
+            event: ``"claimed"`` (this process makes the probe), ``"lost"`` (another caller makes the probe),
+                ``"expired"`` (this process reported too late, so the report had no effect) or ``"stalled"`` (the probe
+                shows no progress, so this process no longer keeps it from other callers).
         """
         if instruments := self._ready():
             instruments.probe(self._label(backend), event)
 
     def record_shadow(self, name: str, event: str) -> None:
-        """Count an opening or a rejection that a breaker in shadow mode only recorded and did not carry out.
+        """Count what a breaker in shadow mode would have done.
+
+        In shadow mode, a breaker records openings and rejections, but lets every call go ahead.
 
         Args:
             name: The breaker's name. Each name has its own series, up to ``max_breakers`` names.
-            event: ``"opened"`` or ``"rejected"``.
+            event: ``"opened"`` if the circuit would have opened, ``"rejected"`` if a call would have been rejected.
         """
         if instruments := self._ready():
             instruments.shadow(self._label(name), event)
 
     def record_store(self, *, degraded: bool) -> None:
-        """Count a breaker whose store became unavailable, or subtract a breaker whose store answers again.
+        """Change the number of breakers whose store is unavailable by one.
 
         Args:
-            degraded: ``True`` if the store became unavailable, ``False`` if it answers again.
+            degraded: ``True`` if the store of a breaker became unavailable, which adds 1. ``False`` if it answers
+                again, which subtracts 1.
         """
         if instruments := self._ready():
             instruments.degraded(1 if degraded else -1)
 
     def record_staleness(self, seconds: float) -> None:
-        """Set the gauge of the age that the oldest snapshot in a breaker's view had before the view's refresh.
+        """Record how old a breaker's copy of the shared state was before it was refreshed.
 
         Args:
-            seconds: The age in seconds.
+            seconds: The age in seconds of the oldest snapshot in the copy.
         """
         if instruments := self._ready():
             instruments.staleness(seconds)
