@@ -51,7 +51,7 @@ def migrate(
     version_table: str = VERSION_TABLE,
     revision: str = "head",
 ) -> None:
-    """Create the breaker table, or upgrade the table to a later revision, in one separate transaction.
+    """Create the breaker table, or upgrade the table to a later revision, in one transaction.
 
     Any number of processes may call this function at the same time: one process migrates the table, and the others wait
     and then have nothing to do. This function does not configure logging; alembic logs to the logger ``alembic``.
@@ -60,12 +60,12 @@ def migrate(
         url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine.
         schema: The PostgreSQL schema of the table. The function creates a missing schema. SQLite has no schemas and
             ignores this argument.
-        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        version_table: The name of alembic's table, in the same schema, that holds the revision of the breaker table.
         revision: The target: ``"head"`` (the newest revision), the id of a revision, or steps such as ``"+1"``.
 
     Raises:
-        ConfigurationError: The database, a name or the revision cannot be used.
-        SchemaError: The table is newer than the library.
+        ConfigurationError: The URL or the engine, a name or the revision is not valid.
+        SchemaError: A newer version of the library has already migrated the table.
         StoreConflictError: Another session kept the table locked during every attempt.
         StoreUnavailableError: The database cannot be reached.
         StoreError: The database refused a statement, for example because the role may not create or change the table.
@@ -87,11 +87,11 @@ def downgrade(
         revision: The target: the id of a revision, steps such as ``"-1"``, or ``"base"``. ``"base"`` drops the breaker
             table and keeps the schema and an empty version table.
         schema: The PostgreSQL schema of the table. SQLite has no schemas and ignores this argument.
-        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        version_table: The name of alembic's table, in the same schema, that holds the revision of the breaker table.
 
     Raises:
-        ConfigurationError: The database, a name or the revision cannot be used.
-        SchemaError: The table is newer than the library.
+        ConfigurationError: The URL or the engine, a name or the revision is not valid.
+        SchemaError: A newer version of the library has migrated the table.
         StoreConflictError: Another session kept the table locked during every attempt.
         StoreUnavailableError: The database cannot be reached.
         StoreError: The database refused a statement, for example because the role may not change the table.
@@ -108,12 +108,12 @@ def migration_sql(
     down: bool = False,
     transaction: bool = True,
 ) -> str:
-    """Return an SQL script that does what `migrate` does, without a connection to a database.
+    """Return an SQL script that does what `migrate` does. The function does not connect to a database.
 
     Args:
         url_or_dialect: ``"postgresql"``, ``"sqlite"``, or a URL or an engine. The function uses only the dialect.
         schema: The PostgreSQL schema of the table. SQLite has no schemas and ignores this argument.
-        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        version_table: The name of alembic's table, in the same schema, that holds the revision of the breaker table.
         revision: The target revision, or ``"from:to"``. Without ``from``, the script starts at an empty database if
             ``down`` is false, and at the newest revision if ``down`` is true.
         down: Whether to return a script that downgrades, as `downgrade` does.
@@ -121,7 +121,7 @@ def migration_sql(
             revision of the application runs with ``op.execute(…)`` on PostgreSQL.
 
     Raises:
-        ConfigurationError: The dialect, a name or the revision cannot be used.
+        ConfigurationError: The dialect, a name or the revision is not valid.
     """
     target = Target(url_or_dialect, schema, version_table, transaction=transaction)
     script = io.StringIO()
@@ -134,9 +134,9 @@ def migration_sql(
 
 
 def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VERSION_TABLE) -> IncludeNameFn:
-    """Return an ``include_name`` function for the application's own ``env.py``.
+    """Return a filter with which alembic's autogenerate ignores the breaker table and the version table.
 
-    With this function, alembic's autogenerate ignores the breaker table and the version table.
+    Pass the filter as ``include_name`` to ``context.configure`` in the application's ``env.py``.
 
     Args:
         schema: The schema of the breaker table. ``None`` means the connection's default schema, which alembic does not
@@ -152,11 +152,12 @@ def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VE
 
 
 def include_name(name: str | None, type_: NameFilterType, parent_names: NameFilterParentNames) -> bool:
-    """Exclude the library's tables from the application's autogenerate, if they have their default names.
+    """Tell alembic's autogenerate to ignore the library's tables, if they have their default names.
 
-    This function is an ``include_name`` for ``env.py``, for PostgreSQL and SQLite. It excludes the tables ``breakers``
-    and ``cbstore_version`` in the schema ``cbstore`` and in the connection's default schema, where SQLite has them. An
-    application on PostgreSQL with its own table ``breakers`` in the default schema uses `ignore_breakers` instead.
+    Pass this function as ``include_name`` to ``context.configure`` in the application's ``env.py``, for PostgreSQL or
+    SQLite. It excludes the tables ``breakers`` and ``cbstore_version`` in the schema ``cbstore`` and in the
+    connection's default schema, where SQLite has them. If the application has its own table ``breakers`` in the default
+    schema of PostgreSQL, use `ignore_breakers` instead.
 
     Args:
         name: The name of a database object that alembic found.
@@ -180,7 +181,10 @@ def _carry_out(do: Callable[..., None], target: Target, revision: str, script: i
 
 
 def scripts_location() -> Path:
-    """Return the folder of the revisions: inside the installed package, or at the top of a checkout."""
+    """Return the folder that contains the migration scripts of the breaker table.
+
+    In an installed package, the folder is inside the package. In a checkout of the sources, it is at the top.
+    """
     package = Path(__file__).parent.parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
@@ -188,13 +192,13 @@ def scripts_location() -> Path:
 
 @contextmanager
 def typed_errors(target: Target) -> Iterator[None]:
-    """Raise the library's errors in place of the errors of alembic and of the driver.
+    """Raise an error of this library in place of an error that alembic or the driver raises in the block.
 
     Args:
         target: The table that the error messages name.
 
     Raises:
-        ConfigurationError: alembic cannot carry out the command.
+        ConfigurationError: alembic cannot carry out the command, for example because it does not know the revision.
         StoreConflictError: Another session kept the table locked.
         StoreError: The database refused a statement; see also `cbstore_sql.stores.sql.errors.translated`.
     """

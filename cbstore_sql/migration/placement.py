@@ -11,14 +11,14 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA, check_identifier
 
 
 def table_schema() -> str | None:
-    """Return the schema of the breaker table that the current alembic run migrates, or ``None`` on SQLite.
+    """Return the schema of the breaker table that the running migration changes, or ``None`` on SQLite.
 
-    In a run that the library started, this is the schema of the version table. In a run of the application's own
-    history, which finds the library's revisions through ``version_locations``, this is the environment variable
+    If the library started the migration, this is the schema that the caller named. If the application's own alembic
+    history includes the library's migrations (``version_locations``), this is the environment variable
     ``CBSTORE_SCHEMA`` or, if the variable is not set, ``cbstore``.
 
     Raises:
-        ConfigurationError: The name of the schema cannot be used.
+        ConfigurationError: The name of the schema is not valid.
     """
     context = op.get_context()
     if context.dialect.name == "sqlite":
@@ -29,12 +29,13 @@ def table_schema() -> str | None:
 
 
 def ensure_schema() -> None:
-    """Create the schema of the breaker table if the schema is missing; for a migration that the application runs.
+    """Create the schema of the breaker table if it is missing and the application started the migration.
 
-    In a migration that the library runs, this function does nothing: the library has already created the schema.
+    If the library started the migration, this function does nothing, because the library has already created the
+    schema. On SQLite, it also does nothing.
 
     Raises:
-        ConfigurationError: The name of the schema cannot be used.
+        ConfigurationError: The name of the schema is not valid.
     """
     context, schema = op.get_context(), table_schema()
     if schema is None or context.opts.get(OURS):
@@ -45,7 +46,7 @@ def ensure_schema() -> None:
 
 
 def qualified(name: str) -> str:
-    """Return the name of one of the library's tables or domains with its quoted schema, for PostgreSQL.
+    """Return the name of a table or domain of the library with its schema before it, quoted for PostgreSQL.
 
     Args:
         name: The name without the schema.

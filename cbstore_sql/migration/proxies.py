@@ -16,7 +16,11 @@ import alembic.op
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """At the end of the block, connect ``alembic.op`` and ``alembic.context`` to the earlier alembic run again."""
+    """Run a block that starts another alembic run, and afterwards give ``alembic.op`` back to the present run.
+
+    ``alembic.op`` and ``alembic.context`` belong to one alembic run at a time. At the end of the block, both belong
+    again to the run that owned them at its start.
+    """
     before: list[Any] = [getattr(module, "_proxy", None) for module in (alembic.context, alembic.op)]
     try:
         yield

@@ -46,16 +46,16 @@ _DIALECTS = ("postgresql", "sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A breaker table to migrate.
+    """The database and the names of one breaker table that alembic migrates.
 
     Attributes:
         place: The database: a URL or an engine. To print SQL, ``"postgresql"`` or ``"sqlite"`` is enough.
         schema: The PostgreSQL schema of the breaker table; SQLite ignores the schema.
-        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        version_table: The name of alembic's table, in the same schema, that holds the revision of the breaker table.
         transaction: Whether printed SQL begins and commits a transaction.
 
     Raises:
-        ConfigurationError: The place or a name cannot be used. The constructor does not connect to the database.
+        ConfigurationError: ``place`` or a name is not valid. The constructor does not connect to the database.
     """
 
     place: str | URL | Engine = field(repr=False)
@@ -77,17 +77,17 @@ class Target:
 
     @classmethod
     def of(cls, config: Config) -> Target:
-        """Return the table that an alembic run must migrate.
+        """Return the breaker table that an alembic command must migrate.
 
         Args:
-            config: The configuration of the alembic run.
+            config: The configuration of the alembic command.
 
         Returns:
-            The target in the configuration if the caller put one there; otherwise a target from the environment
-            variables, see `from_environment`.
+            The target that the library put into the configuration. If the user started alembic, a target from the
+            environment variables; see `from_environment`.
 
         Raises:
-            ConfigurationError: There is no URL in the environment, or a value there cannot be used.
+            ConfigurationError: A value in the environment is not valid.
         """
         target = config.attributes.get("cbstore")
         return target if isinstance(target, cls) else cls.from_environment()
@@ -97,11 +97,13 @@ class Target:
         """Return a target from ``CBSTORE_URL``, ``CBSTORE_SCHEMA`` and ``CBSTORE_VERSION_TABLE``.
 
         Args:
-            url: The URL of the database, or ``None`` to read ``CBSTORE_URL``.
-            schema: The PostgreSQL schema, or ``None`` to read ``CBSTORE_SCHEMA``.
+            url: The URL of the database. ``None`` means ``CBSTORE_URL`` or, if the variable is not set, the SQLite file
+                ``cbstore.db`` in the current directory.
+            schema: The PostgreSQL schema. ``None`` means ``CBSTORE_SCHEMA`` or, if the variable is not set,
+                ``cbstore``.
 
         Raises:
-            ConfigurationError: There is no URL, or a value cannot be used.
+            ConfigurationError: A value is not valid.
         """
         return cls(
             url or environment.database_url(),
@@ -111,7 +113,7 @@ class Target:
 
     @property
     def dialect_name(self) -> str:
-        """The dialect of the database: ``"postgresql"`` or ``"sqlite"``."""
+        """The kind of the database: ``"postgresql"`` or ``"sqlite"``."""
         if isinstance(self.place, Engine):
             return self.place.dialect.name
         return str(self.place) if self.place in _DIALECTS else parse_url(self.place).get_backend_name()
@@ -123,11 +125,11 @@ class Target:
 
     @property
     def table_name(self) -> str:
-        """The name of the breaker table in messages."""
+        """The breaker table's name with the word "table" before it, for messages: ``"table cbstore.breakers"``."""
         return f"table {self.schema}.{TABLE_NAME}" if self.table_schema else f"table {TABLE_NAME}"
 
     def engine(self) -> Engine:
-        """Return an engine for the database.
+        """Return an SQLAlchemy engine for the database.
 
         Returns:
             The application's engine if ``place`` is an engine; otherwise a new engine, which keeps no connection open.
@@ -138,7 +140,7 @@ class Target:
 
 
 def run(target: Target) -> None:
-    """Run the current alembic command in one transaction; ``migrations/env.py`` calls this function.
+    """Run the alembic command that is in progress, in one transaction. ``migrations/env.py`` calls this function.
 
     A session that waits for a lock on the table makes all later statements of other sessions wait too. So each attempt
     to migrate waits only a few seconds for the lock. If the attempt fails, the next attempt follows after a pause.
@@ -147,7 +149,7 @@ def run(target: Target) -> None:
         target: The table to migrate.
 
     Raises:
-        SchemaError: The table is newer than the library.
+        SchemaError: A newer version of the library has already migrated the table.
         sqlalchemy.exc.DBAPIError: A statement failed, or the table was locked during every attempt.
     """
     engine = target.engine()
@@ -162,10 +164,10 @@ def run(target: Target) -> None:
 
 
 def write_sql(target: Target) -> None:
-    """Print the SQL of the current alembic command; ``migrations/env.py`` calls this function.
+    """Print the SQL of the alembic command that is in progress. ``migrations/env.py`` calls this function.
 
     Args:
-        target: The table to migrate. The function uses only the dialect of the database.
+        target: The table to migrate. The function does not connect to the database.
     """
     context.configure(dialect_name=target.dialect_name, literal_binds=True, **options_of(target))
     with context.begin_transaction():
@@ -208,15 +210,15 @@ def _own_transactions(connection: Connection) -> Iterator[None]:
 
 
 def check_age(target: Target, scripts: ScriptDirectory, current: MigrationContext) -> None:
-    """Check that the library knows the table's present revision.
+    """Raise an exception if a newer version of the library has migrated the table.
 
     Args:
         target: The table, which the error message names.
-        scripts: All revisions that the library knows.
+        scripts: The migration scripts of the library, with all revisions that it knows.
         current: The alembic context from which the function reads the revision of the table.
 
     Raises:
-        SchemaError: The table is newer than the library.
+        SchemaError: The table has a revision that the library does not know.
     """
     known = {script.revision for script in scripts.walk_revisions()}
     if not known.issuperset(current.get_current_heads()):
@@ -231,7 +233,7 @@ def _take_turn_postgresql(connection: Connection, target: Target) -> None:
 
 
 def take_turn(connection: Connection, target: Target) -> None:
-    """Wait until other migrations of the same PostgreSQL schema have ended, then create the schema if it is missing.
+    """Wait until other migrations of the same PostgreSQL schema have ended, and then create a missing schema.
 
     The function takes an advisory lock, which the server releases at the end of the current transaction.
 
@@ -285,7 +287,7 @@ def options_of(target: Target) -> dict[str, Any]:
 
 
 def is_locked(error: BaseException | None) -> bool:
-    """Whether a driver's error means that another session did not release a lock in time.
+    """Return whether an error of the driver means that another session did not release a lock in time.
 
     Args:
         error: The error of the driver, or ``None``, for which the function returns ``False``.

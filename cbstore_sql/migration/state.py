@@ -12,11 +12,11 @@ from cbstore_sql.migration.runner import Target
 
 
 class TableState(NamedTuple):
-    """A comparison of a breaker table's revision with the newest revision of the library.
+    """The revision of a breaker table, and the newest revision that the library knows.
 
     Attributes:
         current: The revision of the table, or ``None`` if the table is missing.
-        newest: The newest revision of the library.
+        newest: The newest revision that the library knows.
     """
 
     current: str | None
@@ -24,15 +24,18 @@ class TableState(NamedTuple):
 
     @property
     def is_current(self) -> bool:
-        """Whether the table has the newest revision. If true, a migration would change nothing."""
+        """Whether the table has the newest revision, so that a migration would change nothing."""
         return self.current == self.newest
 
 
 def table_state(target: Target) -> TableState:
-    """Read the revision of a breaker table, and return it with the newest revision. This function writes nothing.
+    """Read the revision of a breaker table from the database. This function changes nothing.
 
     Args:
         target: The database and the name of the table.
+
+    Returns:
+        The revision of the table, and the newest revision that the library knows.
 
     Raises:
         StoreError: The database cannot be reached, or refuses the query.

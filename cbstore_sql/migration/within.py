@@ -28,10 +28,10 @@ def upgrade_within(
     schema: str = DEFAULT_SCHEMA,
     version_table: str = VERSION_TABLE,
 ) -> None:
-    """Upgrade the breaker table inside a revision of the application's own alembic history.
+    """Upgrade the breaker table as a step of a migration of the application's own alembic history.
 
-    The upgrade runs in the transaction of the application's revision: either both take effect, or neither does. The
-    library keeps its own version table beside the version table of the application.
+    Call this function in ``upgrade()`` of that migration. The upgrade runs in the same transaction: either both take
+    effect, or neither does. The library keeps its own version table beside the version table of the application.
 
     Args:
         op: ``alembic.op`` or an `alembic.operations.Operations`.
@@ -40,11 +40,12 @@ def upgrade_within(
         start: The revision at which a printed script (``--sql``) starts; ``None`` means an empty database. A migration
             that connects to the database ignores this argument.
         schema: The PostgreSQL schema of the breaker table. SQLite has no schemas and ignores this argument.
-        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        version_table: The name of the library's version table, in the same schema. It holds the revision of the breaker
+            table.
 
     Raises:
-        ConfigurationError: A name or the revision cannot be used.
-        SchemaError: The table is newer than the library.
+        ConfigurationError: A name or the revision is not valid.
+        SchemaError: A newer version of the library has already migrated the table.
     """
     _check(revision)
     _run(op, lambda scripts, heads: scripts._upgrade_revs(revision, heads), start, schema, version_table)
@@ -58,7 +59,10 @@ def downgrade_within(
     schema: str = DEFAULT_SCHEMA,
     version_table: str = VERSION_TABLE,
 ) -> None:
-    """Downgrade the breaker table inside a revision of the application's own alembic history.
+    """Downgrade the breaker table as a step of a migration of the application's own alembic history.
+
+    Call this function in ``downgrade()`` of that migration. The downgrade runs in the same transaction. The data in
+    each removed table or column is lost.
 
     Args:
         op: ``alembic.op`` or an `alembic.operations.Operations`.
@@ -66,11 +70,12 @@ def downgrade_within(
         start: The revision at which a printed script (``--sql``) starts; ``"head"`` means the newest revision. A
             migration that connects to the database ignores this argument.
         schema: The PostgreSQL schema of the breaker table. SQLite has no schemas and ignores this argument.
-        version_table: The name of the table, in the same schema, that holds the revision of the breaker table.
+        version_table: The name of the library's version table, in the same schema. It holds the revision of the breaker
+            table.
 
     Raises:
-        ConfigurationError: A name or the revision cannot be used.
-        SchemaError: The table is newer than the library.
+        ConfigurationError: A name or the revision is not valid.
+        SchemaError: A newer version of the library has migrated the table.
     """
     _check(revision)
     _run(op, lambda scripts, heads: scripts._downgrade_revs(revision, heads), start, schema, version_table)
