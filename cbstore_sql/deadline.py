@@ -19,13 +19,15 @@ _deadline: ContextVar[float | None] = ContextVar("cbstore_deadline", default=Non
 
 
 class within:
-    """A context manager that sets a deadline for a block: ``with within(0.25): store.read("billing")``.
+    """Set a deadline for the store operations in a block: ``with within(0.25): store.read("billing")``.
 
     The deadline does not stop the block. A store that keeps deadlines stops waiting at the deadline and raises
-    `StoreUnavailableError`. If blocks are nested, the earlier deadline holds.
+    `StoreUnavailableError`. If blocks are nested, the earlier deadline holds. The deadline also holds in tasks that the
+    block starts.
 
     Args:
-        seconds: Seconds from the start of the block, at least 0, by the steady local clock. ``None`` sets no deadline.
+        seconds: Seconds from the start of the block, at least 0. A change of the machine's clock has no effect on them.
+            ``None`` sets no deadline.
 
     Raises:
         InvalidArgumentError: ``seconds`` is not a number.
@@ -56,10 +58,10 @@ class within:
 
 
 class paused:
-    """A context manager that makes the deadline later by the duration of a block.
+    """Do not count the time of a block towards the deadline: ``with paused(): listener(event)``.
 
-    Use this context manager for a block that is not part of the store's work, such as a call of a listener. If there is
-    no deadline, the context manager does nothing.
+    At the end of the block, the deadline that `within` set moves by the duration of the block. Use this for work that
+    does not belong to the store. Without a deadline, this does nothing.
     """
 
     __slots__ = ("_began",)
@@ -74,6 +76,10 @@ class paused:
 
 
 def remaining() -> float | None:
-    """Return the seconds until the deadline; 0.0 if the deadline has passed, or ``None`` if there is no deadline."""
+    """Return how many seconds are left until the deadline that `within` set.
+
+    Returns:
+        Seconds; 0.0 if the deadline has passed. ``None`` if there is no deadline.
+    """
     deadline = _deadline.get()
     return None if deadline is None else max(0.0, deadline - monotonic())

@@ -49,7 +49,7 @@ __all__ = [
 
 
 class CircuitBreakerError(Exception):
-    """The base class of all errors that this library raises."""
+    """The base class of all errors that this library raises. Catch it to handle all of them."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default `__reduce__` calls the class with `args`. A constructor that composes the message has other
@@ -71,10 +71,11 @@ def _restore(kind: type[CircuitBreakerError], args: tuple[Any, ...], state: dict
 
 
 class CircuitBreakerOpenError(CircuitBreakerError):
-    """The error of a call that the breaker rejected.
+    """The error that a breaker raises when it rejects a call. The guarded function was not called.
 
-    The circuit is open, or another caller holds the probe, or an operator locked the breaker open, or a hold is in
-    force, or the breaker admits only a share of the calls during its ramp.
+    The breaker rejects a call while the circuit is open or another caller makes the probe (the call that tests the
+    dependency). It also rejects calls if an operator has set the override ``open``, if the dependency has asked callers
+    to wait, and some calls in the time after the circuit closed (``ramp_up``).
 
     Attributes:
         name: The breaker's name.
@@ -82,7 +83,7 @@ class CircuitBreakerOpenError(CircuitBreakerError):
             ``"closed"`` if the call was rejected during a ramp (``ramp_up``).
         retry_after: Seconds until the breaker may admit a call, as far as the store knows; 0.0 means now.
         reason: Why the breaker rejected the call: ``"state"`` (the state of the circuit), ``"override"`` (an operator
-            locked the breaker open), ``"hold"`` (the dependency asked callers to wait) or ``"ramp_up"``.
+            has set the override ``open``), ``"hold"`` (the dependency asked callers to wait) or ``"ramp_up"``.
     """
 
     def __init__(
@@ -102,21 +103,21 @@ class CircuitBreakerOpenError(CircuitBreakerError):
 
 
 class GuardInUseError(CircuitBreakerError, RuntimeError):
-    """The error of a guard that was entered while another block was still inside the guard.
+    """The error for a caller that enters a guard while another block is still inside the same guard.
 
     Make one guard for each block.
     """
 
 
 class ConfigurationError(CircuitBreakerError, ValueError):
-    """The error of an argument or a setting that cannot be used.
+    """The error for an argument or a setting that the library cannot use.
 
     The library raises this error before it writes anything.
     """
 
 
 class InvalidArgumentError(ConfigurationError, TypeError):
-    """The error of an argument of the wrong kind, or of a function that this breaker cannot guard.
+    """The error for an argument of the wrong type, or for a function that a breaker cannot guard.
 
     The message says what to write instead. A guarded call can raise this error too, for example if the function
     returned a generator. Such an error says nothing about the dependency, so the breaker does not count it.
@@ -124,26 +125,29 @@ class InvalidArgumentError(ConfigurationError, TypeError):
 
 
 class InvalidNameError(ConfigurationError):
-    """The error of a breaker name, a namespace or a probe token that is not text which every store can keep."""
+    """The error for a breaker name, a namespace or a probe token that is not valid.
+
+    A valid name is text that every kind of store can keep. The message says which rule the name breaks.
+    """
 
 
 class InvalidPolicyError(ConfigurationError):
-    """The error of a threshold or a time of a policy that is out of range."""
+    """The error for a threshold or a time that is out of range, such as a negative ``recovery_timeout``."""
 
 
 class InvalidStateError(ConfigurationError):
-    """The error of a state, a time, a count or a permit whose value no breaker can have."""
+    """The error for a state, a time, a count or a permit that cannot exist, such as a negative failure count."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
-    """The error of an optional dependency that is not installed.
+    """The error for a feature that needs a package which is not installed.
 
     Args:
-        what: The feature that needs the optional dependency, as the subject of the message.
-        extra: The name of the package extra that installs the optional dependency, such as ``redis``.
+        what: The feature, as the subject of the message, such as ``"the exporter"``.
+        extra: The extra of this library that installs the package, such as ``"redis"``.
 
     Attributes:
-        extra: The name of the package extra, as in ``pip install 'cbstore_sql[redis]'``.
+        extra: The name of the extra, as in ``pip install 'cbstore_sql[redis]'``.
     """
 
     def __init__(self, what: str, extra: str) -> None:
@@ -152,15 +156,18 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class StoreError(CircuitBreakerError):
-    """The error of an operation that the store did not carry out."""
+    """The error for an operation that the store did not carry out. The subclasses say why."""
 
 
 class SchemaError(StoreError):
-    """The error of a breaker table that is missing, or that is older or newer than this library."""
+    """The error for a breaker table that is missing, or that is older or newer than this library.
+
+    For a missing or older table, `migrate` helps. For a newer table, a newer version of the library helps.
+    """
 
 
 class StoreUnavailableError(StoreError):
-    """The error of a store that is unreachable, refused the operation, or did not answer in time.
+    """The error for a store that cannot be reached, refuses an operation, or does not answer in time.
 
     Args:
         message: The text of the error.
@@ -182,16 +189,16 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreConflictError(StoreError, RuntimeError):
-    """The error of an operation that the store repeated, but other writers changed the same row each time.
+    """The error for an operation that failed on every attempt because other writers changed the same row.
 
-    The operation had no effect.
+    The operation had no effect. The caller may try it again.
     """
 
 
 class UnknownBreakerError(StoreError):
-    """The error of an operation on a breaker that does not exist.
+    """The error for an operation on a breaker that the store does not have, if the operation does not create breakers.
 
-    The operation does not create breakers, and it had no effect.
+    The operation had no effect.
 
     Attributes:
         name: The name that the caller passed.
@@ -203,27 +210,27 @@ class UnknownBreakerError(StoreError):
 
 
 class BreakerNotStoredError(StoreError):
-    """The error of a breaker that the store cannot hold. Other breakers of the same store work as before.
+    """The error for one breaker that the store cannot keep. Other breakers of the same store work as before.
 
-    The operation had no effect.
+    The operation had no effect. The subclasses say why.
     """
 
 
 class UnstorableNameError(BreakerNotStoredError):
-    """The error of a breaker name with characters that the encoding of the database or of the connection does not have.
+    """The error for a breaker name with characters that the database cannot encode.
 
-    The operation had no effect.
+    The encoding of the database or of the connection does not have these characters. The operation had no effect.
     """
 
 
 class TooManyBreakersError(BreakerNotStoredError):
-    """The error of an operation that would have added a breaker to a full namespace.
+    """The error for a new breaker in a namespace that already has the largest number of breakers.
 
     The operation had no effect.
 
     Attributes:
         namespace: The name of the full namespace.
-        max_breakers: How many breakers the namespace may hold.
+        max_breakers: How many breakers the namespace may have.
     """
 
     def __init__(self, namespace: str, max_breakers: int) -> None:

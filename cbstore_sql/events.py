@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BreakerEvent:
-    """The base class of all events.
+    """The base class of all events. A breaker passes each event to its listeners.
 
     Attributes:
         name: The breaker's name.
@@ -51,11 +51,13 @@ class BreakerEvent:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged(BreakerEvent):
-    """The event of a state change that an operation of this process made.
+    """The base class of the events `Opened`, `HalfOpened` and `Closed`: this process changed the state of a circuit.
+
+    Changes that other processes make emit no event in this process.
 
     Attributes:
-        previous_state: The state before the change, as the operation found it in the same atomic step.
-        snapshot: The breaker after the change.
+        previous_state: The state before the change.
+        snapshot: The breaker after the change: its state, counts and times.
     """
 
     previous_state: State
@@ -65,32 +67,36 @@ class StateChanged(BreakerEvent):
 # The next three classes add no field, so they inherit the dataclass methods. A decorator on each class would cost time
 # at import.
 class Opened(StateChanged):
-    """The event of a circuit that changed from closed or half_open to open."""
+    """The event that a breaker emits when this process opens a circuit that was closed or half_open."""
 
     __slots__ = ()
 
 
 class HalfOpened(StateChanged):
-    """The event of a circuit that changed from open to half_open: this process claimed the probe."""
+    """The event that a breaker emits when an open circuit becomes half_open.
+
+    This happens when this process becomes the owner of the probe, the call that tests the dependency.
+    """
 
     __slots__ = ()
 
 
 class Closed(StateChanged):
-    """The event of a circuit that changed from half_open or open to closed."""
+    """The event that a breaker emits when this process closes a circuit that was half_open or open."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected(BreakerEvent):
-    """The event of a call that the breaker refused.
+    """The event that a breaker emits when it rejects a call.
 
     Attributes:
-        state: The state of the circuit: open; half_open while another caller holds the probe; closed while a
+        state: The state of the circuit: open; half_open while another caller makes the probe; closed while a
             ``ramp_up`` admits only a share of the calls.
         retry_after: Seconds until the breaker may admit a call; 0.0 means now.
-        reason: Why the breaker refused the call: ``"state"``, ``"override"``, ``"hold"`` or ``"ramp_up"``.
+        reason: Why the breaker rejected the call: ``"state"`` (the state of the circuit), ``"override"`` (an operator
+            has set the override ``open``), ``"hold"`` (the dependency asked callers to wait) or ``"ramp_up"``.
     """
 
     state: State
@@ -100,12 +106,15 @@ class Rejected(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class WouldHaveRejected(BreakerEvent):
-    """The event of a call that the breaker admitted in shadow mode and would have refused without shadow mode.
+    """The event that a breaker emits when it admits a call only because of shadow mode.
+
+    In shadow mode, an operator's override, the breaker records everything but rejects no call.
 
     Attributes:
-        state: The state of the circuit under the override ``shadow``.
-        retry_after: Seconds until the circuit would have admitted a call.
-        reason: Why the breaker would have refused the call: ``"state"`` or ``"hold"``.
+        state: The state of the circuit, which has no effect in shadow mode.
+        retry_after: Seconds until the breaker would have admitted a call without shadow mode.
+        reason: Why the breaker would have rejected the call: ``"state"`` (the state of the circuit) or ``"hold"`` (the
+            dependency asked callers to wait).
     """
 
     state: State
@@ -115,13 +124,13 @@ class WouldHaveRejected(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class WouldHaveOpened(BreakerEvent):
-    """The event of a circuit that opened in shadow mode, so the breaker still admits every call.
+    """The event that a breaker emits when this process opens a circuit in shadow mode.
 
-    An operation of this process opened the circuit. The event follows `Opened`, which gives the state of the circuit
-    under the override ``shadow``.
+    In shadow mode, an operator's override, the breaker still admits every call. The event `Opened` comes just before
+    this one.
 
     Attributes:
-        snapshot: The breaker after the operation.
+        snapshot: The breaker after the change: its state, counts and times.
     """
 
     snapshot: Snapshot
@@ -129,10 +138,12 @@ class WouldHaveOpened(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OverrideSet(BreakerEvent):
-    """The event of an override that this process set.
+    """The event that a breaker emits when this process sets an override.
+
+    An override is an operator's decision that replaces the state of the circuit for a while.
 
     Attributes:
-        snapshot: The breaker after the operation. The snapshot has the mode, the end, the author and the reason of the
+        snapshot: The breaker after the operation. It contains the mode, the end, the author and the reason of the
             override.
     """
 
@@ -141,7 +152,7 @@ class OverrideSet(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OverrideCleared(BreakerEvent):
-    """The event of an override that this process removed.
+    """The event that a breaker emits when this process removes an override, so that calls follow the state again.
 
     Attributes:
         by: The person or program that removed the override.
@@ -152,13 +163,13 @@ class OverrideCleared(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class CallFinished(BreakerEvent):
-    """The event of a guarded call that ended.
+    """The event that a breaker emits when a guarded call has ended.
 
-    The breaker sends this event before it reports the outcome to the store. A call that was admitted by hand has no
-    such event.
+    The breaker emits this event before it reports the outcome to the store. A call that the application admitted with
+    ``admit`` has no such event.
 
     Attributes:
-        verdict: The verdict on the call: success, failure, or none (the call does not count).
+        verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
         seconds: The duration of the call in seconds, without the time that the breaker spent on the store.
     """
 
@@ -168,12 +179,14 @@ class CallFinished(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ProbeClaimed(BreakerEvent):
-    """The event of a probe that this process claimed.
+    """The event that a breaker emits when this process becomes the owner of the probe.
+
+    The probe is the call that tests whether the dependency works again.
 
     Attributes:
-        permit: The permit of the probe's owner.
-        took_over: Whether the circuit was half_open before the claim, because the probe was free or the lease of its
-            former owner had ended. ``False`` if the circuit was open.
+        permit: The permit of the probe.
+        took_over: ``True`` if the circuit was already half_open: an earlier owner released the probe or did not report
+            in time. ``False`` if the circuit was open.
     """
 
     permit: Permit
@@ -181,19 +194,22 @@ class ProbeClaimed(BreakerEvent):
 
 
 class ProbeLost(BreakerEvent):
-    """The event of a claim that failed because another caller claimed the probe first."""
+    """The event that a breaker emits when another caller becomes the owner of the probe first.
+
+    The probe is the call that tests whether the dependency works again.
+    """
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeExpired(BreakerEvent):
-    """The event of a probe that this process settled or renewed too late.
+    """The event that a breaker emits when this process reports or renews a probe too late.
 
-    Another caller owned the probe by then, or the circuit had changed, so the operation had no effect.
+    Another caller owned the probe by then, or the circuit had changed. So the report or the renewal had no effect.
 
     Attributes:
-        permit: The permit of the late owner.
+        permit: The permit of the late probe.
     """
 
     permit: Permit
@@ -201,10 +217,11 @@ class ProbeExpired(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ProbeStalled(BreakerEvent):
-    """The event of a stalled probe: its call showed no progress for ten leases, so this process stopped the renewals.
+    """The event that a breaker emits when it stops renewing the lease of a probe whose call shows no progress.
 
-    When the lease has ended, another caller may claim the probe. Signs of progress are `CircuitBreaker.progress`,
-    `CircuitBreaker.renew` and each chunk of a response that a client integration receives.
+    This happens ten leases after the last sign of progress. When the lease has ended, another caller may become the
+    owner of the probe. Signs of progress are `CircuitBreaker.progress`, `CircuitBreaker.renew` and each chunk of a
+    response that a client integration receives.
 
     Attributes:
         permit: The permit of the stalled call.
@@ -215,30 +232,31 @@ class ProbeStalled(BreakerEvent):
 
 @dataclass(frozen=True, slots=True)
 class StoreDegraded(BreakerEvent):
-    """The event of a store that stopped answering.
+    """The event that a breaker emits when the store stops answering.
 
-    From now on the outage policy determines which calls the breaker admits.
+    From now on ``on_store_outage`` determines which calls the breaker admits.
 
     Attributes:
-        error: The class name of the store's error. The event does not have the text, because the text may hold secrets.
+        error: The class name of the store's error. The event does not have the text, because the text may contain
+            secrets.
     """
 
     error: str
 
 
 class StoreRecovered(BreakerEvent):
-    """The event of a store that answers again."""
+    """The event that a breaker emits when the store answers again after an outage."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ViewRefreshed(BreakerEvent):
-    """The event of a read that refreshed this process's view of the breakers in use.
+    """The event that a breaker emits after it has read all breakers in use from the store again.
 
     Attributes:
         name: The name of the breaker that was read the longest ago.
-        staleness: The age of that breaker's view in seconds, just before the read.
+        staleness: The age in seconds of this process's copy of that breaker's state, just before the read.
     """
 
     staleness: float
@@ -255,13 +273,13 @@ _CHANGES: dict[State, type[StateChanged]] = {
 
 
 def change_of(transition: Transition) -> StateChanged | None:
-    """Return the event of a state change.
+    """Make the event for an operation that changed the state of a circuit.
 
     Args:
-        transition: The transition that a store returned.
+        transition: What the store returned: the state before the operation and the breaker after it.
 
     Returns:
-        `Opened`, `HalfOpened` or `Closed`; ``None`` if the transition did not change the state.
+        `Opened`, `HalfOpened` or `Closed`; ``None`` if the operation did not change the state.
     """
     if not transition.changed:
         return None
