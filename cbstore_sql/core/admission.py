@@ -1,4 +1,4 @@
-"""Whether a breaker admits a call: one pure rule over a snapshot and the clock.
+"""Whether a breaker lets a call through: functions that decide by a snapshot and a time.
 
 Precedence: an override first, then a hold, then the state. Of the rules that write (`core.rules`), only `claim_probe`
 reads overrides and holds, so the state machine goes on while an override is in force.
@@ -19,7 +19,11 @@ FIRST_SHARE = 0.1
 
 
 class Action(Enum):
-    """An answer to a caller who wants to make a call: make the call, claim the probe first, or do not call."""
+    """What a caller may do: make the call, make it only as the probe, or not make it.
+
+    ``ADMIT`` means: make the call. ``CLAIM`` means: first claim the probe (the one call that tests whether the
+    dependency works again), and make the call if the claim succeeds. ``REFUSE`` means: do not make the call.
+    """
 
     ADMIT = "admit"
     CLAIM = "claim"
@@ -31,15 +35,16 @@ Reason = Literal["state", "hold", "override"]
 
 
 class Admission(NamedTuple):
-    """A decision whether a breaker admits a call, with the reason of the decision.
+    """The decision whether a breaker lets a call through, with the reason of the decision.
 
     Attributes:
-        action: `Action.ADMIT`: make the call. `Action.CLAIM`: claim the probe first. `Action.REFUSE`: do not call.
-        reason: What led to `action`: the state of the circuit, a hold or an override.
-        retry_after: Seconds until a caller may repeat a refused call; 0.0 for the other actions.
-        always: Whether the caller makes the call even if another caller wins the probe. ``True`` under the overrides
-            ``closed`` and ``shadow``.
-        shadowed: The decision that the breaker would have made without the override, if the override is ``shadow``.
+        action: What the caller may do; see `Action`.
+        reason: ``"state"`` (the state of the circuit decided), ``"hold"`` (the dependency asked callers to wait) or
+            ``"override"`` (the setting of an operator decided).
+        retry_after: Seconds after which the caller may try a refused call again; 0.0 if the call was not refused.
+        always: Whether the caller makes the call even if another caller gets the probe (the call that tests the
+            dependency). ``True`` under the overrides ``closed`` and ``shadow``, which let every call through.
+        shadowed: Under the override ``shadow``, the decision that the breaker would have made without the override.
             Otherwise ``None``.
     """
 
@@ -51,17 +56,19 @@ class Admission(NamedTuple):
 
     @property
     def would_refuse(self) -> bool:
-        """Whether the breaker would refuse the call without the override ``shadow``."""
+        """Whether the call goes through only because of the override ``shadow``. Otherwise it would be refused."""
         return self.shadowed is not None and self.shadowed.action is Action.REFUSE
 
 
 def admission(snapshot: Snapshot, now: float | None = None) -> Admission:
-    """Return whether a breaker admits a call, and why.
+    """Decide whether a breaker lets a call through, and return the decision with its reason.
+
+    An override decides first, then a hold (a pause that the dependency asked for), then the state of the circuit.
 
     Args:
         snapshot: The breaker as the store returned it.
-        now: Unix seconds by the store's clock. ``None`` means ``snapshot.as_of``. For a cached snapshot, pass ``as_of``
-            plus the seconds since the read.
+        now: The moment of the call, Unix seconds by the store's clock. ``None`` means ``snapshot.as_of``, the moment at
+            which the store read the breaker. For a snapshot that is some seconds old, pass ``as_of`` plus its age.
     """
     moment = snapshot.as_of if now is None else now
     override = snapshot.override_at(moment)
@@ -77,15 +84,17 @@ def admission(snapshot: Snapshot, now: float | None = None) -> Admission:
 
 
 def ramp_share(snapshot: Snapshot, ramp_up: float, now: float | None = None) -> float:
-    """Return the share of calls to admit after the circuit closed or after a hold ended, from 0.1 to 1.
+    """Return the share of calls to admit while a breaker returns to full traffic, from 0.1 to 1.
 
-    The share grows linearly over ``ramp_up`` seconds. A reset clears the moment of closing and the hold, so no ramp
-    follows a reset.
+    After a probe has closed the circuit, or after a hold (a pause that the dependency asked for) has ended, the share
+    grows evenly from 0.1 to 1 over ``ramp_up`` seconds. Without such a start, after a reset, and under an override, the
+    share is 1.
 
     Args:
         snapshot: The breaker as the store returned it.
-        ramp_up: The length of the ramp in seconds; 0 means no ramp.
-        now: Unix seconds by the store's clock; see `admission`. ``None`` means ``snapshot.as_of``.
+        ramp_up: The seconds over which the share grows; 0 means that the share is 1 at once.
+        now: The moment of the call, Unix seconds by the store's clock. ``None`` means ``snapshot.as_of``, the moment at
+            which the store read the breaker.
     """
     moment = snapshot.as_of if now is None else now
     start = ramp_start(snapshot)
@@ -96,9 +105,11 @@ def ramp_share(snapshot: Snapshot, ramp_up: float, now: float | None = None) -> 
 
 
 def ramp_start(snapshot: Snapshot) -> float:
-    """Return the start of the last or next ramp in Unix seconds; 0.0 means that there is no ramp.
+    """Return the moment from which a breaker admits a growing share of calls, in Unix seconds.
 
-    A ramp starts when a probe closes the circuit, or when a hold ends. The later of these two moments counts.
+    The growth starts when a probe closes the circuit, or when a hold (a pause that the dependency asked for) ends. The
+    later of these two moments counts; it may be in the future. 0.0 means that neither has happened since the last
+    reset.
 
     Args:
         snapshot: The breaker as the store returned it.
@@ -107,17 +118,19 @@ def ramp_start(snapshot: Snapshot) -> float:
 
 
 def effective_state(snapshot: Snapshot, now: float | None = None) -> tuple[State, float]:
-    """Return the state that callers see, and the end of the open time in Unix seconds.
+    """Return one state that has the same effect as the circuit's state, its hold and its override together.
 
-    This function is for code that knows only states. An override or a hold appears as the state that has the same
-    effect.
+    This function is for code that knows only the three states. For example, a closed circuit with a hold (a pause that
+    the dependency asked for) appears as open until the hold ends.
 
     Args:
         snapshot: The breaker as the store returned it.
-        now: Unix seconds by the store's clock; see `admission`. ``None`` means ``snapshot.as_of``.
+        now: The moment of the question, Unix seconds by the store's clock. ``None`` means ``snapshot.as_of``, the
+            moment at which the store read the breaker.
 
     Returns:
-        The state and the end of the open time. The end is 0.0 if an override closes the circuit.
+        The state, and the end of the current or last open time in Unix seconds. The end is 0.0 if the circuit has not
+        opened since the last reset, or if an override lets every call through.
     """
     moment = snapshot.as_of if now is None else now
     if snapshot.override_at(moment) in ("closed", "shadow"):

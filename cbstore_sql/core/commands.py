@@ -32,15 +32,15 @@ from cbstore_sql.runtime.rng import rng
 
 
 class Command(NamedTuple):
-    """A checked operation on one breaker.
+    """One operation on one breaker with checked arguments, ready for any store to carry out.
 
     Attributes:
-        operation: A key of `rules.OPERATIONS`.
+        operation: The name of the operation, a key of `rules.OPERATIONS`.
         name: The breaker's name.
-        parameters: The parameters of the operation's rule, by name. ``now`` is ``None`` if the store's clock gives the
-            time.
-        creates: Whether the operation may add the breaker if the breaker has no row. If ``False``, the operation has no
-            effect on a breaker without a row.
+        parameters: The arguments, by name, for the rule of the operation (the function in `core.rules` that computes
+            the new row). ``now`` is in Unix seconds, or ``None`` if the store's clock gives the time.
+        creates: Whether the store may add a row for a breaker that has no row yet. If ``False``, the operation does
+            nothing to such a breaker.
     """
 
     operation: str
@@ -49,26 +49,27 @@ class Command(NamedTuple):
     creates: bool = True
 
     def clock(self, store_time: float) -> float:
-        """Return the time at which this command acts.
+        """Return the moment at which this command acts: the caller's ``now``, or else the time of the store's clock.
 
         Args:
-            store_time: The store's clock, Unix seconds.
+            store_time: The time by the store's clock, Unix seconds.
 
         Returns:
-            Unix seconds: the time in the command if the command has a time; otherwise ``store_time``.
+            ``now`` if the caller passed it, otherwise ``store_time``; Unix seconds.
         """
         now: float | None = self.parameters["now"]
         return store_time if now is None else now
 
     def apply_to(self, row: Row, now: float) -> Row | None:
-        """Run the operation's rule in Python, for a store that holds the row in memory.
+        """Compute the breaker's new row in Python, for a store that does not compute it in a database.
 
         Args:
             row: The breaker before the operation. Pass ``Row()`` for a breaker that has no row.
-            now: The store's clock, Unix seconds. A command that has a time ignores this argument.
+            now: The time by the store's clock, Unix seconds. If the caller of the operation passed a time, that time
+                counts instead.
 
         Returns:
-            The breaker after the operation, or ``None`` if the rule's condition does not hold.
+            The breaker after the operation, or ``None`` if the operation has no effect on this row.
         """
         given = SimpleNamespace(**self.parameters)
         given.now = self.clock(now)
@@ -85,7 +86,11 @@ def _choose(condition: Any, a: Any, b: Any) -> Any:
 
 
 def claim_probe(name: str, policy: BreakerPolicy, token: str | None, now: float | None) -> Command:
-    """Make the command of `Store.claim_probe`; see `Store.claim_probe` for the arguments and the errors."""
+    """Check the arguments for a claim of the probe (the one call that tests the dependency) and return the command.
+
+    The arguments are those of `Store.claim_probe`, and so are the errors. ``token=None`` makes a new token.
+    ``now=None`` means the store's clock.
+    """
     given = {
         "now": check_time("now", now),
         "lease": policy.probe_lease,
@@ -105,7 +110,11 @@ def record_failure(
     successes: int = 0,
     evidence: float | None = None,
 ) -> Command:
-    """Make the command of `Store.record_failure`; see `Store.record_failure` for the arguments and the errors."""
+    """Check the arguments for a report of failed calls and return the command.
+
+    The arguments are those of `Store.record_failure`, and so are the errors. ``now=None`` means the store's clock,
+    ``rand=None`` draws a random number, and ``evidence=None`` computes the evidence from the policy.
+    """
     roll = rng.random() if rand is None else check_factor("rand", rand, 0.0, 1.0)
     name, generation, token = _fence(target)
     given = {
@@ -129,7 +138,11 @@ def record_failure(
 def record_success(
     target: str | Permit, policy: BreakerPolicy, expected_state: str | None, now: float | None, *, successes: int = 1
 ) -> Command:
-    """Make the command of `Store.record_success`; see `Store.record_success` for the arguments and the errors."""
+    """Check the arguments for a report of successful calls and return the command.
+
+    The arguments are those of `Store.record_success`, and so are the errors. ``expected_state=None`` means any state.
+    ``now=None`` means the store's clock.
+    """
     name, generation, token = _fence(target)
     given = {
         "now": check_time("now", now),
@@ -145,31 +158,48 @@ def record_success(
 
 
 def release_probe(permit: Permit, now: float | None) -> Command:
-    """Make the command of `Store.release_probe`; see `Store.release_probe` for the arguments and the errors."""
+    """Check the arguments for giving up a probe without a result, and return the command.
+
+    The arguments are those of `Store.release_probe`, and so are the errors. ``now=None`` means the store's clock.
+    """
     name, generation, token = _owner(permit)
     return Command("release_probe", name, {"now": check_time("now", now), "generation": generation, "token": token})
 
 
 def renew_probe(permit: Permit, policy: BreakerPolicy, now: float | None) -> Command:
-    """Make the command of `Store.renew_probe`; see `Store.renew_probe` for the arguments and the errors."""
+    """Check the arguments for a longer lease (the time for which a probe belongs to its owner); return the command.
+
+    The arguments are those of `Store.renew_probe`, and so are the errors. ``now=None`` means the store's clock.
+    """
     name, generation, token = _owner(permit)
     given = {"now": check_time("now", now), "lease": policy.probe_lease, "generation": generation, "token": token}
     return Command("renew_probe", name, given)
 
 
 def force_open(name: str, seconds: float, now: float | None, by: str | None = None) -> Command:
-    """Make the command of `Store.force_open`; see `Store.force_open` for the arguments and the errors."""
+    """Check the arguments for opening a circuit by hand and return the command.
+
+    The arguments are those of `Store.force_open`, and so are the errors. ``now=None`` means the store's clock.
+    ``by=None`` means that the history names this process as the author.
+    """
     given = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds), "label": _label(by)}
     return Command("force_open", check_name("breaker name", name), given)
 
 
 def reset(name: str, now: float | None, by: str | None = None) -> Command:
-    """Make the command of `Store.reset`; see `Store.reset` for the arguments and the errors."""
+    """Check the arguments for closing a circuit and clearing its counts, and return the command.
+
+    The arguments are those of `Store.reset`, and so are the errors. ``now=None`` means the store's clock. ``by=None``
+    means that the history names this process as the author.
+    """
     return Command("reset", check_name("breaker name", name), {"now": check_time("now", now), "label": _label(by)})
 
 
 def hold(name: str, seconds: float, now: float | None) -> Command:
-    """Make the command of `Store.hold`; see `Store.hold` for the arguments and the errors."""
+    """Check the arguments for a hold (every process refuses calls for some seconds) and return the command.
+
+    The arguments are those of `Store.hold`, and so are the errors. ``now=None`` means the store's clock.
+    """
     given = {"now": check_time("now", now), "seconds": check_seconds("seconds", seconds)}
     return Command("hold", check_name("breaker name", name), given)
 
@@ -177,7 +207,11 @@ def hold(name: str, seconds: float, now: float | None) -> Command:
 def set_override(
     name: str, mode: str, by: str, reason: str, *, seconds: float | None, create: bool, now: float | None
 ) -> Command:
-    """Make the command of `Store.set_override`; see `Store.set_override` for the arguments and the errors."""
+    """Check the arguments for an override (the setting by which an operator opens, closes or shadows a breaker).
+
+    The function returns the command. The arguments are those of `Store.set_override`, and so are the errors.
+    ``seconds=None`` means that the override does not expire. ``now=None`` means the store's clock.
+    """
     given = {
         "now": check_time("now", now),
         "mode": check_override(mode),
@@ -190,35 +224,39 @@ def set_override(
 
 
 def clear_override(name: str, by: str, now: float | None) -> Command:
-    """Make the command of `Store.clear_override`; see `Store.clear_override` for the arguments and the errors."""
+    """Check the arguments for the removal of an override (the setting of an operator) and return the command.
+
+    The arguments are those of `Store.clear_override`, and so are the errors. ``now=None`` means the store's clock.
+    """
     given = {"now": check_time("now", now), "label": entry_label(check_note("by", by))}
     return Command("clear_override", check_name("breaker name", name), given, creates=False)
 
 
 def increment_failure(name: str) -> Command:
-    """Make the command that counts one failure and changes nothing else.
+    """Return the command that adds 1 to a breaker's failure count and never opens the circuit.
 
     Args:
         name: The breaker's name.
 
     Raises:
-        InvalidNameError: The name is not text that every store can keep.
+        InvalidNameError: The name is not text, has characters that a store cannot keep, or is too long.
     """
     return Command("increment_failure", check_name("breaker name", name), {"now": None})
 
 
 def replace_state(name: str, updates: Mapping[str, Any], lease: float, expected_state: str | None) -> Command:
-    """Make the command that overwrites some of the five fields of the dictionary protocol.
+    """Return the command that overwrites some of the five fields that MassGen's stores exchange as a dictionary.
 
     Args:
         name: The breaker's name.
-        updates: Any of ``state``, ``failure_count``, ``last_failure_time``, ``open_until`` and
+        updates: The new values of any of ``state``, ``failure_count``, ``last_failure_time``, ``open_until`` and
             ``half_open_probe_active``. A field that is missing keeps its value. Other keys are ignored.
-        lease: The lease in seconds of a probe that ``updates`` makes active.
-        expected_state: The command has an effect only if the breaker is in this state; ``None`` means any state.
+        lease: The seconds for which the probe is taken if ``updates`` sets ``half_open_probe_active`` to ``True``.
+        expected_state: The state in which the breaker must be; in any other state, the command has no effect. ``None``
+            means any state.
 
     Raises:
-        InvalidNameError: The name is not text that every store can keep.
+        InvalidNameError: The name is not text, has characters that a store cannot keep, or is too long.
         InvalidStateError: A field or ``expected_state`` has an invalid value.
     """
     given = {
@@ -265,13 +303,17 @@ def _owner(permit: Permit) -> tuple[str, int, str]:
 
 
 def weights(evidence: float, relief: float) -> dict[str, Any]:
-    """Return the parameters of a rule that describe the effect of a report on the score.
+    """Compute the four parameters by which a report of calls changes the score of a `FailureRate` policy.
+
+    The score goes from 0 up; at 1, the circuit opens.
 
     Args:
-        evidence: The increase of the score by the failures of the report, as a share of the limit. A value above 1
-            counts as 1.
-        relief: The decrease of the score by the successes of the report, as a share of the limit. The rule applies the
-            decrease first.
+        evidence: How much the failures of the report raise the score. A value above 1 counts as 1.
+        relief: How much the successes of the report lower the score. The successes are applied before the failures.
+
+    Returns:
+        ``evidence`` (at most 1), ``relief``, ``enough`` (the lowest score before the report from which the report opens
+        the circuit) and ``trips_alone`` (1 if the report opens the circuit from every score, else 0).
     """
     added = min(1.0, evidence)
     enough = rules.TRIP_AT - added + relief

@@ -32,21 +32,25 @@ _OVERRIDES = {
 
 
 def explain(snapshot: Snapshot, history: Sequence[HistoryEntry] = ()) -> list[str]:
-    """Return plain sentences about one breaker: its state, why, since when, and what happens next.
+    """Describe one breaker in plain sentences: its state, why and since when, and what happens next.
 
     Args:
-        snapshot: The breaker. Ages and remaining times count from ``snapshot.as_of``.
-        history: The last changes of the breaker, oldest first, as `Store.history` returns them. Without the history,
-            the sentences do not say when and why the state changed.
+        snapshot: The breaker. The sentences count ages and remaining times from ``snapshot.as_of``, the moment at which
+            the store read the breaker.
+        history: The last changes of the breaker, oldest first, as `Store.history` returns them. If it is empty, the
+            sentences do not say when and why the state changed.
+
+    Returns:
+        The sentences, in the order in which to show them.
     """
     parts = (_override(snapshot), _hold(snapshot), _state(snapshot, history), _failures(snapshot), _next(snapshot))
     return [sentence for part in parts for sentence in part]
 
 
 def is_forced(snapshot: Snapshot) -> bool:
-    """Return whether ``force_open`` or a ``Retry-After`` opened the circuit.
+    """Return whether the circuit was opened by ``force_open`` or by a dependency's ``Retry-After``, not by failures.
 
-    If failures opened the circuit, the answer is ``False``. Failures set ``open_seconds``; ``force_open`` does not.
+    The answer is ``False`` if failures opened the circuit, or if the circuit is not open.
 
     Args:
         snapshot: The breaker.

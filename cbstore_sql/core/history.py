@@ -63,15 +63,16 @@ _UNSAFE = re.compile(r"[^ -:<-~]", re.ASCII)
 
 
 class HistoryEntry(NamedTuple):
-    """A state change or an override of a breaker.
+    """One recorded change of a breaker: a change of state, or an override that an operator set or removed.
 
     Attributes:
-        at: The moment of the change, Unix seconds by the store's clock, to the millisecond.
+        at: The moment of the change, Unix seconds by the store's clock, exact to the millisecond.
         previous_state: The state before the change.
-        state: The state after the change. An override does not change the state.
-        cause: ``count`` or ``score`` (the policy tripped), ``probe_claimed``, ``probe_failed``, ``probe_succeeded``,
-            ``forced``, ``reset``, ``replaced`` (written through the dictionary protocol), ``override_open``,
-            ``override_closed``, ``override_shadow`` or ``override_cleared``.
+        state: The state after the change. It equals ``previous_state`` if the change is an override.
+        cause: Why the state changed: ``count`` or ``score`` (the policy opened the circuit), ``probe_claimed``,
+            ``probe_failed``, ``probe_succeeded``, ``forced`` (opened by ``force_open``), ``reset``, or ``replaced``
+            (written through MassGen's store methods). For an override: ``override_open``, ``override_closed``,
+            ``override_shadow`` or ``override_cleared``.
         by: Who made the change: the end of ``host/process id``, or the name that the caller passed. At most
             `LABEL_LENGTH` characters.
     """
@@ -84,26 +85,28 @@ class HistoryEntry(NamedTuple):
 
 
 def append(history: str, now: float, before: str, after: str, cause: str, label: str) -> str:  # noqa: PLR0917
-    """Return a history with one more entry; the rules call this function where SQL and Lua have their own versions.
+    """Return a breaker's history text with a new entry in front, cut off at `HISTORY_LENGTH` characters.
+
+    Stores that run the rules in Python use this function. SQL and Lua have their own versions with the same result.
 
     Args:
-        history: The text before the change.
+        history: The history text before the change.
         now: The moment of the change, Unix seconds.
         before: The state before the change, a value of `State`.
         after: The state after the change, a value of `State`.
-        cause: A key of `CAUSES`.
+        cause: Why the change was made, a key of `CAUSES`.
         label: Who made the change; see `entry_label`.
     """
     return f"{int(now * 1000)}{cause}{before[:1]}{after[:1]}{label};{history}"[:HISTORY_LENGTH]
 
 
 def decode_history(text: str) -> tuple[HistoryEntry, ...]:
-    """Return the entries of a history, oldest first.
+    """Parse the history text of a row and return its entries, oldest first.
 
-    The function skips a part of the text that is not a valid entry, because it was cut off or is damaged.
+    The function leaves out entries that are damaged or were cut off at the end of the text.
 
     Args:
-        text: The history as the row holds it.
+        text: The history as the row holds it. ``""`` gives no entries.
     """
     entries = []
     for time, cause, before, after, label in _ENTRY.findall(text):
@@ -114,11 +117,11 @@ def decode_history(text: str) -> tuple[HistoryEntry, ...]:
 
 
 def entry_label(by: str | None = None) -> str:
-    """Return the label of an entry: at most `LABEL_LENGTH` ASCII characters that say who made a change.
+    """Return the text that names the author of a change in the history: at most `LABEL_LENGTH` ASCII characters.
 
     Args:
-        by: The name of the author, which the function reduces to ASCII and shortens. ``None`` means this process: the
-            end of ``host/process id``, because the end differs between the instances of a service.
+        by: The author's name, which the function converts to ASCII and shortens. ``None`` means this process: the last
+            characters of ``host/process id``, because these differ between the instances of a service.
     """
     if by is None:
         return _label_of(os.getpid())

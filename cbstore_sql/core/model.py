@@ -16,7 +16,10 @@ from typing import Literal, NamedTuple
 
 
 class State(str, Enum):
-    """A state of a circuit: closed, open or half_open."""
+    """The state of a circuit: closed, open or half_open.
+
+    ``CLOSED`` lets calls through. ``OPEN`` refuses calls. ``HALF_OPEN`` lets one call at a time test the dependency.
+    """
 
     CLOSED = "closed"
     OPEN = "open"
@@ -27,11 +30,10 @@ class State(str, Enum):
 
 
 class Verdict(Enum):
-    """A verdict on the outcome of a call: success, failure, or none.
+    """What the outcome of a call says about the dependency: success, failure, or nothing.
 
-    ``SUCCESS`` means that the call counts as a success of the dependency. ``FAILURE`` means that the call counts as a
-    failure of the dependency. ``NONE`` means that the outcome says nothing about the dependency, so the call does not
-    count.
+    ``SUCCESS`` counts as a success of the dependency, and ``FAILURE`` as a failure. ``NONE`` means that the outcome
+    says nothing about the dependency, so the call does not count.
     """
 
     SUCCESS = "success"
@@ -49,12 +51,12 @@ OVERRIDES: tuple[OverrideMode, ...] = ("open", "closed", "shadow")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The columns of one breaker that the rules read and write.
+    """What a store keeps of one breaker: the columns that the rules of the state machine read and write.
 
-    The default values are those of a breaker that has no row in the store.
+    The default values are those of a breaker that has no row in the store. `Snapshot` describes the columns.
 
     This class is the only place that lists the columns. The order of the fields is the order of the columns.
-    `ANSWER_COLUMNS` has the columns that a store returns.
+    `ANSWER_COLUMNS` names the columns that a store returns.
     """
 
     state: str = State.CLOSED.value
@@ -86,15 +88,17 @@ ANSWER_COLUMNS = COLUMNS[:-1]
 
 
 class Permit(NamedTuple):
-    """The right to report the outcome of one admitted call.
+    """The right to report the outcome of one call that a breaker let through.
 
-    A report through a permit counts only while the breaker's generation is the generation of the permit. While the
-    breaker is half_open, only the owner of the probe holds such a permit.
+    A report with a permit counts only while the breaker still has the generation of the permit. So a late report has no
+    effect after the state has changed. While the breaker is half_open, only the owner of the probe holds such a permit.
 
     Attributes:
         name: The breaker's name.
-        generation: The breaker's generation when the breaker admitted the call (a fencing token).
-        token: The probe token, if the call is a probe. ``""`` means a call through a closed circuit.
+        generation: The breaker's generation when it let the call through. This number grows with each change of state;
+            the literature calls it a fencing token.
+        token: The token of the probe, if the call is a probe (the one call that tests the dependency). ``""`` means
+            that the call is not a probe.
     """
 
     name: str
@@ -103,16 +107,17 @@ class Permit(NamedTuple):
 
     @property
     def is_probe(self) -> bool:
-        """Whether the breaker admitted the call as a probe. The permit may have lost the probe since."""
+        """Whether the call is a probe, which tests the dependency. Another caller may own the probe by now."""
         return self.token != ""
 
 
 class TimedPermit(Permit):
-    """A permit that knows when the breaker admitted the call, for a policy with ``slow_after``.
+    """A permit that remembers when its call began. Policies with ``slow_after`` use it to count slow calls as failures.
 
     Attributes:
-        admitted_at: The moment of admission, in seconds by the steady clock.
-        answered_at: When the first part of the answer arrived, in seconds by the steady clock; ``None`` before that.
+        admitted_at: When the breaker let the call through, in seconds of a clock that never jumps. Only differences
+            have a meaning.
+        answered_at: When the first part of the answer arrived, by the same clock; ``None`` before that.
     """
 
     admitted_at = 0.0
@@ -124,41 +129,44 @@ class TimedPermit(Permit):
 
 
 class LocalPermit(TimedPermit):
-    """A permit that this process made without the store, because the store did not answer."""
+    """A permit that this process made alone, because the store did not answer."""
 
 
 class UnreportedPermit(Permit):
-    """A permit of a call whose outcome the breaker does not report to the store."""
+    """A permit for a call that does not count: the breaker does not report its outcome to the store."""
 
     __slots__ = ()
 
 
 class Snapshot(NamedTuple):
-    """The columns of one breaker at one moment.
+    """One breaker as a store read it at one moment.
 
     Attributes:
         name: The breaker's name.
         state: Closed, open or half_open. An override or a hold does not change the state; `core.admission` combines all
             three.
-        generation: A number that grows with every state change and with every claim, settlement and release of a probe.
-        failure_count: The number of failures in a row while the circuit was closed. The breaker counts these failures
-            under every policy, even if the policy trips by score.
-        success_count: Successful probes since the circuit became half_open.
+        generation: A number that grows with every change of state, and whenever the probe gets or loses an owner.
+        failure_count: The number of failures in a row while the circuit was closed. Every policy counts these failures,
+            even a policy that opens the circuit by the score.
+        success_count: The number of successful probes since the circuit became half_open.
         last_failure_time: The moment of the last failure or ``force_open``, Unix seconds; 0.0 means that there was
             none.
-        open_until: Unix seconds from which a caller may claim the probe; 0.0 means that the circuit has not opened
-            since the last reset.
-        open_seconds: Seconds of the current or last open time, before jitter; 0.0 while the circuit is closed.
-        probe_token: The token of the probe's owner; ``""`` means that the probe is free.
-        probe_until: Unix seconds at which the probe's lease ends; 0.0 means that there is no probe.
-        as_of: The store's clock when the store read the row, Unix seconds.
-        score: The evidence of a `FailureRate` policy as a share of the limit; the circuit trips at 1.
-        closed_at: Unix seconds at which a probe closed the circuit; 0.0 means that no probe has closed the circuit
-            since the last reset.
-        hold_until: Unix seconds before which the breaker admits no call; 0.0 means that there was no hold.
-        override: The last override that was set, ``"open"``, ``"closed"`` or ``"shadow"``, even if the override has
-            expired; see `active_override`. ``""`` means that there is no override.
-        override_until: Unix seconds at which the override expires; 0.0 means that the override does not expire.
+        open_until: The end of the open time, Unix seconds. From then on, a caller may claim the probe (the call that
+            tests the dependency). 0.0 means that the circuit has not opened since the last reset.
+        open_seconds: The length of the current or last open time in seconds, before jitter; 0.0 while the circuit is
+            closed.
+        probe_token: The token of the probe's owner; ``""`` means that the probe has no owner.
+        probe_until: When the owner loses the probe unless it reports or renews, Unix seconds; 0.0 means that there is
+            no probe.
+        as_of: When the store read the row, Unix seconds by the store's clock.
+        score: The evidence of a `FailureRate` policy that the dependency fails; at 1, the circuit opens.
+        closed_at: When a probe closed the circuit, Unix seconds; 0.0 means that no probe has closed the circuit since
+            the last reset.
+        hold_until: The end of the hold, Unix seconds: the dependency asked that no one call before then. 0.0 means that
+            there was no hold.
+        override: The last setting of an operator, ``"open"``, ``"closed"`` or ``"shadow"``, even if it has expired; see
+            `active_override`. ``""`` means that there is no override.
+        override_until: When the override expires, Unix seconds; 0.0 means that the override does not expire.
         override_by: The person or program that set the override.
         override_reason: Why the override was set.
     """
@@ -184,12 +192,12 @@ class Snapshot(NamedTuple):
 
     @classmethod
     def of(cls, name: str, row: Row, as_of: float) -> Snapshot:
-        """Make the snapshot of a row.
+        """Make a snapshot from a row that a store has read.
 
         Args:
             name: The breaker's name.
-            row: The row.
-            as_of: The store's clock when the row was read, Unix seconds.
+            row: The row of the breaker. Pass ``Row()`` for a breaker that has no row.
+            as_of: When the store read the row, Unix seconds by the store's clock.
         """
         values = [name, *_before_as_of(row), as_of, *_after_as_of(row)]
         values[_STATE] = State(row.state)
@@ -207,16 +215,16 @@ class Snapshot(NamedTuple):
 
     @property
     def permit(self) -> Permit:
-        """The permit of a call that the breaker admits on this snapshot."""
+        """The permit for a call that is let through because of this snapshot. The call's report needs the permit."""
         return Permit(self.name, self.generation, self.probe_token)
 
     @property
     def active_override(self) -> str:
-        """The override in force at ``as_of``: ``"open"``, ``"closed"`` or ``"shadow"``; ``""`` means no override."""
+        """The operator's setting in force at ``as_of``: ``"open"``, ``"closed"`` or ``"shadow"``; ``""`` means none."""
         return self.override_at(self.as_of)
 
     def override_at(self, now: float) -> str:
-        """Return the override in force at a moment: ``"open"``, ``"closed"``, ``"shadow"``, or ``""`` for no override.
+        """Return the operator's setting in force at a moment: ``"open"``, ``"closed"``, ``"shadow"`` or ``""`` (none).
 
         Args:
             now: The moment, Unix seconds by the store's clock.
@@ -225,19 +233,25 @@ class Snapshot(NamedTuple):
 
     @property
     def probe_active(self) -> bool:
-        """Whether a caller holds the probe and the lease of the probe has not ended at ``as_of``."""
+        """Whether the probe (the call that tests the dependency) belongs to a caller at ``as_of``."""
         return self.probe_until > self.as_of
 
     @property
     def probe_claimable(self) -> bool:
-        """Whether the state allows a claim of the probe at ``as_of``. This value ignores holds and overrides."""
+        """Whether the state lets a caller claim the probe (the call that tests the dependency) at ``as_of``.
+
+        The value considers the state only. A hold or an override may still forbid the claim.
+        """
         if self.state is State.OPEN:
             return self.open_until <= self.as_of
         return self.state is State.HALF_OPEN and not self.probe_active
 
     @property
     def retry_after(self) -> float:
-        """Seconds until the state allows a call; 0.0 means now. This value ignores holds and overrides."""
+        """Seconds from ``as_of`` until the state lets a call through; 0.0 means at once.
+
+        The value considers the state only. A hold or an override may still refuse the call.
+        """
         if self.state is State.OPEN:
             return max(0.0, self.open_until - self.as_of)
         if self.state is State.HALF_OPEN:
@@ -254,10 +268,12 @@ _after_as_of = attrgetter(*Snapshot._fields[_AS_OF + 1 :])
 
 
 class Transition(NamedTuple):
-    """The result of an operation that had an effect.
+    """What an operation changed: the state before the operation, and the breaker after the operation.
+
+    A store returns ``None`` instead of a transition if the operation had no effect.
 
     Attributes:
-        previous_state: The state before the operation, as the same atomic step found it.
+        previous_state: The state that the operation found. No other operation came between.
         snapshot: The breaker after the operation.
     """
 
@@ -266,23 +282,23 @@ class Transition(NamedTuple):
 
     @classmethod
     def of(cls, name: str, row: Row, as_of: float) -> Transition:
-        """Make the transition of a row that a store just wrote.
+        """Make a transition from a row that a store has just written.
 
         Args:
             name: The breaker's name.
             row: The row after the operation. ``row.previous_state`` is the state before the operation.
-            as_of: The store's clock at the operation, Unix seconds.
+            as_of: The moment of the operation, Unix seconds by the store's clock.
         """
         return cls(State(row.previous_state), Snapshot.of(name, row, as_of))
 
     @property
     def changed(self) -> bool:
-        """Whether the state changed. If callers race, exactly one caller gets ``True`` for each change."""
+        """Whether the operation changed the state. If callers race, exactly one gets ``True`` for each change."""
         return self.previous_state is not self.snapshot.state
 
     @property
     def permit(self) -> Permit:
-        """The permit for the breaker after the operation. After a claim, this is the permit of the probe's owner."""
+        """The permit for the breaker after the operation. After a claim, it is the permit of the probe's owner."""
         return self.snapshot.permit
 
 
@@ -298,7 +314,7 @@ def host_name() -> str:
 
 
 def new_token() -> str:
-    """Make a unique probe token: ``host/process id/64 random bits``.
+    """Make a new token, which identifies the owner of a probe: ``host/process id/64 random bits``.
 
     The readable part helps people who look at the table during an incident. The random part makes the token unique.
     """

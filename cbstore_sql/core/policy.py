@@ -13,7 +13,7 @@ MAX_REPORTERS = 100
 
 
 class _Default(int):
-    """A default threshold, which marks that the caller passed no threshold."""
+    """The default of ``failure_threshold``. The class shows that the caller passed no threshold."""
 
 
 _DEFAULT_THRESHOLD = _Default(5)
@@ -79,17 +79,17 @@ class FailureRate:
 
     @property
     def failure_step(self) -> float:
-        """The increase of the score by one failure, as a share of the limit."""
+        """How much one failure raises the score. At a score of 1, the circuit opens."""
         return log(self.broken / self.normal) / log(self.false_alarm_every)
 
     @property
     def success_step(self) -> float:
-        """The decrease of the score by one success, as a share of the limit."""
+        """How much one success lowers the score. At a score of 1, the circuit opens."""
         return log((1.0 - self.normal) / (1.0 - self.broken)) / log(self.false_alarm_every)
 
     @property
     def failures_to_trip(self) -> int:
-        """The number of failures without a success between them that trip the circuit from score 0."""
+        """How many failures open the circuit if the score is 0 before them and no success comes between them."""
         return max(1, ceil((1.0 - 1e-9) / self.failure_step))
 
 
@@ -102,8 +102,8 @@ class BreakerPolicy:
 
     Args:
         failure_threshold: Failures in a row that open a closed circuit; at least 1. Not allowed together with ``trip``.
-        recovery_timeout: Seconds for which an open circuit refuses calls before a caller may claim the probe. 0 means
-            that a caller may claim the probe at once.
+        recovery_timeout: Seconds for which an open circuit refuses calls before a caller may claim the probe (the one
+            call that tests the dependency). 0 means that a caller may claim the probe at once.
         success_threshold: Successful probes in a row that close a half-open circuit; at least 1.
         probe_lease: Seconds for which a caller owns the probe before another caller may claim the probe; at least
             0.001. Choose more than the duration of the longest guarded call, or renew the lease during the call.
@@ -171,12 +171,15 @@ class BreakerPolicy:
 
     @property
     def failures_to_trip(self) -> int:
-        """The number of failures without a success between them that open a clean closed circuit."""
+        """How many failures open a closed circuit that has no earlier failures, if no success comes between them."""
         return self.failure_threshold if self.trip is None else self.trip.failures_to_trip
 
     @property
     def recovery_timeout_cap(self) -> float:
-        """The longest open time before jitter, seconds: ``max_recovery_timeout``, or the default for ``None``."""
+        """The longest open time in seconds, before jitter.
+
+        It is ``max_recovery_timeout``. If that is ``None``, it is 3,600, or ``recovery_timeout`` if that is longer.
+        """
         if self.max_recovery_timeout is not None:
             return self.max_recovery_timeout
         return max(3600.0, self.recovery_timeout)

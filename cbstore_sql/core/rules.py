@@ -72,11 +72,11 @@ Append = Callable[[Any, Any, Any, Any, Any, Any], Any]
 
 
 class Change(NamedTuple):
-    """The effect of an operation, and the condition of the effect.
+    """What one operation does to a row: the new values, and the condition under which a store writes them.
 
     Attributes:
-        values: The new values of the columns, computed from the row before the operation.
-        where: The condition on the row. If the condition does not hold, the operation has no effect.
+        values: The new values of the columns, by column. Columns that are missing keep their values.
+        where: The condition on the row before the operation. If it does not hold, the operation has no effect.
     """
 
     values: Mapping[str, Any]
@@ -84,18 +84,19 @@ class Change(NamedTuple):
 
 
 def claim_probe(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Make the caller the owner of the probe if the probe can be claimed.
+    """Compute the change that makes a caller the owner of the probe, the one call that tests the dependency.
 
-    The probe can be claimed if the circuit is open and the open time has ended, or if the circuit is half_open and the
-    probe is free or the owner's lease has ended. A hold or the override ``open`` forbids the claim. The override
-    ``closed`` ignores holds. If a caller repeats a claim with the same token (because the reply was lost), the second
-    claim changes nothing and has the same answer as the first.
+    The claim succeeds if the circuit is open and the open time has ended. It also succeeds if the circuit is half_open
+    and no owner has a lease (the time for which the probe belongs to its owner). A hold (a pause that the dependency
+    asked for) or the override ``open`` forbids the claim. The override ``closed`` ignores holds. If the reply was lost,
+    a caller may repeat the claim with the same token: the second claim changes nothing and has the same answer.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``lease``, ``token`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``lease`` (seconds), ``token`` (identifies the
+            caller) and ``label`` (the author in the history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     due = (row.state == OPEN) & (row.open_until <= given.now)
     lapsed = (row.state == HALF_OPEN) & (row.probe_until <= given.now)
@@ -122,24 +123,27 @@ def claim_probe(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Count failures, and open the circuit if it is half_open or if the policy trips.
+    """Compute the change that counts failures and opens the circuit if it is half_open or the policy says so.
 
     The rule first applies the successes of the report, which came before the failures.
 
-    Under a policy without ``trip``, the circuit trips when the failures in a row reach the threshold. Under a policy
-    with ``trip``, the circuit trips when the score reaches the limit. A score counts only in the generation in which
-    the score was written. The SQL statement repeats the condition many times. So the caller computes in advance the
-    lowest score from which the report trips the circuit (``enough``), and whether the report trips the circuit from
-    every score (``trips_alone``). A failure that is reported by name, without a permit, prolongs the open time if the
-    circuit is open.
+    Under a policy without ``trip``, the circuit opens when the failures in a row reach the threshold. Under a policy
+    with ``trip``, it opens when the score reaches 1. A score that was written in an earlier generation counts as 0. A
+    failure that is reported by name, without a permit, prolongs the open time of an open circuit.
+
+    The SQL statement repeats the condition many times. So the caller computes two parameters in advance: ``enough``,
+    the lowest score from which the report opens the circuit, and ``trips_alone``, which is 1 if the report opens the
+    circuit from every score.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``generation``, ``token``, ``failures``, ``successes``, ``test``,
-            ``failure_threshold``, ``evidence``, ``relief``, ``enough``, ``trips_alone``, ``recovery_timeout``,
-            ``backoff_multiplier``, ``recovery_timeout_cap``, ``stretch`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``generation`` and ``token`` (of the permit),
+            ``failures``, ``successes``, ``test`` (`BY_COUNT` or `BY_SCORE`), ``failure_threshold``, ``evidence`` and
+            ``relief`` (how much the report raises and lowers the score), ``enough``, ``trips_alone``,
+            ``recovery_timeout`` (seconds), ``backoff_multiplier``, ``recovery_timeout_cap`` (seconds), ``stretch`` (1
+            plus the jitter) and ``label`` (the author in the history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     count = when(given.successes == 0, row.failure_count + given.failures, given.failures)
     current = row.score_generation == row.generation
@@ -172,19 +176,20 @@ def record_failure(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def record_success(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Clear the failure count of a closed circuit and lower the score, or count a successful probe.
+    """Compute the change that counts a success: it clears failures, or brings a half-open circuit closer to closed.
 
-    In a closed circuit, a success sets the number of failures in a row to 0 and lowers the score. In a half_open
-    circuit, the rule adds a success of the probe to the success count; the circuit closes when the success count
-    reaches ``success_threshold``. A success changes nothing if the circuit is open, or if the circuit is closed and
-    there is nothing to clear or lower.
+    In a closed circuit, a success sets the number of failures in a row to 0 and lowers the score. In a half-open
+    circuit, it is a successful probe; the circuit closes when their number reaches ``success_threshold``. A success
+    changes nothing if the circuit is open, or if a closed circuit has nothing to clear or lower.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``generation``, ``token``, ``success_threshold``, ``expected``,
-            ``test``, ``relief`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``generation`` and ``token`` (of the permit),
+            ``success_threshold``, ``expected`` (the state in which the success counts, or `ANY_STATE`), ``test``
+            (`BY_COUNT` or `BY_SCORE`), ``relief`` (how much the report lowers the score) and ``label`` (the author in
+            the history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     probing = row.state == HALF_OPEN
     closes = row.success_count + 1 >= given.success_threshold
@@ -216,13 +221,13 @@ def record_success(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def release_probe(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Free the owner's probe without a verdict. Another caller may claim the probe at once.
+    """Compute the change by which the owner gives up the probe without a result. Another caller may claim it at once.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``generation`` and ``token``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``generation`` and ``token`` of the owner's permit.
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     return Change(
         where=(row.state == HALF_OPEN) & _permitted(row, given),
@@ -231,13 +236,14 @@ def release_probe(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def renew_probe(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Extend the owner's lease of the probe. A renewal never shortens the lease.
+    """Compute the change by which the owner keeps the probe until now + ``lease``, or until the present end if later.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``lease``, ``generation`` and ``token``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``lease`` (seconds), and ``generation`` and
+            ``token`` of the owner's permit.
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     return Change(
         where=(row.state == HALF_OPEN) & _permitted(row, given),
@@ -246,13 +252,14 @@ def renew_probe(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def force_open(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Open the circuit until now + seconds, or until the present end of the open time if that is later.
+    """Compute the change that opens the circuit until now + ``seconds``, or until the present end if that is later.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``seconds`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``seconds`` and ``label`` (the author in the
+            history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     return Change(
         values={
@@ -273,15 +280,16 @@ def force_open(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def reset(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Close the circuit, clear all counts and the score, and end a hold and a ramp; an override stays.
+    """Compute the change that closes the circuit and clears all counts, the score and the hold. An override stays.
 
-    Reports through earlier permits then have no effect.
+    The change starts a new generation, so reports with earlier permits have no effect. No ramp (a growing share of
+    calls) follows.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds) and ``label`` (the author in the history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     return Change(
         values={
@@ -307,26 +315,31 @@ def reset(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def hold(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Forbid calls before now + seconds. A new hold never shortens an earlier hold. The state does not change.
+    """Compute the change that makes every process refuse calls before now + ``seconds``. The state does not change.
+
+    A new hold never shortens an earlier hold.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now`` and ``seconds``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds) and ``seconds``.
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     return Change(values={"hold_until": _larger(row.hold_until, given.now + given.seconds, when)})
 
 
 def set_override(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Set the override of the breaker. Outcomes of calls still change the state of the circuit.
+    """Compute the change that sets an override, the setting by which an operator opens, closes or shadows a breaker.
+
+    The state does not change, and outcomes of calls still count.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``mode``, ``seconds`` (0 means until `clear_override`), ``by``,
-            ``reason`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``mode`` (``"open"``, ``"closed"`` or
+            ``"shadow"``), ``seconds`` (0 means until `clear_override`), ``by``, ``reason`` and ``label`` (the author in
+            the history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     shown = when(given.mode == CLOSED, OVERRIDE_CLOSED, OVERRIDE_SHADOW)
     cause = when(given.mode == OPEN, OVERRIDE_OPEN, shown)
@@ -342,13 +355,13 @@ def set_override(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def clear_override(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Remove the override. If there is no override, nothing changes.
+    """Compute the change that removes the override (the setting of an operator). Without an override, nothing changes.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now`` and ``label``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds) and ``label`` (the author in the history).
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     return Change(
         values={
@@ -366,17 +379,18 @@ def clear_override(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def replace_state(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Overwrite the fields that the caller names, if the state is the expected state.
+    """Compute the change that overwrites some fields, if the breaker is in the state that the caller expects.
 
-    Reports through earlier permits then have no effect.
+    The change starts a new generation, so reports with earlier permits have no effect.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameters ``now``, ``lease``, ``token``, ``expected``, ``state``, ``failure_count``,
-            ``last_failure_time``, ``open_until``, ``probe`` and ``label``. `KEEP` keeps the value of a column (``""``
-            for a text). ``probe`` is 1 for a probe that ``token`` holds from now on, and 0 for no probe.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now`` (Unix seconds), ``lease`` (seconds), ``token``, ``expected`` (a
+            state or `ANY_STATE`), ``state``, ``failure_count``, ``last_failure_time``, ``open_until``, ``probe`` and
+            ``label`` (the author in the history). A field keeps its value if its parameter is `KEEP` (``""`` for
+            ``state``). ``probe`` is 1 to make ``token`` the owner of the probe, and 0 to free the probe.
+        when: The backend's function ``when(condition, a, b)``: it returns ``a`` if the condition holds, else ``b``.
+        append: The backend's function that returns a history with one more entry.
     """
     claimed = given.probe == 1
     kept = given.probe == KEEP
@@ -404,19 +418,22 @@ def replace_state(row: Any, given: Any, when: When, append: Append) -> Change:
 
 
 def increment_failure(row: Any, given: Any, when: When, append: Append) -> Change:
-    """Count one failure and change nothing else.
+    """Compute the change that adds 1 to the failure count and changes nothing else.
 
     Args:
         row: The columns of the breaker before the operation.
-        given: An object with the parameter ``now``.
-        when: The backend's function ``when(condition, a, b)``.
-        append: The backend's function that adds an entry to the history.
+        given: The parameters as attributes: ``now``, which the rule does not use.
+        when: The function ``when(condition, a, b)`` of the backend; not used.
+        append: The function of the backend that adds an entry to the history; not used.
     """
     return Change(values={"failure_count": row.failure_count + 1})
 
 
 def _permitted(row: Any, given: Any) -> Any:
-    """Return whether the permit is of the row's generation and, unless the circuit is closed, of the probe's owner."""
+    """Return whether a permit still counts: it has the row's generation and token.
+
+    Unless the circuit is closed, the permit must also be that of the probe's owner.
+    """
     same = (row.generation == given.generation) & (row.probe_token == given.token)
     return same & ((row.state == CLOSED) | (given.token != ""))
 
@@ -429,7 +446,7 @@ def _next_open_seconds(row: Any, given: Any, when: When) -> Any:
 
 
 def _lowered(row: Any, given: Any, when: When) -> Any:
-    """Return the score after the successes of a report. A score of an earlier generation counts as 0."""
+    """Return the score after the successes of a report. A score that an earlier generation wrote counts as 0."""
     lowers = (row.score_generation == row.generation) & (row.score > given.relief)
     return when(lowers, row.score - given.relief, 0.0)
 
@@ -442,10 +459,10 @@ Rule = Callable[[Any, Any, When, Append], Change]
 
 
 class Operation(NamedTuple):
-    """A rule together with the names of the rule's parameters.
+    """One operation that writes: its rule, and what a backend must know to run the rule.
 
     Attributes:
-        rule: The rule.
+        rule: The function that computes the `Change` from a row and the parameters.
         parameters: The names of the rule's parameters, in the order in which every backend passes them.
         creates: Whether the operation can have an effect on a breaker that has no row.
     """
@@ -455,7 +472,10 @@ class Operation(NamedTuple):
     creates: bool = False
 
     def __call__(self, row: Any, given: Any, when: When, append: Append) -> Change:
-        """Apply the rule, and add the state before the operation to the values; see the module for the arguments."""
+        """Compute the change of the rule, with the state before the operation as the value of ``previous_state``.
+
+        The arguments are those of every rule; the module describes them.
+        """
         change = self.rule(row, given, when, append)
         return Change({"previous_state": row.state, **change.values}, change.where)
 

@@ -16,17 +16,19 @@ FINE = 0
 
 
 def severity(row: Any, now: Any, when: When) -> Any:
-    """Return how urgent the condition of a breaker is.
+    """Return a number from 0 to 3 that says how urgently a breaker needs attention.
 
     Args:
-        row: The columns of one breaker.
-        now: The store's clock, Unix seconds.
-        when: The function ``when(condition, a, b)`` of the caller's backend: ``a`` if the condition holds, else ``b``.
+        row: The columns of one breaker, as Python values or as SQL columns.
+        now: The time by the store's clock, Unix seconds.
+        when: The function ``when(condition, a, b)`` that fits the columns. It returns ``a`` if the condition holds,
+            else ``b``.
 
     Returns:
-        `REFUSING` if the circuit is open, locked open or closed with a hold that no override cancels. Otherwise
-        `PROBING` if the circuit is half_open. Otherwise `TROUBLED` if the circuit has failures in a row or an override.
-        Otherwise `FINE`.
+        3 (`REFUSING`) if the breaker refuses all calls: the circuit is open, an operator locked it open, or it is
+        closed with a hold that no override cancels. Otherwise 2 (`PROBING`) if the circuit is half_open. Otherwise 1
+        (`TROUBLED`) if the breaker has failures in a row or an override. Otherwise 0 (`FINE`). For SQL columns, an SQL
+        expression with this value.
     """
     override = active_override(row, now, when)
     held = (row.hold_until > now) & (row.state == CLOSED) & (override != CLOSED) & (override != SHADOW)
@@ -36,11 +38,12 @@ def severity(row: Any, now: Any, when: When) -> Any:
 
 
 def active_override(row: Any, now: Any, when: When) -> Any:
-    """Return the override in force, or ``""`` if there is no override; see `Snapshot.active_override`.
+    """Return the operator's setting in force: ``"open"``, ``"closed"`` or ``"shadow"``, or ``""`` without one.
 
     Args:
-        row: The columns of one breaker.
-        now: The store's clock, Unix seconds.
-        when: See `severity`.
+        row: The columns of one breaker, as Python values or as SQL columns.
+        now: The time by the store's clock, Unix seconds.
+        when: The function ``when(condition, a, b)`` that fits the columns. It returns ``a`` if the condition holds,
+            else ``b``.
     """
     return when((row.override_until == 0.0) | (row.override_until > now), row.override, "")

@@ -44,9 +44,10 @@ def is_number(value: Any, low: float, high: float) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return the text of a refused value for an error message.
+    """Return a refused value as text for an error message.
 
-    A very large whole number is not written out, because Python refuses to write thousands of digits.
+    The text does not contain the digits of a whole number beyond 10**20, because Python refuses to write very many
+    digits.
 
     Args:
         value: The refused value.
@@ -88,16 +89,14 @@ def check_store_timeout(value: float | None) -> float | None:
 
 
 def check_flush_interval(value: float, store_timeout: float | None) -> float:
-    """Check the batching window of failures and return it as a float.
+    """Check the time for which a failure may wait to be written together with others; return it as a float.
 
     Args:
-        value: Seconds for which a failure waits, so that one statement writes several failures; 0 means that failures
-            do not wait.
-        store_timeout: Seconds within which the store must write the failures, so the batching window must be shorter.
-            ``None`` means no limit.
+        value: The time in seconds; 0 means that every failure is written at once.
+        store_timeout: Seconds within which the store must answer; the time must be shorter. ``None`` means no limit.
 
     Raises:
-        InvalidPolicyError: The value is not a number of seconds of at least 0, or not shorter than ``store_timeout``.
+        InvalidPolicyError: The time is not a number of seconds of at least 0, or is not shorter than ``store_timeout``.
     """
     seconds = check_seconds("flush_interval", value)
     if store_timeout is not None and seconds >= store_timeout:
@@ -122,7 +121,7 @@ def check_threshold(label: str, value: int, *, maximum: int = MAX_THRESHOLD) -> 
 
 
 def check_factor(label: str, value: float, low: float, high: float) -> float:
-    """Check a number and return it as a float.
+    """Check that a number is in a range, and return it as a float.
 
     Args:
         label: The name of the number in the error message.
@@ -148,7 +147,8 @@ def check_name(label: str, value: str, *, limit: int = MAX_NAME_BYTES) -> str:
         limit: The longest name that is allowed, in bytes of UTF-8.
 
     Raises:
-        InvalidNameError: The name is not text, contains a NUL or a lone surrogate, or is too long.
+        InvalidNameError: The name is not text, contains a NUL character or a character that UTF-8 cannot encode (a lone
+            surrogate), or is too long.
     """
     if not isinstance(value, str):
         raise InvalidNameError(f"{label} must be text, got {type(value).__name__}")
@@ -228,7 +228,7 @@ def check_state(label: str, value: str) -> str:
 
 
 def check_override(value: str) -> str:
-    """Check the mode of an override and return it.
+    """Check the mode of an override (the setting by which an operator overrides the state) and return the mode.
 
     Args:
         value: ``"open"``, ``"closed"`` or ``"shadow"``.
@@ -242,15 +242,15 @@ def check_override(value: str) -> str:
 
 
 def check_note(label: str, value: str) -> str:
-    """Check the actor or the reason of an override and return it.
+    """Check the text that says who changed an override or why, and return the text.
 
     Args:
-        label: The name of the text in the error message.
-        value: The actor or the reason.
+        label: What the error message calls the text.
+        value: The author or the reason.
 
     Raises:
-        InvalidNameError: The value is empty, is not text, has a NUL or a lone surrogate, or is longer than
-            `MAX_NOTE_BYTES`.
+        InvalidNameError: The value is empty, is not text, contains a NUL character or a character that UTF-8 cannot
+            encode (a lone surrogate), or is longer than `MAX_NOTE_BYTES`.
     """
     if value == "":
         raise InvalidNameError(f"{label} must not be empty: it is shown to whoever looks at the breaker next")
@@ -264,7 +264,7 @@ _LARGEST = 10**9
 
 
 def check_max_breakers(value: int | None) -> int | None:
-    """Check how many breakers a namespace may hold, and return the number.
+    """Check the largest number of breakers that a namespace may hold, and return the number.
 
     Args:
         value: The number of breakers. ``None`` means no limit, and the function returns ``None``.

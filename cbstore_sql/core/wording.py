@@ -18,12 +18,12 @@ _LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as text, in the largest unit that fits.
+    """Write a duration for people, such as ``"2 h"``, ``"1 h 30 min"`` or ``"0.2 s"``.
 
-    The next smaller unit follows, unless the number of smaller units is 0.
+    The text has the largest unit that fits, and the next smaller unit if its number is not 0.
 
     Args:
-        seconds: The duration in seconds, at least 0. 7200 is ``"2 h"``, 5400 ``"1 h 30 min"``, 0.25 ``"0.2 s"``.
+        seconds: The duration in seconds, at least 0.
     """
     if seconds < _FINE:
         return f"{seconds:.1f} s".replace(".0 s", " s")
@@ -37,13 +37,13 @@ def duration(seconds: float) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration that a person wrote.
+    """Convert a duration that a person wrote, such as ``1h30m``, to seconds.
 
     Args:
         text: The duration, such as ``90s``, ``10m``, ``1h30m``, ``2d`` or ``1w``.
 
     Returns:
-        Seconds.
+        The duration in seconds.
 
     Raises:
         ValueError: The text is not a duration. The message says how to write a duration.
@@ -55,10 +55,10 @@ def parse_duration(text: str) -> float:
 
 
 def moment(seconds: float) -> datetime | None:
-    """Return a time of the store as a `datetime` in UTC, or ``None`` for 0.0, which means never.
+    """Convert Unix seconds to a `datetime` in UTC. 0.0, which stores use for "never", gives ``None``.
 
     Args:
-        seconds: The time, Unix seconds.
+        seconds: The time, Unix seconds. A time after the year 9998 gives the beginning of 9999.
     """
     if seconds == 0.0:
         return None
@@ -66,27 +66,29 @@ def moment(seconds: float) -> datetime | None:
 
 
 def iso(seconds: float) -> str | None:
-    """Return a time of the store as ISO 8601 text in UTC, or ``None`` for 0.0, which means never.
+    """Convert Unix seconds to ISO 8601 text in UTC. 0.0, which stores use for "never", gives ``None``.
 
     Args:
-        seconds: The time, Unix seconds.
+        seconds: The time, Unix seconds. A time after the year 9998 gives the beginning of 9999.
     """
     time = moment(seconds)
     return time.isoformat() if time else None
 
 
 def holder(token: str) -> str:
-    """Return the readable part of a probe token: host and process id, without the random end."""
+    """Return the host and the process id of a probe's owner, without the random end of the token.
+
+    Args:
+        token: The token of the probe, as `model.new_token` makes it. A text without ``/`` is returned as it is.
+    """
     return token.rpartition("/")[0] or token
 
 
 def printable(text: str) -> str:
-    """Return a text in which escapes replace dangerous characters.
-
-    Dangerous characters could move the cursor, change colours or imitate another name.
+    """Escape the characters of a text that could deceive a reader or control a terminal.
 
     Args:
-        text: The text, such as the name of a breaker.
+        text: The text, such as the name of a breaker. An empty text gives ``''``.
     """
     escaped = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
     return "".join(escaped) or "''"
