@@ -36,7 +36,7 @@ _MOST_FINISHED = 256
 
 
 def require_plain_function(function: Any) -> None:
-    """Check that a synchronous breaker can guard a function.
+    """Raise an exception if a synchronous breaker cannot guard a function.
 
     Raises:
         InvalidArgumentError: ``function`` is not callable, or is a generator function or a coroutine function.
@@ -51,7 +51,7 @@ def require_plain_function(function: Any) -> None:
 
 
 def require_no_generator(function: Any) -> None:
-    """Check that an asynchronous breaker can call a function and await the result.
+    """Raise an exception if an asynchronous breaker cannot call a function and await its result.
 
     Raises:
         InvalidArgumentError: ``function`` is not callable, or is a generator function.
@@ -63,7 +63,7 @@ def require_no_generator(function: Any) -> None:
 
 
 def require_decoratable(function: Any) -> None:
-    """Check that a synchronous breaker can decorate a function.
+    """Raise an exception if a synchronous breaker cannot decorate a function.
 
     Raises:
         InvalidArgumentError: ``function`` is not callable, is a generator function or a coroutine function, or makes a
@@ -74,13 +74,13 @@ def require_decoratable(function: Any) -> None:
 
 
 def require_awaited_function(function: Any) -> None:
-    """Check that an asynchronous breaker can decorate a function.
+    """Raise an exception if an asynchronous breaker cannot decorate a function.
 
-    The function may be a coroutine function, a wrapper, partial or object around a coroutine function, or a function
+    The function must be a coroutine function, a wrapper, partial or object around a coroutine function, or a function
     whose annotation says that it returns an awaitable.
 
     Raises:
-        InvalidArgumentError: ``function`` is of another kind, or is a generator function, or makes a context manager.
+        InvalidArgumentError: ``function`` is something else, or is a generator function, or makes a context manager.
     """
     require_no_generator(function)
     _refuse_context_manager(function)
@@ -92,11 +92,14 @@ def require_awaited_function(function: Any) -> None:
 
 
 def require_finished(function: Any, result: Any) -> None:
-    """Check that the result of a guarded call has no work left to do.
+    """Raise an exception if a guarded function returned before its work was done.
+
+    This is so if the result is a generator, an awaitable or a context manager: the work happens later, and the breaker
+    does not see its outcome.
 
     Args:
         function: The guarded function, for the error message.
-        result: What the call returned.
+        result: What the function returned.
 
     Raises:
         InvalidArgumentError: ``result`` is a generator, a coroutine or another awaitable, or a context manager that was
@@ -116,11 +119,11 @@ def require_finished(function: Any, result: Any) -> None:
 
 
 def require_awaitable(function: Any, result: Any) -> Awaitable[Any]:
-    """Check that the result of a guarded call can be awaited and return the result.
+    """Return the result of a guarded function, and raise an exception if the result cannot be awaited.
 
     Args:
         function: The guarded function, for the error message.
-        result: What the call returned.
+        result: What the function returned.
 
     Raises:
         InvalidArgumentError: ``result`` cannot be awaited.
@@ -139,7 +142,10 @@ def is_coroutine_function(function: Any) -> bool:
 
 
 def takes_one_argument(function: Callable[..., Any]) -> bool:
-    """Return whether a function accepts one positional argument; ``True`` if the function shows no signature."""
+    """Return whether a function can be called with one positional argument.
+
+    If Python cannot find out the parameters of the function, the answer is ``True``.
+    """
     try:
         inspect.signature(function).bind(None)
     except TypeError:

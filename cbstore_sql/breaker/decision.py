@@ -34,23 +34,22 @@ def decide(
     ramps: RampGate,
     probes: frozenset[str] = frozenset(),
 ) -> Permit | None:
-    """Admit a call, refuse a call, or find that the caller must claim the probe first.
+    """Decide by a snapshot of a breaker whether a call may go ahead.
 
     Args:
-        snapshot: The breaker.
+        snapshot: The breaker, as this process last saw it.
         now: The store's clock, Unix seconds.
         policy: The breaker's policy.
         emit: A function that is called with each event.
         ramps: The gate that admits a share of the calls after a circuit has closed.
-        probes: The tokens from `probes_of_caller`. If the snapshot has one of these tokens, the call belongs to the
-            probe with this token. Then the function admits the call, and the breaker does not report the outcome of the
-            call.
+        probes: The tokens of the probes that the caller is inside, from `probes_of_caller`. If the snapshot has one of
+            them, the call is a part of that probe. Such a call is admitted, and its outcome is not reported.
 
     Returns:
-        The permit, or ``None`` if the caller must claim the probe.
+        The permit if the call may go ahead. ``None`` if the probe is due, so the caller must try to become its owner.
 
     Raises:
-        CircuitBreakerOpenError: The call is refused.
+        CircuitBreakerOpenError: The call is rejected.
     """
     decided = admission(snapshot, now)
     if decided.action is Action.REFUSE:
@@ -67,14 +66,14 @@ def decide(
 
 
 def pass_anyway(snapshot: Snapshot, decided: Admission, emit: Emit) -> Permit:
-    """Return the permit of a call that is admitted, and emit `WouldHaveRejected` if shadow mode admits the call.
+    """Return the permit of an admitted call, and emit `WouldHaveRejected` if only shadow mode admits the call.
 
-    A call through a circuit that is not closed is admitted only by an override. Its permit is an `UnreportedPermit`:
-    only probes may change a circuit that is not closed, so the outcome of this call is not reported.
+    If the circuit is not closed, only an override admits the call. The permit is then an `UnreportedPermit`: the
+    outcome is not reported, because only probes may change such a circuit.
 
     Args:
         snapshot: The breaker.
-        decided: The admission, with what would have happened without shadow mode.
+        decided: The decision to admit the call, with what would have happened without shadow mode.
         emit: A function that is called with the event.
     """
     if decided.shadowed is not None and decided.would_refuse:
@@ -85,11 +84,11 @@ def pass_anyway(snapshot: Snapshot, decided: Admission, emit: Emit) -> Permit:
 
 
 def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
-    """Emit `Rejected` and raise the refusal of a call.
+    """Reject a call: emit `Rejected` and raise the error.
 
     Args:
         snapshot: The breaker.
-        decided: The admission, with the reason and ``retry_after``.
+        decided: The decision to reject the call, with the reason and ``retry_after``.
         emit: A function that is called with the event.
 
     Raises:
@@ -102,13 +101,13 @@ def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
 
 
 def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
-    """Return whether a call through a circuit seen closed needs `decide`.
+    """Return whether a call through a closed circuit needs `decide`, or may use the permit of the snapshot at once.
 
-    A call needs `decide` during a ramp or a hold, if shadow mode would emit an event, or if the permit must have the
-    time of the admission (``slow_after``). Any other call uses the snapshot's permit.
+    A call needs `decide` while only a share of the calls is admitted (``ramp_up``), during a hold, and if shadow mode
+    would emit an event. It also needs `decide` if its duration is measured (``slow_after``).
 
     Args:
-        snapshot: The breaker.
+        snapshot: The breaker, whose circuit is closed.
         policy: The breaker's policy.
     """
     decided = admission(snapshot)

@@ -22,19 +22,22 @@ Renew = Callable[[Permit], bool]
 
 
 class GuardedCall:
-    """An admitted call that renews a probe's lease while the call runs, and reports the outcome at the end.
+    """Run an admitted call in a ``with`` block, and report its outcome at the end of the block.
+
+    If the call is the probe, a thread keeps the probe for this caller while the block runs.
 
     Args:
         permit: The permit of the admitted call.
         controller: The breaker's controller.
         report: A function that receives the permit and the verdict when the call has ended. The function must not
             raise.
-        renew: A function that extends the lease of a probe and returns whether the caller still owns the probe.
+        renew: A function that keeps the probe for another lease, and returns whether the probe still belongs to the
+            caller.
         block: The frame of the generator that contains the guarded block; ``None`` if the block is not in a generator.
 
     Attributes:
         permit: The permit of the admitted call.
-        verdict: The verdict to report if the call raises nothing.
+        verdict: The verdict to report if the block raises nothing; at first success.
     """
 
     def __init__(
@@ -61,7 +64,10 @@ class GuardedCall:
         return self
 
     def progress(self) -> None:
-        """Note a sign of progress; see `CircuitBreaker.progress`."""
+        """Tell the breaker that the call makes progress, so that a probe stays with its caller.
+
+        See `CircuitBreaker.progress`. If the call is not a probe, this does nothing.
+        """
         if self._probe is not None:
             self._probe.progressed()
 
@@ -82,17 +88,19 @@ class GuardedCall:
 
 
 class Guard(NotPicklable):
-    """A guard of one block, made by `CircuitBreaker.guard`.
+    """A context manager that guards one block of code. `CircuitBreaker.guard` returns it.
 
-    A caller may enter the guard again only after leaving the guard.
+    Entering the block admits or rejects it. Leaving the block reports its outcome. The guard can be used again after
+    its block has ended.
 
     Args:
         name: The breaker's name.
-        admit: A function that admits a call by this name, or raises if the call is refused.
+        admit: A function that receives the name and returns a permit, or raises if the block is rejected.
         controller: The breaker's controller.
         report: A function that receives the permit and the verdict when the block has ended, and reports the outcome.
             The function must not raise.
-        renew: A function that extends the lease of a probe and returns whether the caller still owns the probe.
+        renew: A function that keeps the probe for another lease, and returns whether the probe still belongs to the
+            caller.
     """
 
     def __init__(
@@ -126,23 +134,32 @@ class Guard(NotPicklable):
 
 
 def in_use(name: str) -> GuardInUseError:
-    """Return the error for a caller that enters the guard of the breaker ``name`` while the guard is in use."""
+    """Make the error for a caller that enters a guard while another block is still inside the guard.
+
+    Args:
+        name: The breaker's name, for the message.
+    """
     return GuardInUseError(
         f"the guard of {name!r} is in use by another block: write breaker.guard({name!r}) for each block"
     )
 
 
 def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> threading.Event:
-    """Start a thread that renews a probe's lease.
+    """Start a thread that keeps a probe for its caller while the call runs.
 
-    The thread ends when the returned event is set, when another caller owns the probe, or when the call shows no
-    progress for `PROBE_CAP` leases.
+    The thread renews the probe's lease several times in each lease. It ends when the returned event is set, when the
+    probe belongs to another caller, or when the call shows no progress for `PROBE_CAP` leases. If no thread can start,
+    the function logs a warning.
 
     Args:
         controller: The breaker's controller.
-        permit: The owner's permit.
-        renew: A function that extends the lease and returns whether the caller still owns the probe.
-        probe: The guarded call, which counts the renewals without a sign of progress.
+        permit: The permit of the probe.
+        renew: A function that keeps the probe for another lease, and returns whether the probe still belongs to the
+            caller.
+        probe: The object that counts the renewals without a sign of progress.
+
+    Returns:
+        The event that the caller must set when the call has ended.
     """
     done = threading.Event()
     period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE

@@ -20,15 +20,17 @@ Renew = Callable[[Permit], Awaitable[bool]]
 
 
 class AsyncGuardedCall:
-    """An admitted call of a caller in an event loop, with the lease renewal and the report of `GuardedCall`.
+    """Run an admitted call in an ``async with`` block, and report its outcome at the end of the block.
+
+    If the call is the probe, a task keeps the probe for this caller while the block runs.
 
     Args:
         permit: The permit of the admitted call.
         controller: The breaker's controller.
         report: A coroutine function that receives the permit, the verdict, and whether the function must not await. The
             function must not raise.
-        renew: A coroutine function that extends the lease of a probe and returns whether the caller still owns the
-            probe.
+        renew: A coroutine function that keeps the probe for another lease, and returns whether the probe still belongs
+            to the caller.
         block: The frame of the generator that contains the guarded block; ``None`` if the block is not in a generator.
     """
 
@@ -57,7 +59,10 @@ class AsyncGuardedCall:
         return self
 
     def progress(self) -> None:
-        """Note a sign of progress; see `CircuitBreaker.progress`."""
+        """Tell the breaker that the call makes progress, so that a probe stays with its caller.
+
+        See `CircuitBreaker.progress`. If the call is not a probe, this does nothing.
+        """
         if self._probe is not None:
             self._probe.progressed()
 
@@ -81,9 +86,10 @@ class AsyncGuardedCall:
 
 
 class AsyncGuard(NotPicklable):
-    """A guard of one block, made by `AsyncCircuitBreaker.guard`.
+    """A context manager that guards one block of asynchronous code. `AsyncCircuitBreaker.guard` returns it.
 
-    A caller may enter the guard again only after leaving the guard.
+    Entering the block admits or rejects it. Leaving the block reports its outcome. The guard can be used again after
+    its block has ended.
 
     See `Guard` for the arguments; ``admit``, ``report`` and ``renew`` are coroutine functions.
     """
@@ -126,9 +132,17 @@ class AsyncGuard(NotPicklable):
 
 
 async def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew, probe: ProbeScope) -> None:
-    """Renew a probe's lease until this coroutine is cancelled, the lease is lost, or the call shows no progress.
+    """Keep a probe for its caller until this coroutine is cancelled.
 
-    The arguments are those of `cbstore_sql.breaker.guard.renew_until_done`.
+    The coroutine renews the probe's lease several times in each lease. It also ends when the probe belongs to another
+    caller, or when the call shows no progress for `PROBE_CAP` leases.
+
+    Args:
+        controller: The breaker's controller.
+        permit: The permit of the probe.
+        renew: A coroutine function that keeps the probe for another lease, and returns whether the probe still belongs
+            to the caller.
+        probe: The object that counts the renewals without a sign of progress.
     """
     period = controller.policy_for(permit.name).probe_lease / RENEWALS_PER_LEASE
     try:

@@ -20,28 +20,28 @@ LOGS_EVENTS = "logs_events"
 
 
 class Notifier:
-    """The listeners of one breaker, which are called with each event.
+    """Call the listeners of one breaker with each event.
 
     Args:
         listeners: Functions that are called with each event, in this order.
 
     Attributes:
-        listeners: All listeners, including listeners that `add` added. Calls are timed only while this list is not
-            empty.
+        listeners: All listeners, including listeners that `add` added. While it is empty, the duration of calls is not
+            measured.
     """
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         self.listeners = list(listeners)
 
     def add(self, listener: Listener) -> None:
-        """Add a listener. The notifier calls ``listener`` with every later event."""
+        """Add a listener: a function that is called with every later event."""
         self.listeners.append(listener)
 
     def emit(self, event: BreakerEvent) -> None:
-        """Log an opening or a closing, and call every listener with ``event``.
+        """Call every listener with an event. If a circuit has opened or closed, also write a log line.
 
-        If a listener raises, this method logs the error; the other listeners are still called, and the caller sees no
-        error. The time in the listeners does not count towards the store's deadline.
+        If a listener raises an exception, this method logs the error and calls the other listeners. The time in the
+        listeners does not count towards the deadline of a store operation.
         """
         if isinstance(event, (Opened, Closed)) and not self._logs_events():
             log_circuit(event)
@@ -59,16 +59,19 @@ class Notifier:
                     log_failed_listener(event, error)
 
     def call_began(self) -> float | None:
-        """Return the start time of a guarded call in seconds of a steady clock; ``None`` if there are no listeners."""
+        """Return the start time for `call_ended`; ``None`` if there are no listeners.
+
+        The time is in seconds. Only differences between such times matter.
+        """
         return time.perf_counter() if self.listeners else None
 
     def call_ended(self, name: str, verdict: Verdict, began: float | None) -> None:
-        """Emit `CallFinished` for a guarded call.
+        """Emit `CallFinished` with the duration of a guarded call.
 
         Args:
             name: The breaker's name.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
-            began: What `call_began` returned. With ``None``, no event is emitted.
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
+            began: The start time from `call_began`. With ``None``, no event is emitted.
         """
         if began is not None:
             self.emit(CallFinished(name, verdict, time.perf_counter() - began))
@@ -92,9 +95,9 @@ class Notifier:
 
 
 def log_circuit(event: StateChanged) -> None:
-    """Log that this process opened or closed a circuit.
+    """Write a log line that this process opened or closed a circuit.
 
-    Both log records are warnings. A program without logging settings then shows both the opening and the closing.
+    Both log lines are warnings, so that a program without logging settings shows the opening and also the closing.
 
     Args:
         event: The event of the state change.
@@ -110,10 +113,12 @@ def log_circuit(event: StateChanged) -> None:
 
 
 def log_failed_listener(event: BreakerEvent, error: BaseException) -> None:
-    """Log that a listener failed. The log omits the error's text, because it may contain data of the application.
+    """Log that a listener raised an exception.
+
+    The log line does not contain the text of the exception, because the text may contain data of the application.
 
     Args:
         event: The event that the listener received.
-        error: The error that the listener raised.
+        error: The exception that the listener raised.
     """
     log.error("a listener failed on %s with %s", type(event).__name__, type(error).__name__)

@@ -13,7 +13,7 @@ from cbstore_sql.runtime.tasks import in_background
 
 
 class AsyncNotifier(Notifier):
-    """The listeners of one asynchronous breaker: functions and coroutine functions, which are called with each event.
+    """Call the listeners of one asynchronous breaker with each event. Listeners may be coroutine functions.
 
     A coroutine runs in a task of the running event loop, so that a slow listener delays neither the guarded call nor
     the store. Coroutines start in the order of their events.
@@ -24,7 +24,7 @@ class AsyncNotifier(Notifier):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def drain(self) -> None:
-        """Wait for the listener tasks that still run in this event loop."""
+        """Wait until the coroutines of listeners that run in this event loop have ended."""
         loop = asyncio.get_running_loop()
         running = [task for task in self._tasks if task.get_loop() is loop]
         if running:

@@ -19,11 +19,11 @@ SUCCESS = Verdict.SUCCESS
 
 
 class OutcomeClassifier(NamedTuple):
-    """A classifier that gives each outcome of a call a verdict: success, failure or none.
+    """Decide what the outcome of a call says about the dependency: success, failure, or nothing.
 
     Args:
-        record_on: Exceptions that count as failures. An error of this library counts only if ``record_on`` names the
-            error's class, or a base class of this class that is derived from `CircuitBreakerError`.
+        record_on: Exceptions that count as failures. An error of this library counts only if ``record_on`` names
+            `CircuitBreakerError`, a class derived from it, or the error's class.
         ignore: Exceptions that do not count although ``record_on`` names them.
         is_failure: A function that receives each exception that counts by ``record_on`` and ``ignore``. If the function
             returns ``False``, the exception does not count. ``None`` means that all these exceptions count.
@@ -37,16 +37,29 @@ class OutcomeClassifier(NamedTuple):
     is_failed_result: Callable[[Any], bool] | None = None
 
     def classify_exception(self, error: BaseException) -> Verdict:
-        """Return `Verdict.FAILURE` for an exception that counts, otherwise `Verdict.NONE`.
+        """Decide whether a call that raised an exception counts as a failure.
 
         Only an `Exception` counts, because a cancellation or an interrupt says nothing about the dependency. An
         exception group counts if an exception in the group counts, unless ``record_on`` or ``ignore`` names the group's
         class.
+
+        Args:
+            error: The exception.
+
+        Returns:
+            `Verdict.FAILURE` if the exception counts; otherwise `Verdict.NONE`.
         """
         return Verdict.FAILURE if self._counts(error) else Verdict.NONE
 
     def classify_result(self, result: Any) -> Verdict:
-        """Return `Verdict.FAILURE` if ``is_failed_result`` rejects the result, otherwise `Verdict.SUCCESS`."""
+        """Decide whether a call that returned is a success or a failure.
+
+        Args:
+            result: What the call returned.
+
+        Returns:
+            `Verdict.FAILURE` if ``is_failed_result`` returns ``True`` for the result; otherwise `Verdict.SUCCESS`.
+        """
         if self.is_failed_result is None:
             return SUCCESS
         return Verdict.FAILURE if _ask(self.is_failed_result, result, default=False) else SUCCESS

@@ -28,19 +28,28 @@ _MOST_NAMES = 4096
 
 
 def clip_for(min_reporters: int) -> float:
-    """Return the largest own score of one process, as a share of the limit; infinity if ``min_reporters`` is 1."""
+    """Return the largest score that the reports of one process may reach, so that ``min_reporters`` holds.
+
+    Fewer than ``min_reporters`` processes together then stay below the limit at which the circuit opens.
+
+    Args:
+        min_reporters: How many processes must report failures before the circuit may open.
+
+    Returns:
+        A share of the limit, below 1; infinity if ``min_reporters`` is 1.
+    """
     return _SHARE_OF_LIMIT / (min_reporters - 1) if min_reporters > 1 else float("inf")
 
 
 class Contribution(NamedTuple):
-    """The amount that one report adds to the shared score.
+    """What one report of this process adds to the score of a breaker, the evidence of a failure-rate policy.
 
     Attributes:
         name: The breaker's name.
-        generation: The generation that fences the report.
-        gain: The amount to add, as a share of the limit.
-        base: The own score of this process before the report, as a share of the limit.
-        turn: The number of this report; -1 if another report of this process was under way.
+        generation: The breaker's generation. The report counts only while the breaker has this generation.
+        gain: The amount to add, as a share of the limit at which the circuit opens.
+        base: The score of the earlier reports of this process, as a share of the limit.
+        turn: The number of this report; -1 if another report of this process was on its way at the same time.
     """
 
     name: str
@@ -63,10 +72,13 @@ class _Own:
 
 
 class OwnScores(ForkSafeLock):
-    """The scores of the reports of this process, by breaker name. A forked child starts without scores.
+    """Limit what this process adds to the shared scores, so that one process cannot open a circuit alone.
+
+    For each breaker, the own score is what the reports of this process have added. It never exceeds the limit of
+    `clip_for`. A forked child starts without own scores.
 
     Args:
-        clock: A function that returns seconds of a steady clock.
+        clock: A function that returns seconds. Only differences between them matter.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -75,16 +87,20 @@ class OwnScores(ForkSafeLock):
         self._scores: RecentNames[_Own] = RecentNames(_MOST_NAMES)
 
     def begin(self, name: str, generation: int, step: float, clip: float) -> Contribution:
-        """Add a report that is about to be sent to the own score. `end` must follow.
+        """Compute what a report may add to the score of a breaker, just before the report is sent.
+
+        The own score (what this process has added) grows at once. The caller must call `end` when the store has
+        answered.
 
         Args:
             name: The breaker's name.
-            generation: The generation that fences the report.
-            step: What the report's failures add to the score without clipping, as a share of the limit.
-            clip: The largest own score of this process, as a share of the limit.
+            generation: The breaker's generation, with which the report is sent.
+            step: What the report's failures would add to the score without this limit, as a share of the limit at which
+                the circuit opens.
+            clip: The largest own score; see `clip_for`.
 
         Returns:
-            The contribution, which `end` needs.
+            The amount that the report may add, and the data that `end` needs.
         """
         with self._lock:
             own = self._scores.get(name)
@@ -103,12 +119,12 @@ class OwnScores(ForkSafeLock):
             return Contribution(name, generation, own.score - base, base, turn)
 
     def end(self, contribution: Contribution, successes: float, *, applied: bool | None) -> None:
-        """Correct the own score after the store answered or failed.
+        """Correct the own score of a breaker when the store has answered a report, or has failed.
 
         Args:
             contribution: What `begin` returned.
-            successes: What the successes of the report subtract from the shared score, as a share of the limit.
-            applied: Whether the store applied the report; ``None`` if this is not known.
+            successes: What the successes in the report subtract from the score, as a share of the limit.
+            applied: Whether the report had an effect; ``None`` if this is not known.
         """
         with self._lock:
             own = self._scores.get(contribution.name)
@@ -122,17 +138,16 @@ class OwnScores(ForkSafeLock):
                 own.score = max(0.0, contribution.base - successes) + contribution.gain
 
     def seen(self, snapshot: Snapshot, asked_at: float, relief: Callable[[float], float]) -> None:
-        """Lower the own score after the store showed a clean circuit or a new generation.
+        """Lower the own score of a breaker if a snapshot shows that the shared score is 0 or has started again.
 
-        A clean circuit contains nothing of what this process has added. So the process's successes lower the own score,
-        although they are not reported. In the same generation, the own score of a process without successes stays the
-        same.
+        If the shared score is 0, nothing of what this process has added is left. So the successes of this process lower
+        the own score, although they are not reported. If the generation is new, the own score becomes 0.
 
         Args:
-            snapshot: The breaker.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
-            relief: A function that returns what the successes of this process since a moment of the steady clock
-                subtract from the score, as a share of the limit.
+            snapshot: The breaker, as the store returned it.
+            asked_at: The moment just before the store call, in seconds of ``clock``.
+            relief: A function that receives a moment of ``clock``, and returns what the successes of this process since
+                then subtract from the score, as a share of the limit.
         """
         own = self._scores.get(snapshot.name)
         if own is None or (snapshot.score > 0.0 and snapshot.generation == own.generation):

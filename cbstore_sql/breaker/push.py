@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 
 def make_push(store: Store | AsyncStore, view: View | None, *, wanted: bool) -> Push | None:
-    """Make the push of one breaker.
+    """Make the object that exchanges state changes with other processes at once, for one breaker.
 
     Args:
         store: The store that the breaker was given.
-        view: The breaker's view, which push keeps up to date; ``None`` if the breaker has no view.
+        view: The breaker's view (this process's copy of the shared state), which push keeps up to date; ``None`` if the
+            breaker has no view.
         wanted: Whether the breaker was made with ``push``.
 
     Returns:
-        The push, not yet connected; ``None`` if ``wanted`` is false.
+        The object, not yet connected; ``None`` if ``wanted`` is false.
 
     Raises:
         ConfigurationError: ``view`` is ``None``, or the store cannot push.

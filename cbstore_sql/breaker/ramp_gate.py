@@ -21,12 +21,13 @@ _MOST_NAMES = 4096
 
 
 class RampGate(ForkSafeLock):
-    """A gate that admits a growing share of the calls of one process.
+    """Admit only a growing share of the calls of this process after a circuit has closed (``ramp_up``).
 
-    For each breaker, each call adds the share to a sum. The gate admits the call when the sum reaches 1.
+    For each breaker, each call adds the present share to a sum. When the sum reaches 1, the call is admitted and 1 is
+    subtracted.
 
     Args:
-        draw: A function that returns a random number from 0 to 1, the start value of an accumulator.
+        draw: A function that returns a random number from 0 to 1. Each sum starts with such a number.
     """
 
     def __init__(self, draw: Callable[[], float] = rng.random) -> None:
@@ -35,16 +36,16 @@ class RampGate(ForkSafeLock):
         self._sums: RecentNames[tuple[float, float]] = RecentNames(_MOST_NAMES)
 
     def refusal(self, snapshot: Snapshot, ramp_up: float, now: float | None = None) -> float | None:
-        """Admit or refuse one call through a closed circuit, by the share of the ramp.
+        """Decide whether one call belongs to the share of calls that is admitted now.
 
         Args:
-            snapshot: The breaker, as the store returned it.
-            ramp_up: The length of the ramp in seconds; 0 means no ramp.
-            now: The store's clock, Unix seconds; ``None`` means ``snapshot.as_of``.
+            snapshot: The breaker, whose circuit is closed.
+            ramp_up: For how many seconds after the closing the share grows; 0 means that all calls are admitted.
+            now: The store's clock, Unix seconds; ``None`` means the moment at which the store returned the snapshot.
 
         Returns:
             ``None`` if the call is admitted. Otherwise the seconds after which the caller may try again: a random
-            moment in the rest of the ramp, so that refused callers do not return at the same time.
+            moment in the rest of the ramp, so that rejected callers do not return at the same time.
         """
         share = ramp_share(snapshot, ramp_up, now)
         if share >= 1.0:

@@ -45,10 +45,12 @@ _held = _HeldProbes()
 
 
 class ProbeScope:
-    """A guarded call that is a probe, from the admission to the end of the call.
+    """The time during which a guarded call is the probe, from its admission to its end.
+
+    Calls to the same breaker inside this time are a part of the probe.
 
     Args:
-        permit: The owner's permit.
+        permit: The permit of the probe.
         block: The frame of the generator that contains the guarded block, or ``None`` if the block is not in a
             generator. Between two items of the generator, the consumer of the generator runs in the same context.
             `covers_caller` needs the frame to distinguish a call of the generator from a call of the consumer.
@@ -68,11 +70,11 @@ class ProbeScope:
 
     @property
     def is_held(self) -> bool:
-        """Whether the guarded call still runs, in this process."""
+        """Whether the probe still runs in this process. In a forked child, it does not."""
         return _held.scopes.get(self._token) is self
 
     def end(self) -> None:
-        """End the call. Tasks and threads that the call started are then no longer inside the probe."""
+        """End the probe. Tasks and threads that its call started are no longer inside the probe."""
         if self.is_held:
             del _held.scopes[self._token]
         self._block = None
@@ -83,33 +85,42 @@ class ProbeScope:
                 _scopes.reset(reset)
 
     def progressed(self) -> None:
-        """Note a sign of progress: the lease may be renewed for another `PROBE_CAP` leases."""
+        """Take note that the call makes progress, so that the probe may stay with it for another `PROBE_CAP` leases."""
         self._left = PROBE_CAP * RENEWALS_PER_LEASE
 
     def take_renewal(self) -> bool:
-        """Count one renewal; return whether the lease may be renewed without another sign of progress."""
+        """Count one renewal of the lease, and return whether it is allowed without another sign of progress."""
         self._left -= 1
         return self._left >= 0
 
     def covers_caller(self) -> bool:
-        """Return whether the present caller is inside this probe. The caller's context must contain this scope."""
+        """Return whether the code that calls this method runs inside the probe.
+
+        The caller must have found this object in its context.
+        """
         return self.is_held and (self._block is None or self._block.f_back is not None)
 
     @property
     def token(self) -> str:
-        """The token of the probe."""
+        """The random text that identifies the probe in the store."""
         return self._token
 
     def is_of(self, name: str) -> bool:
-        """Return whether this is a probe of the breaker ``name``."""
+        """Return whether the probe belongs to the breaker with this name."""
         return self._name == name
 
 
 def probes_of_caller(name: str) -> frozenset[str]:
-    """Return the tokens of the probes of the breaker ``name`` that the present caller is inside.
+    """Return the tokens of the probes of a breaker inside which the calling code runs.
 
-    If the breaker's row has one of these tokens, the caller's calls belong to the probe with this token. If the
-    caller is inside a probe, the result also contains ``""``: some stores show ``""`` in place of the token.
+    A token identifies a probe in the store. If the store shows one of these tokens, a call of this code is a part of
+    that probe. Some stores show ``""`` in place of a token, so ``""`` is in the result if the code runs inside a probe.
+
+    Args:
+        name: The breaker's name.
+
+    Returns:
+        The tokens; empty if the code runs outside all probes of the breaker.
     """
     tokens = {scope.token for scope in _scopes.get() if scope.is_of(name) and scope.covers_caller()}
     return frozenset(tokens and {*tokens, ""})
@@ -117,9 +128,9 @@ def probes_of_caller(name: str) -> frozenset[str]:
 
 @contextmanager
 def outside_probes() -> Iterator[None]:
-    """Make a context manager: inside its block, the caller is outside all probes.
+    """Run a ``with`` block as if it were outside all probes.
 
-    The breaker then treats the caller like a caller in another process.
+    The breaker then treats calls in the block like calls of another process.
     """
     reset = _scopes.set(())
     try:
@@ -129,19 +140,29 @@ def outside_probes() -> Iterator[None]:
 
 
 def holds_probe(name: str) -> bool:
-    """Return whether this process holds a probe of the breaker ``name``, in any context."""
+    """Return whether any guarded call of this process is a probe of a breaker now.
+
+    Args:
+        name: The breaker's name.
+    """
     return any(scope.is_of(name) for scope in list(_held.scopes.values()))
 
 
 def note_progress(permit: Permit) -> None:
-    """Note a sign of progress of the guarded call that holds ``permit``. Without such a call, nothing happens."""
+    """Take note that a guarded call makes progress, so that a probe stays with it.
+
+    If the call is not a probe, do nothing.
+
+    Args:
+        permit: The permit of the guarded call.
+    """
     scope = _held.scopes.get(permit.token)
     if scope is not None:
         scope.progressed()
 
 
 def generator_of(frame: FrameType | None) -> FrameType | None:
-    """Return the frame of the generator that contains a guarded block.
+    """Return the frame of the generator in which a guarded block is written.
 
     Args:
         frame: The frame that enters the guard.

@@ -15,15 +15,17 @@ from cbstore_sql.stores.call import StoreCall
 
 
 class ViewRefresh:
-    """A job that repeatedly reads the breakers of a view from the store again.
+    """Read all breakers that this process uses from the store again, so that its view stays up to date.
+
+    The view is this process's copy of the shared state.
 
     Args:
-        view: The view; ``None`` if every call asks the store. Then the job does nothing.
-        outage: The record of the store's state. While the store is unavailable, the job reads nothing.
+        view: The view; ``None`` if every call asks the store. Then there is nothing to read.
+        outage: The object that remembers whether the store answers. While the store is unavailable, nothing is read.
         notifier: The listeners, which receive an event with the age of the view after each read.
         record: A function that receives each snapshot and the moment just before the read, in seconds of the view's
             clock.
-        refreshed: A function that the job calls after each complete read.
+        refreshed: A function that is called after each complete read.
         begin_outage: A function that receives a breaker's name and the store's error when a read fails.
     """
 
@@ -45,10 +47,11 @@ class ViewRefresh:
         self._begin_outage = begin_outage
 
     def run(self) -> StoreCalls[bool]:
-        """Read the breakers in use with one `Store.read_many`.
+        """Read all breakers in use with one store call, and pass each to ``record``.
 
         Returns:
-            Whether any breaker is in use. ``False`` ends the background work until the next call.
+            A generator of store calls. It returns ``False`` if no breaker is in use, so that the background work can
+            end.
         """
         view = self._view
         names = [] if view is None else view.in_use()

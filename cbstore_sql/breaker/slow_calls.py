@@ -9,11 +9,13 @@ from cbstore_sql.core.policy import BreakerPolicy
 
 
 class SlowCalls:
-    """A time measurement of calls, from the admission to the report or to the first part of a streamed answer.
+    """Measure the duration of calls, so that a success that took longer than ``slow_after`` counts as a failure.
+
+    The duration ends with the call, or with the first part of a streamed answer.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
-        clock: A function that returns seconds of a steady clock.
+        clock: A function that returns seconds. Only differences between them matter.
     """
 
     def __init__(self, policy_for: Callable[[str], BreakerPolicy], clock: Callable[[], float]) -> None:
@@ -21,7 +23,12 @@ class SlowCalls:
         self._clock = clock
 
     def timed(self, permit: Permit) -> Permit:
-        """Return a permit with the moment of the admission if the policy has ``slow_after``; otherwise ``permit``."""
+        """Start the measurement of an admitted call, if the policy has ``slow_after``.
+
+        Returns:
+            A permit that contains the start time. ``permit`` itself if the policy has no ``slow_after``, or if the
+            outcome of the call is not reported.
+        """
         if self._policy_for(permit.name).slow_after is None or isinstance(permit, UnreportedPermit):
             return permit
         timed = permit if isinstance(permit, LocalPermit) else TimedPermit(*permit)
@@ -29,17 +36,22 @@ class SlowCalls:
         return timed
 
     def answered(self, permit: Permit) -> None:
-        """Note that the first part of an answer has arrived. The rest of the answer may take any time."""
+        """End the measurement of a call, because the first part of its answer has arrived.
+
+        The rest of the answer may take any time.
+
+        Args:
+            permit: The permit of the call.
+        """
         if isinstance(permit, TimedPermit) and permit.answered_at is None:
             permit.answered_at = self._clock()
 
     def judge(self, permit: Permit, verdict: Verdict) -> Verdict:
-        """Return the verdict of a call that ends now. A success that took longer than ``slow_after`` is a failure.
+        """Return the final verdict on a call that ends now: a success that took too long becomes a failure.
 
         Args:
             permit: The permit of the admitted call.
-            verdict: The verdict on the call before the measurement: success, failure, or none (the call does not
-                count).
+            verdict: The verdict so far: success, failure, or none (the call does not count).
         """
         if verdict is not Verdict.SUCCESS or not isinstance(permit, TimedPermit):
             return verdict

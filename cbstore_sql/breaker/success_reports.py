@@ -16,16 +16,19 @@ from cbstore_sql.errors import StoreError
 
 
 class SuccessReports:
-    """A background job that reports the unreported successes of a view to the store.
+    """Report to the store, in the background, the successes that the view keeps.
+
+    The view is this process's copy of the shared state. It keeps the successes of healthy calls, so that such calls
+    cost no I/O.
 
     Args:
-        view: The view; ``None`` if every success is reported in a separate report.
-        shared: The steps of calls over the shared store.
-        decides_alone: A function that returns whether the calls of a breaker follow the outage policy. For such a
-            breaker, the job sends nothing.
+        view: The view; ``None`` if every success is reported at once. Then there is nothing to report.
+        shared: The steps of calls over the store.
+        decides_alone: A function that receives a breaker's name, and returns whether its calls follow the outage
+            policy. For such a breaker, nothing is reported.
 
     Attributes:
-        wake: A function that is called when there is something to send, so that the breaker runs `report` in the
+        wake: A function that is called when there is something to report, so that the breaker runs `report` in the
             background.
     """
 
@@ -36,19 +39,19 @@ class SuccessReports:
         self._decides_alone = decides_alone
 
     def due(self) -> list[Permit]:
-        """Return the permits to pass to `report`, one after the other."""
+        """Return one permit for each breaker with successes to report. Pass each permit to `report`."""
         return [] if self._view is None else self._view.unreported()
 
     def wake_if_due(self) -> None:
-        """Call `wake` if there is a success to report."""
+        """If there are successes to report, call ``wake``, so that the background work starts."""
         if self.due():
             self.wake()
 
     def report(self, permit: Permit) -> StoreCalls[None]:
-        """Report the successes of one breaker.
+        """Report the successes of one breaker to the store.
 
-        An error does not begin an outage, because no caller waits for this report. The next refresh finds out whether
-        the store fails.
+        If the store fails, no outage begins, because no caller waits for this report. If the report certainly had no
+        effect, the successes are kept for the next report.
 
         Args:
             permit: One of the permits from `due`.

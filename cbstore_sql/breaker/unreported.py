@@ -20,11 +20,11 @@ _MOST_REMEMBERED = 4096
 
 
 class UnreportedSuccesses:
-    """The pending successes of one breaker in one generation.
+    """The successes of one breaker that this process has not reported to the store yet.
 
     Attributes:
-        add: A function that is called with the moment at which a success ended, in seconds of the steady clock. The
-            function takes no lock, because every healthy call runs the function.
+        add: A function to add one success. It receives the moment at which the call ended, in seconds of a clock of
+            which only differences matter. It takes no lock, because every healthy call runs it.
     """
 
     __slots__ = ("_lock", "_times", "add")
@@ -38,19 +38,34 @@ class UnreportedSuccesses:
         return len(self._times)
 
     def any_since(self, since: float) -> bool:
-        """Return whether any pending success ended at ``since`` or later, in seconds of the steady clock."""
+        """Return whether any of the successes ended at a given moment or later.
+
+        Args:
+            since: The moment, in seconds of the same clock as for `add`.
+        """
         try:
             return self._times[-1] >= since
         except IndexError:
             return False
 
     def count_since(self, since: float) -> int:
-        """Return how many pending successes ended after ``since``, in seconds of the steady clock."""
+        """Return how many of the successes ended after a given moment.
+
+        Args:
+            since: The moment, in seconds of the same clock as for `add`.
+        """
         with self._lock:
             return sum(time > since for time in tuple(self._times))
 
     def take(self, since: float) -> list[float]:
-        """Remove all pending successes and return the successes that ended at ``since`` or later, for one report."""
+        """Remove all successes, and return those that are recent enough for a report.
+
+        Args:
+            since: The moment from which a success is recent enough, in seconds of the same clock as for `add`.
+
+        Returns:
+            For each recent success, the moment at which it ended.
+        """
         with self._lock:
             taken = []
             while self._times:
@@ -58,12 +73,20 @@ class UnreportedSuccesses:
         return [time for time in taken if time >= since]
 
     def put_back(self, times: Iterable[float]) -> None:
-        """Make successes pending again after a report that certainly had no effect."""
+        """Add successes again that `take` removed, because their report certainly had no effect.
+
+        Args:
+            times: What `take` returned.
+        """
         with self._lock:
             self._times.extendleft(reversed(list(times)))
 
     def drop_before(self, since: float) -> None:
-        """Remove the successes that ended before ``since``. They are too old for a report."""
+        """Remove the successes that ended before a given moment, because they are too old for a report.
+
+        Args:
+            since: The moment, in seconds of the same clock as for `add`.
+        """
         with self._lock:
             while self._times and self._times[0] < since:
                 self._times.popleft()

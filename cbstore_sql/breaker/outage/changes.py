@@ -6,19 +6,20 @@ from typing import NamedTuple
 
 
 class LocalChanges(NamedTuple):
-    """A record of the changes of one breaker that this process must report to the shared store.
+    """What happened to one breaker in this process during an outage, and must be reported to the store afterwards.
 
     Attributes:
         name: The breaker's name.
-        base: The generation of the breaker in the shared store when the outage began; ``None`` if it is not known. If
-            the shared store has a later generation after the outage, the changes are out of date.
+        base: The breaker's generation in the store when the outage began; ``None`` if it is not known. The generation
+            is a number that grows with each state change. If it is higher after the outage, other processes have
+            changed the breaker, and this record is out of date.
         opened: Whether the circuit opened in this process.
         open_for: Seconds for which the circuit stays open; ``None`` if the circuit is closed. If ``opened`` is false,
-            the circuit was open in the shared store before the outage. Such a record matters only if the shared store
-            has lost the open circuit since.
+            the circuit was open in the store before the outage. Such a record matters only if the store has lost the
+            open circuit since.
         opened_ago: Seconds since the circuit opened in this process.
         successes: The number of calls that succeeded before the failures.
-        failures: The number of failures since the last success that the shared store has certainly not counted.
+        failures: The number of failures since the last success that the store has certainly not counted.
     """
 
     name: str
@@ -30,10 +31,11 @@ class LocalChanges(NamedTuple):
     failures: int = 0
 
     def parts(self) -> list[LocalChanges]:
-        """Return the parts to report in order: the first failure with the successes, then the other failures.
+        """Divide this record into the parts that are reported separately, in order.
 
-        A failure that may have been counted is never reported again. Some stores can be read but refuse writes (a
-        locked row, a commit that hangs). With such a store, each attempt loses one failure, not all of them.
+        The first part has the successes and one failure. The second part, if there is one, has the other failures. So
+        if the store refuses every write but can be read, each attempt to report loses only one failure. The reason is
+        that a failure whose report may have had an effect is never reported again.
         """
         if self.failures <= 1:
             return [self]
@@ -41,13 +43,13 @@ class LocalChanges(NamedTuple):
 
 
 class ChangeLog:
-    """A record of the changes of one breaker during an outage.
+    """Collect what happens to one breaker in this process during an outage.
 
     Attributes:
         opened: Whether the circuit opened in this process.
-        opened_at: When the circuit opened, in seconds of a steady clock.
-        successes: The number of successes so far, if there were failures to clear.
-        failures: The number of failures since the last success that the shared store has certainly not counted.
+        opened_at: When the circuit opened, in seconds of a clock of which only differences matter.
+        successes: The number of successes, from the first one that had failures to clear.
+        failures: The number of failures since the last success that the store has certainly not counted.
     """
 
     __slots__ = ("failures", "opened", "opened_at", "successes")
@@ -59,17 +61,18 @@ class ChangeLog:
         self.failures = 0
 
     def add_successes(self, successes: int) -> None:
-        """Count ``successes`` successes. These successes clear all earlier failures."""
+        """Add a number of successes, and set the number of failures to 0, because a success clears earlier failures."""
         self.successes += successes
         self.failures = 0
 
     def restore(self, changes: LocalChanges, now: float, *, may_be_counted: bool) -> None:
-        """Add changes that did not reach the store back to this record.
+        """Put changes back into this record after their report to the store has failed.
 
         Args:
             changes: The changes. They happened before everything that the record contains now.
-            now: The steady clock, seconds.
-            may_be_counted: Whether the store may have counted the failures. If so, they are not added.
+            now: The present time, in seconds of the same clock as ``opened_at``.
+            may_be_counted: Whether the store may have counted the failures in spite of the error. If so, they are not
+                added, so that they never count twice.
         """
         if changes.opened:
             self.opened, self.opened_at = True, now - changes.opened_ago

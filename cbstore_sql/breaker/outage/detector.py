@@ -26,11 +26,11 @@ log = logging.getLogger("cbstore_sql")
 
 
 class OutageDetector(ForkSafeLock):
-    """A record of the store's state: in use, unavailable, or on trial after an outage.
+    """Remember whether the store answers, and log and emit the beginning and the end of each outage once.
 
-    `mark_down` begins an outage, with one log line and one `StoreDegraded`. `try_again` uses the store again without a
-    log line or an event. If the store then fails, the outage continues without a second log line. `mark_up` ends the
-    outage, with one log line and one `StoreRecovered`.
+    The store is in use, unavailable, or on trial: in use again after an outage that has not ended for certain.
+    `mark_down` begins an outage. `try_again` begins a trial, without a log line. If the store fails during the trial,
+    the same outage continues. `mark_up` ends the outage.
 
     Args:
         policy: What happens to calls during an outage: ``"local"``, ``"allow"``, ``"block"`` or ``"raise"``.
@@ -38,8 +38,8 @@ class OutageDetector(ForkSafeLock):
 
     Attributes:
         policy: The outage policy.
-        is_out: Whether calls follow the outage policy.
-        is_degraded: Whether the store is unavailable or on trial: an outage has begun and has not ended.
+        is_out: Whether the store is unavailable, so that calls follow the outage policy.
+        is_degraded: Whether the store is unavailable or on trial.
         name: The name of the breaker whose store call failed last.
 
     Raises:
@@ -63,10 +63,10 @@ class OutageDetector(ForkSafeLock):
         self._is_saying = False
 
     def mark_down(self, name: str, error: StoreError) -> None:
-        """Note that the store failed. The first failure begins an outage.
+        """Record that a store call failed. The first failure begins an outage: one log line, one `StoreDegraded`.
 
         Args:
-            name: The name of the breaker that noticed the failure.
+            name: The name of the breaker whose store call failed.
             error: The error of the store.
         """
         missing = error if isinstance(error, SchemaError) else None
@@ -85,11 +85,11 @@ class OutageDetector(ForkSafeLock):
         self._say()
 
     def try_again(self) -> None:
-        """Use the store again, on trial."""
+        """Begin a trial: calls use the store again, but the outage has not ended for certain."""
         self.is_out = False
 
     def mark_up(self) -> None:
-        """Note that the store answers again, which ends the outage."""
+        """End the outage, if there is one: one log line, one `StoreRecovered`."""
         with self._lock:
             ends, self.is_degraded, self.is_out = self.is_degraded, False, False
             if ends:
@@ -99,7 +99,7 @@ class OutageDetector(ForkSafeLock):
             self._say()
 
     def refuse(self, name: str) -> NoReturn:
-        """Refuse a call because the store does not answer.
+        """Raise the error for a call that the outage policy rejects.
 
         Args:
             name: The breaker's name.

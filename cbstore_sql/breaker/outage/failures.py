@@ -17,21 +17,20 @@ _ARGUMENT_ERRORS = (InvalidNameError, InvalidPolicyError, InvalidStateError)
 
 
 def raise_store_error(call: StoreCall, error: Exception) -> NoReturn:
-    """Raise a `StoreError` for an error that a store raised.
+    """Raise the error of a store operation as a `StoreError`, whatever the store raised.
 
     A driver, a connection hook, an encoder or a third-party store may raise any exception. Each of them means that the
     store did not do its work, and must not stop a guarded call.
 
     Args:
-        call: The store call that failed.
-        error: The error that the store raised. A `StoreError` is raised unchanged, and so is an error about an argument
-            of the caller.
+        call: The store operation that failed.
+        error: What the store raised.
 
     Raises:
-        StoreError: The error, or an `UnexpectedStoreError` that wraps the error.
-        InvalidNameError: The error, unchanged.
-        InvalidPolicyError: The error, unchanged.
-        InvalidStateError: The error, unchanged.
+        StoreError: ``error`` itself if it is a `StoreError`; otherwise an `UnexpectedStoreError` with ``error`` inside.
+        InvalidNameError: ``error`` itself, because the caller passed a wrong argument.
+        InvalidPolicyError: ``error`` itself, because the caller passed a wrong argument.
+        InvalidStateError: ``error`` itself, because the caller passed a wrong argument.
     """
     if isinstance(error, (StoreError, *_ARGUMENT_ERRORS)):
         raise error
@@ -39,11 +38,11 @@ def raise_store_error(call: StoreCall, error: Exception) -> NoReturn:
 
 
 class UnexpectedStoreError(StoreUnavailableError):
-    """The error for a store that raised something other than a `StoreError`.
+    """The error for a store operation that raised an exception which is not a `StoreError`.
 
     Args:
         original: The exception that the store raised.
-        applied: Whether the operation had an effect; ``None`` if this is not known.
+        applied: ``False`` if the operation certainly had no effect; ``None`` if this is not known.
 
     Attributes:
         original: The exception that the store raised. Its text may contain secrets.
@@ -55,21 +54,30 @@ class UnexpectedStoreError(StoreUnavailableError):
 
 
 def original_of(error: StoreError) -> Exception:
-    """Return the exception that the store itself raised."""
+    """Return the exception that the store raised.
+
+    This is the error itself, or the exception inside an `UnexpectedStoreError`.
+    """
     return error.original if isinstance(error, UnexpectedStoreError) else error
 
 
 def was_not_applied(error: StoreError) -> bool:
-    """Return whether an operation that failed with ``error`` certainly had no effect."""
+    """Return whether a store operation that failed with this error certainly had no effect."""
     return not isinstance(error, StoreUnavailableError) or error.applied is False
 
 
 def described(error: StoreError) -> str:
-    """Return the log text for an error: the class name, and the reason without secrets."""
+    """Return a text about an error for the log: the class name and, if it is known, the reason.
+
+    The text contains no secrets.
+    """
     why = error.reason if isinstance(error, StoreUnavailableError) else ""
     return f"{kind_of(error)}: {why}" if why else kind_of(error)
 
 
 def kind_of(error: StoreError) -> str:
-    """Return the class name of the store's exception, for the log. The exception's text may contain secrets."""
+    """Return the class name of the exception that the store raised, for the log.
+
+    The log must not contain the text of the exception, because it may contain secrets.
+    """
     return type(original_of(error)).__name__

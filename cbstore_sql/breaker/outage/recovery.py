@@ -26,30 +26,30 @@ WRITING_TRIAL_SECONDS = 5.0
 
 
 def recovery_backoff() -> ExponentialBackoff:
-    """Return the pauses between two attempts to end an outage.
+    """Return the series of pauses between the attempts to use the store again after an outage.
 
-    If an outage begins soon after another outage, the pauses continue at their previous length. The longest pause is 3
-    seconds. So the reports of an outage reach the store within 5 seconds, if the reports take at most 2 seconds.
+    The pauses grow from 0.1 to at most 3 seconds. So the reports of an outage reach the store within 5 seconds, if they
+    take at most 2 seconds. If the next outage begins soon, the pauses do not start again with 0.1 seconds.
     """
     return ExponentialBackoff(0.1, 3.0, quiet=10.0)
 
 
 class Recovery:
-    """The end of an outage: a check of the store, the reports about the outage, and a trial use of the store.
+    """End an outage: check the store, report what happened during the outage, and use the store again.
 
-    The breaker uses the store again when the store can be read and accepts a write that changes nothing. The store may
-    still refuse real writes, because the disk is full, a row is locked, or a standby is missing. If this process
-    counted a failure that the store may or may not have counted, the local count is kept until the store has accepted a
-    real write of that breaker. Until then the store is on trial. If the store fails during the trial, the same outage
-    continues, without a second log line or event.
+    The store must answer a read and accept a write that changes nothing. It may still refuse real writes, because the
+    disk is full, a row is locked, or a standby is missing. So if there is a failure that the store may or may not have
+    counted, the store is on trial at first: this process also counts the failure itself, until the store has accepted a
+    real write of that breaker. If the store fails during the trial, the same outage continues, without a second log
+    line or event.
 
     Args:
         local: The breakers that this process uses during an outage.
-        outage: The record of the store's state.
+        outage: The object that remembers whether the store answers.
         outbox: The reports about probes that the store may not have received.
-        resync: The object that reports the changes of the outage to the store.
+        resync: The object that sends the reports to the store.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
-        clock: A function that returns seconds of a steady clock.
+        clock: A function that returns seconds. Only differences between them matter.
     """
 
     def __init__(
@@ -73,17 +73,15 @@ class Recovery:
 
     @property
     def has_work(self) -> bool:
-        """Whether the breaker must ask the store again soon.
-
-        The value is ``True`` while the store is unavailable or on trial, or while there are reports to send.
-        """
+        """Whether the breaker must try again in the background to end the outage or to send reports."""
         return self._outage.is_degraded or not self._outbox.is_empty or bool(self._local.pending())
 
     def answers(self) -> StoreCalls[bool]:
-        """Check the store: read one breaker, and make a write that changes nothing.
+        """Check whether the store answers a read and accepts a write that changes nothing.
 
         Returns:
-            Whether both operations succeeded. If one fails, an outage begins.
+            A generator of store calls. It returns ``False`` if one of the two failed; then an outage begins or
+            continues.
         """
         name = self._outage.name or NOBODYS_PROBE.name
         try:
@@ -98,8 +96,8 @@ class Recovery:
         """Report to the store what this process recorded during the outage, and use the store again.
 
         Returns:
-            Whether the store accepted all reports. If ``False``, the outage continues, and this process keeps the
-            reports that the store has not accepted.
+            A generator of store calls. It returns ``True`` if the store accepted all reports. If it returns ``False``,
+            the outage continues, and this process keeps the reports that the store has not accepted.
         """
         try:
             yield from self._resync.probes()
@@ -119,7 +117,13 @@ class Recovery:
         return True
 
     def accepted(self, name: str) -> None:
-        """Note that the store accepted a write of the breaker ``name``."""
+        """Take note that the store has accepted a write of a breaker, which may end the trial after an outage.
+
+        The failures of this breaker that the store may or may not have counted are forgotten.
+
+        Args:
+            name: The breaker's name.
+        """
         if self._outage.is_degraded or self._local.is_in_doubt:
             self._local.forget(name)
             self._took_a_write = True

@@ -21,10 +21,10 @@ _AT_ONCE = 100
 
 
 class Resync:
-    """A sender of the reports to the shared store after an outage.
+    """Send to the store what this process recorded during an outage.
 
     Args:
-        shared: The steps of calls over the shared store.
+        shared: The steps of calls over the store.
         local: The breakers that this process used during the outage.
         outbox: The reports about probes that the store may not have received.
     """
@@ -35,10 +35,10 @@ class Resync:
         self._outbox = outbox
 
     def probes(self) -> StoreCalls[None]:
-        """Send the reports about probes. A report that fails is kept for the next attempt.
+        """Send all reports about probes that the store may not have received.
 
         Raises:
-            StoreError: The store failed again.
+            StoreError: The store failed again. The reports that were not sent are kept for the next attempt.
         """
         self._outbox.begin_round()
         while (report := self._outbox.next()) is not None:
@@ -49,13 +49,13 @@ class Resync:
                 raise
 
     def changes(self, accepted: Callable[[], object]) -> StoreCalls[None]:
-        """Report the changes of every breaker, open circuits first. Changes that fail are kept for the next attempt.
+        """Report the changes of every breaker during the outage, open circuits first.
 
         Args:
-            accepted: A function that is called when the store has accepted a write.
+            accepted: A function that is called after each breaker for which the store has accepted a write.
 
         Raises:
-            StoreError: The store failed again.
+            StoreError: The store failed again. The changes that were not reported are kept for the next attempt.
         """
         names = self._local.pending()
         for start in range(0, len(names), _AT_ONCE):
@@ -67,7 +67,9 @@ class Resync:
                     accepted()
 
     def lost_circuits(self) -> StoreCalls[None]:
-        """Open the circuits that the shared store has lost: the store was emptied, or an older copy was restored.
+        """Open again the circuits that were open before the outage and that the store has lost.
+
+        This happens if the store was emptied, or if an older copy of its data was restored.
 
         Raises:
             StoreError: The store failed again.
@@ -82,11 +84,13 @@ class Resync:
                     yield from self._shared.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report a failed call that was admitted during the outage and ended after it. Successes are not reported.
+        """Report the outcome of a call that was admitted during the outage and ended after it.
+
+        Only a failure is reported, and only if the circuit is closed and has not changed since.
 
         Args:
-            permit: The permit of the call, from the admission during the outage.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            permit: The permit that the call got during the outage.
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
         """
         if verdict is Verdict.FAILURE:
             snapshot = yield from self._shared.read(permit.name)
