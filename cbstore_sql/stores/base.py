@@ -41,9 +41,9 @@ NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
 
 
 class Store(NotPicklable, ABC):
-    """A store of the breakers of one namespace, for synchronous callers.
+    """A place that keeps the breakers of one namespace, with synchronous methods.
 
-    Many threads may use one store at the same time.
+    Many threads may use one store at the same time. Every operation is atomic, also between processes.
 
     A backend implements `_read`, `_apply` and `_delete`, and `_history` if the backend keeps a history. A backend also
     implements `_check_writable` if its `_apply` checks the rule's condition before the write.
@@ -53,7 +53,8 @@ class Store(NotPicklable, ABC):
             database; at most 512 bytes of UTF-8.
 
     Raises:
-        InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
+        InvalidNameError: The namespace is too long, or contains a NUL character or a character that UTF-8 cannot encode
+            (a lone surrogate).
     """
 
     reads_locally = False
@@ -66,22 +67,24 @@ class Store(NotPicklable, ABC):
         self.namespace = validation.check_name("namespace", namespace)
 
     def read(self, name: str, *, now: float | None = None) -> Snapshot:
-        """Return a snapshot of one breaker. This method writes nothing.
+        """Read one breaker and return its snapshot. This method writes nothing.
 
         Args:
-            name: The breaker's name, at most 512 bytes of UTF-8.
-            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the store's clock.
+            name: The breaker's name, at most 512 bytes of UTF-8. A name without a row gives a closed breaker without
+                failures.
+            now: The moment that the snapshot gives as ``as_of``, Unix seconds. ``None`` means the store's clock.
         """
         return self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
 
     def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
-        """Return snapshots of several breakers, by name. This method writes nothing.
+        """Read several breakers and return their snapshots by name. This method writes nothing.
 
         SQL stores read all breakers in one statement. Other stores read one breaker after the other.
 
         Args:
-            names: The breakers' names. The answer has every name, also a name that has no row.
-            now: The ``as_of`` of every snapshot, Unix seconds. ``None`` means the store's clock.
+            names: The breakers' names. The result has every name. A name without a row gives a closed breaker without
+                failures.
+            now: The moment that every snapshot gives as ``as_of``, Unix seconds. ``None`` means the store's clock.
         """
         checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
         moment = validation.check_time("now", now)
@@ -98,17 +101,16 @@ class Store(NotPicklable, ABC):
         """Try to become the owner of the probe: the one caller that may test the dependency.
 
         An open circuit becomes half_open if the open time has ended. A half-open circuit gets a new owner if the probe
-        is free or if the lease of the former owner has ended. The claim is atomic: one of the callers wins, and the
-        other callers write nothing. During a hold or the override ``open``, no caller wins. The override ``closed``
-        ignores holds.
+        is free or if the lease of the former owner (the time for which the probe was theirs) has ended. The claim is
+        atomic: one of the callers wins, and the other callers write nothing. During a hold (a pause that the dependency
+        asked for) or the override ``open``, no caller wins. The override ``closed`` ignores holds.
 
         Args:
             name: The breaker's name.
             policy: The policy whose ``probe_lease`` is the duration of the lease in seconds.
-            token: The token of the caller. If the caller repeats a claim with the present owner's token, the second
-                answer is the same as the first. So the caller can repeat a claim whose reply was lost. ``None`` makes a
-                new token.
-            now: Unix seconds; ``None`` means the store's clock.
+            token: A text that identifies the caller. A caller whose reply was lost may repeat the claim with the same
+                token, and gets the same answer. ``None`` makes a new token.
+            now: The moment of the claim, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, whose ``permit`` is the owner's permit, or ``None`` if this caller did not win the claim.
@@ -126,25 +128,26 @@ class Store(NotPicklable, ABC):
         now: float | None = None,
         rand: float | None = None,
     ) -> Transition | None:
-        """Count failures. A closed circuit opens if the policy trips. A half-open circuit opens at once.
+        """Count failures. A closed circuit opens if the policy says so. A half-open circuit opens at once.
 
-        The store applies the successes of a report first, then the failures. This operation is not idempotent: if the
-        reply was lost, a repetition may count the failures twice.
+        The store applies the successes of a report first, then the failures. If the reply was lost, a repetition may
+        count the failures twice.
 
         Args:
-            target: A permit (fenced) or a name (unfenced). An unfenced failure of an open circuit counts, and the open
-                time ends at now + ``recovery_timeout`` or later.
+            target: The permit of the call, or the breaker's name. A report with a permit counts only if the breaker
+                still has the permit's generation. A report by name always counts; if the circuit is open, the open time
+                then ends at now + ``recovery_timeout`` or later.
             policy: The policy with the trip rule, the open time, the backoff and the jitter.
             failures: The number of failures in this report; at least 1.
             successes: The number of successes that came before the failures; at least 0. If there are successes, the
-                count of failures in a row starts again. Under `FailureRate` each success lowers the score.
-            evidence: The increase of the score, as a share of the limit from 0 to 1; only under `FailureRate`. ``None``
-                means that ``failures`` and the policy determine the increase.
-            now: Unix seconds; ``None`` means the store's clock.
+                count of failures in a row starts again. Under `FailureRate`, each success lowers the score.
+            evidence: How much the failures raise the score, from 0 to 1; only under `FailureRate`. ``None`` means that
+                ``failures`` and the policy determine the increase.
+            now: The moment of the failure, Unix seconds; ``None`` means the store's clock.
             rand: The random number for ``recovery_jitter``, from 0 to 1. If ``None``, the store draws the number.
 
         Returns:
-            The transition, or ``None`` if the permit is stale. Then the store counted nothing.
+            The transition, or ``None`` if the permit is of an earlier generation. Then the store counted nothing.
         """
         command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
         return self._apply(command)
@@ -158,72 +161,74 @@ class Store(NotPicklable, ABC):
         expected_state: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Clear the count of a closed circuit. Close a half-open circuit, or count one successful probe.
+        """Count a success: clear the failures of a closed circuit, or bring a half-open circuit closer to closed.
 
-        A success does not change an open circuit. A closed circuit without failures is not written. This operation is
-        idempotent, except under `FailureRate`, where each repetition lowers the score of a closed circuit again.
+        A half-open circuit closes after ``success_threshold`` successful probes. A success does not change an open
+        circuit. Nothing is written for a closed circuit without failures. A repetition of the report changes nothing
+        more, except under `FailureRate`, where each repetition lowers the score of a closed circuit again.
 
         Args:
-            target: A permit (fenced) or a name (unfenced).
+            target: The permit of the call, or the breaker's name. A report with a permit counts only if the breaker
+                still has the permit's generation. A report by name always counts.
             policy: The policy with ``success_threshold`` and ``trip``.
             successes: The number of successes in this report; at least 1. Only the score of `FailureRate` depends on
                 this number. For a half-open circuit, any number counts as one successful probe.
             expected_state: The report has an effect only in this state; ``None`` means any state.
-            now: Unix seconds; ``None`` means the store's clock.
+            now: The moment of the success, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` if the report changed nothing or the permit is stale.
+            The transition, or ``None`` if the report changed nothing or the permit is of an earlier generation.
         """
         return self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Free the probe without a report of success or failure. Another caller may claim the probe at once.
+        """Give up the probe without a report of success or failure. Another caller may claim the probe at once.
 
-        This operation is idempotent.
+        A repetition changes nothing.
 
         Args:
-            permit: The owner's permit.
-            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the store's clock.
+            permit: The permit of the probe's owner.
+            now: The moment that the snapshot gives as ``as_of``, Unix seconds. ``None`` means the store's clock.
 
         Returns:
             The transition, or ``None`` if the permit no longer owns the probe.
 
         Raises:
-            InvalidStateError: The permit never owned a probe.
+            InvalidStateError: The permit is not that of a probe.
         """
         return self._apply(commands.release_probe(permit, now))
 
     def renew_probe(
         self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
     ) -> Transition | None:
-        """Extend the owner's lease to at least now + ``probe_lease``.
+        """Extend the owner's lease (the time for which the probe is theirs) to at least now + ``probe_lease``.
 
-        A renewal never shortens the lease. This operation is idempotent.
+        A renewal never shortens the lease. A repetition is safe.
 
         Args:
-            permit: The owner's permit.
+            permit: The permit of the probe's owner.
             policy: The policy whose ``probe_lease`` is the duration of the lease in seconds.
-            now: Unix seconds; ``None`` means the store's clock.
+            now: The moment of the renewal, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, or ``None`` if the probe has ended or another caller has claimed the probe.
 
         Raises:
-            InvalidStateError: The permit never owned a probe.
+            InvalidStateError: The permit is not that of a probe.
         """
         return self._apply(commands.renew_probe(permit, policy, now))
 
     def force_open(self, name: str, seconds: float, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Open the circuit until at least now + ``seconds``. This operation never shortens an open time.
+        """Open the circuit until at least now + ``seconds``. This method never shortens an open time.
 
-        Earlier permits lose their effect. A repetition is safe.
+        Reports of calls that began earlier then have no effect. A repetition is safe.
 
         Args:
             name: The breaker's name.
             seconds: The open time in seconds, from now. 0 means that a caller may claim the probe at once, unless the
                 present open time ends later.
-            by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
-            now: Unix seconds; ``None`` means the store's clock.
+            by: Who opened the circuit, for the history; at most 256 bytes of UTF-8. ``None`` means this process.
+            now: The moment of the opening, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, with the breaker after the operation.
@@ -231,14 +236,14 @@ class Store(NotPicklable, ABC):
         return self._always(commands.force_open(name, seconds, now, by))
 
     def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Make the breaker closed and clean, without a hold or a ramp. An override stays.
+        """Close the circuit, clear all its counts, and end a hold or a ramp. An override stays.
 
-        Earlier permits lose their effect. A repetition is safe.
+        Reports of calls that began earlier then have no effect. A repetition is safe.
 
         Args:
             name: The breaker's name.
-            by: The author of the change in the history; at most 256 bytes of UTF-8. ``None`` means this process.
-            now: Unix seconds; ``None`` means the store's clock.
+            by: Who reset the breaker, for the history; at most 256 bytes of UTF-8. ``None`` means this process.
+            now: The moment of the reset, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, with the breaker after the operation.
@@ -246,15 +251,15 @@ class Store(NotPicklable, ABC):
         return self._always(commands.reset(name, now, by))
 
     def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Make every process refuse calls before now + ``seconds``. This operation never shortens a hold.
+        """Make every process refuse calls before now + ``seconds`` (a hold). A new hold never shortens an earlier one.
 
-        A hold has an effect only on the admission of calls and on claims of the probe. The state does not change, and
-        reports count as usual. The overrides ``closed`` and ``shadow`` admit calls during a hold. A repetition is safe.
+        The state does not change, and reports of calls count as usual. During a hold, no caller can claim the probe.
+        The overrides ``closed`` and ``shadow`` let calls through during a hold. A repetition is safe.
 
         Args:
             name: The breaker's name.
             seconds: The duration of the hold in seconds, from now.
-            now: Unix seconds; ``None`` means the store's clock.
+            now: The beginning of the hold, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, with the breaker after the operation.
@@ -272,22 +277,22 @@ class Store(NotPicklable, ABC):
         create: bool = False,
         now: float | None = None,
     ) -> Transition:
-        """Set an override in every process, until the override expires or `clear_override` removes the override.
+        """Set an override: every process refuses or lets through all calls, whatever the state of the circuit.
 
-        An override has an effect only on the admission of calls and on claims of the probe. Reports count as usual, and
-        the state machine goes on. A new override replaces the earlier override. When an override expires, the store
-        writes nothing.
+        The override lasts until it expires or `clear_override` removes it. The state goes on underneath: reports of
+        calls count as usual. A new override replaces the earlier override. When an override expires, the store writes
+        nothing.
 
         Args:
             name: The breaker's name.
-            mode: ``"open"`` refuses every call. ``"closed"`` admits every call, also during a hold. ``"shadow"`` admits
-                every call and reports which calls the breaker would have refused.
+            mode: ``"open"`` refuses every call. ``"closed"`` lets every call through, also during a hold. ``"shadow"``
+                lets every call through and reports which calls the breaker would have refused.
             by: Who sets the override; at most 256 bytes of UTF-8.
             reason: Why the override is set, for the next person who looks at the breaker; at most 256 bytes of UTF-8.
             seconds: The duration of the override in seconds, by the store's clock; at least 0.001. ``None`` means until
                 `clear_override`.
             create: Whether the store creates the breaker if it does not exist.
-            now: Unix seconds; ``None`` means the store's clock.
+            now: The beginning of the override, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, with the breaker after the operation.
@@ -299,12 +304,12 @@ class Store(NotPicklable, ABC):
         return self._existing(command)
 
     def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override. If there is no override, nothing changes. A repetition is safe.
+        """Remove the override, so that the state decides again. Without an override, nothing changes.
 
         Args:
             name: The breaker's name.
             by: Who removes the override; at most 256 bytes of UTF-8.
-            now: Unix seconds; ``None`` means the store's clock.
+            now: The moment of the removal, Unix seconds; ``None`` means the store's clock.
 
         Returns:
             The transition, with the breaker after the operation.
@@ -328,9 +333,9 @@ class Store(NotPicklable, ABC):
     def check_writable(self) -> None:
         """Check that the store accepts writes, by a write that changes nothing.
 
-        A store that can be read may refuse writes: a standby, a read-only file, or a Redis server without its replicas.
-        This check does not find a full disk, a locked row, or a standby that a commit waits for. Such a problem appears
-        only with a write that changes something.
+        A store that can be read may refuse writes, for example a standby, a read-only file, or a Redis server that has
+        lost its replicas. This check does not find a full disk, a locked row, or a commit that waits for a standby.
+        Such a problem appears only with a write that changes something.
 
         Raises:
             StoreError: The store refuses writes or does not answer.
@@ -359,7 +364,7 @@ class Store(NotPicklable, ABC):
         return transition
 
     def _history(self, name: str) -> str:
-        """Return the text of a breaker's history. A store that keeps no history returns ``""``."""
+        """Return a breaker's history as text (see `core.history`). A store that keeps no history returns ``""``."""
         return ""
 
     def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:

@@ -24,13 +24,15 @@ AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
 
 
 class AsyncStore(NotPicklable, ABC):
-    """A store of the breakers of one namespace, for callers in an event loop.
+    """A place that keeps the breakers of one namespace, with coroutine methods for callers in an event loop.
 
     Args:
-        namespace: The name that separates the breakers of this application from others in the database; see `Store`.
+        namespace: The name that separates the breakers of this application from those of other applications in the same
+            database; at most 512 bytes of UTF-8.
 
     Raises:
-        InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
+        InvalidNameError: The namespace is too long, or contains a NUL character or a character that UTF-8 cannot encode
+            (a lone surrogate).
     """
 
     reads_locally = False
@@ -43,11 +45,17 @@ class AsyncStore(NotPicklable, ABC):
         self.namespace = validation.check_name("namespace", namespace)
 
     async def read(self, name: str, *, now: float | None = None) -> Snapshot:
-        """Return a snapshot of one breaker; see `Store.read` for the arguments."""
+        """Read one breaker and return its snapshot. This method writes nothing.
+
+        The arguments are those of `Store.read`: ``now=None`` means the store's clock.
+        """
         return await self._read(validation.check_name("breaker name", name), validation.check_time("now", now))
 
     async def read_many(self, names: Iterable[str], *, now: float | None = None) -> dict[str, Snapshot]:
-        """Return snapshots of several breakers, by name; see `Store.read_many` for the arguments."""
+        """Read several breakers and return their snapshots by name. This method writes nothing.
+
+        The arguments are those of `Store.read_many`: ``now=None`` means the store's clock. The result has every name.
+        """
         checked = [validation.check_name("breaker name", name) for name in dict.fromkeys(names)]
         moment = validation.check_time("now", now)
         return await self._read_many(checked, moment) if checked else {}
@@ -60,7 +68,14 @@ class AsyncStore(NotPicklable, ABC):
         token: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Try to become the probe's owner, the one caller that may test the dependency; see `Store.claim_probe`."""
+        """Try to become the owner of the probe: the one caller that may test the dependency.
+
+        The arguments are those of `Store.claim_probe`. ``token=None`` makes a new token, and ``now=None`` means the
+        store's clock.
+
+        Returns:
+            The transition, whose ``permit`` is the owner's permit, or ``None`` if this caller did not win the claim.
+        """
         return await self._apply(commands.claim_probe(name, policy, token, now))
 
     async def record_failure(
@@ -74,7 +89,14 @@ class AsyncStore(NotPicklable, ABC):
         now: float | None = None,
         rand: float | None = None,
     ) -> Transition | None:
-        """Count failures. The circuit may open; see `Store.record_failure` for the arguments and the result."""
+        """Count failures. A closed circuit opens if the policy says so. A half-open circuit opens at once.
+
+        The arguments are those of `Store.record_failure`. ``evidence=None`` computes the evidence from the policy,
+        ``now=None`` means the store's clock, and ``rand=None`` draws a random number.
+
+        Returns:
+            The transition, or ``None`` if the permit is of an earlier generation. Then the store counted nothing.
+        """
         command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
         return await self._apply(command)
 
@@ -87,31 +109,62 @@ class AsyncStore(NotPicklable, ABC):
         expected_state: str | None = None,
         now: float | None = None,
     ) -> Transition | None:
-        """Clear the count of a closed circuit, or close a half-open circuit; see `Store.record_success`."""
+        """Count a success: clear the failures of a closed circuit, or bring a half-open circuit closer to closed.
+
+        The arguments are those of `Store.record_success`. ``expected_state=None`` means any state, and ``now=None``
+        means the store's clock.
+
+        Returns:
+            The transition, or ``None`` if the report changed nothing or the permit is of an earlier generation.
+        """
         return await self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Free the probe without a report of success or failure; see `Store.release_probe` for the arguments."""
+        """Give up the probe without a report of success or failure. Another caller may claim the probe at once.
+
+        The arguments are those of `Store.release_probe`: ``now=None`` means the store's clock.
+
+        Returns:
+            The transition, or ``None`` if the permit no longer owns the probe.
+        """
         return await self._apply(commands.release_probe(permit, now))
 
     async def renew_probe(
         self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
     ) -> Transition | None:
-        """Extend the owner's lease of the probe; see `Store.renew_probe` for the arguments and the result."""
+        """Extend the owner's lease (the time for which the probe is theirs) to at least now + ``probe_lease``.
+
+        The arguments are those of `Store.renew_probe`: ``now=None`` means the store's clock.
+
+        Returns:
+            The transition, or ``None`` if the probe has ended or another caller has claimed the probe.
+        """
         return await self._apply(commands.renew_probe(permit, policy, now))
 
     async def force_open(
         self, name: str, seconds: float, *, by: str | None = None, now: float | None = None
     ) -> Transition:
-        """Open the circuit until at least now + ``seconds``; see `Store.force_open` for the arguments."""
+        """Open the circuit until at least now + ``seconds``. This method never shortens an open time.
+
+        The arguments are those of `Store.force_open`. ``by=None`` means that the history names this process, and
+        ``now=None`` means the store's clock. The result is the transition, with the breaker after the operation.
+        """
         return await self._always(commands.force_open(name, seconds, now, by))
 
     async def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Make the breaker closed and clean; see `Store.reset` for the arguments."""
+        """Close the circuit, clear all its counts, and end a hold or a ramp. An override stays.
+
+        The arguments are those of `Store.reset`. ``by=None`` means that the history names this process, and
+        ``now=None`` means the store's clock. The result is the transition, with the breaker after the operation.
+        """
         return await self._always(commands.reset(name, now, by))
 
     async def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Make every process refuse calls before now + ``seconds``; see `Store.hold` for the arguments."""
+        """Make every process refuse calls before now + ``seconds`` (a hold). A new hold never shortens an earlier one.
+
+        The arguments are those of `Store.hold`: ``now=None`` means the store's clock. The result is the transition,
+        with the breaker after the operation.
+        """
         return await self._always(commands.hold(name, seconds, now))
 
     async def set_override(
@@ -125,24 +178,53 @@ class AsyncStore(NotPicklable, ABC):
         create: bool = False,
         now: float | None = None,
     ) -> Transition:
-        """Set an override in every process; see `Store.set_override` for the arguments and the errors."""
+        """Set an override: every process refuses or lets through all calls, whatever the state of the circuit.
+
+        The override lasts until it expires or `clear_override` removes it.
+
+        The arguments are those of `Store.set_override`. ``seconds=None`` means until `clear_override`, and ``now=None``
+        means the store's clock. The result is the transition, with the breaker after the operation.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist, and ``create`` is false.
+        """
         command = commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
         return await self._existing(command)
 
     async def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override; see `Store.clear_override` for the arguments and the errors."""
+        """Remove the override, so that the state decides again. Without an override, nothing changes.
+
+        The arguments are those of `Store.clear_override`: ``by`` names who removes the override, and ``now=None`` means
+        the store's clock. The result is the transition, with the breaker after the operation.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist.
+        """
         return await self._existing(commands.clear_override(name, by, now))
 
     async def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker, oldest first; see `Store.history`."""
+        """Return the last state changes and overrides of a breaker, oldest first. This method writes nothing.
+
+        The history has about eight entries. The result is empty if the breaker has no row, or if the store keeps no
+        history.
+
+        Args:
+            name: The breaker's name.
+        """
         return decode_history(await self._history(validation.check_name("breaker name", name)))
 
     async def check_writable(self) -> None:
-        """Check that the store accepts writes, by a write that changes nothing; see `Store.check_writable`."""
+        """Check that the store accepts writes, by a write that changes nothing.
+
+        A full disk, a locked row, or a commit that waits for a standby is not found; see `Store.check_writable`.
+
+        Raises:
+            StoreError: The store refuses writes or does not answer.
+        """
         await self._check_writable()
 
     async def close(self) -> None:
-        """Close the connections that the store opened; see `Store.close`."""
+        """Close the connections that the store opened. A client or an engine that the caller passed stays open."""
 
     async def __aenter__(self: AsyncStoreT) -> AsyncStoreT:
         return self

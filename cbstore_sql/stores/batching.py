@@ -1,12 +1,14 @@
 """Stores that combine failures: failures that arrive together in one process become one write.
 
-While a dependency is down, every call fails, and each failure updates the same row. An isolated failure is written at
-once. A failure is not isolated if it arrives while another failure of the same breaker is being written. Such a
-failure waits ``flush_interval`` seconds for more failures. Then one statement adds all waiting failures, and each
-caller gets an answer when the statement has committed. Later failures of the breaker also wait, until only one failure
-arrives during a wait. Every caller waits until
-its failure is written, so a crash loses no failure that was reported. The circuit opens with the same failure as
-without batching: the waiting failures are written as soon as they would reach the threshold from zero.
+While a dependency is down, every call fails, and each failure updates the same row. A failure that arrives alone is
+written at once. A failure that arrives while another failure of the same breaker is being written waits
+``flush_interval`` seconds for more failures. Then one statement adds all waiting failures, and each caller gets an
+answer when the statement has committed. Later failures of the breaker also wait, until only one failure arrives during
+a wait.
+
+Every caller waits until its failure is written, so a crash loses no failure that was reported. The circuit opens with
+the same failure as without batching: the waiting failures are written as soon as they would reach the threshold from
+zero.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _COUNTED = frozenset({"failures", "successes", *weights(0.0, 0.0), "stretch"})
 
 
 def combines(command: Command) -> bool:
-    """Return whether a command is a failure report that may be combined with other failure reports.
+    """Return whether a command is a report of failures that one write may combine with other reports.
+
+    A report of a probe and a report with its own time are never combined.
 
     Args:
         command: The command.
@@ -40,7 +44,7 @@ def combines(command: Command) -> bool:
 
 
 def kind_of(command: Command) -> Hashable:
-    """Return the kind of a failure report. Only reports of the same kind may be combined.
+    """Return a key that is equal for two failure reports if one write may combine them.
 
     Args:
         command: The failure report.
@@ -50,12 +54,12 @@ def kind_of(command: Command) -> Hashable:
 
 
 class Batch:
-    """A group of failure reports that become one report.
+    """A group of failure reports of one breaker that are written together as one report.
 
     Args:
-        command: The first report. The combined report uses the random number of this report. The caller must
-            also pass this report to `add`, so that the batch counts it.
-        ahead: The number of failures of the same breaker that another thread or task is writing now.
+        command: The first report, whose random number the combined report uses. The constructor does not count the
+            report: the caller must also pass it to `add`.
+        ahead: The number of failures of the same breaker that another caller is writing now.
 
     Attributes:
         name: The breaker's name.
@@ -72,13 +76,13 @@ class Batch:
         self.callers = 0
 
     def add(self, command: Command) -> None:
-        """Add one report.
+        """Add one failure report to the batch.
 
-        The successes of the report precede the failures of the report. So if the report has successes, the batch counts
-        its failures in a row from this report on.
+        The successes of a report came before its failures. So if the report has successes, the failures in a row of the
+        whole batch start again with this report.
 
         Args:
-            command: The report, of the same kind as the first report.
+            command: The report. It must be of the same kind as the first report; see `kind_of`.
         """
         failures, successes = command.parameters["failures"], command.parameters["successes"]
         if successes:
@@ -90,12 +94,16 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether the failures of the batch and the failures that are being written now reach the failure threshold."""
+        """Whether the batch must be written now, because it may open the circuit.
+
+        The batch is full if its failures, together with the failures that are being written now, reach the failure
+        threshold.
+        """
         threshold: int = self._first.parameters["failure_threshold"]
         return self._ahead + self._counted["failures"] >= threshold
 
     def command(self) -> Command:
-        """Return the one command that combines all reports of the batch."""
+        """Return one command that reports all failures of the batch."""
         counted = {**self._counted, **weights(self._evidence, self._relief)}
         return self._first._replace(parameters={**self._first.parameters, **counted})
 
@@ -119,7 +127,10 @@ _MOST_CROWDED = 1024
 
 
 class ContentionTracker:
-    """A record of the breakers whose failures arrive together. The failures of these breakers are combined."""
+    """Remembers which breakers have failures that arrive together, so that these failures are written in batches.
+
+    Threads may share one tracker.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -127,13 +138,16 @@ class ContentionTracker:
         self._crowded: RecentNames[bool] = RecentNames(_MOST_CROWDED)
 
     def begin_alone(self, command: Command) -> bool:
-        """Return whether a failure is isolated.
+        """Decide whether a failure report is written at once or joins a batch.
 
-        If the answer is ``True``, the caller must write the failure at once, and then call `end_alone`. If the answer
-        is ``False``, the caller must add the failure to a batch.
+        A report joins a batch if another report of the same breaker is being written now, or was recently.
 
         Args:
             command: The failure report.
+
+        Returns:
+            ``True`` if the caller must write the report at once, and then call `end_alone`. ``False`` if the caller
+            must add the report to a batch.
         """
         name = command.name
         with self._lock:
@@ -145,16 +159,16 @@ class ContentionTracker:
             return True
 
     def end_alone(self, command: Command) -> None:
-        """Record that the store has answered a failure report that was sent alone, not in a batch.
+        """Note that the write of a failure report, for which `begin_alone` returned ``True``, has ended.
 
         Args:
-            command: The failure report that was passed to `begin_alone`.
+            command: The failure report.
         """
         with self._lock:
             self._alone.pop(command.name, None)
 
     def ahead_of(self, command: Command) -> int:
-        """Return how many isolated failures of the same breaker are being written.
+        """Return how many failures of the same breaker another caller is writing now, outside a batch.
 
         Args:
             command: A failure report of the breaker.
@@ -162,9 +176,9 @@ class ContentionTracker:
         return self._alone.get(command.name, 0)
 
     def waited(self, batch: Batch) -> None:
-        """Record that a batch has stopped waiting for more failures.
+        """Note that a batch has stopped waiting for more failures.
 
-        If only one report arrived during the wait, this method marks the breaker's next failure as isolated again.
+        If only one report arrived during the wait, the next failure of the breaker is written at once again.
 
         Args:
             batch: The batch that stopped waiting.
@@ -175,13 +189,13 @@ class ContentionTracker:
 
 
 def without_state_change(transition: Transition | None) -> Transition | None:
-    """Return the answer for a caller whose failure another caller wrote in a batch.
+    """Return the answer for a caller whose failure another caller has written in a batch.
 
-    Only the caller that wrote the batch sees the state change. So in the returned answer, the previous state equals the
-    state after the write.
+    Only the caller that wrote the batch may see the state change, so that each change is seen once. In the returned
+    answer, the previous state equals the new state.
 
     Args:
-        transition: The answer for the caller that wrote the batch; ``None`` stays ``None``.
+        transition: The answer for the caller that wrote the batch; ``None`` gives ``None``.
     """
     return None if transition is None else transition._replace(previous_state=transition.snapshot.state)
 
@@ -232,12 +246,12 @@ class _SyncBatch(Batch):
 
 
 class CombiningStore(Store):
-    """A store that combines failures that arrive together. Another store carries out all operations.
+    """A store that passes all operations to another store, and combines failures that arrive together into one write.
 
     Args:
-        store: The store that carries out the operations. `close` of this object closes the store.
-        flush_interval: Seconds for which a failure that is not isolated waits for more failures; at least 0.0001,
-            usually some milliseconds.
+        store: The store that carries out the operations. `close` of this object closes that store.
+        flush_interval: Seconds for which a failure waits for more failures if others of its breaker are being written;
+            at least 0.0001, usually some milliseconds.
 
     Raises:
         InvalidPolicyError: ``flush_interval`` is out of range.
@@ -259,7 +273,7 @@ class CombiningStore(Store):
         self._open: dict[Hashable, _SyncBatch] = {}
 
     def close(self) -> None:
-        """Close the store that this object calls."""
+        """Close the store to which this object passes its operations."""
         self._store.close()
 
     def _read(self, name: str, now: float | None) -> Snapshot:
@@ -322,11 +336,11 @@ class CombiningStore(Store):
 
 
 def combining(store: Store, flush_interval: float) -> Store:
-    """Return a store that combines failures, if the interval is above 0; otherwise return ``store`` itself.
+    """Return a store that combines failures that arrive together into one write, or the given store itself.
 
     Args:
         store: The store that carries out the operations.
-        flush_interval: Seconds for which failures wait for more failures; 0 means that failures do not wait. See
-            `CombiningStore`.
+        flush_interval: Seconds for which a failure waits for more failures. 0 means that no failure waits; then the
+            function returns ``store`` itself.
     """
     return CombiningStore(store, flush_interval) if flush_interval > 0 else store

@@ -23,14 +23,17 @@ class _AsyncBatch(Batch):
 
 
 class AsyncCombiningStore(AsyncStore):
-    """The asynchronous form of `CombiningStore`. A waiting failure counts even if the caller's await is cancelled.
+    """An asynchronous store that passes all operations to another store, and combines failures that arrive together.
+
+    A waiting failure is written even if the task of its caller is cancelled.
 
     Args:
-        store: The store that carries out the operations. `close` of this object closes the store.
-        flush_interval: Seconds for which a failure waits for more failures; see `CombiningStore`.
+        store: The store that carries out the operations. `close` of this object closes that store.
+        flush_interval: Seconds for which a failure waits for more failures if others of its breaker are being written;
+            at least 0.0001, usually some milliseconds.
 
     Raises:
-        InvalidPolicyError: ``flush_interval`` is out of range; see `CombiningStore`.
+        InvalidPolicyError: ``flush_interval`` is out of range.
     """
 
     def __init__(self, store: AsyncStore, flush_interval: float) -> None:
@@ -48,7 +51,7 @@ class AsyncCombiningStore(AsyncStore):
         self._open: dict[Hashable, _AsyncBatch] = {}
 
     async def close(self) -> None:
-        """Close the store that this object calls."""
+        """Close the store to which this object passes its operations."""
         await self._store.close()
 
     async def _read(self, name: str, now: float | None) -> Snapshot:
@@ -106,5 +109,11 @@ class AsyncCombiningStore(AsyncStore):
 
 
 def async_combining(store: AsyncStore, flush_interval: float) -> AsyncStore:
-    """Return a store that combines failures; if the interval is 0, return ``store`` itself. See `combining`."""
+    """Return an asynchronous store that combines failures that arrive together, or the given store itself.
+
+    Args:
+        store: The store that carries out the operations.
+        flush_interval: Seconds for which a failure waits for more failures. 0 means that no failure waits; then the
+            function returns ``store`` itself.
+    """
     return AsyncCombiningStore(store, flush_interval) if flush_interval > 0 else store

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 
 class StoreCall(NamedTuple):
-    """A description of one call of a store method.
+    """A request to call a method of a store, as data. A breaker makes the request; other code carries it out.
 
     Attributes:
-        operation: The method's name.
+        operation: The name of the method.
         arguments: The positional arguments of the call.
         keywords: The keyword arguments of the call.
     """

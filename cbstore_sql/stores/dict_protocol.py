@@ -40,56 +40,109 @@ _ATTEMPTS = 100
 
 @runtime_checkable
 class CircuitBreakerStore(Protocol):
-    """The interface of a store for code that was written for the dictionary protocol.
+    """The eight methods that code written for MassGen's stores calls. Every `ProtocolStore` has them.
 
     Every method is atomic. A state is a dictionary with the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`. The
-    ``atomic_record_*`` methods add ``_prev_state`` (text) and ``_prev_was_half_open`` (bool). Both describe the state
-    before the operation, as the same atomic step found it.
+    ``atomic_record_*`` methods add ``_prev_state`` (text) and ``_prev_was_half_open`` (bool), which describe the state
+    that the operation found.
     """
 
     def get_state(self, backend: str) -> dict[str, Any]:
-        """Return the breaker as callers see it, or the default if there is no row; see `ProtocolStore.get_state`."""
+        """Return the state of a breaker as a dictionary. A breaker that was never written has the default state.
+
+        Args:
+            backend: The breaker's name.
+        """
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
-        """Overwrite the whole breaker; see `ProtocolStore.set_state`."""
+        """Overwrite all five keys of a breaker. A key that is missing gets its default.
+
+        Args:
+            backend: The breaker's name.
+            state: The new state as a dictionary.
+        """
 
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
-        """Overwrite some keys if the breaker is in the expected state; see `ProtocolStore.cas_state`."""
+        """Overwrite some keys of a breaker, if the breaker is in an expected state; do nothing otherwise.
+
+        Args:
+            backend: The breaker's name.
+            expected_state: ``"closed"``, ``"open"`` or ``"half_open"``.
+            updates: The keys to overwrite, with their new values.
+
+        Returns:
+            Whether the breaker was in the expected state, so that the keys were overwritten.
+        """
 
     def increment_failure(self, backend: str) -> int:
-        """Add 1 to the failure count, and return the new count; see `ProtocolStore.increment_failure`."""
+        """Add 1 to the failure count, and return the new count. The circuit does not open.
+
+        Args:
+            backend: The breaker's name.
+        """
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
-        """Count a failure, and open the circuit at the threshold; see `ProtocolStore.atomic_record_failure`."""
+        """Count one failure, and open the circuit if the count reaches a threshold or the circuit is half_open.
+
+        Args:
+            backend: The breaker's name.
+            failure_threshold: The number of failures in a row that open a closed circuit.
+            recovery_timeout: Seconds for which the circuit stays open.
+
+        Returns:
+            The state after the failure, with ``_prev_state`` and ``_prev_was_half_open``.
+        """
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
-        """Clear the count, or close a half-open circuit; see `ProtocolStore.atomic_record_success`."""
+        """Set the failure count of a closed circuit to 0, or close a half-open circuit.
+
+        Args:
+            backend: The breaker's name.
+            expected_state: The success has an effect only in this state; ``None`` means closed or half_open.
+
+        Returns:
+            The state after the success, with ``_prev_state`` and ``_prev_was_half_open``.
+        """
 
     def try_transition_and_claim_probe(
         self, backend: str, now: float, recovery_timeout: float
     ) -> tuple[bool, dict[str, Any], str | None]:
-        """Try to claim the probe; see `ProtocolStore.try_transition_and_claim_probe` for the arguments.
+        """Try to claim the probe: to become the one caller that may test the dependency.
+
+        Args:
+            backend: The breaker's name.
+            now: The present time, Unix seconds.
+            recovery_timeout: Not used by `ProtocolStore`; the protocol reserves this argument.
 
         Returns:
             Three values: whether this caller won the claim; the state as a dictionary; and the kind of change. The kind
-            is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
+                is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
         """
 
     def clear(self, backend: str) -> None:
-        """Delete the breaker. Afterwards the breaker reads as closed, without failures."""
+        """Delete the breaker. Afterwards the breaker reads as closed, without failures.
+
+        Args:
+            backend: The breaker's name.
+        """
 
 
 class ProtocolStore(Store):
-    """A store that also has the eight methods of the dictionary protocol.
+    """A store that also has the eight methods of MassGen's stores, which pass a breaker's state as a dictionary.
+
+    Code that was written for MassGen's ``CircuitBreakerStore`` can use any store of this class.
 
     Args:
-        namespace: The name that separates the breakers of this application from others in the database; see `Store`.
-        protocol_probe_lease: The lease in seconds of a probe that is claimed through the protocol; at least 0.001. When
-            the lease has ended, another caller may claim the probe. The protocol can neither renew nor release a probe.
+        namespace: The name that separates the breakers of this application from those of other applications in the same
+            database; at most 512 bytes of UTF-8.
+        protocol_probe_lease: The seconds for which a probe belongs to the caller that claimed it with
+            `try_transition_and_claim_probe`; at least 0.001. Then another caller may claim the probe. These methods can
+            neither renew nor release a probe.
 
     Raises:
-        InvalidNameError: The namespace is too long, or has a NUL or a lone surrogate.
-        InvalidPolicyError: The lease is out of range.
+        InvalidNameError: The namespace is too long, or contains a NUL character or a character that UTF-8 cannot encode
+            (a lone surrogate).
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range.
     """
 
     def __init__(self, namespace: str = "default", *, protocol_probe_lease: float = DEFAULT_PROBE_LEASE) -> None:
@@ -97,11 +150,11 @@ class ProtocolStore(Store):
         self._lease = check_seconds("protocol_probe_lease", protocol_probe_lease, minimum=0.001)
 
     def get_state(self, backend: str) -> dict[str, Any]:
-        """Return the breaker as callers see it, or `DEFAULT_CIRCUIT_BREAKER_STATE` if the breaker has no row.
+        """Return the state that callers see of a breaker, as a dictionary with five keys.
 
-        An override or a hold appears as the state that has the same effect. Under the override ``open`` or a hold, the
-        breaker reads as open. Under ``closed`` or ``shadow``, the breaker reads as closed. The other methods use the
-        stored state.
+        A breaker that has no row gives `DEFAULT_CIRCUIT_BREAKER_STATE`. Under the override ``open`` or a hold (a pause
+        that the dependency asked for), the breaker reads as open. Under the override ``closed`` or ``shadow``, it reads
+        as closed. The other methods of the protocol work on the stored state and ignore overrides.
 
         Args:
             backend: The breaker's name.
@@ -111,7 +164,7 @@ class ProtocolStore(Store):
         return _as_dict(snapshot._replace(state=state, open_until=open_until))
 
     def set_state(self, backend: str, state: dict[str, Any]) -> None:
-        """Overwrite the whole breaker. A missing key gets the default value. Unknown keys are ignored.
+        """Overwrite all five keys of a breaker. A missing key gets its default; other keys are ignored.
 
         Args:
             backend: The breaker's name.
@@ -124,13 +177,13 @@ class ProtocolStore(Store):
         self._always(commands.replace_state(backend, complete, self._lease, None))
 
     def cas_state(self, backend: str, expected_state: str, updates: dict[str, Any]) -> bool:
-        """Overwrite some keys if the breaker is in the expected state.
+        """Overwrite some keys of a breaker, if the breaker is in an expected state; do nothing otherwise.
 
-        A breaker that has no row is closed.
+        The check and the write are one atomic step. A breaker that has no row is closed.
 
         Args:
             backend: The breaker's name.
-            expected_state: The state in which the breaker must be. An unknown state never matches.
+            expected_state: ``"closed"``, ``"open"`` or ``"half_open"``. With any other text, nothing is written.
             updates: Some of the five keys of `DEFAULT_CIRCUIT_BREAKER_STATE`, with their new values.
 
         Returns:
@@ -144,7 +197,7 @@ class ProtocolStore(Store):
         return known and self._apply(command) is not None
 
     def increment_failure(self, backend: str) -> int:
-        """Add 1 to the failure count, change nothing else, and return the new count.
+        """Add 1 to the failure count, and return the new count. Nothing else changes, so the circuit does not open.
 
         Args:
             backend: The breaker's name.
@@ -152,7 +205,10 @@ class ProtocolStore(Store):
         return self._always(commands.increment_failure(backend)).snapshot.failure_count
 
     def atomic_record_failure(self, backend: str, failure_threshold: int, recovery_timeout: float) -> dict[str, Any]:
-        """Count one unfenced failure, and open the circuit if the threshold is reached; see `Store.record_failure`.
+        """Count one failure, and open the circuit if the count reaches a threshold or the circuit is half_open.
+
+        The failure counts even if the breaker has changed since the call began. If the circuit is open, the open time
+        then ends at now + ``recovery_timeout`` or later.
 
         Args:
             backend: The breaker's name.
@@ -161,7 +217,7 @@ class ProtocolStore(Store):
                 once.
 
         Returns:
-            The state after the failure, with the keys ``_prev_state`` and ``_prev_was_half_open``.
+            The state after the failure, with ``_prev_state`` (the state before) and ``_prev_was_half_open``.
 
         Raises:
             InvalidPolicyError: ``failure_threshold`` or ``recovery_timeout`` is out of range. Nothing was written.
@@ -171,16 +227,17 @@ class ProtocolStore(Store):
         return _with_previous(transition)
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
-        """Record one unfenced success; see `Store.record_success`.
+        """Set the failure count of a closed circuit to 0, or close a half-open circuit.
 
-        If the success changes nothing (because the circuit is open, or closed and clean), this method only reads.
+        The success counts even if the breaker has changed since the call began. If the circuit is open, or is closed
+        without failures, this method only reads.
 
         Args:
             backend: The breaker's name.
             expected_state: The success has an effect only in this state. ``None`` means closed or half_open.
 
         Returns:
-            The state after the success, with the keys ``_prev_state`` and ``_prev_was_half_open``.
+            The state after the success, with ``_prev_state`` (the state before) and ``_prev_was_half_open``.
 
         Raises:
             StoreConflictError: Another caller changed the breaker before each of 100 attempts. Nothing was written.
@@ -199,17 +256,20 @@ class ProtocolStore(Store):
     def try_transition_and_claim_probe(
         self, backend: str, now: float, recovery_timeout: float
     ) -> tuple[bool, dict[str, Any], str | None]:
-        """Try to claim the probe; see `Store.claim_probe`.
+        """Try to claim the probe: to become the one caller that may test the dependency.
+
+        An open circuit becomes half_open if its open time has ended. A half-open circuit gets a new owner of the probe
+        if the probe is free or its time has ended.
 
         Args:
             backend: The breaker's name.
-            now: The present time, Unix seconds. The end of the open time and the end of the lease are compared with
-                ``now``.
+            now: The present time, Unix seconds, which decides whether the open time or the time of the former owner has
+                ended.
             recovery_timeout: Not used; the protocol reserves this argument.
 
         Returns:
             Three values: whether this caller won the claim; the state as a dictionary; and the kind of change. The kind
-            is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
+                is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
 
         Raises:
             InvalidStateError: ``now`` is out of range.

@@ -10,17 +10,18 @@ from cbstore_sql.stores.memory import InMemoryStore
 
 
 def make_store(backend: str = "memory", **kwargs: Any) -> ProtocolStore:
-    """Make a store from a name or a URL.
+    """Make a synchronous store from the name of a backend or from a URL.
 
     Args:
         backend: ``"memory"``, ``"redis"``, ``"sql"``, or a URL: ``postgresql://…``, ``sqlite:///file``, ``redis://…``,
             ``rediss://…``, ``unix://…`` or ``memory://``.
-        **kwargs: The arguments of the store's class. ``"redis"`` needs ``redis_client``, and ``"sql"`` needs ``url`` or
-            ``engine``, unless ``backend`` is a URL. ``"memory"`` ignores arguments that only other classes have.
+        **kwargs: The keyword arguments of the store's class. ``"redis"`` needs ``redis_client``, and ``"sql"`` needs
+            ``url`` or ``engine``; a URL as ``backend`` needs neither. ``"memory"`` ignores arguments that only other
+            classes have.
 
     Raises:
         ConfigurationError: The backend is unknown, or the client, the URL or the engine is missing.
-        MissingExtraError: The backend needs an extra that is not installed.
+        MissingExtraError: The backend needs an optional package that is not installed.
     """
     scheme, separator, _ = backend.partition("://")
     if separator:

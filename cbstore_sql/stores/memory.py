@@ -17,20 +17,21 @@ _UNWRITTEN = Row()
 
 
 class InMemoryStore(ForkSafeLock, ProtocolStore):
-    """A store in the memory of this process. The breakers are lost when the process ends.
+    """A store in the memory of this process. No other process sees the breakers; they are lost when the process ends.
 
     Args:
-        namespace: The name that separates breakers; see `Store`. Two instances never share breakers.
+        namespace: The name of this set of breakers, at most 512 bytes of UTF-8. Two instances never share breakers,
+            even with the same namespace.
         clock: A function that returns Unix seconds; it is the store's clock.
         max_breakers: The largest number of breakers, at least 1. An operation that would add one more breaker raises
             `TooManyBreakersError`. ``None`` means no limit.
-        protocol_probe_lease: The lease in seconds of a probe that is claimed through the dictionary protocol; see
-            `ProtocolStore`.
+        protocol_probe_lease: The seconds for which a probe belongs to its owner if it was claimed through the methods
+            of MassGen's stores; at least 0.001. See `ProtocolStore`.
 
     Raises:
         ConfigurationError: ``max_breakers`` is out of range.
-        InvalidNameError: The namespace is not valid; see `Store`.
-        InvalidPolicyError: ``protocol_probe_lease`` is out of range; see `ProtocolStore`.
+        InvalidNameError: The namespace is too long or has characters that a store cannot keep.
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range.
     """
 
     reads_locally = True
@@ -90,14 +91,15 @@ class AsyncInMemoryStore(AsyncStore):
     """A store in the memory of this process, for callers in an event loop. Every operation ends at once.
 
     Args:
-        namespace: The name that separates breakers; see `Store`. Two instances never share breakers, except after
-            `sharing`.
+        namespace: The name of this set of breakers, at most 512 bytes of UTF-8. Two instances never share breakers,
+            unless one was made with `sharing`.
         clock: A function that returns Unix seconds; it is the store's clock.
-        max_breakers: The largest number of breakers; ``None`` means no limit. See `InMemoryStore`.
+        max_breakers: The largest number of breakers, at least 1. An operation that would add one more breaker raises
+            `TooManyBreakersError`. ``None`` means no limit.
 
     Raises:
         ConfigurationError: ``max_breakers`` is out of range.
-        InvalidNameError: The namespace is not valid; see `Store`.
+        InvalidNameError: The namespace is too long or has characters that a store cannot keep.
     """
 
     reads_locally = True
@@ -115,10 +117,10 @@ class AsyncInMemoryStore(AsyncStore):
 
     @classmethod
     def sharing(cls, store: InMemoryStore) -> AsyncInMemoryStore:
-        """Make an asynchronous store that shares the breakers of a synchronous store.
+        """Make an asynchronous store that works on the same breakers as a synchronous store in memory.
 
         Args:
-            store: The synchronous store.
+            store: The synchronous store. Changes through one of the two stores are visible through the other.
         """
         shared = cls(store.namespace)
         shared._store = store

@@ -17,7 +17,9 @@ only polls the store."""
 
 
 class PushTarget(Protocol):
-    """The interface of a breaker's view, which a listener of notifications keeps up to date.
+    """What the listener for notifications needs of a breaker's view (this process's copy of the shared state).
+
+    The listener reads breakers again after a notification and passes their snapshots to the view.
 
     Attributes:
         clock: A function that returns seconds by a clock that never goes back, such as `time.monotonic`.
@@ -26,12 +28,16 @@ class PushTarget(Protocol):
     clock: Callable[[], float]
 
     def generations(self) -> Mapping[str, int]:
-        """Return the last known generation of each breaker in use, by breaker name."""
+        """Return, by name, the generation that this process last saw of each breaker in use.
+
+        The generation is a number that grows with each state change, so the listener can tell which breakers have
+        changed.
+        """
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Store the answer of one read of several breakers in the view.
+        """Take over newly read snapshots into this process's copy of the shared state.
 
         Args:
             snapshots: The snapshots, by breaker name.
-            asked_at: The moment at which the read was sent, in seconds by `clock`.
+            asked_at: When the read was sent, in seconds of `clock`.
         """

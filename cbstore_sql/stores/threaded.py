@@ -24,9 +24,8 @@ _MAX_THREADS = 16
 class ThreadedStore(AsyncStore):
     """An asynchronous store that runs the operations of a synchronous store in threads.
 
-    The I/O of the synchronous store never blocks the event loop. Each `ThreadedStore` has a separate pool of threads.
-    The event loop's default executor is not used, because that executor may be busy with the application's work or shut
-    down, and then the store would not answer in time.
+    So the I/O of the synchronous store never blocks the event loop. Each `ThreadedStore` has its own pool of threads.
+    It does not use the event loop's default executor, which may be busy with the application's work or shut down.
 
     Args:
         store: The synchronous store. `close` of this object closes the synchronous store.
@@ -69,14 +68,14 @@ class ThreadedStore(AsyncStore):
 
 
 def as_async(store: AsyncStore | Store) -> AsyncStore:
-    """Return an asynchronous store for a synchronous or an asynchronous store.
+    """Return an asynchronous store with the same breakers as a given store.
 
     Args:
-        store: The store to use.
+        store: A synchronous or an asynchronous store.
 
     Returns:
-        ``store`` itself if it is asynchronous. For an `InMemoryStore`, an `AsyncInMemoryStore` with the same breakers.
-        For any other synchronous store, a `ThreadedStore`.
+        ``store`` itself if it is asynchronous. For an `InMemoryStore`, an `AsyncInMemoryStore`. For any other
+        synchronous store, a `ThreadedStore`, which runs its operations in threads.
     """
     if isinstance(store, AsyncStore):
         return store

@@ -21,12 +21,15 @@ _NO_THREAD = "no thread can start"
 
 
 def timeout_error(call: StoreCall, *, began: bool = True) -> StoreUnavailableError:
-    """Return the error for a caller that stopped waiting at the deadline.
+    """Make the error for a caller that stopped waiting for a store at the deadline. The function does not raise it.
 
     Args:
-        call: The call that the caller waited for.
-        began: Whether the operation may have started. If the operation has not started, or is a read, the error's
-            ``applied`` is ``False``. Otherwise ``applied`` is ``None``, which means unknown.
+        call: The call of the store for which the caller waited.
+        began: Whether the operation may have started.
+
+    Returns:
+        The error. Its ``applied`` is ``False`` if the operation had not started or only reads, because then nothing was
+        written. Otherwise it is ``None``: whether something was written is unknown.
     """
     unknown = began and not call.operation.startswith("read")
     why = "the store did not answer in time"
@@ -34,19 +37,19 @@ def timeout_error(call: StoreCall, *, began: bool = True) -> StoreUnavailableErr
 
 
 class TimeoutWorkers:
-    """A pool of at most 8 threads that run the operations of one store while callers wait until their deadlines."""
+    """A pool of at most 8 threads that run a store's operations, so that callers can stop waiting at a deadline."""
 
     def __init__(self) -> None:
         self._workers = DaemonWorkers("cbstore-store", _MAX_THREADS)
 
     def carry_out(self, call: StoreCall, do: Callable[[], T], *, abandoned: Callable[[T], object] | None = None) -> T:
-        """Run an operation in a thread and return the operation's answer.
+        """Run an operation of the store in a thread, wait until the caller's deadline, and return the answer.
 
         Args:
-            call: The description of the call, from which the error message is made.
-            do: A function that runs the operation.
-            abandoned: A function that the thread calls with an answer that arrives after the deadline. ``None`` means
-                that the thread drops such an answer.
+            call: What the caller asked of the store. Only the error depends on it.
+            do: A function that runs the operation and returns the answer.
+            abandoned: A function that receives an answer that arrives after the deadline; the thread calls it. ``None``
+                means that the thread drops such an answer.
 
         Raises:
             StoreUnavailableError: There was no answer by the deadline, or no thread could start. An operation that has

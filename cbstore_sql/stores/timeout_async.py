@@ -20,16 +20,16 @@ async def by_deadline(
     *,
     abandoned: Callable[[T], Awaitable[object]] | None = None,
 ) -> T:
-    """Await an operation of a store until the deadline, and return the operation's answer.
+    """Await an operation of a store until the caller's deadline, and return the operation's answer.
 
     Args:
-        call: The description of the call, from which the error message is made.
-        operation: The coroutine of the operation.
-        abandoned: A coroutine function that is called with an answer that arrives after the deadline. The coroutine
-            runs in the background. ``None`` means that such an answer is dropped.
+        call: What the caller asked of the store. Only the error depends on it.
+        operation: The coroutine that runs the operation.
+        abandoned: A coroutine function that receives an answer that arrives after the deadline; it runs in the
+            background. ``None`` means that such an answer is dropped.
 
     Raises:
-        StoreUnavailableError: There was no answer by the deadline. The operation goes on.
+        StoreUnavailableError: There was no answer by the deadline. The operation goes on in the background.
     """
     task = in_background(operation)
     done, _ = await asyncio.wait([task], timeout=remaining())
