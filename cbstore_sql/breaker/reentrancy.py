@@ -94,9 +94,9 @@ class ProbeScope:
         return self._left >= 0
 
     def covers_caller(self) -> bool:
-        """Return whether the code that calls this method runs inside the probe.
+        """Return whether the calling code runs inside the probe, and not in the consumer of its generator.
 
-        The caller must have found this object in its context.
+        Call this method only on an object from the caller's context (`contextvars`).
         """
         return self.is_held and (self._block is None or self._block.f_back is not None)
 

@@ -200,10 +200,10 @@ class Attempts:
         return decision.retry and self.left > 0 and self.budget.take()
 
     def pause_for(self, decision: Decision) -> float:
-        """Return how many seconds to wait before the next attempt, with a random part.
+        """Return how many seconds to wait before the next attempt.
 
-        If the API asked for a wait, the seconds follow from this wait. Otherwise they are the next pause of the
-        exponential backoff.
+        If the API asked for a wait, this is that wait, or up to 20 % more; see `LLMCircuitBreakerConfig.pause_for`.
+        Otherwise it is a pause with a random part, and each pause is longer than the previous one.
 
         Args:
             decision: The decision after the failed attempt.

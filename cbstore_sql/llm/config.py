@@ -43,7 +43,7 @@ class LLMCircuitBreakerConfig:
         max_failures: The number of failures in a row that opens the circuit; at least 1.
         reset_time_seconds: How many seconds an open circuit rejects calls before it admits one probe; at least 1.
         backoff_multiplier: The factor by which each pause before a retry is longer than the previous pause; at least 1.
-        max_backoff_seconds: The longest pause before a retry in seconds, before jitter; at least 1.
+        max_backoff_seconds: The longest pause before a retry in seconds, without its random part; at least 1.
         retry_after_threshold_seconds: The longest wait in seconds, asked for by the API, that a caller waits. A longer
             wait opens the circuit for the time of the wait. With 0, every wait opens the circuit. With infinity, no
             wait opens the circuit.
@@ -61,9 +61,9 @@ class LLMCircuitBreakerConfig:
         retry_burst: The number of retries in the budget at the start, and the most that the budget can hold; at least
             0. The budget can always hold one retry. A process never makes more retries than ``retry_share`` times its
             calls plus ``retry_burst``.
-        ramp_up_seconds: For how many seconds the breaker admits only a growing share of the calls after a hold ends or
-            the circuit closes. With 0, the breaker admits all calls at once.
-        on_hold: What a caller does during a hold, when the API has asked the fleet to wait. With ``"wait"``, the caller
+        ramp_up_seconds: For how many seconds the breaker admits only a growing share of the calls after the circuit
+            closes, or after a wait that the API asked all processes for. With 0, the breaker admits all calls at once.
+        on_hold: What a caller does while the API has asked all processes to wait (a hold). With ``"wait"``, the caller
             waits. With ``"refuse"``, the breaker raises `CircuitBreakerOpenError` with ``retry_after``.
         classify: A function that the breaker calls with each exception before the built-in rules. The function returns
             an `ApiFailure`, a `FailureCategory` or the text of a category. The function returns ``None`` if the
@@ -71,9 +71,9 @@ class LLMCircuitBreakerConfig:
         probe_lease_seconds: For how many seconds a probe belongs to its caller; at least 0.001. `call_with_retry` and
             `stream` renew the lease while the call runs. A caller that got the probe from `should_block` must report
             within this time.
-        reopen_on_no_verdict: What happens if a probe ends without a verdict, because the call was cancelled or failed
-            in a way that does not count. With ``True``, the circuit opens again. With ``False``, the next caller may
-            probe at once.
+        reopen_on_no_verdict: What happens if a probe says nothing about the API, because the call was cancelled or
+            failed in a way that does not count. With ``True``, the circuit opens again. With ``False``, the next caller
+            may probe at once.
 
     Raises:
         InvalidArgumentError: (a `ValueError`) A value has the wrong type, such as a status code as text.
@@ -121,7 +121,7 @@ class LLMCircuitBreakerConfig:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The settings of the circuit, in the form that `CircuitBreaker` uses."""
+        """These settings as a `BreakerPolicy`, for the `CircuitBreaker` that keeps the circuit."""
         return BreakerPolicy(
             failure_threshold=self.max_failures,
             recovery_timeout=self.reset_time_seconds,
@@ -144,7 +144,8 @@ class LLMCircuitBreakerConfig:
             asked: The open time in seconds that the API or the caller asked for.
 
         Returns:
-            ``asked``, but at least ``reset_time_seconds`` and at most `MAX_SECONDS`.
+            ``asked``, but at least ``reset_time_seconds`` and at most `MAX_SECONDS`, the longest time that stores
+            accept.
         """
         return min(max(self.reset_time_seconds, asked), MAX_SECONDS)
 

@@ -141,9 +141,10 @@ class DictionaryStore(Store):
 
 
 class ThreadedDictionaryStore(ThreadedStore):
-    """An asynchronous version of `DictionaryStore` that runs the methods of the custom store in threads.
+    """Use a custom store with the eight methods of `CircuitBreakerStore` as an `AsyncStore`.
 
-    An exception of a method that is not a `StoreError` becomes a `StoreUnavailableError`.
+    The eight methods block, so they run in threads. If one of them raises an exception that is not a `StoreError`, the
+    caller gets a `StoreUnavailableError`.
     """
 
     async def _read(self, name: str, now: float | None) -> Snapshot:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class OpenTelemetryMetrics(Recorder):
-    """A recorder that counts requests and state changes and measures latencies with OpenTelemetry.
+    """Count requests and state changes of breakers, and measure the duration of calls, with OpenTelemetry.
 
     Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without the package
-    opentelemetry-api, the recorder does nothing. Several threads may use one object.
+    opentelemetry-api, this object does nothing. Several threads may use one object.
 
     Args:
         meter: The meter that makes the instruments. ``None`` means a meter of the global provider, fetched at the first

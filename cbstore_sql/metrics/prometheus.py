@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class CircuitBreakerMetrics(Recorder):
-    """A recorder that counts requests and state changes and measures latencies with prometheus_client.
+    """Count requests and state changes of breakers, and measure the duration of calls, with prometheus_client.
 
     Add it to a breaker with ``CircuitBreaker(store, listeners=[metrics.listener])``. Without the package
-    prometheus_client, the recorder does nothing. Several threads may use one object.
+    prometheus_client, this object does nothing. Several threads may use one object.
 
     Args:
         registry: The registry for the series; ``None`` makes a new registry. Use one `CircuitBreakerMetrics` for each
