@@ -2,13 +2,13 @@
 
 One store holds the breakers of one namespace. Each operation is one atomic step on one breaker. If any number of
 threads and processes call at the same time, the outcome is as if they had called one after the other, and exactly one
-caller sees each change of state. A breaker that has no row reads as closed and clean.
+caller sees each change of state. A breaker that has no row reads as closed, without failures.
 
 All moments are Unix seconds by the store's clock, unless the caller passes ``now``. All durations are seconds.
 
-Every operation with a *target* accepts a `Permit` or a name. A report through a permit is fenced: the report has an
-effect only while the breaker is in the permit's generation and, during a probe, only if the permit is the probe
-owner's. A report by name is unfenced: the report counts even if the breaker has changed since the call was admitted.
+Every operation with a *target* accepts a `Permit` or a name. A report with a permit is fenced: it has an effect only
+while the breaker still has the permit's generation and, during a probe, only if the permit is that of the probe's
+owner. A report by name is unfenced: it counts even if the breaker has changed since the call was admitted.
 
 Every operation may raise:
 
@@ -164,8 +164,8 @@ class Store(NotPicklable, ABC):
         """Count a success: clear the failures of a closed circuit, or bring a half-open circuit closer to closed.
 
         A half-open circuit closes after ``success_threshold`` successful probes. A success does not change an open
-        circuit. Nothing is written for a closed circuit without failures. A repetition of the report changes nothing
-        more, except under `FailureRate`, where each repetition lowers the score of a closed circuit again.
+        circuit. Nothing is written for a closed circuit without failures. A repetition with the same permit changes
+        nothing more, except under `FailureRate`, where each repetition lowers the score of a closed circuit again.
 
         Args:
             target: The permit of the call, or the breaker's name. A report with a permit counts only if the breaker

@@ -46,7 +46,7 @@ class AsyncCombiningStore(AsyncStore):
         after_fork_in_child(self._reset_after_fork)
 
     def _reset_after_fork(self) -> None:
-        """Forget all waiting callers in a forked process; see `CombiningStore`."""
+        """Forget all waiting callers in a forked process, because the parent's tasks do not run there."""
         self._company = ContentionTracker()
         self._open: dict[Hashable, _AsyncBatch] = {}
 

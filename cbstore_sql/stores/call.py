@@ -1,4 +1,4 @@
-"""A data class for one call of a store method. The generators of a guarded call yield objects of this class."""
+"""A request to call a method of a store, as data. The generators that guard a call yield such requests."""
 
 from __future__ import annotations
 

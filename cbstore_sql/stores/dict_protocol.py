@@ -1,9 +1,10 @@
 """The dictionary protocol: eight methods over one breaker, for code that was written for ``CircuitBreakerStore``.
 
 `ProtocolStore` implements the methods with the operations of a store, and every store inherits them. A report through
-this protocol carries no permit, so the report is unfenced. A probe shows as active only until its lease ends.
+this protocol has no permit, so it counts even if the breaker has changed since the call began. A probe shows as active
+only until its lease ends (the time for which it belongs to its owner).
 
-Each method is linearizable: the answer is one that a single atomic step could have given. A method that has nothing to
+Each method is linearizable: it gives an answer that a single atomic step could have given. A method that has nothing to
 change returns the state that it read. If another caller changes the breaker between the read and the write, the method
 starts again.
 """

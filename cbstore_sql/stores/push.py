@@ -1,4 +1,4 @@
-"""The types for push: the states of push, and the interface of an object that push keeps up to date."""
+"""The types for push, which tells other processes of state changes at once, over LISTEN and NOTIFY."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A synchronous store behind the interface of an asynchronous store."""
+"""How asynchronous code uses a synchronous store: its operations run in threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deadline for stores that do not keep deadlines: the caller stops waiting, and the operation goes on in a thread."""
+"""A deadline for stores that cannot stop at it: the caller stops waiting, and the operation goes on in a thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The asynchronous form of `cbstore_sql.stores.timeout`: the operation goes on in a task."""
+"""A deadline for stores that cannot stop at it: the caller stops waiting, and the operation goes on in a task."""
 
 from __future__ import annotations
 

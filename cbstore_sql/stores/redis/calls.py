@@ -1,4 +1,4 @@
-"""Data classes for requests to redis-py, for synchronous and asynchronous clients."""
+"""Requests to Redis as data, which a synchronous or an asynchronous store carries out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A request to run a registered Lua script.
+    """A request to run the Lua script of an operation. The store sends the request.
 
     Attributes:
-        operation: The operation whose script runs.
+        operation: The name of the operation whose script runs.
         key: The breaker's key.
-        arguments: The arguments after the key.
+        arguments: The arguments of the script, without the key.
     """
 
     operation: str
@@ -28,10 +28,10 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to call a method of a client or, within a transaction, of a pipeline.
+    """A request to call one method of a redis-py client or, in a transaction, of a pipeline. The store makes the call.
 
     Attributes:
-        method: The method's name.
+        method: The name of the method.
         arguments: The positional arguments.
         options: The keyword arguments.
     """
@@ -41,7 +41,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def on(self, target: Any) -> Any:
-        """Make the call and return the result. An asynchronous client returns an awaitable.
+        """Make the call on a client or a pipeline and return the result. An asynchronous client returns an awaitable.
 
         Args:
             target: The client or the pipeline.
@@ -51,11 +51,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A request to make several calls on one pipeline. The answer to the request is the return value of `steps`.
+    """A request to make several calls on one redis-py pipeline. The answer is what `steps` returns.
 
     Attributes:
         steps: A generator that yields the calls.
-        pause: Seconds to wait before the transaction. No connection is held during the wait.
+        pause: Seconds to wait before the first call. The store holds no connection during the wait.
     """
 
     steps: Generator[Call, Any, Any]
@@ -64,7 +64,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The result of an operation that wrote nothing, because the key is missing and must not be created.
+    """The result of an operation that wrote nothing, because the breaker's key is missing and must not be created.
 
     Attributes:
         as_of: The server's clock, Unix seconds.

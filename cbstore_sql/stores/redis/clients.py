@@ -16,16 +16,16 @@ _ASYNC = (redis.asyncio.Redis, redis.asyncio.RedisCluster)
 
 
 def check_client(client: Any, store: str, *, awaited: bool) -> None:
-    """Check that a store can use a client.
+    """Check that a store can use a Redis client.
 
     Args:
         client: The client that the caller passed.
-        store: The name of the store's class, for messages.
-        awaited: Whether the store is asynchronous. An asynchronous store needs an asynchronous client.
+        store: The name of the store's class, for the error message.
+        awaited: Whether the store is asynchronous and so needs an asynchronous client.
 
     Raises:
-        ConfigurationError: The client is missing, or the client is synchronous and the store asynchronous, or the
-            client is asynchronous and the store synchronous.
+        ConfigurationError: The client is missing, or it is synchronous for an asynchronous store, or asynchronous for a
+            synchronous store.
     """
     if client is None:
         raise ConfigurationError(f"redis_client is required for {store}")
@@ -34,12 +34,13 @@ def check_client(client: Any, store: str, *, awaited: bool) -> None:
 
 
 def open_client(kind: Any, url: str, retry: Any) -> Any:
-    """Make a client for a URL. This function does not connect to the server.
+    """Make a Redis client for a URL and check the URL's options. The client does not connect yet.
 
     Args:
-        kind: ``redis.Redis`` or ``redis.asyncio.Redis``.
-        url: ``redis://…``, ``rediss://…`` or ``unix://…``; see `RedisStore.from_url`.
-        retry: The retry policy of the client.
+        kind: The class of the client: ``redis.Redis`` or ``redis.asyncio.Redis``.
+        url: ``redis://…``, ``rediss://…`` or ``unix://…``. The query may contain options of redis-py, such as
+            ``socket_timeout`` in seconds.
+        retry: redis-py's retry policy for the client.
 
     Raises:
         ConfigurationError: The URL is invalid. The message does not contain the URL.
@@ -57,11 +58,12 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
 
 
 def register_scripts(client: Any) -> dict[str, Any]:
-    """Register the script of each operation with a client, and return the scripts by operation.
-
-    This function sends nothing to the server.
+    """Register the Lua script of each operation with a client. This function sends nothing to the server.
 
     Args:
         client: A redis-py client.
+
+    Returns:
+        redis-py's script objects, by the name of the operation.
     """
     return {name: client.register_script(script(name)) for name in (READ, *OPERATIONS)}

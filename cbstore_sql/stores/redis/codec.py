@@ -59,7 +59,7 @@ _PLAIN_DECIMAL = re.compile(r"[0-9][0-9.eE+-]*", re.ASCII)
 
 
 def to_text(value: float) -> str:
-    """Return a number as text, so that every double can be read back exactly. A whole number has no decimal point.
+    """Write a number as text that gives exactly the same number when it is read. A whole number has no decimal point.
 
     Args:
         value: The number.
@@ -68,10 +68,10 @@ def to_text(value: float) -> str:
 
 
 def to_argument(value: str | float | None) -> bytes:
-    """Return a parameter of a rule as text for an argument of a Lua script.
+    """Encode a parameter of an operation as bytes, to pass it to a Lua script.
 
     Args:
-        value: The parameter; ``None`` becomes the empty text.
+        value: The parameter. ``None`` gives empty bytes.
     """
     if value is None:
         return b""
@@ -79,10 +79,13 @@ def to_argument(value: str | float | None) -> bytes:
 
 
 def from_answer(values: Sequence[bytes | str]) -> tuple[Row, float]:
-    """Decode a script's answer, and return the row and the server's clock in Unix seconds.
+    """Decode the answer of a Lua script.
 
     Args:
-        values: The texts of `ANSWER_COLUMNS`, then the clock.
+        values: The texts of the columns `ANSWER_COLUMNS`, then the server's clock.
+
+    Returns:
+        The row of the breaker, and the server's clock in Unix seconds.
     """
     texts = [_to_str(value) for value in values]
     columns = {name: _column(name, text) for name, text in zip(ANSWER_COLUMNS, texts, strict=False)}
@@ -90,10 +93,13 @@ def from_answer(values: Sequence[bytes | str]) -> tuple[Row, float]:
 
 
 def from_hash(raw: Mapping[Any, Any]) -> Row:
-    """Return the row of a hash. An empty hash is a breaker that has no row.
+    """Decode the Redis hash of a breaker to a row. An empty hash gives the row of a breaker that was never written.
+
+    If a client of another library has changed the breaker, the row has a new generation, so earlier permits have no
+    effect.
 
     Args:
-        raw: The fields of the hash, as Redis returned them.
+        raw: The fields of the hash, as Redis returned them. Damaged values read as 0, closed or empty.
     """
     found = {_to_str(name): _to_str(value) for name, value in raw.items()}
     columns: dict[str, Any] = {name: _text(name, found.get(name, "")) for name in TEXTS}
@@ -112,10 +118,12 @@ def from_hash(raw: Mapping[Any, Any]) -> Row:
 
 
 def to_hash(row: Row) -> dict[str, bytes]:
-    """Return the hash of a row, with the values as bytes, because a client may have an encoding other than UTF-8.
+    """Encode a row as the fields of a Redis hash.
+
+    The values are bytes, because a client may have an encoding other than UTF-8.
 
     Args:
-        row: The whole row.
+        row: The row, with all columns.
     """
     active = row.probe_until > 0.0
     return {
@@ -126,13 +134,15 @@ def to_hash(row: Row) -> dict[str, bytes]:
 
 
 def lifetime(row: Row, now: float, ttl: int, probe_ttl: int) -> int | None:
-    """Return the seconds until a key expires, or ``None`` if the key never expires.
+    """Return after how many seconds the key of a breaker may expire; ``None`` means never.
+
+    An open circuit, a probe, a hold or an override lengthens the lifetime, so that the key does not expire too early.
 
     Args:
-        row: The content of the key.
-        now: The present time by the clock that set the times of the row, Unix seconds.
-        ttl: The lifetime in seconds of a breaker without an open time, a probe, a hold or an override.
-        probe_ttl: The shortest lifetime in seconds of a breaker with a running probe.
+        row: The breaker.
+        now: The present time, Unix seconds, by the clock that set the times of the row.
+        ttl: The lifetime in seconds of a breaker that has nothing to wait for.
+        probe_ttl: The shortest lifetime in seconds of a breaker whose probe is running.
     """
     locked = row.override != ""
     if locked and row.override_until == 0.0:

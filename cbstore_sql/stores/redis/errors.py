@@ -40,7 +40,7 @@ _REASONS = {
 
 
 def is_scripting_unavailable(error: Exception) -> bool:
-    """Return whether a script was refused because the server or the client has no Lua.
+    """Return whether Redis refused a Lua script because the server or the client cannot run scripts.
 
     Args:
         error: The error of redis-py.
@@ -49,9 +49,9 @@ def is_scripting_unavailable(error: Exception) -> bool:
 
 
 def says_nothing_of_writes(error: Exception) -> bool:
-    """Return whether an error concerns only one command, so that other writes may still succeed.
+    """Return whether an error concerns only one command or key, so that other writes may still succeed.
 
-    This is true if the user lacks permission for the command, or if the key holds a value of a wrong type.
+    The result is ``True`` if the user lacks permission for the command, or if the key holds a value of a wrong type.
 
     Args:
         error: The error of redis-py.
@@ -61,11 +61,11 @@ def says_nothing_of_writes(error: Exception) -> bool:
 
 @contextmanager
 def translated(client: Any) -> Iterator[None]:
-    """Translate redis-py errors in this block into errors of this library, with the redis-py error as the cause.
+    """Run a block, and raise this library's errors in place of redis-py's. The redis-py error becomes the cause.
 
     Args:
-        client: The client that the block uses. If the client may send a command twice, the ``applied`` of the error
-            is ``None`` (unknown) in most cases where it would otherwise be ``False`` (the command had no effect).
+        client: The client that the block uses. The ``applied`` of an error says whether the command had an effect. If
+            the client may send a command twice, ``applied`` is mostly ``None`` (unknown) in place of ``False``.
 
     Raises:
         StoreUnavailableError: The server is unreachable, did not answer, or cannot accept the command now.

@@ -1,4 +1,4 @@
-"""The list of every breaker of every namespace, found by SCAN."""
+"""How to find all breakers of all namespaces in Redis, with SCAN."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ _GLOB = str.maketrans({character: f"\\{character}" for character in "*?[]\\"})
 
 
 def read_all(client: Any, key_prefix: str) -> RedisSteps[list[tuple[str, Snapshot]]]:
-    """Return every breaker with its namespace, ordered by namespace and name.
+    """Find all breakers of all namespaces in one Redis server; yield the requests to Redis and return the breakers.
 
-    SCAN finds all keys that exist during the whole scan. A breaker that is added during the scan may be missing.
+    The search uses SCAN: a breaker that is added during the search may be missing.
 
     Args:
-        client: The client of a single server.
-        key_prefix: The beginning of every key; see `RedisStore`.
+        client: The client of the server. Only its kind is checked; the caller sends the requests.
+        key_prefix: The beginning of every key, such as ``massgen:cb``.
+
+    Returns:
+        Pairs of namespace and snapshot, ordered by namespace and name.
 
     Raises:
-        ConfigurationError: The client is for a cluster. One scan cannot list the keys of a cluster.
+        ConfigurationError: The client is for a cluster, whose keys one search cannot list.
     """
     if not hasattr(client, "connection_pool"):
         raise ConfigurationError("the breakers of a Redis cluster cannot be listed")

@@ -1,9 +1,9 @@
 """The names of the breakers in one namespace, to limit the number of breakers.
 
 The index is a sorted set beside the breakers' keys. The store reads the index only before it adds a breaker. The score
-of a name is the server's clock when the breaker's key was last known to exist. Breakers' keys expire without a command.
-When the index is full, the names of expired keys are removed. The index uses single commands on single keys, so it also
-works on a cluster.
+of a name in the sorted set is the last time at which the breaker's key was known to exist. Breakers' keys expire
+without a command, so their names stay. When the index is full, the names of expired keys are removed. The index uses
+single commands on single keys, so it also works on a cluster.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ After a name is added to the index, the store writes the breaker's key within th
 
 
 class NameIndex:
-    """An index of the names of the breakers in one namespace.
+    """A list of the names of the breakers in one namespace, which limits the number of breakers.
+
+    Its methods yield requests to Redis; the store sends them.
 
     Args:
-        prefix: The prefix of the namespace's keys.
-        namespace: The name of the namespace, for messages.
-        max_breakers: The largest number of breakers, at least 1. ``None`` means no limit; see `RedisStore`.
+        prefix: The beginning of the namespace's keys.
+        namespace: The name of the namespace, for the error message.
+        max_breakers: The largest number of breakers, at least 1. ``None`` means no limit.
 
     Raises:
-        ConfigurationError: ``max_breakers`` is out of range; see `check_max_breakers`.
+        ConfigurationError: ``max_breakers`` is out of range.
     """
 
     def __init__(self, prefix: str, namespace: str, max_breakers: int | None) -> None:
@@ -43,21 +45,21 @@ class NameIndex:
 
     @property
     def is_unbounded(self) -> bool:
-        """Whether the namespace has no limit. Then the index stores no names."""
+        """Whether the number of breakers has no limit. Then the index stores no names."""
         return self._max_breakers is None
 
     def enter(self, breaker: bytes, now: float) -> RedisSteps[None]:
-        """Add a breaker that is about to be created to the index.
+        """Check that the namespace has room for a new breaker, and add the breaker to the index.
 
-        The check and the addition are separate commands. So if several callers add breakers at the same time, each
-        caller may exceed the limit by one breaker.
+        The store calls this method before it creates the breaker. The check and the addition are separate commands. So
+        if several callers add breakers at the same time, each caller may exceed the limit by one breaker.
 
         Args:
             breaker: The key of the breaker. The key does not exist yet.
             now: The server's clock, Unix seconds.
 
         Raises:
-            TooManyBreakersError: The namespace is full.
+            TooManyBreakersError: The namespace is full, also after the names of expired breakers were removed.
         """
         if self._max_breakers is None:
             return
@@ -68,7 +70,7 @@ class NameIndex:
         yield Call("zadd", (self._key, {breaker: now}))
 
     def leave(self, breaker: bytes) -> RedisSteps[None]:
-        """Remove a breaker from the index after the breaker's key was deleted.
+        """Remove a breaker from the index. The store calls this method after it has deleted the breaker.
 
         Args:
             breaker: The key of the breaker.

@@ -1,4 +1,4 @@
-"""The operations of the Redis stores, as generators that yield requests to Redis and do no I/O."""
+"""The operations of the Redis stores, as generators that yield requests to Redis. They do no I/O themselves."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ T = TypeVar("T")
 
 
 class Operations:
-    """A factory of generators, one for each operation of a Redis store. For the arguments, see `RedisStore`.
+    """The operations of a Redis store. Each method is a generator that yields requests to Redis and returns the answer.
+
+    The synchronous and the asynchronous store share this class; they send the requests. The arguments are those of
+    `RedisStore`.
 
     Raises:
         ConfigurationError: ``ttl``, ``half_open_probe_ttl`` or ``max_breakers`` is out of range.
-        InvalidNameError: The namespace or the prefix is not valid text.
+        InvalidNameError: The prefix is too long or has characters that a store cannot keep.
     """
 
     def __init__(
@@ -53,21 +56,24 @@ class Operations:
         self._has_scripting = True
 
     def read(self, name: str, now: float | None) -> RedisSteps[Snapshot]:
-        """Read one breaker.
+        """Read one breaker; yield the requests to Redis and return the snapshot.
 
         Args:
             name: The breaker's name.
-            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the server's clock.
+            now: The moment that the snapshot gives as ``as_of``, Unix seconds. ``None`` means the server's clock.
         """
         key = self.key(name)
         row, as_of = yield from self._either(self._run_read(key, now), watch.read(key, now))
         return Snapshot.of(name, row, as_of)
 
     def apply(self, command: Command) -> RedisSteps[Transition | None]:
-        """Carry out one command; see `Store._apply` for the result.
+        """Carry out one command in one atomic step; yield the requests to Redis.
 
         Args:
             command: The command.
+
+        Returns:
+            The transition, or ``None`` if the command had no effect.
 
         Raises:
             TooManyBreakersError: The command would add a breaker, and the namespace is full.
@@ -84,7 +90,11 @@ class Operations:
         return Transition.of(command.name, *result) if isinstance(result, tuple) else None
 
     def check_writable(self) -> RedisSteps[None]:
-        """Check that the server accepts writes, by a write that changes nothing; see `Store.check_writable`."""
+        """Check that the server accepts writes, by a write that changes nothing; yield the request to Redis.
+
+        Raises:
+            StoreError: The server refuses writes or does not answer.
+        """
         with translated(self._client):
             try:
                 # SETRANGE with an empty text does not create a key.
@@ -95,19 +105,31 @@ class Operations:
                     raise
 
     def history(self, name: str) -> RedisSteps[str]:
-        """Read the text of one breaker's history. The result is ``""`` if the breaker has no history."""
+        """Read the history of one breaker as text; yield the request to Redis. Without a history, the text is ``""``.
+
+        Args:
+            name: The breaker's name.
+        """
         with translated(self._client):
             found = yield Call("execute_command", ("HGET", self.key(name), "history"), {NEVER_DECODE: True})
         return "" if found is None else found.decode(errors="replace")
 
     def delete(self, name: str) -> RedisSteps[None]:
-        """Delete one breaker, and remove the name of the breaker from the index."""
+        """Delete one breaker, also from the index of names; yield the requests to Redis.
+
+        Args:
+            name: The breaker's name. If the breaker does not exist, nothing happens.
+        """
         with translated(self._client):
             yield Call("delete", (self.key(name),))
             yield from self._register.leave(self.key(name))
 
     def key(self, name: str) -> bytes:
-        """Return the key of one breaker: ``prefix:name``."""
+        """Return the Redis key of one breaker: ``prefix:name``, in UTF-8.
+
+        Args:
+            name: The breaker's name.
+        """
         return f"{self._prefix}:{name}".encode()
 
     def _run_read(self, key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:

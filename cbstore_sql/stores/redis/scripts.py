@@ -44,7 +44,7 @@ _CONSTANTS = {
 
 @cache
 def script(operation: str) -> str:
-    """Return the whole Lua text of an operation: constants, shared code and the code of the operation.
+    """Return the complete Lua script of an operation: constants, shared functions and the rule of the operation.
 
     Args:
         operation: `READ` or a key of `rules.OPERATIONS`.
@@ -54,7 +54,7 @@ def script(operation: str) -> str:
 
 
 def source(name: str) -> str:
-    """Return the text of one Lua file of this package.
+    """Read one of this package's Lua files and return its text.
 
     Args:
         name: The name of the file, without ``.lua``.

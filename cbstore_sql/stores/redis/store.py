@@ -23,43 +23,44 @@ from cbstore_sql.stores.redis.operations import Operations
 class RedisStore(ProtocolStore):
     """A store that keeps breakers in Redis 5 or newer, one hash for each breaker.
 
-    All processes that reach the server share the breakers. Each operation is one Lua script. If the server has no
-    scripting, each operation is WATCH, MULTI and EXEC. The hash has the fields and encodings of MassGen's
-    ``RedisStore``, so that both stores can share a key while a team migrates. ``codec.py`` describes the effect of a
-    foreign write on permits, and how a damaged hash is read.
+    All processes that reach the server share the breakers. Each operation is one Lua script, or WATCH, MULTI and EXEC
+    if the server cannot run scripts. The hash has the fields and encodings of MassGen's ``RedisStore``, so that both
+    stores can share a key while a team migrates. ``codec.py`` describes what happens when MassGen's store writes a
+    breaker, and how a damaged hash is read.
 
-    Counting is not idempotent, so the client should send each command once. The client of `from_url` does so. Another
-    client needs ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. By default, redis-py 6 and newer repeats a command
-    whose reply was lost, and such a repetition may count one failure twice. With a client that repeats commands, the
-    ``applied`` of a `StoreUnavailableError` is usually ``None``: whether the operation had an effect is unknown.
+    The client should send each command once. By default, redis-py 6 and newer repeats a command whose reply was lost,
+    and such a repetition may count one failure twice. The client of `from_url` sends each command once. For another
+    client, write ``redis.Redis(…, retry=Retry(NoBackoff(), 0))``. With a client that repeats commands, the ``applied``
+    of a `StoreUnavailableError` is usually ``None``: whether the operation had an effect is unknown.
 
-    A Redis user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE. With
-    ``max_breakers``, the user also needs EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM. In addition the user
-    needs EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC.
+    A Redis user with limited rights needs HGETALL, HSET, PTTL, EXPIRE, PERSIST, TIME, DEL and SETRANGE, and HGET for
+    `history`. With ``max_breakers``, the user also needs EXISTS, ZADD, ZCARD, ZSCORE, ZRANGEBYSCORE and ZREM. In
+    addition the user needs EVALSHA and SCRIPT LOAD, or WATCH, UNWATCH, MULTI and EXEC.
 
     Args:
         redis_client: A ``redis.Redis`` or ``redis.RedisCluster``, with or without ``decode_responses``. The client
             stays open when the store is closed.
         ttl: Seconds from the last write until the key of a closed breaker expires, from 1 to 10**9. ``None`` means that
             no key expires. The key of an open breaker lives at least this long after the end of the open time. The key
-            of a half-open breaker lives at least until the end of the lease.
+            of a half-open breaker lives at least as long as the probe belongs to its owner.
         key_prefix: The beginning of every key. Keys are ``prefix:name``. In a namespace other than ``"default"``, keys
             are ``prefix@namespace:name``, with the namespace percent-encoded.
-        half_open_probe_ttl: The shortest lifetime in seconds of a breaker with a running probe, from 1 to 10**9.
+        half_open_probe_ttl: The shortest lifetime in seconds of a breaker whose probe is running, from 1 to 10**9.
             ``None`` means ``ttl``. A value below ``ttl`` has no effect.
-        namespace: The name that separates the breakers of this application from others on the server; see `Store`.
+        namespace: The name that separates the breakers of this application from others on the server; at most 512 bytes
+            of UTF-8.
         max_breakers: The largest number of breakers in the namespace, at least 1. An operation that would add one more
             breaker raises `TooManyBreakersError`. ``None`` means no limit. With a limit, a sorted set beside the keys
             holds the names, which costs two more commands when a breaker is added. When the sorted set is full, the
-            names of expired breakers are removed. Breakers that a foreign client made do not count.
-        protocol_probe_lease: The lease in seconds of a probe that is claimed through the dictionary protocol; see
-            `ProtocolStore`.
+            names of expired breakers are removed. Breakers that MassGen's store made do not count.
+        protocol_probe_lease: The seconds for which a probe belongs to its owner if it was claimed through the methods
+            of MassGen's stores; at least 0.001. See `ProtocolStore`.
 
     Raises:
         ConfigurationError: The client is missing or of the wrong kind, or ``ttl``, ``half_open_probe_ttl`` or
             ``max_breakers`` is out of range.
-        InvalidNameError: The namespace or the prefix is not valid text; see `Store`.
-        InvalidPolicyError: ``protocol_probe_lease`` is out of range; see `ProtocolStore`.
+        InvalidNameError: The namespace or the prefix is too long or has characters that a store cannot keep.
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class RedisStore(ProtocolStore):
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> RedisStore:
-        """Make a store with a new client. The client sends each command once, and the store closes the client.
+        """Make a store with a new Redis client for a URL. Closing the store closes the client.
+
+        The client sends each command once, so that no failure is counted twice.
 
         Args:
             url: ``redis://…``, ``rediss://…`` or ``unix://…``. The query of the URL may contain options of redis-py,
@@ -111,7 +114,7 @@ class RedisStore(ProtocolStore):
         """Make a store from the environment variables ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE``; see `from_url`.
 
         Args:
-            **kwargs: The arguments of the class, without ``redis_client``. ``namespace`` overrides
+            **kwargs: The arguments of the class, without ``redis_client``. ``namespace`` is used in place of
                 ``CBSTORE_NAMESPACE``.
 
         Raises:
@@ -122,12 +125,13 @@ class RedisStore(ProtocolStore):
         )
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return all breakers of all namespaces under the key prefix, as pairs of namespace and snapshot.
+        """Return all breakers of all namespaces whose keys begin with the key prefix.
 
-        The pairs are in the order of namespace and name.
+        Returns:
+            Pairs of namespace and snapshot, ordered by namespace and name.
 
         Raises:
-            ConfigurationError: The client is for a cluster.
+            ConfigurationError: The client is for a cluster, whose keys cannot be listed in one search.
         """
         return sansio.run(read_all(self._client, self._key_prefix), self._do)
 

@@ -25,26 +25,29 @@ from cbstore_sql.stores.redis.operations import Operations
 
 
 class AsyncRedisStore(AsyncStore):
-    """The asynchronous form of `RedisStore`, with the same keys and scripts.
+    """An asynchronous store that keeps breakers in Redis, with the same keys and scripts as `RedisStore`.
 
-    If a caller is cancelled, an operation that has begun runs to its end in the background. So the operation leaks no
-    connection, and its effect is not lost. Use a store in one event loop at a time. A store from `from_url` may be used
+    If a caller is cancelled, an operation that has begun runs to its end in the background, so the operation leaks no
+    connection and its effect is not lost. Use a store in one event loop at a time. A store from `from_url` may be used
     in several event loops one after the other, if the store is closed at the end of each loop.
 
     Args:
-        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``; see `RedisStore`. The client stays
-            open when the store is closed.
+        redis_client: A ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``. The client should send each command
+            once; see `RedisStore`. The client stays open when the store is closed.
         ttl: Seconds until the key of a closed breaker expires; ``None`` means never. See `RedisStore`.
-        key_prefix: The beginning of every key; see `RedisStore`.
-        half_open_probe_ttl: The shortest lifetime in seconds of a breaker with a running probe. ``None`` means ``ttl``.
-        namespace: The name that separates the breakers of this application from others on the server; see `Store`.
-        max_breakers: The largest number of breakers in the namespace; ``None`` means no limit. See `RedisStore`.
+        key_prefix: The beginning of every key. Keys are ``prefix:name``, or ``prefix@namespace:name`` in a namespace
+            other than ``"default"``.
+        half_open_probe_ttl: The shortest lifetime in seconds of a breaker whose probe is running. ``None`` means
+            ``ttl``.
+        namespace: The name that separates the breakers of this application from others on the server.
+        max_breakers: The largest number of breakers in the namespace, at least 1. An operation that would add one more
+            breaker raises `TooManyBreakersError`. ``None`` means no limit.
 
     Raises:
         ConfigurationError: The client is missing or of the wrong kind, or ``ttl``, ``half_open_probe_ttl`` or
             ``max_breakers`` is out of range. An operation also raises this error if it runs in a second event loop
             while the first event loop is still running.
-        InvalidNameError: The namespace or the prefix is not valid text; see `Store`.
+        InvalidNameError: The namespace or the prefix is too long or has characters that a store cannot keep.
     """
 
     def __init__(
@@ -70,10 +73,13 @@ class AsyncRedisStore(AsyncStore):
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> AsyncRedisStore:
-        """Make a store with a new client. The client sends each command once, and the store closes the client.
+        """Make a store with a new Redis client for a URL. Closing the store closes the client.
+
+        The client sends each command once, so that no failure is counted twice.
 
         Args:
-            url: ``redis://…``, ``rediss://…`` or ``unix://…``; see `RedisStore.from_url`.
+            url: ``redis://…``, ``rediss://…`` or ``unix://…``. The query of the URL may contain options of redis-py,
+                such as ``socket_timeout`` in seconds.
             **kwargs: The arguments of the class, without ``redis_client``.
 
         Raises:
@@ -96,7 +102,7 @@ class AsyncRedisStore(AsyncStore):
         """Make a store from the environment variables ``CBSTORE_URL`` and ``CBSTORE_NAMESPACE``; see `from_url`.
 
         Args:
-            **kwargs: The arguments of the class, without ``redis_client``. ``namespace`` overrides
+            **kwargs: The arguments of the class, without ``redis_client``. ``namespace`` is used in place of
                 ``CBSTORE_NAMESPACE``.
 
         Raises:
@@ -107,11 +113,18 @@ class AsyncRedisStore(AsyncStore):
         )
 
     async def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Return all breakers of all namespaces under the key prefix; see `RedisStore.read_all`."""
+        """Return all breakers of all namespaces whose keys begin with the key prefix.
+
+        Returns:
+            Pairs of namespace and snapshot, ordered by namespace and name.
+
+        Raises:
+            ConfigurationError: The client is for a cluster, whose keys cannot be listed in one search.
+        """
         return await self._ask(read_all(self._client, self._key_prefix))
 
     async def close(self) -> None:
-        """Wait until all running operations have ended, then close the client if the store made the client."""
+        """Wait until all running operations have ended, then close the client, unless the caller passed the client."""
         await run_to_completion(self._close())
 
     async def _read(self, name: str, now: float | None) -> Snapshot:

@@ -29,26 +29,35 @@ Lifetime = Callable[[Row, float], "int | None"]
 
 
 def read(key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
-    """Return one breaker and the clock in Unix seconds.
+    """Read one breaker without a Lua script; yield the requests to Redis.
 
     The clock is read after the row, so no time in the row is later than the clock.
 
     Args:
         key: The key of the breaker.
-        now: Unix seconds, used in place of the server's clock. ``None`` means the server's clock.
+        now: The time to return in place of the server's clock, Unix seconds. ``None`` means the server's clock.
+
+    Returns:
+        The row of the breaker, and the time in Unix seconds.
     """
     row = codec.from_hash((yield _hash_of(key)))
     return row, (yield from _server_time()) if now is None else now
 
 
 def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> RedisSteps[Result]:
-    """Carry out one command.
+    """Carry out one command without a Lua script, in a transaction with WATCH; yield the requests to Redis.
+
+    If another client changes the key during the transaction, the function starts again, up to 50 times.
 
     Args:
         key: The key of the breaker.
         command: The command.
-        lifetime: A function that returns the lifetime of the key in seconds.
+        lifetime: A function that returns after how many seconds the key may expire; ``None`` means never.
         adds: Whether the command may create the key.
+
+    Returns:
+        The row after the command and the time in Unix seconds; ``None`` if the command had no effect; or `Missing` if
+        the key is missing and the command must not create it.
 
     Raises:
         StoreConflictError: Other clients changed the key during every attempt. Nothing was written.

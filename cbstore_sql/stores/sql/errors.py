@@ -41,7 +41,7 @@ _ENCODING_STATES = frozenset({sqlstates.UNTRANSLATABLE_CHARACTER, sqlstates.CHAR
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a concurrent writer made a statement fail without effect. If true, a retry may succeed at once.
+    """Return whether a statement failed because of a concurrent writer. It had no effect, and a repetition may succeed.
 
     Args:
         error: The error of the statement.
@@ -51,13 +51,13 @@ def is_conflict(error: BaseException) -> bool:
 
 @contextmanager
 def translated(place: str) -> Iterator[None]:
-    """Raise the library's errors in place of driver errors in the block; see `raise_translated`.
+    """Run a block, and raise this library's errors in place of driver errors. The driver error becomes the cause.
 
     Args:
-        place: The name of the table in messages.
+        place: The name of the table, for messages.
 
     Raises:
-        StoreError: A driver error was raised in the block. The driver error is the cause of the `StoreError`.
+        StoreError: A driver error was raised in the block.
         UnstorableNameError: The database's encoding lacks a character of a name.
     """
     try:
@@ -69,12 +69,13 @@ def translated(place: str) -> Iterator[None]:
 def raise_translated(
     error: Exception, place: str, effect: Effect = Effect.NOT_IDEMPOTENT, *, lost: bool = False
 ) -> NoReturn:
-    """Raise the library's error for a driver error; raise any other error unchanged.
+    """Raise this library's error in place of a driver error. Any other error is raised unchanged.
 
     Args:
         error: The error that the statement raised.
-        place: The name of the table in messages.
-        effect: What a second execution of the statement changes.
+        place: The name of the table, for messages.
+        effect: What a second execution of the statement changes. It decides whether the error says that the effect is
+            unknown.
         lost: Whether the database may have applied the statement in this attempt or in an earlier attempt.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The operations of a store as generators that yield SQL statements, decode the answers, and do no I/O."""
+"""The operations of an SQL store, as generators that yield SQL statements. They do no I/O themselves."""
 
 from __future__ import annotations
 
@@ -37,18 +37,17 @@ Values = Sequence[Any]
 
 @dataclass(slots=True)
 class Query:
-    """One execution of a statement in its own transaction. The executor answers with the list of the rows.
+    """A request to execute one SQL statement in its own transaction. The store executes it and answers with the rows.
 
     Attributes:
         statement: The statement.
         parameters: The parameters of the statement, by name.
-        durable: Whether the effect of the statement must survive a crash of the server, even if the store's durability
-            is ``"relaxed"``.
-        pause: Seconds to wait before the statement, without a connection.
+        durable: Whether the effect of the statement must survive a crash of the server, even if the durability of the
+            store is ``"relaxed"``.
+        pause: Seconds to wait before the statement. The store holds no connection during the wait.
         pinned: Whether to run the statement in a READ COMMITTED transaction, even if the session's default isolation
             level is another one. SQLite has only one isolation level and ignores this attribute.
-        begun: The statement as sent by an `AsyncStickyPool` (see `Begun`), or ``None`` if the statement was not sent
-            yet.
+        begun: The statement if an `AsyncStickyPool` has sent it already (see `Begun`); ``None`` if it was not sent yet.
     """
 
     statement: Statement
@@ -63,13 +62,15 @@ QuerySteps = Generator[Query, list[Values], T]
 
 
 class SqlOperations:
-    """A factory of generators, one for each operation of a store; a generator yields `Query` objects.
+    """The operations of an SQL store. Each method is a generator that yields `Query` objects and returns the answer.
+
+    The synchronous and the asynchronous store share this class; they execute the queries.
 
     Args:
         dialect: ``"postgresql"`` or ``"sqlite"``.
-        schema: The PostgreSQL schema of the table; SQLite ignores the schema.
+        schema: The PostgreSQL schema of the table. It has no effect on SQLite.
         namespace: The namespace of the store.
-        max_breakers: The largest number of breakers in the namespace, or ``None`` for any number; see `SqlStore`.
+        max_breakers: The largest number of breakers in the namespace, at least 1; ``None`` means no limit.
 
     Raises:
         ConfigurationError: The schema is not a plain name, or ``max_breakers`` is out of range.
@@ -85,10 +86,10 @@ class SqlOperations:
         self._namespace = namespace
 
     def for_namespace(self, namespace: str) -> SqlOperations:
-        """Return the operations for the breakers of another namespace in the same table.
+        """Return the same operations for the breakers of another namespace in the same table.
 
         Args:
-            namespace: The namespace of the returned operations.
+            namespace: The other namespace.
         """
         return SqlOperations(self.dialect, self.schema, namespace, self._max_breakers)
 
@@ -97,13 +98,13 @@ class SqlOperations:
 
         Args:
             name: The name of the breaker.
-            now: The time at which to read, Unix seconds, or ``None`` for the database's clock.
+            now: The moment that the snapshot gives as ``as_of``, Unix seconds; ``None`` means the database's clock.
 
         Returns:
             The snapshot of the breaker. A breaker without a row reads as closed.
 
         Raises:
-            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
+            StoreError: The database cannot be reached, or refuses the statement.
         """
         given = {"namespace": self._namespace, "name": name, "now": now}
         try:
@@ -118,13 +119,13 @@ class SqlOperations:
 
         Args:
             names: The names of the breakers.
-            now: The time at which to read, Unix seconds, or ``None`` for the database's clock.
+            now: The moment that the snapshots give as ``as_of``, Unix seconds; ``None`` means the database's clock.
 
         Returns:
-            The snapshots, by the name of the breaker.
+            The snapshots, by the name of the breaker. A breaker without a row reads as closed.
 
         Raises:
-            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
+            StoreError: The database cannot be reached, or refuses the statement.
         """
         given = {"namespace": self._namespace, "names": json.dumps(names, ensure_ascii=False), "now": now}
         try:
@@ -140,35 +141,35 @@ class SqlOperations:
         return {name: to_snapshot(name, found.get(name, unwritten)) for name in names}
 
     def read_all(self) -> QuerySteps[list[tuple[str, Snapshot]]]:
-        """Read every breaker of every namespace.
+        """Read all breakers of all namespaces.
 
         Returns:
-            The namespace and the snapshot of each breaker, ordered by namespace and name.
+            Pairs of namespace and snapshot, ordered by namespace and name.
 
         Raises:
-            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
+            StoreError: The database cannot be reached, or refuses the statement.
         """
         rows = yield from self.rows(self._statements.read_all, {"now": None}, Effect.READ_ONLY)
         return [(namespace, to_snapshot(name, values)) for namespace, name, *values in rows]
 
     def history(self, name: str) -> QuerySteps[str]:
-        """Read the history of one breaker.
+        """Read the history of one breaker as text (see `cbstore_sql.core.history`).
 
         Args:
             name: The name of the breaker.
 
         Returns:
-            The history as the table holds it (see `cbstore_sql.core.history`), ``""`` if the breaker has no row.
+            The text as the table holds it; ``""`` if the breaker has no row.
 
         Raises:
-            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
+            StoreError: The database cannot be reached, or refuses the statement.
         """
         given = {"namespace": self._namespace, "name": name}
         rows = yield from self.rows(self._statements.history, given, Effect.READ_ONLY)
         return str(rows[0][0]) if rows else ""
 
     def apply(self, command: Command) -> QuerySteps[Transition | None]:
-        """Apply a command to its breaker; create the row if it is missing and the command would change the breaker.
+        """Carry out a command on its breaker; create a missing row if the command would change the breaker.
 
         Args:
             command: The command, which holds the name of the breaker.
@@ -178,7 +179,7 @@ class SqlOperations:
 
         Raises:
             TooManyBreakersError: The command would create a row, but the namespace is full.
-            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
+            StoreError: The database cannot be reached, or refuses the statement.
         """
         given = {**command.parameters, "namespace": self._namespace, "name": command.name}
         effect = repeated(command)
@@ -197,13 +198,13 @@ class SqlOperations:
         return short or self._statements.update[command.operation]
 
     def delete(self, name: str) -> QuerySteps[None]:
-        """Delete one breaker; a missing breaker is not an error.
+        """Delete the row of one breaker. Without a row, nothing happens.
 
         Args:
             name: The name of the breaker.
 
         Raises:
-            StoreError: The database cannot be reached, or refuses the statement; see `rows`.
+            StoreError: The database cannot be reached, or refuses the statement.
         """
         given = {"namespace": self._namespace, "name": name}
         yield from self.rows(self._statements.delete, given, Effect.IDEMPOTENT, durable=True)
@@ -229,24 +230,25 @@ class SqlOperations:
     def rows(
         self, statement: Statement, parameters: Mapping[str, Any], effect: Effect, *, durable: bool = False
     ) -> QuerySteps[Sequence[Values]]:
-        """Run a statement; after a failure, repeat the statement as `RetryPolicy` allows.
+        """Run a statement and return the rows. After a failure, repeat the statement if `RetryPolicy` allows.
 
         On PostgreSQL, a concurrent writer usually makes a statement fail only if the session's default isolation level
-        is stricter than READ COMMITTED. After such a failure, a repetition runs in a READ COMMITTED transaction. Then
-        the statement waits for the other writer, and takes two more round trips.
+        is stricter than READ COMMITTED. After such a failure, the repetition runs in a READ COMMITTED transaction,
+        which waits for the other writer and takes two more round trips.
 
         Args:
             statement: The statement.
             parameters: The parameters of the statement, by name.
-            effect: What a second execution of the statement changes.
-            durable: Whether the effect must survive a crash of the server; see `Query`.
+            effect: What a second execution of the statement changes. If it changes something, the statement is not
+                repeated when the answer to it was lost.
+            durable: Whether the effect must survive a crash of the server, even if the durability of the store is
+                ``"relaxed"``.
 
         Returns:
-            The rows, as whole answers (see `Statement.completed`).
+            The rows, with the columns that the statement did not return because their values were known.
 
         Raises:
-            StoreError: The database cannot be reached, or refuses the statement; see
-                `cbstore_sql.stores.sql.errors.raise_translated`.
+            StoreError: The database cannot be reached, or refuses the statement.
             UnstorableNameError: The database cannot store a character of a name.
         """
         query = Query(statement, parameters, durable)
@@ -268,11 +270,11 @@ class SqlOperations:
 
 
 def repeated(command: Command) -> Effect:
-    """Return what a second execution of a command changes if the first execution was applied and its answer was lost.
+    """Return what a second execution of a command changes, for a caller that lost the answer of the first execution.
 
-    A second claim with the same token changes nothing. A probe's report takes effect once: the report begins a new
-    generation, which makes the permit stale. Opening, resetting, locking or overwriting twice has the same effect as
-    doing so once.
+    A second claim of the probe with the same token changes nothing. A probe's report takes effect once, because it
+    begins a new generation, in which the permit no longer counts. Opening, resetting, locking or overwriting twice has
+    the same effect as doing so once. Counting twice is a further change.
 
     Args:
         command: The command.

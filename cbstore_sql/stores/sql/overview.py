@@ -24,10 +24,10 @@ class Overview:
     """One page of a list of breakers, with totals of the whole table.
 
     Attributes:
-        as_of: The database's clock when the page was read, Unix seconds.
-        totals: The number of breakers in the table for each state, and the number of breakers with an override in force
-            (key ``"override"``).
-        matched: The number of breakers on all pages that match the filters.
+        as_of: When the page was read, Unix seconds by the database's clock.
+        totals: How many breakers of the table are in each state, by state, and how many have an override in force (a
+            setting of an operator), under the key ``"override"``.
+        matched: How many breakers match the filters, on all pages together.
         breakers: The namespace, the snapshot and the history of each breaker on this page.
     """
 
@@ -47,17 +47,18 @@ def read_overview(
     skip: int = 0,
     exact: tuple[str, str] | None = None,
 ) -> Overview:
-    """Read one page of the breakers of every namespace.
+    """Read one page of a list of the breakers of all namespaces, with totals of the whole table.
 
     Args:
         store: The store that holds the breakers.
-        text: Select the breakers whose name or namespace contains this text, in any case; ``""`` selects all breakers.
-        state: Select the breakers in this state. ``"override"`` selects the breakers with an override in force, and
-            ``""`` selects all breakers.
-        sort: The order: ``"worst"`` (the worst first), ``"name"``, ``"failures"`` (the highest failure count first) or
-            ``"changed"`` (the most recent failure first).
+        text: Select the breakers whose name or namespace contains this text, in upper or lower case; ``""`` selects all
+            breakers.
+        state: Select the breakers in this state. ``"override"`` selects the breakers with an override in force (a
+            setting of an operator), and ``""`` selects all breakers.
+        sort: The order: ``"worst"`` (the most urgent first), ``"name"``, ``"failures"`` (the highest failure count
+            first) or ``"changed"`` (the most recent failure first).
         limit: The largest number of breakers on the page.
-        skip: The number of matching breakers before the page.
+        skip: The number of matching breakers that come before the page.
         exact: A namespace and a name. If given, the function selects only this breaker, and ignores ``text``, ``state``
             and ``skip``. ``None`` means that the other arguments select the breakers.
 

@@ -27,17 +27,17 @@ _ISOLATION = {"postgresql": "READ COMMITTED", "sqlite": "AUTOCOMMIT"}
 
 
 def is_idle(row: Any, now: Any, idle_for: Any) -> Any:
-    """Whether the last failure, the end of the open time and the end of the lease are all older than a limit.
+    """Return whether a breaker has not failed, been open, or had a probe for a given time.
 
-    Like the rules of `cbstore_sql.core.rules`, this function works on numbers and on SQL columns. Each of the three
-    columns holds a Unix time or 0. Any of the three times may be the latest: `force_open` sets an open time without a
-    failure. An idle open circuit has waited at least ``idle_for`` seconds for a probe. Deleting the row of an open
-    circuit closes the circuit.
+    Like the rules of `cbstore_sql.core.rules`, this function works on numbers and on SQL columns. It compares the last
+    failure, the end of the open time, and the end of the time for which a probe belongs to its owner. Any of the three
+    may be the latest: `force_open` sets an open time without a failure. An open circuit is idle if no call has come to
+    probe it for so long.
 
     Args:
         row: The row of a breaker, or the columns of the table.
         now: The current time, Unix seconds.
-        idle_for: The limit in seconds.
+        idle_for: The time in seconds.
     """
     since = now - idle_for
     return (row.last_failure_time <= since) & (row.open_until <= since) & (row.probe_until <= since)
@@ -53,7 +53,7 @@ def prune(
 ) -> int:
     """Delete the rows of breakers that had no failure, no open time and no probe for a long time.
 
-    A breaker without a row reads as closed, like a breaker that was never written. A reset breaker counts as idle at
+    A deleted breaker reads as closed, like a breaker that was never written. A breaker that was reset counts as idle at
     once, even if a call that began before the reset has not reported yet. On PostgreSQL, this function skips a row that
     another session has locked. Another session waits for this function at most as long as one statement runs.
 

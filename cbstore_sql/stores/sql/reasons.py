@@ -1,6 +1,6 @@
 """The reasons for which a database cannot be used, in words without secrets.
 
-The text of a driver error may hold a password, a host or a value, so no message repeats the text.
+The text of a driver's error may hold a password, a host or a value. So no message contains this text.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ _SQLITE = (
 
 
 def reason(error: BaseException, state: str | None) -> str:
-    """Return why a database cannot be used, without any part of the driver's text.
+    """Say in a few words why a database cannot be used, without any part of the driver's text.
+
+    The driver's text may contain secrets.
 
     Args:
         error: The error of the driver or of the pool.
-        state: The SQLSTATE of the error, or ``None`` if the error has no SQLSTATE.
+        state: PostgreSQL's five-character code of the error (SQLSTATE), or ``None`` if the error has no code.
     """
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return "no connection became free in the pool"

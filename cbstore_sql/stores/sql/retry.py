@@ -1,4 +1,4 @@
-"""A classification of failed statements, and a policy that tells whether to repeat a statement. No I/O.
+"""What happened to a statement that failed, and whether to repeat it. This module does no I/O.
 
 If an error has a code (SQLSTATE), the code tells what happened to the statement. If an error has no code, the time of
 the error tells: a statement that was not sent had no effect, and a statement that was sent may have had an effect.
@@ -20,13 +20,13 @@ from cbstore_sql.stores.sql import sqlstates
 
 
 class NotSentError(Exception):
-    """An error that was raised before any part of the statement was sent.
+    """Raised if an error occurred before any part of the statement was sent, so that the statement had no effect.
 
     Args:
-        reason: The error that prevented sending.
+        reason: The error that prevented the sending.
 
     Attributes:
-        reason: The error that prevented sending.
+        reason: The error that prevented the sending.
     """
 
     def __init__(self, reason: Exception) -> None:
@@ -35,20 +35,20 @@ class NotSentError(Exception):
 
 
 class StaleConnectionError(Exception):
-    """The error of a connection that no longer leads to the database; another connection may work.
+    """Raised if a connection no longer leads to the database, although another connection may work.
 
-    The message of the error is written for the user of the library.
+    Users of the library see the message of this error.
     """
 
 
 class LateError(Exception):
-    """The error of a statement that did not end by the deadline.
+    """Raised if a statement did not end by the deadline.
 
     Args:
-        sent: Whether the statement had been sent before the deadline passed.
+        sent: Whether the statement was sent before the deadline passed, so that it may have had an effect.
 
     Attributes:
-        sent: Whether the statement had been sent before the deadline passed.
+        sent: Whether the statement was sent before the deadline passed.
     """
 
     def __init__(self, *, sent: bool) -> None:
@@ -57,7 +57,7 @@ class LateError(Exception):
 
 
 class Effect(Enum):
-    """The effect of a second execution of a statement, after the database has applied the first execution."""
+    """What a second execution of a statement changes, after the database has applied the first execution."""
 
     READ_ONLY = auto()
     """The statement only reads."""
@@ -70,7 +70,7 @@ class Effect(Enum):
 
 
 class StatementOutcome(Enum):
-    """The outcome of a failed statement: whether the database applied the statement, and how to retry."""
+    """What happened to a statement that failed: whether the database applied it, and how to retry."""
 
     NEVER = auto()
     """The database refused the statement. Do not retry: the database would refuse the statement again."""
@@ -136,7 +136,7 @@ _BUSY_TEXTS = ("database is locked", "database table is locked", "database schem
 
 
 def classify(error: BaseException, *, sent: bool) -> StatementOutcome:
-    """Return what happened to a statement that failed with an error.
+    """Return what happened to a statement that failed: whether the database applied it, and how to retry.
 
     Args:
         error: The error of the driver or of the pool.
@@ -168,7 +168,9 @@ def _by_state(error: BaseException, state: str | None) -> StatementOutcome:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether SQLite failed without effect because of another writer's lock or because of an interrupt.
+    """Return whether SQLite refused a statement because another writer held a lock, or because of an interrupt.
+
+    Such a statement had no effect.
 
     Args:
         error: The error of SQLite.
@@ -177,7 +179,9 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 def classify_error(error: BaseException) -> StatementOutcome:
-    """Return what happened to a statement; like `classify`, but `NotSentError` tells whether the statement was sent.
+    """Return what happened to a statement that failed: whether the database applied it, and how to retry.
+
+    A `NotSentError` means that the statement was not sent. With any other error, the statement may have been sent.
 
     Args:
         error: The error that the execution of the statement raised.
@@ -188,21 +192,21 @@ def classify_error(error: BaseException) -> StatementOutcome:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """Return the SQLSTATE of an error, or ``None`` if the error does not come from a PostgreSQL server.
+    """Return PostgreSQL's five-character code of an error (SQLSTATE); ``None`` if the error has no such code.
 
     Args:
-        error: The error to examine, of any class.
+        error: The error, of any class.
     """
     return getattr(error, "sqlstate", None)
 
 
 def driver_errors() -> tuple[type[BaseException], ...]:
-    """Return the base classes of the errors that a driver or a pool raises."""
+    """Return the base classes of all errors that a database driver or SQLAlchemy raises."""
     return (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, *psycopg_errors("Error"))
 
 
 def psycopg_errors(*names: str) -> tuple[type[BaseException], ...]:
-    """Return the exception classes of psycopg that have these names; ``()`` if the process has not imported psycopg.
+    """Return exception classes of psycopg by their names; ``()`` if this process has not imported psycopg.
 
     Args:
         *names: The names of the classes.
@@ -230,14 +234,15 @@ ON_ALL_CONNECTIONS = frozenset({StatementOutcome.READ_ONLY, StatementOutcome.OUT
 
 
 class RetryPolicy:
-    """A counter of the failures of one statement that tells when to retry.
+    """Decides after each failure of one statement whether and when to repeat the statement.
 
-    If the database is unreachable, read-only or busy, the policy allows retries until the deadline, after growing
-    pauses. Without a deadline, the policy allows one retry after a lost connection or on a read-only server. If
-    another session held a lock, the policy allows no retry without a deadline.
+    If the database is unreachable, read-only or busy, the policy allows repetitions until the deadline, after growing
+    pauses. Without a deadline, the policy allows one repetition after a lost connection or on a read-only server, and
+    no repetition if another session held a lock.
 
     Args:
-        effect: What a second execution of the statement changes.
+        effect: What a second execution of the statement changes. If it changes something, the policy allows no
+            repetition when the answer was lost.
     """
 
     def __init__(self, effect: Effect) -> None:
@@ -246,13 +251,14 @@ class RetryPolicy:
         self._failures = dict.fromkeys(StatementOutcome, 0)
 
     def pause_after(self, verdict: StatementOutcome) -> float | None:
-        """Count a failure and return the pause before the next attempt.
+        """Count a failure, and return the pause before the next attempt.
 
         Args:
             verdict: What happened to the statement in the last attempt.
 
         Returns:
-            Seconds to wait, or ``None`` if the caller must not retry.
+            Seconds to wait before the next attempt; 0 means at once. ``None`` means that the caller must not repeat the
+            statement.
         """
         if verdict is StatementOutcome.UNKNOWN and self._effect is Effect.NOT_IDEMPOTENT:
             return None

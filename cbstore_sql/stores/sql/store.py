@@ -29,7 +29,7 @@ class SqlStore(ProtocolStore):
     Each operation is one statement in its own transaction, on a connection that the caller's code does not use. The
     store neither sees nor changes the caller's transaction, session settings and isolation level. When a breaker fails
     for the first time, the store also counts the breakers of the namespace and runs an ``INSERT … ON CONFLICT``. A
-    lost claim, and a success of a breaker without failures, write nothing.
+    claim of the probe that another caller wins, and a success of a breaker without failures, write nothing.
 
     Args:
         url_or_engine: ``postgresql://…``, ``sqlite:///file``, or the application's own engine. The store takes
@@ -37,26 +37,27 @@ class SqlStore(ProtocolStore):
             connection that the caller does not hold during an operation.
         url: The database as a URL, by keyword. Give only one of ``url_or_engine``, ``url`` and ``engine``.
         engine: The database as an engine, by keyword.
-        namespace: The name that separates the breakers of this application from others in the table; see `Store`.
+        namespace: The name that separates the breakers of this application from others in the table; at most 512 bytes
+            of UTF-8.
         schema: The PostgreSQL schema of the table: lower-case letters, digits, underscores. SQLite has no schemas, so
             the store ignores this argument there.
         durability: Whether a commit on PostgreSQL waits for the disk. With ``"full"``, each operation waits until the
-            commit is on disk. With ``"relaxed"``, counts (failures, successes, renewed leases) do not wait, and a
-            crash of the server can lose the counts of the last half second or so. Claims, `force_open` and `reset`
-            wait in both cases. ``"relaxed"`` needs a URL, because the store opens a second pool with
+            commit is on disk. With ``"relaxed"``, counts (failures, successes, renewals of a probe) do not wait, and a
+            crash of the server can lose the counts of the last half second or so. Claims of a probe, `force_open` and
+            `reset` wait in both cases. ``"relaxed"`` needs a URL, because the store opens a second pool with
             ``synchronous_commit=off``. SQLite ignores ``"relaxed"``.
         max_breakers: How many breakers the namespace may hold, at least 1. An operation that would add one more breaker
             raises `TooManyBreakersError`; operations on existing breakers still work. Processes that add breakers at
             the same moment may each exceed the limit by one. ``None`` means any number.
-        protocol_probe_lease: The lease in seconds of a probe that is claimed through the dictionary protocol; see
-            `ProtocolStore`.
+        protocol_probe_lease: The seconds for which a probe belongs to its owner if it was claimed through the methods
+            of MassGen's stores; at least 0.001. See `ProtocolStore`.
 
     Raises:
         ConfigurationError: No database or more than one database was given, or the database is not supported, or the
-            durability is unknown or unavailable, or ``max_breakers`` is out of range. The constructor does not
-            connect: if the table is missing, the first operation raises `SchemaError`.
-        InvalidNameError: The namespace is not valid; see `Store`.
-        InvalidPolicyError: ``protocol_probe_lease`` is out of range; see `ProtocolStore`.
+            durability is unknown or unavailable, or ``max_breakers`` is out of range. The constructor does not connect:
+            if the table is missing, the first operation raises `SchemaError`.
+        InvalidNameError: The namespace is too long or has characters that a store cannot keep.
+        InvalidPolicyError: ``protocol_probe_lease`` is out of range.
     """
 
     def __init__(
@@ -91,8 +92,8 @@ class SqlStore(ProtocolStore):
         """Make a store from the environment variables ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA``.
 
         Args:
-            **kwargs: The keyword arguments of the class, except the database. An argument here
-                overrides the environment variable.
+            **kwargs: The keyword arguments of the class, without the database. ``namespace`` and ``schema`` are used in
+                place of the environment variables.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -107,10 +108,10 @@ class SqlStore(ProtocolStore):
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
 
     def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Read every breaker of every namespace in one statement.
+        """Read all breakers of all namespaces in one statement.
 
         Returns:
-            The namespace and the snapshot of each breaker, ordered by namespace and name.
+            Pairs of namespace and snapshot, ordered by namespace and name.
 
         Raises:
             StoreError: The database cannot be reached, or the table cannot be read.
@@ -118,7 +119,7 @@ class SqlStore(ProtocolStore):
         return sansio.run(self._queries.read_all(), self._execute)
 
     def close(self) -> None:
-        """Close the connections of a store that was made with a URL; the application's own engine stays open."""
+        """Close the connections that the store opened for a URL. The application's own engine stays open."""
         self._counting.close()
         self._connections.close()
 

@@ -30,7 +30,7 @@ from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 
 class AsyncSqlStore(AsyncStore):
-    """The asynchronous form of `SqlStore`: a store on the same table, whose methods are coroutines.
+    """An asynchronous store that keeps its breakers in one table of a PostgreSQL or SQLite database, like `SqlStore`.
 
     If a caller is cancelled during an operation, the operation continues in the background: no connection leaks, and
     the effect of the operation is not lost. One event loop at a time may use the store. When that event loop has ended,
@@ -41,16 +41,20 @@ class AsyncSqlStore(AsyncStore):
             ``AsyncEngine``. The store takes connections from the pool of an engine and never disposes of the engine.
         url: The database as a URL, by keyword. Give only one of ``url_or_engine``, ``url`` and ``engine``.
         engine: The database as an engine, by keyword.
-        namespace: The name that separates the breakers of this application from others in the table; see `Store`.
+        namespace: The name that separates the breakers of this application from others in the table; at most 512 bytes
+            of UTF-8.
         schema: The PostgreSQL schema of the table. SQLite ignores this argument.
-        durability: ``"full"`` or ``"relaxed"``: whether commits of counts wait for the disk; see `SqlStore`.
-        max_breakers: How many breakers the namespace may hold; ``None`` means any number. See `SqlStore`.
+        durability: ``"full"`` (every commit waits for the disk) or ``"relaxed"`` (commits of counts do not wait); see
+            `SqlStore`.
+        max_breakers: How many breakers the namespace may hold; ``None`` means any number. An operation that would add
+            one more breaker raises `TooManyBreakersError`.
 
     Raises:
         ConfigurationError: No database or more than one database was given, or the database is not supported, or a
-            driver is not installed; see also `SqlStore`. Every operation also raises this error in a second event loop
-            if the first event loop still runs, or if the application did not dispose of the engine in between.
-        InvalidNameError: The namespace is not valid; see `Store`.
+            driver is not installed, or an argument is out of range. Every operation also raises this error in a second
+            event loop if the first event loop still runs, or if the application did not dispose of the engine in
+            between.
+        InvalidNameError: The namespace is too long or has characters that a store cannot keep.
     """
 
     def __init__(
@@ -85,8 +89,8 @@ class AsyncSqlStore(AsyncStore):
         """Make a store from the environment variables ``CBSTORE_URL``, ``CBSTORE_NAMESPACE`` and ``CBSTORE_SCHEMA``.
 
         Args:
-            **kwargs: The keyword arguments of the class, except the database. An argument here
-                overrides the environment variable.
+            **kwargs: The keyword arguments of the class, without the database. ``namespace`` and ``schema`` are used in
+                place of the environment variables.
 
         Raises:
             ConfigurationError: ``CBSTORE_URL`` is not set or cannot be used.
@@ -101,11 +105,18 @@ class AsyncSqlStore(AsyncStore):
         return f"{type(self).__name__}({self._engine.dialect.name}, namespace={self.namespace!r})"
 
     async def read_all(self) -> list[tuple[str, Snapshot]]:
-        """Read every breaker of every namespace; see `SqlStore.read_all`."""
+        """Read all breakers of all namespaces in one statement.
+
+        Returns:
+            Pairs of namespace and snapshot, ordered by namespace and name.
+
+        Raises:
+            StoreError: The database cannot be reached, or the table cannot be read.
+        """
         return await self._ask(self._queries.read_all())
 
     async def close(self) -> None:
-        """Wait until the running operations have ended, then close the connections of a store that was made with a URL.
+        """Wait until the running operations have ended, then close the connections that the store opened for a URL.
 
         The application's own engine stays open.
         """

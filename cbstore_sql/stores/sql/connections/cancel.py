@@ -1,9 +1,9 @@
 """Threads that end a server session after the client abandoned the session's statement at the deadline.
 
-A server session continues to wait for a lock after the client has gone. If the client opened a new connection
-for each abandoned connection, one locked row could use up all connections of the server. So this module cancels the
-statement and waits until the server session has ended. Only then may the pool open
-a new connection in place of the abandoned connection.
+A server session continues to wait for a lock after the client has gone. If the client opened a new connection for each
+abandoned connection, one locked row could use up all connections of the server. So this module cancels the statement
+and waits until the server session has ended. Only then may the pool open a new connection in place of the abandoned
+one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WANTS_WRITE = {pq.PollingStatus.READING: False, pq.PollingStatus.WRITING: True}
 
 
 class Abandoned:
-    """A set of background threads that each end one abandoned session of this process."""
+    """Ends server sessions in background threads after their callers stopped waiting at the deadline."""
 
     def __init__(self) -> None:
         self._reset_after_fork()
@@ -41,7 +41,7 @@ class Abandoned:
         self._threads: set[threading.Thread] = set()
 
     def end(self, driver: Any, ended: Callable[[], None]) -> None:
-        """Cancel the statement of a session and close the connection, in the background.
+        """Cancel the running statement of a session and close the connection, in a background thread.
 
         Args:
             driver: A psycopg connection on which the server still executes a statement.
@@ -58,7 +58,7 @@ class Abandoned:
             ended()
 
     def wait(self) -> None:
-        """Wait until all abandoned sessions have ended, but at most `SECONDS` seconds.
+        """Wait until all sessions that `end` received have ended, but at most `SECONDS` seconds.
 
         The interpreter calls this method when the process exits.
         """
@@ -75,11 +75,13 @@ class Abandoned:
 
 
 def end_session(pgconn: Any, end: float) -> None:
-    """Cancel the statement of a session, close the connection and wait until the server has ended the session.
+    """Cancel the running statement of a session, close the connection, and wait until the server has ended the session.
+
+    This function does not raise if the server cannot be reached.
 
     Args:
         pgconn: The libpq connection of the session.
-        end: The time at which to stop waiting, by `time.monotonic`, seconds.
+        end: When to stop waiting, in seconds of `time.monotonic`.
     """
     with suppress(Exception):
         if _request_cancel(pgconn, end):

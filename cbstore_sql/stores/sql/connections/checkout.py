@@ -1,4 +1,4 @@
-"""An executor that runs each statement on a connection from the pool of the application's own engine.
+"""How a store runs its statements on connections from the pool of the application's own engine.
 
 The connection returns to the pool after each statement.
 """
@@ -39,12 +39,14 @@ A server may be read-only for hours, and each invalidation makes the application
 
 
 class CheckoutHealth:
-    """A checker of the application's connections, before a statement and after an error; for sync and async stores.
+    """Checks the connections of the application's own engine, before a statement and after an error.
+
+    The synchronous and the asynchronous store share this class.
 
     Args:
         engine: The application's engine.
-        preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
+        preparing: Whether to prepare statements on the server; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs no such statement.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None) -> None:
@@ -54,10 +56,12 @@ class CheckoutHealth:
         self._may_empty_at = 0.0
 
     def session_of(self, fairy: PoolProxiedConnection) -> PgSession:
-        """Return the `PgSession` of a psycopg connection; each call for the same connection returns the same object.
+        """Return the `PgSession` through which the store uses a psycopg connection.
+
+        Each call for the same connection returns the same object.
 
         Args:
-            fairy: The connection, checked out of the pool.
+            fairy: The connection, checked out of SQLAlchemy's pool.
         """
         from cbstore_sql.stores.sql.connections.libpq import PgSession
 
@@ -74,16 +78,16 @@ class CheckoutHealth:
 
         Raises:
             SchemaError: The file is missing.
-            StoreUnavailableError: The parent process had the file open at the fork.
+            StoreUnavailableError: The parent process had the file open when it forked this process.
         """
         if self._forks is not None:
             self._forks.check()
 
     def check_connection(self, fairy: PoolProxiedConnection) -> None:
-        """Check that a SQLite connection leads to the file that is at the path now.
+        """Check that a SQLite connection leads to the file that is at the path now. On PostgreSQL, do nothing.
 
         Args:
-            fairy: The connection, checked out of the pool.
+            fairy: The connection, checked out of SQLAlchemy's pool.
 
         Raises:
             NotSentError: The connection leads to a file that was deleted or replaced. The pool then replaces its idle
@@ -97,10 +101,10 @@ class CheckoutHealth:
             raise NotSentError(StaleConnectionError("the SQLite file was replaced"))
 
     def learn(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
-        """Use an error on one connection to prevent the same error on other connections.
+        """After an error on one connection, spare the other connections the same error.
 
-        If the error concerns all connections, this method makes the pool replace its idle connections. If the
-        connection has detected a transaction pooler, the store no longer prepares statements.
+        If the error concerns all connections, the pool replaces its idle connections. If the error shows that a
+        transaction pooler is in between, the store no longer prepares statements.
 
         Args:
             fairy: The connection on which the error occurred.
@@ -117,10 +121,10 @@ class CheckoutHealth:
 
 
 def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
-    """Whether the caller must close a connection after an error.
+    """Return whether an error makes a connection unusable, so that the caller must close the connection.
 
     Args:
-        fairy: The connection, checked out of the pool.
+        fairy: The connection, checked out of SQLAlchemy's pool.
         error: The error that was raised on the connection.
     """
     if not isinstance(error, Exception) or isinstance(error, LateError) or classify_error(error) in ON_ALL_CONNECTIONS:
@@ -130,10 +134,10 @@ def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
 
 
 def busy_session(fairy: PoolProxiedConnection) -> PgSession | None:
-    """Return the session of a connection whose statement the server still executes.
+    """Return the session of a connection if the server still executes a statement on it.
 
     Args:
-        fairy: The connection, checked out of the pool.
+        fairy: The connection, checked out of SQLAlchemy's pool.
 
     Returns:
         The session, or ``None`` if the server executes no statement on the connection.
@@ -143,16 +147,15 @@ def busy_session(fairy: PoolProxiedConnection) -> PgSession | None:
 
 
 class Checkouts:
-    """An executor of SQL statements. Each uses a connection from the pool of the application's engine.
+    """Executes the store's SQL statements on connections from the pool of the application's own engine.
 
-    The executor never uses a connection that the caller holds, and changes no setting of a session. After the
-    statement, the connection returns to the pool; a broken connection is closed instead. The events of the pool fire
-    for each statement.
+    Each statement takes a connection from the pool that no other code uses, and returns it afterwards; a broken
+    connection is closed. No setting of a session changes. The events of the pool fire for each statement.
 
     Args:
         engine: The application's engine.
-        preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
+        preparing: Whether to prepare statements on the server; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs no such statement.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -168,7 +171,7 @@ class Checkouts:
         Raises:
             NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
-            StoreError: This process may not open the SQLite file; see `CheckoutHealth.check_file`.
+            StoreError: This process may not open the SQLite file.
         """
         self._health.check_file()
         try:
@@ -184,7 +187,7 @@ class Checkouts:
         return rows
 
     def close(self) -> None:
-        """Do nothing, because the application closes its own engine."""
+        """Do nothing. The application closes its own engine."""
 
     def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         over, session = is_over(fairy, error), busy_session(fairy)

@@ -1,4 +1,4 @@
-"""The asynchronous forms of ``checkout.py`` and of ``open_engine`` in ``engine.py``."""
+"""How an asynchronous store opens an engine, and runs its statements on the application's own engine."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from cbstore_sql.stores.sql.retry import NotSentError
 
 
 def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
-    """Return a new asynchronous engine whose connections commit after each statement.
+    """Make an asynchronous engine for a URL, whose connections commit after each statement. It does not connect yet.
 
     Args:
         url: The URL of the database; see `parse_url`.
-        relaxed: Whether commits do not wait for the disk; see `open_engine`.
+        relaxed: Whether commits must not wait for the disk (``synchronous_commit=off``). SQLite ignores this argument.
 
     Raises:
         ConfigurationError: The URL cannot be used, or the driver is not installed.
@@ -49,14 +49,15 @@ def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
 
 
 class AsyncCheckouts:
-    """The asynchronous form of `Checkouts`: an executor that checks a connection out of the pool for each statement.
+    """Executes an asynchronous store's statements on connections from the pool of the application's own engine.
 
-    A pool serves one event loop at a time.
+    Each statement takes a connection from the pool and returns it afterwards. One event loop at a time may use the
+    pool.
 
     Args:
         engine: The application's engine.
-        preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
+        preparing: Whether to prepare statements on the server; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs no such statement.
     """
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -66,7 +67,7 @@ class AsyncCheckouts:
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> None:
-        """Do nothing: `execute` checks the connection out and sends the statement. Compare `AsyncStickyPool.begin`.
+        """Do nothing and return ``None``: here, only `execute` sends a statement.
 
         Args:
             query: Not used.
@@ -82,7 +83,7 @@ class AsyncCheckouts:
             ConfigurationError: The engine was used in another event loop and not disposed of.
             NotSentError: An error occurred before the statement was sent.
             LateError: The deadline passed.
-            StoreError: This process may not open the SQLite file; see `CheckoutHealth.check_file`.
+            StoreError: This process may not open the SQLite file.
         """
         self._health.check_file()
         if self._loop.is_new():
@@ -100,7 +101,7 @@ class AsyncCheckouts:
         return rows
 
     async def close(self) -> None:
-        """Do nothing, because the application closes its own engine."""
+        """Do nothing. The application closes its own engine."""
 
     async def _give_back(self, fairy: PoolProxiedConnection, error: BaseException) -> None:
         over, session = is_over(fairy, error), busy_session(fairy)

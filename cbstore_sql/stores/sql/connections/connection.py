@@ -11,14 +11,16 @@ from cbstore_sql.stores.sql.operations import Query
 
 
 class Lease:
-    """A driver connection that is checked out of a pool.
+    """A driver connection that the store keeps checked out of SQLAlchemy's pool between statements.
+
+    Subclasses exist for each driver.
 
     Args:
-        pool: The pool of the connection.
+        pool: SQLAlchemy's pool of the connection.
         connection: The connection as the pool returned it.
 
     Attributes:
-        pool: The pool of the connection.
+        pool: SQLAlchemy's pool of the connection.
         connection: The connection as the pool returned it.
         driver: The connection object of the driver.
     """
@@ -31,23 +33,23 @@ class Lease:
         self.driver: Any = connection.driver_connection
 
     def is_dead(self) -> bool:
-        """Whether the connection no longer leads to the database. This method makes no round trip."""
+        """Return whether the connection no longer leads to the database. This method sends nothing to the server."""
         return False
 
     def is_sound(self) -> bool:
-        """Whether the connection can be used again after an error."""
+        """Return whether the connection can run another statement after an error."""
         return True
 
     def is_shared(self) -> bool:
-        """Whether the connection has detected a transaction pooler, which switches the server session."""
+        """Return whether this connection found a transaction pooler, which does not allow prepared statements."""
         return False
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Run one statement and return the rows. An asynchronous class returns an awaitable that returns the rows.
+        """Run one statement and return the rows. Asynchronous subclasses return an awaitable of the rows.
 
         Args:
             query: The statement with its parameters.
-            prepare: Whether the statement may be prepared.
+            prepare: Whether the statement may be prepared on the server.
 
         Raises:
             NotSentError: An error occurred before the statement was sent.
@@ -56,12 +58,14 @@ class Lease:
         raise NotImplementedError
 
     def discard(self) -> None:
-        """Close the connection. The pool opens another connection when it needs one."""
+        """Close the connection, so that the pool opens another connection when it needs one."""
         self.connection.invalidate()
         self.connection.close()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """Close the connection in the background if the server still executes an abandoned statement.
+        """Cancel the statement that the server still executes, and close the connection, in the background.
+
+        The caller stopped waiting for the statement at its deadline.
 
         Args:
             ended: A function that is called once, in any thread, when the server session has ended or cannot be

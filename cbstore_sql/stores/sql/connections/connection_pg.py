@@ -18,12 +18,12 @@ PREPARED_AT_ONCE = 0
 
 
 class PsycopgConnection(Lease):
-    """A psycopg connection that is checked out of a pool.
+    """A psycopg connection that the store keeps checked out of SQLAlchemy's pool between statements.
 
     Args:
-        pool: The pool of the connection.
+        pool: SQLAlchemy's pool of the connection.
         connection: The connection as the pool returned it.
-        setup: The first statement of the session, or ``None`` if the session needs none.
+        setup: The first statement of the session, or ``None`` if the session needs no such statement.
     """
 
     __slots__ = ("session",)
@@ -33,28 +33,46 @@ class PsycopgConnection(Lease):
         self.session = PgSession(self.driver, PREPARED_AT_ONCE, setup)
 
     def is_dead(self) -> bool:
-        """Whether the connection is closed, or the server has ended the session; see `Lease.is_dead`."""
+        """Return whether the connection is closed, or the server has ended the session. This method sends nothing."""
         return self.session.is_dead()
 
     def is_sound(self) -> bool:
-        """Whether the session can run another statement; see `Lease.is_sound`."""
+        """Return whether the session can run another statement after an error."""
         return self.session.is_sound()
 
     def is_shared(self) -> bool:
-        """Whether the connection has detected a transaction pooler; see `Lease.is_shared`."""
+        """Return whether this connection found a transaction pooler, which does not allow prepared statements."""
         return self.session.is_shared
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Run one statement and return the rows; see `Lease.execute`."""
+        """Run one statement and return the rows.
+
+        Args:
+            query: The statement with its parameters.
+            prepare: Whether the statement may be prepared on the server.
+
+        Raises:
+            NotSentError: An error occurred before the statement was sent.
+            LateError: The deadline passed.
+        """
         return drive(self.session, self.session.steps(query, prepare=prepare))
 
     def discard(self) -> None:
-        """Close the connection without waiting, so an event loop may call this method; see `Lease.discard`."""
+        """Close the connection without waiting, so that an event loop may call this method."""
         self.connection.detach()
         self.session.cut()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """Close the connection in the background if the server is still busy; see `Lease.end_in_background`."""
+        """Cancel the statement that the server still executes, and close the connection, in the background.
+
+        Args:
+            ended: A function that is called once, in any thread, when the server session has ended or cannot be
+                reached. The function must not raise.
+
+        Returns:
+            Whether the connection is being closed. If ``False``, the server executes no statement, the connection is
+            still open, and ``ended`` is never called.
+        """
         if not self.session.is_busy():
             return False
         self.connection.detach()
@@ -63,23 +81,32 @@ class PsycopgConnection(Lease):
 
 
 class AsyncPsycopgConnection(PsycopgConnection):
-    """A psycopg connection that is checked out of a pool, for callers in an event loop."""
+    """A psycopg connection that an asynchronous store keeps checked out of SQLAlchemy's pool between statements."""
 
     __slots__ = ()
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Run one statement and return the rows; see `Lease.execute`."""
-        return drive_async(self.session, self.session.steps(query, prepare=prepare))
-
-    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
-        """Send one statement at once, without waiting.
+        """Return an awaitable that runs one statement and returns the rows.
 
         Args:
             query: The statement with its parameters.
-            prepare: Whether the statement may be prepared.
+            prepare: Whether the statement may be prepared on the server.
+
+        Raises:
+            NotSentError: An error occurred before the statement was sent.
+            LateError: The deadline passed.
+        """
+        return drive_async(self.session, self.session.steps(query, prepare=prepare))
+
+    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
+        """Send one statement at once, without waiting for the answer.
+
+        Args:
+            query: The statement with its parameters.
+            prepare: Whether the statement may be prepared on the server.
 
         Returns:
-            An awaitable that returns the rows, or ``None`` if the statement cannot be sent now.
+            An awaitable that returns the rows, or ``None`` if the statement cannot be sent now; then call `execute`.
         """
         steps = self.session.steps(query, prepare=prepare)
         try:

@@ -20,7 +20,7 @@ SQLite, so a longer wait consists of several short waits."""
 
 
 class SqliteConnection(Lease):
-    """A synchronous SQLite connection that is checked out of a pool; see `Lease`."""
+    """A SQLite connection that the store keeps checked out of SQLAlchemy's pool between statements."""
 
     __slots__ = ("_file", "_opened", "_patience", "_raw")
 
@@ -33,11 +33,22 @@ class SqliteConnection(Lease):
         self._patience: float | None = None
 
     def is_dead(self) -> bool:
-        """Whether the file was deleted or replaced, or this process closed the connection before a fork."""
+        """Return whether the connection is closed or leads to a deleted or replaced file.
+
+        This process closes its SQLite connections before a fork.
+        """
         return self._raw.is_closed or self._file.identity() != self._opened
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
-        """Run one statement and return the rows; see `Lease.execute`."""
+        """Run one statement and return the rows. Wait for other writers until the deadline or SQLite's own timeout.
+
+        Args:
+            query: The statement with its parameters.
+            prepare: Not used; SQLite prepares statements by itself.
+
+        Raises:
+            NotSentError: This process closed the connection before a fork.
+        """
         return self._run(query.statement.text, query.parameters, remaining())
 
     def _raw_connection(self) -> ForkAwareConnection:
@@ -71,12 +82,15 @@ class SqliteConnection(Lease):
 
 
 class AiosqliteConnection(SqliteConnection):
-    """An asynchronous SQLite connection that is checked out of a pool. aiosqlite has a thread for each connection."""
+    """A SQLite connection that an asynchronous store keeps checked out of SQLAlchemy's pool between statements.
+
+    aiosqlite runs the statements of each connection in a thread.
+    """
 
     __slots__ = ()
 
     def begin(self, query: Query, *, prepare: bool) -> None:
-        """Do nothing: aiosqlite cannot send a statement without waiting for its thread. See `AsyncPsycopgConnection`.
+        """Do nothing and return ``None``: aiosqlite cannot send a statement without waiting for its thread.
 
         Args:
             query: Not used.
@@ -84,7 +98,17 @@ class AiosqliteConnection(SqliteConnection):
         """
 
     async def execute(self, query: Query, *, prepare: bool) -> list[Values]:
-        """Run one statement and return the rows; see `Lease.execute`."""
+        """Run one statement in aiosqlite's thread and return the rows.
+
+        The statement waits for other writers until the deadline or SQLite's own timeout.
+
+        Args:
+            query: The statement with its parameters.
+            prepare: Not used; SQLite prepares statements by itself.
+
+        Raises:
+            NotSentError: This process closed the connection before a fork.
+        """
         run = self._run, query.statement.text, query.parameters, remaining()
         rows: list[Values] = await self.driver._execute(*run)
         return rows

@@ -30,7 +30,7 @@ _SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """The database drivers that one kind of store supports: synchronous drivers or asynchronous drivers.
+    """The database drivers that a store supports: those of a synchronous store, or those of an asynchronous store.
 
     Attributes:
         by_database: The name of the driver for each database. The keys are ``"postgresql"`` and ``"sqlite"``.
@@ -45,7 +45,7 @@ class Drivers:
 
     @property
     def kind(self) -> str:
-        """The kind of the engines in messages: ``"synchronous"`` or ``"asynchronous"``."""
+        """The word for these drivers in messages: ``"synchronous"`` or ``"asynchronous"``."""
         return "asynchronous" if self.awaited else "synchronous"
 
 
@@ -54,10 +54,10 @@ ASYNC_DRIVERS = Drivers({"postgresql": "psycopg", "sqlite": "aiosqlite"}, awaite
 
 
 def one_database(*choices: str | URL | EngineT | None) -> str | URL | EngineT:
-    """Check that exactly one database was given, and return the database.
+    """Check that the caller gave exactly one database, and return this database.
 
     Args:
-        *choices: URLs and engines; ``None`` for an argument that the caller did not give.
+        *choices: URLs and engines; ``None`` stands for an argument that the caller did not give.
 
     Raises:
         ConfigurationError: No database was given, or more than one.
@@ -69,7 +69,7 @@ def one_database(*choices: str | URL | EngineT | None) -> str | URL | EngineT:
 
 
 def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
-    """Parse a database URL; add the driver if the URL does not name a driver, and make a SQLite path absolute.
+    """Parse and check a database URL. The result names a driver, and has an absolute path for SQLite.
 
     Args:
         url: ``postgresql://…``, ``postgresql+psycopg://…`` or ``sqlite:///file``.
@@ -110,12 +110,11 @@ def _reading() -> Iterator[None]:
 
 
 def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
-    """Return a new engine whose connections commit after each statement.
+    """Make an engine for a URL, whose connections commit after each statement. The engine does not connect yet.
 
     Args:
         url: The URL of the database; see `parse_url`.
-        relaxed: Whether to open connections with ``synchronous_commit=off``, so that commits do not wait for the disk.
-            SQLite ignores this argument.
+        relaxed: Whether commits must not wait for the disk (``synchronous_commit=off``). SQLite ignores this argument.
 
     Raises:
         ConfigurationError: The URL cannot be used, or the driver is not installed.
@@ -128,11 +127,11 @@ def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
 
 
 def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
-    """Return the URL and the options with which to create an engine, synchronous or asynchronous.
+    """Return the URL and the keyword arguments for SQLAlchemy's ``create_engine`` or ``create_async_engine``.
 
     Args:
         url: The URL as `parse_url` returned it.
-        relaxed: Whether commits do not wait for the disk; see `open_engine`.
+        relaxed: Whether commits must not wait for the disk (``synchronous_commit=off``). SQLite ignores this argument.
     """
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     if url.get_backend_name() == "postgresql":
@@ -144,7 +143,7 @@ def engine_settings(url: URL, *, relaxed: bool) -> tuple[URL, dict[str, Any]]:
 
 
 def open_single_use_engine(url: str | URL) -> Engine:
-    """Return a new engine that keeps no connection open, for a migration or another task that runs once.
+    """Make an engine that keeps no connection open, for a migration or another task that runs once.
 
     Args:
         url: The URL of the database; see `parse_url`.
@@ -164,10 +163,10 @@ def open_single_use_engine(url: str | URL) -> Engine:
 
 
 def without_questions(dialect: Dialect) -> None:
-    """On PostgreSQL, switch off the queries that SQLAlchemy sends over the first connection of an engine.
+    """On PostgreSQL, stop SQLAlchemy from sending queries about the server over the first connection of an engine.
 
-    SQLAlchemy queries the properties of the server in order to compile statements. The store does not need these round
-    trips, and no timeout of the driver limits them.
+    SQLAlchemy uses the answers to compile statements. The store compiles its statements without them, and no timeout of
+    the driver limits these round trips.
 
     Args:
         dialect: The dialect object of one engine.
@@ -177,7 +176,7 @@ def without_questions(dialect: Dialect) -> None:
 
 
 def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:
-    """Whether the store needs a second engine, on which commits of counts do not wait for the disk.
+    """Check the durability of a store, and return whether counts need a second engine that does not wait for the disk.
 
     Args:
         durability: ``"full"`` or ``"relaxed"``; see `SqlStore`.
@@ -196,7 +195,7 @@ def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> boo
 
 @contextmanager
 def importing_driver(url: URL) -> Iterator[None]:
-    """Raise a `ConfigurationError` in place of an `ImportError` in the block. The message names the missing package.
+    """Run a block, and raise a `ConfigurationError` that names the missing package in place of an `ImportError`.
 
     Args:
         url: A URL that names the driver.
@@ -238,7 +237,7 @@ def _sqlite_version(dbapi: Any) -> tuple[int, ...]:
 
 @contextmanager
 def sqlite_mode(driver: Any) -> Iterator[None]:
-    """During the block, make a SQLite connection commit after each statement; then restore the previous mode.
+    """Run a block in which a SQLite connection commits after each statement; restore the previous mode afterwards.
 
     Args:
         driver: The connection of sqlite3 or aiosqlite.

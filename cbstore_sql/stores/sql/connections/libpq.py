@@ -1,9 +1,9 @@
 """A PostgreSQL session that runs each statement over the libpq connection of a psycopg connection.
 
 psycopg's cursors convert types, look up plans and describe results for each statement. The few statements of a store
-have fixed types, so this module uses no cursors. A generator does the work and never waits. The generator yields
-whether to wait until the socket is writable too, and receives whether the socket is readable. `drive` and `drive_async`
-wait for the socket until the deadline.
+have fixed types, so this module uses no cursors. A generator does the work and never waits. Where it needs
+the socket, it yields whether to wait until the socket is writable too, and receives whether the socket is readable.
+`drive` and `drive_async` wait for the socket until the deadline.
 """
 
 from __future__ import annotations
@@ -44,18 +44,22 @@ _MOST_LOST = 3
 
 
 class PgSession:
-    """A session with a PostgreSQL server over a psycopg connection, for one caller at a time.
+    """A session with a PostgreSQL server over a psycopg connection. One caller at a time may use it.
+
+    The session uses libpq directly, which is faster than psycopg's cursors.
 
     Args:
         driver: The psycopg connection, sync or async.
-        after: The number of executions before a statement is prepared; ``None`` means that no statement is prepared.
-        setup: The first statement of the session, or ``None`` if the session needs none.
+        after: After how many executions a statement is prepared on the server; 0 means before the first execution, and
+            ``None`` means never.
+        setup: The first statement of the session, or ``None`` if the session needs no such statement.
 
     Attributes:
         driver: The psycopg connection.
         pgconn: The libpq connection of the psycopg connection.
-        sent: Whether the current statement has been sent, so that the statement may have had an effect.
-        is_shared: Whether the session has detected a transaction pooler, which switches the server session.
+        sent: Whether the current statement was sent, so that it may have had an effect.
+        is_shared: Whether a transaction pooler gives each statement another server session, so that statements must not
+            be prepared.
     """
 
     __slots__ = (
@@ -88,30 +92,30 @@ class PgSession:
         self.look_at_encoding()
 
     def look_at_encoding(self) -> None:
-        """Read the client encoding, which the application may have changed, from libpq without a round trip."""
+        """Read the connection's encoding, which the application may have changed. This method sends nothing."""
         encoding: str = self.driver.info.encoding
         # "ascii" is psycopg's name for SQL_ASCII: the server does not convert, and other clients send UTF-8.
         self._encoding = _UTF8 if encoding == "ascii" else encoding
 
     def is_dead(self) -> bool:
-        """Whether the connection is closed, or the server has ended the session. This method makes no round trip."""
+        """Return whether the connection is closed, or the server has ended the session. This method sends nothing."""
         # Between two statements, the only message of a server is that it ends the session.
         return self.pgconn.status != ConnStatus.OK or self._socket.wait(0.0, write=False) is not None
 
     def is_sound(self) -> bool:
-        """Whether the session can run another statement."""
+        """Return whether the session can run another statement after an error."""
         return bool(self.pgconn.status == ConnStatus.OK and self.pgconn.transaction_status not in _UNSETTLED)
 
     def is_busy(self) -> bool:
-        """Whether the server still executes a statement."""
+        """Return whether the server still executes a statement of this session."""
         return bool(self.pgconn.transaction_status == TransactionStatus.ACTIVE)
 
     def cut(self) -> None:
-        """Close the connection without waiting."""
+        """Close the connection at once, without waiting for the server."""
         self.pgconn.finish()
 
     def wait(self, seconds: float | None, *, write: bool) -> bool:
-        """Wait until the socket is readable or, if ``write`` is true, writable.
+        """Wait until the session's socket is readable. If ``write`` is true, also return when the socket is writable.
 
         Args:
             seconds: The longest time to wait, seconds; ``None`` means no limit.
@@ -133,7 +137,7 @@ class PgSession:
             seconds -= part
 
     async def wait_async(self, seconds: float | None, *, write: bool) -> bool:
-        """In an event loop, wait until the socket is readable or, if ``write`` is true, writable.
+        """Await, in an event loop, that the session's socket is readable or, if ``write`` is true, writable.
 
         Args:
             seconds: The longest time to wait, seconds; ``None`` means no limit.
@@ -166,15 +170,15 @@ class PgSession:
         raise LateError(sent=self.sent)
 
     def steps(self, query: Query, *, prepare: bool) -> Wire:
-        """Return a generator that runs a statement in its own transaction and returns the rows.
+        """Make a generator that runs one statement in its own transaction. `drive` or `drive_async` runs the generator.
 
         Args:
             query: The statement with its parameters.
-            prepare: Whether the statement may be prepared.
+            prepare: Whether the statement may be prepared on the server.
 
         Returns:
-            The generator; `drive` or `drive_async` runs it. The generator raises `NotSentError` if an error occurred
-            before the statement was sent, and `StoreError` as in `SessionSetup.check`.
+            The generator, which returns the rows. It raises `NotSentError` if an error occurred before the statement
+            was sent, and `StoreError` if row-level security hides the table's rows.
         """
         self.sent = False
         if query.pinned:
@@ -350,11 +354,11 @@ def _pass_on_notifications(pgconn: Any) -> None:
 
 
 def drive(session: PgSession, steps: Wire) -> list[Values]:
-    """Run a generator of `PgSession.steps` to the end and return the rows.
+    """Run a statement's generator to the end and return the rows. Wait for the socket where the generator asks for it.
 
     Args:
         session: The session of the generator.
-        steps: The generator.
+        steps: A generator that `PgSession.steps` returned.
 
     Raises:
         LateError: The deadline passed. The caller must close the session.
@@ -370,11 +374,11 @@ def drive(session: PgSession, steps: Wire) -> list[Values]:
 
 
 async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
-    """Run a generator of `PgSession.steps` to the end, in an event loop, and return the rows.
+    """Run a statement's generator to the end in an event loop, and return the rows.
 
     Args:
         session: The session of the generator.
-        steps: The generator.
+        steps: A generator that `PgSession.steps` returned.
 
     Raises:
         LateError: The deadline passed. The caller must close the session.
@@ -384,12 +388,16 @@ async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
 
 
 async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:
-    """In an event loop, continue a generator of `PgSession.steps` that has yielded once; see `drive`.
+    """Run a statement's generator, which has already yielded once, to the end in an event loop, and return the rows.
 
     Args:
         session: The session of the generator.
-        steps: The generator.
-        wants_write: The value that the generator yielded: whether to wait until the socket is writable.
+        steps: A generator that `PgSession.steps` returned.
+        wants_write: What the generator yielded: whether to wait until the socket is writable too.
+
+    Raises:
+        LateError: The deadline passed. The caller must close the session.
+        NotSentError: An error occurred before the statement was sent.
     """
     try:
         while True:

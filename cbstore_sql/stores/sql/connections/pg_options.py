@@ -27,11 +27,16 @@ _OBJECTS = ("autocommit", "context", "cursor_factory", "row_factory", "server_cu
 
 
 def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any]]:
-    """Return a PostgreSQL URL without psycopg's own arguments, and the keyword arguments for ``psycopg.connect``.
+    """Split a PostgreSQL URL into a URL that libpq accepts and the keyword arguments for ``psycopg.connect``.
+
+    The arguments hold timeouts for options that the URL does not give.
 
     Args:
         url: The URL of the database.
-        relaxed: Whether to add ``synchronous_commit=off``, so that commits do not wait for the disk.
+        relaxed: Whether commits must not wait for the disk (``synchronous_commit=off``).
+
+    Returns:
+        The URL without psycopg's own arguments, and the keyword arguments.
 
     Raises:
         ConfigurationError: The URL has an argument that a URL cannot hold, or ``prepare_threshold`` is not a number.

@@ -34,12 +34,12 @@ L = TypeVar("L", bound=Lease)
 
 
 class BasePool(Generic[L]):
-    """The common base class of `StickyPool` and `AsyncStickyPool`: a pool of checked-out connections.
+    """What `StickyPool` and `AsyncStickyPool` share: a set of connections that stay open between statements.
 
     Args:
-        engine: An engine that the store made, whose connections commit after each statement. For an asynchronous
-            store, the sync engine behind the ``AsyncEngine``.
-        preparing: Whether to prepare statements; see `Preparing`.
+        engine: An engine that the store made, whose connections commit after each statement. For an asynchronous store,
+            the sync engine behind the ``AsyncEngine``.
+        preparing: Whether to prepare statements on the server; see `Preparing`.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing) -> None:
@@ -105,12 +105,12 @@ class BasePool(Generic[L]):
 
 
 class StickyPool(BasePool[Any]):
-    """A pool of checked-out connections for threads. Each thread uses one connection during a statement.
+    """A set of connections that stay open between statements, for threads. Each thread uses one during a statement.
 
     Args:
         engine: An engine that the store made, whose connections commit after each statement.
-        preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
+        preparing: Whether to prepare statements on the server; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs no such statement.
     """
 
     def __init__(self, engine: Engine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -118,13 +118,13 @@ class StickyPool(BasePool[Any]):
         self._connect = _connector(engine, setup)
 
     def execute(self, query: Query) -> list[Values]:
-        """Run one statement in its own transaction and return the rows.
+        """Run one statement in its own transaction and return the rows. If all connections are in use, wait for one.
 
         Args:
             query: The statement with its parameters.
 
         Raises:
-            NotSentError: An error occurred before the statement was sent.
+            NotSentError: An error occurred before the statement was sent, or no connection became free in time.
             LateError: The deadline passed.
         """
         try:
@@ -167,7 +167,7 @@ class StickyPool(BasePool[Any]):
         self._learn(lease, error)
 
     def close(self) -> None:
-        """Close the idle connections and the engine's pool. A connection that runs a statement stays open."""
+        """Close the idle connections and SQLAlchemy's pool. A connection that runs a statement stays open."""
         for lease in self._taken_back():
             # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
             if self._is_usable(lease):

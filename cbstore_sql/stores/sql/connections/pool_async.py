@@ -22,12 +22,12 @@ from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentE
 
 
 class Begun:
-    """A statement that this process has sent before a task waits for the answer.
+    """A statement that was sent at once, before a task waits for its answer.
 
     Args:
         lease: The connection of the statement. No other caller uses the connection meanwhile.
         answer: A coroutine that returns the rows.
-        give_back: A function that is called with the lease if no task ever awaits the answer.
+        give_back: A function that receives the connection if no task ever awaits the answer.
 
     Attributes:
         lease: The connection of the statement.
@@ -42,26 +42,26 @@ class Begun:
         self._is_taken = False
 
     def take(self) -> Coroutine[Any, Any, list[Values]]:
-        """Return the coroutine that returns the rows. The caller must await the coroutine."""
+        """Return the coroutine that returns the rows. The caller must await it."""
         self._is_taken = True
         return self._answer
 
     def end(self) -> None:
-        """Give the connection back if the task was cancelled before the task called `take`."""
+        """Give the connection back if no task has called `take`, for example because the task was cancelled before."""
         if not self._is_taken:
             self._answer.close()
             self._give_back(self.lease)
 
 
 class AsyncStickyPool(BasePool[Any]):
-    """A pool of checked-out connections for tasks. Each task uses one connection during a statement.
+    """A set of connections that stay open between statements, for tasks. Each task uses one during a statement.
 
-    The pool serves one event loop at a time. At the first use in a new event loop, the pool replaces its connections.
+    One event loop at a time may use the pool. In a new event loop, the pool replaces its connections.
 
     Args:
         engine: An asynchronous engine that the store made, whose connections commit after each statement.
-        preparing: Whether to prepare statements; see `Preparing`.
-        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs none.
+        preparing: Whether to prepare statements on the server; see `Preparing`.
+        setup: The first statement of a PostgreSQL session, or ``None`` if the session needs no such statement.
     """
 
     def __init__(self, engine: AsyncEngine, preparing: Preparing, setup: SessionSetup | None = None) -> None:
@@ -75,7 +75,7 @@ class AsyncStickyPool(BasePool[Any]):
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> Begun | None:
-        """Send a statement if an idle connection can send it at once. No other task runs during this method.
+        """Send a statement now if an idle connection can send it at once. No other task runs during this method.
 
         Args:
             query: The statement with its parameters.
@@ -96,14 +96,14 @@ class AsyncStickyPool(BasePool[Any]):
         return Begun(self._free.pop(), answer, self._drop)
 
     async def execute(self, query: Query) -> list[Values]:
-        """Run one statement in its own transaction and return the rows.
+        """Run one statement in its own transaction and return the rows. If all connections are in use, wait for one.
 
         Args:
             query: The statement with its parameters. If `begin` sent the statement, this method only awaits the rows.
 
         Raises:
             ConfigurationError: The pool was used in another event loop, which still runs.
-            NotSentError: An error occurred before the statement was sent.
+            NotSentError: An error occurred before the statement was sent, or no connection became free in time.
             LateError: The deadline passed.
         """
         if query.begun is None:
@@ -157,7 +157,7 @@ class AsyncStickyPool(BasePool[Any]):
             self._preparing.give_up()
 
     async def close(self) -> None:
-        """Close the idle connections and the engine's pool."""
+        """Close the idle connections and SQLAlchemy's pool. A connection that runs a statement stays open."""
         for lease in self._taken_back():
             # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
             await greenlet_spawn(lease.connection.close if self._is_usable(lease) else lease.discard)

@@ -1,4 +1,4 @@
-"""A flag that tells whether a store prepares its statements."""
+"""A flag for all connections of a store: whether to prepare statements on the server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ log = logging.getLogger("cbstore_sql")
 
 
 class Preparing:
-    """A flag that tells all connections of a store whether to prepare statements.
+    """A flag for all connections of a store: whether to prepare statements on the server.
 
-    The flag is set at first. When a connection detects a transaction pooler, the store clears the flag, because a
-    transaction pooler does not work with prepared statements.
+    The flag is set at first. When a connection detects a transaction pooler, which does not work with prepared
+    statements, the store clears the flag.
 
     Attributes:
         wanted: Whether to prepare statements.

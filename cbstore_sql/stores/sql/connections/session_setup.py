@@ -37,18 +37,18 @@ CASE WHEN pg_catalog.current_setting('client_connection_check_interval', true) =
 
 
 def session_setup(engine: Engine, schema: str, *, own: bool) -> SessionSetup | None:
-    """Return the first statement of a store's sessions, or ``None`` on SQLite.
+    """Return the statement that a store runs first in each PostgreSQL session; ``None`` on SQLite.
 
     Args:
         engine: The engine of the store.
         schema: The PostgreSQL schema of the breaker table.
-        own: Whether only the store uses the session; see `SessionSetup`.
+        own: Whether only the store uses the session, so that the statement may change settings of the session.
     """
     return SessionSetup(schema, own=own) if engine.dialect.name == "postgresql" else None
 
 
 class SessionSetup:
-    """The first statement of a PostgreSQL session, with a check of the answer.
+    """The statement that a store runs first in each PostgreSQL session, with a check of its answer.
 
     Args:
         schema: The PostgreSQL schema of the breaker table.
@@ -67,7 +67,9 @@ class SessionSetup:
         self._warned = False
 
     def check(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Check that row-level security does not hide every row; log a warning if it may hide some rows.
+        """Check the answer of the statement: row-level security must not hide all rows from the store.
+
+        If it may hide some rows, log a warning once.
 
         Args:
             rows: The rows that the statement returned.

@@ -11,23 +11,24 @@ LONGEST_WAIT = 86_400.0
 
 
 class SocketWait(Protocol):
-    """The protocol of an object that waits until one socket is readable or writable."""
+    """An object that waits until one socket is readable or writable."""
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """Wait until the socket is readable or, if ``write`` is true, writable.
+        """Wait until the socket is readable. If ``write`` is true, also return when the socket is writable.
 
         Args:
-            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` means no limit, and 0
-                means that the method returns at once.
+            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` means no limit, and 0 means
+                that the method returns at once.
             write: Whether to return also when the socket is writable.
 
         Returns:
-            Whether the socket is readable or broken; ``None`` if the time passed.
+            ``True`` if the socket is readable or broken, ``False`` if it is only writable, and ``None`` if the time
+            passed.
         """
 
 
 class PollWait:
-    """A `SocketWait` that uses ``select.poll``.
+    """Waits with ``select.poll`` until one socket is readable or writable.
 
     Args:
         number: The file descriptor of the socket.
@@ -40,7 +41,17 @@ class PollWait:
         self._poll.register(number, self._readable)
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """Wait until the socket is readable or, if ``write`` is true, writable; see `SocketWait.wait`."""
+        """Wait until the socket is readable. If ``write`` is true, also return when the socket is writable.
+
+        Args:
+            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` means no limit, and 0 means
+                that the method returns at once.
+            write: Whether to return also when the socket is writable.
+
+        Returns:
+            ``True`` if the socket is readable or broken, ``False`` if it is only writable, and ``None`` if the time
+            passed.
+        """
         if write:
             self._poll.modify(self._number, self._readable | select.POLLOUT)
         events = self._poll.poll(None if seconds is None else ceil(seconds * 1000.0))
@@ -50,7 +61,9 @@ class PollWait:
 
 
 class SelectWait:
-    """A `SocketWait` that uses ``select.select``, for Windows and for eventlet, whose monkey patch removes ``poll``.
+    """Waits with ``select.select`` until one socket is readable or writable.
+
+    It serves Windows, which has no ``poll``, and eventlet, which removes ``poll``.
 
     Args:
         number: The file descriptor of the socket.
@@ -60,14 +73,24 @@ class SelectWait:
         self._number = number
 
     def wait(self, seconds: float | None, *, write: bool) -> bool | None:
-        """Wait until the socket is readable or, if ``write`` is true, writable; see `SocketWait.wait`."""
+        """Wait until the socket is readable. If ``write`` is true, also return when the socket is writable.
+
+        Args:
+            seconds: The longest time to wait, seconds, at most `LONGEST_WAIT`; ``None`` means no limit, and 0 means
+                that the method returns at once.
+            write: Whether to return also when the socket is writable.
+
+        Returns:
+            ``True`` if the socket is readable or broken, ``False`` if it is only writable, and ``None`` if the time
+            passed.
+        """
         own = [self._number]
         readable, writable, broken = select.select(own, own if write else [], own, seconds)
         return bool(readable or broken) if readable or writable or broken else None
 
 
 def wait_for_socket(number: int) -> SocketWait:
-    """Return a `SocketWait` for a socket that works on this platform.
+    """Return the object that waits for a socket on this platform: with ``poll`` if possible, otherwise with ``select``.
 
     Args:
         number: The file descriptor of the socket.

@@ -18,7 +18,7 @@ Identity = tuple[int, int]
 
 
 def is_uri(url: URL) -> bool:
-    """Whether a SQLite URL holds a ``file:`` URI instead of a path.
+    """Return whether a SQLite URL holds a ``file:`` URI instead of a path.
 
     Args:
         url: The SQLite URL.
@@ -60,7 +60,7 @@ def absolute(url: URL) -> URL:
 
 
 class SqliteFile:
-    """The SQLite database file of one store.
+    """The database file of a store on SQLite.
 
     Args:
         url: The SQLite URL that holds the path of the file.
@@ -70,7 +70,10 @@ class SqliteFile:
         self._path = path_of(url)
 
     def identity(self) -> Identity | None:
-        """Return the device and the inode of the file that is at the path now, or ``None`` if the file is missing."""
+        """Return the device and inode numbers of the file that is at the path now; ``None`` if the file is missing.
+
+        If the file was replaced, the numbers differ from earlier ones.
+        """
         try:
             found = os.stat(self._path)
         except OSError:
@@ -78,7 +81,7 @@ class SqliteFile:
         return found.st_dev, found.st_ino
 
     def check_exists(self) -> None:
-        """Check that the file exists, because a connection to a missing file would create an empty file.
+        """Check that the file exists. SQLite would create an empty file in place of a missing one.
 
         Raises:
             SchemaError: The file is missing.
@@ -89,7 +92,10 @@ class SqliteFile:
             )
 
     def is_open_here(self) -> bool:
-        """Whether this process has the file open, through any library; ``False`` if the platform cannot answer."""
+        """Return whether this process has the file open, through any library.
+
+        The result is ``False`` also if the file is missing or the platform cannot tell.
+        """
         wanted = self.identity()
         if wanted is None:
             return False

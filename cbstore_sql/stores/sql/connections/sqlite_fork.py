@@ -29,7 +29,7 @@ GRACE = 1.0
 
 
 class ForkAwareConnection(sqlite3.Connection):
-    """A SQLite connection that can be closed before a fork.
+    """A SQLite connection that can be closed before the process forks.
 
     Attributes:
         forks: The `SqliteForks` that opened the connection.
@@ -47,10 +47,10 @@ class ForkAwareConnection(sqlite3.Connection):
     def close_for_fork(self, deadline: float) -> None:
         """Wait until the running statement has ended, then close the connection.
 
-        If the statement does not end even after an interrupt, the connection stays open.
+        If the statement does not end in time, interrupt it. If it does not end even then, the connection stays open.
 
         Args:
-            deadline: The time at which to interrupt the statement, by `time.monotonic`, seconds.
+            deadline: When to interrupt the statement, in seconds of `time.monotonic`.
         """
         if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):
             self.interrupt()
@@ -64,14 +64,14 @@ class ForkAwareConnection(sqlite3.Connection):
 
 
 class SqliteForks:
-    """A factory of SQLite connections to one file. Before a fork, the factory closes all connections that it made.
+    """Opens SQLite connections to one file, and closes all of them before the process forks.
 
     Args:
         file: The SQLite database file.
 
     Attributes:
         file: The SQLite database file.
-        is_forking: Whether a fork is under way in this process.
+        is_forking: Whether this process is forking now.
     """
 
     def __init__(self, file: SqliteFile) -> None:
@@ -88,7 +88,7 @@ class SqliteForks:
         after_fork_in_child(self._in_child)
 
     def connect(self, *arguments: Any, **options: Any) -> ForkAwareConnection:
-        """Open a connection that is closed before a fork. This method is the ``factory`` of `sqlite3.connect`.
+        """Open a SQLite connection that is closed before a fork. `sqlite3.connect` calls this as its ``factory``.
 
         Args:
             *arguments: The positional arguments of `sqlite3.Connection`.
@@ -96,7 +96,7 @@ class SqliteForks:
 
         Raises:
             SchemaError: The file is missing.
-            StoreUnavailableError: The parent process had the file open at the fork.
+            StoreUnavailableError: The parent process had the file open when it forked this process.
         """
         with self._gate:
             self.check()
@@ -106,11 +106,11 @@ class SqliteForks:
         return connection
 
     def check(self) -> None:
-        """Check that this process may open the file.
+        """Check that this process may open the SQLite file.
 
         Raises:
             SchemaError: The file is missing.
-            StoreUnavailableError: The parent process had the file open at the fork.
+            StoreUnavailableError: The parent process had the file open when it forked this process.
         """
         if self._is_inherited:
             if not self._is_told:

@@ -32,11 +32,11 @@ _CHANNELS = Statement("SELECT pg_listening_channels()", (), [TEXT])
 
 
 class NotDeliveredError(Exception):
-    """The error of a notification that another session sent and this session did not receive."""
+    """Raised if this session did not receive a notification that another session sent."""
 
 
 class NotListeningError(Exception):
-    """The error of a session that no longer listens, for example because a pooler switched the server session."""
+    """Raised if a session no longer listens for notifications, for example because of a pooler."""
 
 
 def channel_of(schema: str) -> str:
@@ -54,7 +54,7 @@ def channel_of(schema: str) -> str:
 
 @lru_cache(maxsize=4096)
 def digest_of(namespace: str, name: str) -> str:
-    """Return the digest that identifies a breaker in a notification: 24 characters that do not reveal the name.
+    """Compute the text that stands for a breaker in a notification: 24 characters that do not reveal the name.
 
     Args:
         namespace: The namespace of the breaker.
@@ -64,12 +64,15 @@ def digest_of(namespace: str, name: str) -> str:
 
 
 def newer_names(payloads: Iterable[str], namespace: str, generations: Mapping[str, int]) -> list[str]:
-    """Return the names of the breakers for which a notification has a higher generation than the known one.
+    """Return the names of the breakers that have changed since this process read them, according to notifications.
+
+    A breaker has changed if a notification gives a higher generation (a number that grows with each state change).
 
     Args:
-        payloads: The notifications. Each holds a digest, a space and a generation; other texts are ignored.
+        payloads: The texts of the notifications. Each holds a digest of a breaker (see `digest_of`), a space and a
+            generation; other texts are ignored.
         namespace: The namespace of the breakers.
-        generations: The known generation of each breaker, by name.
+        generations: The generation that this process knows of each breaker, by name.
     """
     told: dict[str, int] = {}
     for payload in payloads:
@@ -81,9 +84,9 @@ def newer_names(payloads: Iterable[str], namespace: str, generations: Mapping[st
 
 
 def is_impossible(error: BaseException) -> bool:
-    """Whether an error shows that notifications cannot work with this server or proxy.
+    """Return whether an error shows that notifications cannot work with this server or proxy, however often one tries.
 
-    A standby refuses LISTEN, and a transaction pooler loses notifications.
+    For example, a standby refuses LISTEN, and a transaction pooler loses notifications.
 
     Args:
         error: The error that the attempt to listen raised.
@@ -95,9 +98,9 @@ class Channel:
     """A database session that sends notifications and, after `listen`, receives them.
 
     Args:
-        driver: A psycopg connection that only this object uses.
-        name: The name of the channel; see `channel_of`.
-        wake: A non-blocking socket. `wait` returns when the socket becomes readable.
+        driver: A psycopg connection that no other object uses.
+        name: The name of the notification channel; see `channel_of`.
+        wake: A non-blocking socket that interrupts `wait`: the method returns when the socket becomes readable.
     """
 
     def __init__(self, driver: Any, name: str, wake: socket.socket) -> None:
@@ -112,7 +115,7 @@ class Channel:
         driver.add_notify_handler(lambda notification: self._received.append(notification.payload))
 
     def listen(self) -> None:
-        """Subscribe the session to the channel and commit.
+        """Begin to receive the notifications of the channel.
 
         Raises:
             LateError: The server did not answer within `ANSWER_SECONDS` seconds.
@@ -120,10 +123,10 @@ class Channel:
         self.execute(Query(Statement(f"LISTEN {self._name}"), {}))
 
     def expect(self, payload: str, seconds: float) -> None:
-        """Wait until a notification with a given payload arrives.
+        """Wait until a notification with a given text arrives.
 
         Args:
-            payload: The text of the expected notification.
+            payload: The text of the notification.
             seconds: The longest time to wait, seconds.
 
         Raises:
@@ -142,7 +145,7 @@ class Channel:
         """Execute one statement in its own transaction and return the rows.
 
         Args:
-            query: The statement.
+            query: The statement with its parameters.
 
         Raises:
             LateError: The server did not answer within `ANSWER_SECONDS` seconds.
@@ -172,9 +175,9 @@ class Channel:
             self._wake.recv(4096)
 
     def check(self) -> None:
-        """Check with a round trip that the session still listens.
+        """Check with a round trip to the server that the session still listens.
 
-        The round trip also receives all notifications that were sent before.
+        The round trip also receives all notifications that were sent before it.
 
         Raises:
             NotListeningError: The session does not listen any more.
@@ -183,7 +186,7 @@ class Channel:
             raise NotListeningError
 
     def received(self) -> list[str]:
-        """Return the payloads of the notifications that arrived since the last call of this method."""
+        """Return the texts of the notifications that arrived since the last call of this method."""
         payloads = list(self._received)
         self._received.clear()
         return payloads

@@ -1,7 +1,7 @@
-"""A thread with one connection for each breaker object that sends and receives notifications of state changes.
+"""A thread, one for each breaker object, that sends and receives notifications of state changes over one connection.
 
-A notification is only a hint to read the breaker at once. If a notification is lost, the view is refreshed at its
-usual interval, as without push.
+A notification only makes other processes read the breaker at once. If a notification is lost, they read the breaker at
+their usual interval, as without push.
 """
 
 from __future__ import annotations
@@ -44,16 +44,19 @@ _UNSENT = 1000
 
 
 class Push:
-    """A sender and receiver of notifications for one breaker object, with a background thread.
+    """A background thread that tells other processes of state changes at once, and hears of theirs.
 
-    The thread starts with the first call of `ensure`, and ends when no breaker of the view is in use.
+    It uses PostgreSQL's LISTEN and NOTIFY over one connection. The thread starts with the first call of `ensure`, and
+    ends when this process no longer uses any breaker.
 
     Args:
-        view: The view whose breakers the thread reads again after a notification.
+        view: This process's copy of the shared state. After a notification, the thread reads the breaker again and
+            updates the copy.
         store: The store of the breakers, on PostgreSQL.
 
     Attributes:
-        state: Whether the thread listens; see `PushState`.
+        state: Whether notifications arrive: ``"off"``, ``"connecting"``, ``"listening"`` or ``"unavailable"``; see
+            `PushState`.
     """
 
     def __init__(self, view: PushTarget, store: SqlStore) -> None:
@@ -77,7 +80,7 @@ class Push:
             end.close()
 
     def ensure(self) -> None:
-        """Start the thread if the thread does not run already."""
+        """Start the background thread if it does not run. If it cannot start, this method does not raise."""
         with self._lock:
             self._asked_for = True
             if self._thread is None or self._stopped.is_set():
@@ -87,7 +90,10 @@ class Push:
                     log.debug("push did not start: %s", type(error).__name__)
 
     def announce(self, transition: Transition) -> None:
-        """Queue a notification of a state change, which the thread sends soon. The caller does not wait.
+        """Tell other processes soon that a breaker has changed its state. This method does not wait.
+
+        The background thread sends the notification. If it cannot be sent, other processes see the change at their next
+        usual read.
 
         Args:
             transition: The state change.
@@ -98,7 +104,7 @@ class Push:
         self._wake()
 
     def close(self) -> None:
-        """Send the queued notifications, end the thread and close the connection.
+        """Send the waiting notifications, end the background thread and close its connection.
 
         This method waits at most 5 seconds for the end of the thread.
         """
@@ -110,10 +116,10 @@ class Push:
             thread.join(_CLOSING_SECONDS)
 
     def end_with(self, owner: object) -> None:
-        """End the thread when the garbage collector removes an object.
+        """End the background thread when an object is garbage collected.
 
         Args:
-            owner: The breaker object that needs the notifications.
+            owner: The object that needs the notifications: the breaker object.
         """
         weakref.finalize(owner, self._end).atexit = False
 
@@ -253,11 +259,11 @@ class Push:
 
 
 def open_push(store: Store | AsyncStore, view: PushTarget) -> Push:
-    """Return a `Push` for the store of a breaker object. The thread does not start yet.
+    """Make a `Push`, which sends and receives notifications of state changes. Its thread does not start yet.
 
     Args:
         store: The store of the breaker object.
-        view: The view of the breaker object.
+        view: The breaker object's copy of the shared state, which notifications keep up to date.
 
     Raises:
         ConfigurationError: The store is not on PostgreSQL, or the store uses the application's own ``AsyncEngine``.

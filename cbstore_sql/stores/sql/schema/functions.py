@@ -17,10 +17,10 @@ from cbstore_sql.core.history import HISTORY_LENGTH
 
 
 class server_clock(FunctionElement[float]):
-    """An SQL expression for the database's clock: Unix seconds in double precision.
+    """An SQL expression for the database's clock, in Unix seconds (double precision).
 
-    On PostgreSQL, the expression gives the time of its evaluation. The start time of the statement or of the
-    transaction would be too old if the statement waited for a lock on the row.
+    On PostgreSQL, the expression gives the time at which it is evaluated. The start of the statement or of the
+    transaction would be too early if the statement had to wait for a lock.
     """
 
     type = sa.Double()
@@ -29,7 +29,7 @@ class server_clock(FunctionElement[float]):
 
 
 class size_in_bytes(FunctionElement[int]):
-    """An SQL expression for the size of a text, in bytes of the database's encoding.
+    """An SQL expression for the size of a text in bytes, in the encoding of the database.
 
     Args:
         text: An SQL expression for the text.
@@ -45,7 +45,7 @@ class is_among(FunctionElement[bool]):
 
     Args:
         text: An SQL expression for the text.
-        among: A parameter that holds the list as a JSON array.
+        among: A parameter whose value is the list as a JSON array of texts.
     """
 
     type = sa.Boolean()
@@ -54,11 +54,13 @@ class is_among(FunctionElement[bool]):
 
 
 class with_entry(FunctionElement[str]):
-    """An SQL expression for a history with one more entry; the SQL form of `cbstore_sql.core.history.append`.
+    """An SQL expression for a breaker's history text with a new entry in front, cut off at the longest length.
+
+    It is the SQL form of `cbstore_sql.core.history.append`.
 
     Args:
         now: The time of the entry, Unix seconds.
-        *texts: The parts of the entry after the time, then the previous history.
+        *texts: The parts of the entry that follow the time, then the previous history.
     """
 
     type = sa.Text()

@@ -26,10 +26,10 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
 
 def check_identifier(label: str, value: str) -> str:
-    """Check that the name of a schema or table needs no quotes in SQL, and return the name.
+    """Check that SQL accepts the name of a schema or table without quotes, and return the name.
 
     Args:
-        label: The name of the argument in the error message.
+        label: The name of the argument, for the error message.
         value: The name to check.
 
     Raises:
@@ -43,11 +43,11 @@ def check_identifier(label: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A column type with a check of the allowed values. The database applies the check to every write.
+    """A type of columns, with the values that the database allows in such a column.
 
     Attributes:
         base: The SQL type without the check.
-        holds: A function from an SQL value to the condition that is true if the value is allowed.
+        holds: A function that takes an SQL value and returns an SQL condition: it is true if the value is allowed.
         check: The last part of the name of the CHECK constraint, on SQLite.
         columns: The names of the columns that have this type.
     """
@@ -103,14 +103,14 @@ KINDS = {
 
 
 def make_table(schema: str | None) -> sa.Table:
-    """Return SQLAlchemy's description of the breaker table.
+    """Make SQLAlchemy's description of the breaker table. The function creates nothing in a database.
 
     On PostgreSQL, pages are half filled, so that an updated row finds room on the same page. The primary key is the
     only index, because every update would also have to write to an index on a column that changes. On PostgreSQL,
     domains hold the checks of the columns, because PostgreSQL parses the CHECK constraints of a table for each update.
 
     Args:
-        schema: The schema of the table, or ``None`` for the connection's default schema (SQLite).
+        schema: The schema of the table; ``None`` means the connection's default schema (SQLite).
     """
     types = {column: type_ for name, kind in KINDS.items() for column, type_ in _typed(name, kind, schema)}
     table = sa.Table(

@@ -21,11 +21,13 @@ _COLUMN_TYPES = {column: _WIRE_TYPES[type(getattr(Row(), column))] for column in
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A description of the columns that a statement returns, and of the columns to add.
+    """Which columns a statement returns, and how to complete a returned row to a whole answer.
+
+    A whole answer has all `ANSWER_COLUMNS` and then the clock. A statement leaves out columns whose values are known.
 
     Attributes:
         columns: The types of the columns that the database returns.
-        picks: For each column of the whole answer, the index of the value in the returned columns followed by the
+        picks: For each column of the whole answer, the position of its value in the returned columns followed by the
             constants. ``None`` if the returned row is the whole answer.
         constants: The values that the database does not return.
     """
@@ -36,17 +38,17 @@ class Answer:
 
     @classmethod
     def whole(cls) -> Answer:
-        """Return an `Answer` for a statement that returns all `ANSWER_COLUMNS` and then the clock."""
+        """Describe the answer of a statement that returns all `ANSWER_COLUMNS` and then the clock."""
         return cls((*_COLUMN_TYPES.values(), FLOAT))
 
     @classmethod
     def without(cls, constants: Mapping[str, Any], moment: str | None) -> Answer:
-        """Return an `Answer` for a statement that does not return columns whose values are constants.
+        """Describe the answer of a statement that leaves out columns whose values are known in advance.
 
         Args:
-            constants: The values of the constant columns, by the name of the column.
-            moment: The name of a returned column that holds the clock, or ``None`` if the statement returns the clock
-                as a separate column.
+            constants: The known values, by the name of the column.
+            moment: The name of a returned column whose value is also the clock; ``None`` if the statement returns the
+                clock as a separate column.
         """
         returned = [column for column in ANSWER_COLUMNS if column not in constants]
         types = tuple(_COLUMN_TYPES[column] for column in returned)
@@ -55,7 +57,7 @@ class Answer:
         return cls(types if moment else (*types, FLOAT), picks, tuple(constants.values()))
 
     def after(self, *types: WireType) -> Answer:
-        """Return an `Answer` with further columns before the columns of this `Answer`, which must be a whole answer.
+        """Describe the same answer with further columns in front. This `Answer` must not leave out any columns.
 
         Args:
             *types: The types of the further columns.
@@ -63,11 +65,15 @@ class Answer:
         return Answer((*types, *self.columns))
 
     def completion(self, *, has_exact_types: bool) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-        """Return a function that completes a returned row to a whole answer; ``None`` if the row is the whole answer.
+        """Return a function that makes the whole answer of a row that the database returned.
 
         Args:
             has_exact_types: Whether the database returns floats for all float columns. SQLite may return an integer for
-                a float column that holds a whole number; then the function converts the integer to a float.
+                a float column that holds a whole number; then the function also converts the integer to a float.
+
+        Returns:
+            The function, which takes a row and returns the whole answer; ``None`` if the row is already the whole
+            answer.
         """
         pick = None if self.picks is None else itemgetter(*self.picks)
         constants = self.constants

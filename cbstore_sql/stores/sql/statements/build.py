@@ -89,7 +89,7 @@ class Statements:
 
 @lru_cache(maxsize=64)
 def statements_for(dialect_name: str, schema: str | None) -> Statements:
-    """Compile all statements for a dialect and a schema.
+    """Compile all statements of a store for a dialect and a schema. A repeated call returns the same object.
 
     Args:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
@@ -227,7 +227,7 @@ def _result(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def given(name: str) -> sa.BindParameter[Any]:
-    """Return a parameter whose value the caller gives at each execution of a statement.
+    """Return an SQL parameter whose value is passed at each execution of a statement.
 
     Args:
         name: The name of the parameter.
@@ -241,11 +241,11 @@ def _now() -> sa.ColumnElement[float]:
 
 
 def compile_statement(statement: sa.ClauseElement, dialect: Dialect, answer: Answer) -> Statement:
-    """Compile an SQLAlchemy statement.
+    """Compile an SQLAlchemy statement to SQL text with constants written into the text.
 
     Args:
         statement: The SQLAlchemy statement, whose parameters come from `given`.
-        dialect: The dialect; this function changes the object.
+        dialect: The dialect. This function changes the object, so pass a new one.
         answer: The columns that the statement returns.
     """
     dialect.statement_compiler = _inlining(dialect.statement_compiler)

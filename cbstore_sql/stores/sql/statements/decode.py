@@ -19,12 +19,12 @@ _REST = slice(_SCORE_GENERATION + 1, -1)
 
 
 def to_snapshot(name: str, values: Sequence[Any]) -> Snapshot:
-    """Return the snapshot for the answer of a read.
+    """Make a snapshot from the row that a read returned.
 
     Args:
         name: The name of the breaker.
         values: The values of `ANSWER_COLUMNS`, then the clock in Unix seconds. If the breaker has no row, all values
-            but the clock are ``None``.
+            but the clock are ``None``; then the snapshot is that of a closed breaker.
     """
     if values[0] is None:
         return Snapshot.of(name, _UNWRITTEN, values[-1])
@@ -32,7 +32,7 @@ def to_snapshot(name: str, values: Sequence[Any]) -> Snapshot:
 
 
 def to_transition(name: str, values: Sequence[Any]) -> Transition:
-    """Return the transition for the answer of an update.
+    """Make a transition (the previous state and the new snapshot) from the row that an update returned.
 
     Args:
         name: The name of the breaker.

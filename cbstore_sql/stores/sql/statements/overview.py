@@ -50,7 +50,7 @@ def _position_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str
 
 
 class lower(FunctionElement[str]):
-    """An SQL expression for a text in lower case. Whether letters beyond ASCII change depends on the database.
+    """An SQL expression for a text in lower case. Whether letters beyond ASCII are converted depends on the database.
 
     Args:
         text: An SQL expression for the text.
@@ -77,7 +77,7 @@ def _when(condition: Any, a: Any, b: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: int, *, exact: bool) -> Statement:
-    """Compile the statement that reads one page.
+    """Compile the statement that reads one page of a list of breakers, with totals of the whole table.
 
     The statement returns one row for each breaker of the page. A row has, in this order: the totals of the whole table
     (in the order of `TOTALS`), the clock, the number of breakers that match the filter, the namespace, the name, the
@@ -87,7 +87,8 @@ def overview_statement(dialect_name: str, schema: str | None, sort: str, limit: 
     Args:
         dialect_name: ``"postgresql"`` or ``"sqlite"``.
         schema: The schema of the table, or ``None`` on SQLite.
-        sort: ``"worst"``, ``"name"``, ``"failures"`` or ``"changed"``; see `read_overview`.
+        sort: ``"worst"`` (the most urgent first), ``"name"``, ``"failures"`` (the highest count first) or ``"changed"``
+            (the most recent failure first).
         limit: The largest number of breakers on the page.
         exact: Whether the statement selects one breaker by the parameters ``namespace`` and ``name``. If ``False``, the
             parameters are ``names`` (the text to find), ``state``, and ``others`` (the number of breakers to skip).

@@ -1,4 +1,4 @@
-"""The evaluation of rules to SQL. Python computes the known parts, and only the other parts become SQL text.
+"""How a rule becomes SQL: Python computes what is known in advance, and only the rest becomes SQL text.
 
 A rule covers every case. PostgreSQL prepares all expressions of a statement for each execution, and this takes a tenth
 of the time of counting a failure. So the statements that run most often have shorter variants, in which some parameters
@@ -18,14 +18,16 @@ from cbstore_sql.stores.sql.schema.functions import first_letter, with_entry
 
 
 class Specialization(NamedTuple):
-    """A case of an operation, described by what is known about the parameters and the row.
+    """A special case of an operation, in which some parameters and columns have values that are known in advance.
+
+    For each special case, the store has a shorter SQL statement.
 
     Attributes:
         fixed: The values of the known parameters, by name.
         excluded: For the name of a parameter, a value that the parameter does not have in this case.
-        row: The values, by column, that the row must have; the statement checks these values in its WHERE clause.
-        implied: The values, by column, that a row with the values of ``row`` always has; the statement does not check
-            these values.
+        row: The values, by column, that the row must have. The statement checks these values in its WHERE clause.
+        implied: The values, by column, that every row with the values of ``row`` has. The statement does not check
+            them.
     """
 
     fixed: Mapping[str, Any] = {}
@@ -79,7 +81,7 @@ _REQUIRED = {**_FIXED, "trips_alone": 0}
 
 
 def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
-    """Return the name of the shorter variant that fits a command, or ``None`` if there is no such variant.
+    """Return the name of the shorter statement that fits a command; ``None`` if only the general statement fits.
 
     Args:
         operation: The operation of the command.
@@ -96,7 +98,7 @@ def specialization_for(operation: str, given: Mapping[str, Any]) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return the content of a `Value`; return any other object unchanged.
+    """Return the constant or SQL expression inside a `Value`. Return any other object unchanged.
 
     Args:
         value: A `Value`, a constant or an SQL expression.
@@ -109,7 +111,9 @@ def _combining(combine: Callable[[Any, Any], Any]) -> Any:
 
 
 class Value:
-    """A value in a rule: either a known constant or an SQL expression.
+    """A value that a rule computes with: a known constant or an SQL expression.
+
+    Its operators compute with constants at once, and write SQL only where a value is not known.
 
     Args:
         value: The constant or the SQL expression.
@@ -171,7 +175,7 @@ def _either(a: Any, b: Any, *, decisive: bool) -> Value | None:
 
 
 def choose(condition: Any, a: Any, b: Any) -> Any:
-    """Return one of two values by a condition; a rule receives this function as ``when``.
+    """Return ``a`` if a condition is true, else ``b``. Rules receive this function as ``when``.
 
     Args:
         condition: A bool or an SQL expression.
@@ -179,7 +183,7 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
         b: The result if the condition is false.
 
     Returns:
-        ``a`` or ``b`` if the condition is a bool or if ``a`` and ``b`` are the same; otherwise a CASE expression.
+        ``a`` or ``b`` if the condition is a bool or if ``a`` and ``b`` are the same; otherwise an SQL CASE expression.
     """
     condition = plain(condition)
     if isinstance(condition, bool):
@@ -189,7 +193,7 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
 
 
 def append(history: Any, now: Any, before: Any, after: Any, cause: Any, label: Any) -> Value:  # noqa: PLR0917
-    """Return an SQL expression for a history with one more entry; a rule receives this function as ``append``.
+    """Return an SQL expression for a breaker's history with a new entry. Rules receive this function as ``append``.
 
     Each argument is a constant, an SQL expression or a `Value`.
 
@@ -198,8 +202,8 @@ def append(history: Any, now: Any, before: Any, after: Any, cause: Any, label: A
         now: The time of the change, Unix seconds.
         before: The state before the change.
         after: The state after the change.
-        cause: The key of the cause; see `cbstore_sql.core.history`.
-        label: Who made the change.
+        cause: Why the change is made, a key of `cbstore_sql.core.history.CAUSES`.
+        label: Who makes the change.
     """
     texts = [plain(cause), _letter(before), _letter(after)]
     if all(isinstance(text, str) for text in texts):

@@ -15,12 +15,12 @@ BINARY = 1
 
 
 class WireType(NamedTuple):
-    """A PostgreSQL type with the conversions to and from the binary format.
+    """A type of PostgreSQL, and how to convert its values to and from PostgreSQL's binary format.
 
     Attributes:
         oid: PostgreSQL's number of the type.
-        pack: A function from a Python value to the bytes that the client sends.
-        unpack: A function from the bytes that the server sent to the Python value.
+        pack: A function that takes a Python value and returns the bytes to send.
+        unpack: A function that takes the bytes that the server sent and returns the Python value.
     """
 
     oid: int
@@ -34,15 +34,17 @@ FLOAT = WireType(701, _FLOAT.pack, lambda sent: _FLOAT.unpack(sent)[0])
 
 
 class Statement:
-    """A compiled SQL statement, in the parameter style of the dialect: ``$1`` on PostgreSQL, ``:name`` on SQLite.
+    """A compiled SQL statement, with the types of its parameters and results.
+
+    The parameters are ``$1``, ``$2`` and so on for PostgreSQL, and ``:name`` for SQLite.
 
     Args:
         text: The SQL text.
-        given: The name and the type of each parameter, in the order of the numbers on PostgreSQL. SQLite receives the
-            parameters by name.
+        given: The name and the type of each parameter, in the order of the numbers on PostgreSQL. For SQLite, the
+            sequence is empty: SQLite receives the parameters by name.
         columns: The types of the columns that the database returns.
-        complete: A function that completes a returned row to a whole answer, or ``None`` if the row is the whole
-            answer; see `Answer.completion`.
+        complete: A function that takes a returned row and adds the columns that the statement leaves out; ``None`` if
+            it leaves out no columns. See `Answer.completion`.
 
     Attributes:
         text: The SQL text.
@@ -80,7 +82,7 @@ class Statement:
         self._readers = tuple((number, kind.unpack) for number, kind in enumerate(columns))
 
     def pack(self, given: Mapping[str, Any]) -> list[bytes | None]:
-        """Return the parameters in order, in PostgreSQL's binary format.
+        """Encode the values of the parameters in PostgreSQL's binary format, in the order of the statement.
 
         Args:
             given: The values of the parameters, by name. ``None`` means NULL.
@@ -91,7 +93,7 @@ class Statement:
         return [None if (value := given[name]) is None else pack(value) for name, pack in self._packers]
 
     def unpack(self, result: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a libpq result as Python values.
+        """Decode the rows of a result from PostgreSQL's binary format to Python values.
 
         Args:
             result: A result of libpq in binary format.
@@ -103,19 +105,19 @@ class Statement:
         ]
 
     def completed(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return the whole answer for each row that the database returned.
+        """Add to each returned row the columns that the statement leaves out because their values are known.
 
         Args:
-            rows: The rows.
+            rows: The rows that the database returned.
         """
         return rows if self._complete is None else [self._complete(row) for row in rows]
 
     @lru_cache(maxsize=256)  # noqa: B019 - the cache keeps only the few statements of the library
     def in_encoding(self, encoding: str) -> Statement:
-        """Return the statement with texts in a client encoding other than UTF-8.
+        """Return the same statement for a connection whose texts have another encoding than UTF-8.
 
         Args:
-            encoding: Python's name of the client encoding.
+            encoding: Python's name of the connection's encoding.
         """
         text = WireType(TEXT.oid, lambda value: value.encode(encoding), lambda sent: sent.decode(encoding))
         given = [(name, text if kind is TEXT else kind) for name, kind in self.parameters]
