@@ -19,7 +19,7 @@ SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_
 EXTRAS := binary,redis,aiosqlite,cli,prometheus,opentelemetry
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: dev test suite demo bench soak lint mutants faults versions audit site dist format clean help
+.PHONY: dev test suite demo bench regression soak lint mutants faults versions audit site dist format clean help
 
 dev: .venv/dev.stamp ## Make the development environment in .venv
 
@@ -34,6 +34,9 @@ demo: .venv/demo.stamp ## Watch six processes share a breaker (DEMO_ARGS="--url 
 
 bench: .venv/dev.stamp ## Measure speed and compare with other libraries (BENCH_ARGS="--quick")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+regression: .venv/dev.stamp ## Check that no hot path became slower, by ratios (BENCH_ARGS="--keep" keeps new ratios)
+	$(BIN)/python -m benchmarks.regression $(BENCH_ARGS)
 
 soak: .venv/dev.stamp ## Run for ten minutes under random faults (SOAK_ARGS="--minutes 1 --seed 7")
 	$(BIN)/python -m tests.system.soak $(SOAK_ARGS)

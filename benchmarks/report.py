@@ -72,16 +72,16 @@ def read(file: Path) -> Report:
 
 
 def keep(report: Report, directory: Path, stem: str) -> None:
-    """Write the figures, and the picture where there is everything it shows."""
+    """Write the figures as JSON, and a picture of each subject that has one."""
     directory.mkdir(exist_ok=True)
     (directory / f"{stem}.json").write_text(report.as_json(), encoding="utf-8")
-    if set(chart.SUBJECTS) <= set(report.sections):
-        chart.draw(report.sections, directory / f"{stem}.svg")
+    chart.draw(report.sections, directory, stem)
 
 
 def publish(report: Report) -> None:
     """Put the figures into the documentation."""
-    keep(report, DOCS, "performance")
+    (DOCS / "performance.json").write_text(report.as_json(), encoding="utf-8")
+    chart.draw(report.sections, DOCS / "pictures", "performance")
     page = DOCS / "performance.md"
     page.write_text(with_figures(page.read_text(encoding="utf-8"), report), encoding="utf-8")
 

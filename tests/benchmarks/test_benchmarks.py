@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import render, report, stores
+from benchmarks import chart, render, report, stores
 from benchmarks.report import Report
 from benchmarks.results import Section, at_least, at_most, plain, section_of
 from benchmarks.servers import Servers
@@ -39,14 +39,18 @@ def test_a_subject_runs_and_its_answer_can_be_kept(name: str, section: RunSubjec
     assert section_of(json.loads(json.dumps(plain(found)))) == found
 
 
-def test_a_report_is_kept_with_a_picture_and_names_no_machine(section: RunSubject, tmp_path: Path) -> None:
+def test_a_report_is_kept_with_its_pictures_and_names_no_machine(section: RunSubject, tmp_path: Path) -> None:
     found = Report(report.machine("tiny", {"PostgreSQL": "0"}), {name: section(name) for name in SUBJECTS})
     report.keep(found, tmp_path, "found")
     kept = tmp_path / "found.json"
     assert report.read(kept) == found
-    picture = (tmp_path / "found.svg").read_text(encoding="utf-8")
-    assert picture.endswith("</svg>\n")
-    for text in (kept.read_text(encoding="utf-8"), picture):
+    pictures = {name: (tmp_path / f"found-{name}.svg").read_text(encoding="utf-8") for name in chart.PICTURES}
+    for name, (subject, _) in chart.PICTURES.items():
+        assert pictures[name].endswith("</svg>\n")
+        assert "prefers-color-scheme: dark" in pictures[name]
+        for row in found.sections[subject].tables[0].rows if subject != "growth" else ():
+            assert f">{row[0]}</text>" in pictures[name]
+    for text in (kept.read_text(encoding="utf-8"), *pictures.values()):
         assert socket.gethostname() not in text
         assert str(report.ROOT) not in text
 
