@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from copy import copy
 from math import inf
 from time import monotonic
 
-from cbstore_sql.breaker.decision import needs_decision
-from cbstore_sql.breaker.unreported import UnreportedSuccesses
+from cbstore_sql.breaker.seen import Seen
 from cbstore_sql.core.model import Permit, Snapshot, State
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_seconds
@@ -45,62 +43,6 @@ _SHORTEST_HORIZON = 0.5
 _HORIZON_REFRESHES = 2.0
 
 
-class _Seen:
-    """An entry of the view: the last snapshot of one breaker, the marks of its use, and its unreported successes."""
-
-    __slots__ = (
-        "add_success",
-        "asked_at",
-        "clean",
-        "fresh_until",
-        "idle",
-        "permit",
-        "quiet",
-        "refreshed_at",
-        "snapshot",
-        "successes",
-        "used",
-    )
-
-    def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, policy: BreakerPolicy) -> None:
-        closed = snapshot.state is State.CLOSED
-        self.snapshot = snapshot
-        # `None` if the admission needs more than the state: see `View.fresh_snapshot`.
-        self.permit = snapshot.permit if closed and not needs_decision(snapshot, policy) else None
-        scored = policy.trip is not None and snapshot.score > 0.0
-        self.clean = closed and snapshot.failure_count == 0 and not scored and snapshot.probe_token == ""
-        self.quiet = self.clean
-        self.asked_at = asked_at
-        self.fresh_until = asked_at + max_staleness
-        if snapshot.active_override and snapshot.override_until:
-            self.fresh_until = min(self.fresh_until, asked_at + snapshot.override_until - snapshot.as_of)
-        self.refreshed_at = -inf
-        self.used = False
-        self.idle = 0
-
-    def follow(self, known: _Seen | None) -> None:
-        """Copy the idle time and the unreported successes from ``known``, an older entry of the same breaker."""
-        self.successes = UnreportedSuccesses()
-        if known is not None:
-            self.idle = known.idle
-            self.refreshed_at = max(self.refreshed_at, known.refreshed_at)
-            if known.snapshot.generation == self.snapshot.generation:
-                self.successes = known.successes
-        self.add_success = self.successes.add
-
-    def distrusted(self, now: float) -> _Seen:
-        """Return a copy that is never used for a call. Only an answer to a later store call replaces the copy.
-
-        Args:
-            now: The present moment, in seconds of the view's clock.
-        """
-        seen = copy(self)
-        seen.permit = None
-        seen.clean = seen.quiet = False
-        seen.asked_at, seen.fresh_until = now, -inf
-        return seen
-
-
 class View:
     """A collection of the last snapshots that this process saw of the breakers in use.
 
@@ -119,7 +61,7 @@ class View:
         self.max_staleness = max_staleness
         self.policy_for: Callable[[str], BreakerPolicy] = lambda _: DEFAULT_POLICY
         self._slowest = 0.0
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, Seen] = {}
         # Reentrant: a signal handler may make a guarded call in the middle of an update of the same thread.
         self._lock = threading.RLock()
         after_fork_in_child(self._reset_after_fork)
@@ -250,8 +192,7 @@ class View:
     def record(self, snapshot: Snapshot, asked_at: float, *, refreshed: bool = False) -> None:
         """Record a snapshot from the store.
 
-        A snapshot of a higher generation replaces the known snapshot. In the same generation, the answer to the later
-        store call replaces the earlier answer.
+        The snapshot replaces the known snapshot unless the known snapshot is newer; see `Seen.supersedes`.
 
         Args:
             snapshot: The breaker.
@@ -259,12 +200,12 @@ class View:
             refreshed: Whether the snapshot is the answer to a refresh.
         """
         policy = self.policy_for(snapshot.name)
-        seen = _Seen(snapshot, asked_at, self.max_staleness, policy)
+        seen = Seen(snapshot, asked_at, self.max_staleness, policy)
         if refreshed:
             seen.refreshed_at = asked_at
         with self._lock:
             known = self._seen.get(snapshot.name)
-            if known is not None and not _supersedes(snapshot, asked_at, known):
+            if known is not None and not seen.supersedes(known):
                 return
             seen.follow(known)
             # A score falls slowly, so most successes find a score above zero. These successes wait until a refresh
@@ -347,17 +288,3 @@ def make_view(max_staleness: float, *, needed: bool) -> View | None:
         InvalidPolicyError: ``max_staleness`` is negative or not a finite number.
     """
     return View(max_staleness) if check_seconds("max_staleness", max_staleness) > 0 and needed else None
-
-
-def _supersedes(snapshot: Snapshot, asked_at: float, known: _Seen) -> bool:
-    """Return whether a snapshot replaces the known entry of the same breaker.
-
-    Args:
-        snapshot: The new snapshot.
-        asked_at: The moment just before the store call, in seconds of the view's clock.
-        known: The known entry.
-    """
-    if snapshot.generation == known.snapshot.generation:
-        return asked_at >= known.asked_at
-    # A breaker whose row was deleted begins again at generation 0. A known snapshot wins until it is too old.
-    return snapshot.generation > known.snapshot.generation or asked_at > known.fresh_until

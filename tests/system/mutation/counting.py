@@ -38,7 +38,7 @@ _COUNTING: tuple[Broken, ...] = (
     ),
     (
         "successes of an earlier generation are carried",
-        _VIEW,
+        "breaker/seen.py",
         "if known.snapshot.generation == self.snapshot.generation:\n                self.successes",
         "if True:\n                self.successes",
         (_CARRIED,),

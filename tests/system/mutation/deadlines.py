@@ -160,7 +160,7 @@ _DEADLINES: tuple[Broken, ...] = (
 _VIEW: tuple[Broken, ...] = (
     (
         "four times the bound",
-        "breaker/view.py",
+        "breaker/seen.py",
         "asked_at + max_staleness",
         "asked_at + 4 * max_staleness",
         (PROMISED,),
@@ -168,8 +168,8 @@ _VIEW: tuple[Broken, ...] = (
     (
         "age counts from the answer",
         "breaker/view.py",
-        "_Seen(snapshot, asked_at, ",
-        "_Seen(snapshot, self.clock(), ",
+        "Seen(snapshot, asked_at, ",
+        "Seen(snapshot, self.clock(), ",
         (GATE, BREAKERS),
     ),
     (

@@ -20,7 +20,7 @@ EQUIVALENT: dict[str, str] = {
     "core/rules.py record_failure: given.generation == UNFENCED or newer": _NONE_BELOW,
     "core/rules.py record_success: given.generation == UNFENCED or newer": _NONE_BELOW,
     "deadline.py within.__enter__: own < outer compared otherwise": _EITHER,
-    "breaker/view.py _supersedes: snapshot.generation > known.snapshot.generation compared otherwise": _DECIDED,
+    "breaker/seen.py Seen.supersedes: snapshot.generation > other.generation compared otherwise": _DECIDED,
     "breaker/refresh.py ViewRefresh.run: "
     "view is None or not names or self._outage.is_out without view is None": _NO_NAMES,
     "breaker/refresh.py ViewRefresh.run: "

@@ -29,6 +29,7 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "core/commands.py": (TABLES, ("tests/core/test_commands.py",), GOLDEN),
     "deadline.py": (("tests/test_deadline.py",),),
     "breaker/view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/stores/sql/push",)),
+    "breaker/seen.py": (("tests/breaker/test_seen.py",), ("tests/breaker/test_view.py",), BREAKERS),
     "breaker/outage/local.py": (
         ("tests/breaker/outage/test_local.py",),
         ("tests/breaker/outage/test_local_outage.py",),

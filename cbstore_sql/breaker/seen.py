@@ -1,0 +1,98 @@
+"""One entry of the view: what this process last saw of one breaker."""
+
+from __future__ import annotations
+
+from copy import copy
+from math import inf
+
+from cbstore_sql.breaker.decision import needs_decision
+from cbstore_sql.breaker.unreported import UnreportedSuccesses
+from cbstore_sql.core.model import Snapshot, State
+from cbstore_sql.core.policy import BreakerPolicy
+
+
+class Seen:
+    """An entry of the view: the last snapshot of one breaker, the marks of its use, and its unreported successes.
+
+    Args:
+        snapshot: The breaker.
+        asked_at: The moment just before the store call, in seconds of the view's clock.
+        max_staleness: Seconds after ``asked_at`` at which the snapshot is not used any more.
+        policy: The breaker's policy.
+
+    Attributes:
+        snapshot: The snapshot.
+        asked_at: The moment just before the store call.
+        fresh_until: The moment until which the snapshot may be used. It is -infinity for an entry of `distrusted`.
+        permit: The permit of a call that needs no further decision; ``None`` if the call needs one.
+        clean: Whether the circuit is closed and has nothing that a success would clear or lower.
+        quiet: Whether successes wait for the next report. `View.record` also sets this for a circuit with a score.
+        refreshed_at: The moment just before the last refresh that read this breaker; -infinity if there was none.
+        used: Whether a call asked for this breaker since the last refresh.
+        idle: How many refreshes in a row found that no call had asked for this breaker.
+        successes: The unreported successes. `follow` sets this attribute.
+        add_success: ``successes.add``, bound once, because every healthy call needs it.
+    """
+
+    __slots__ = (
+        "add_success",
+        "asked_at",
+        "clean",
+        "fresh_until",
+        "idle",
+        "permit",
+        "quiet",
+        "refreshed_at",
+        "snapshot",
+        "successes",
+        "used",
+    )
+
+    def __init__(self, snapshot: Snapshot, asked_at: float, max_staleness: float, policy: BreakerPolicy) -> None:
+        closed = snapshot.state is State.CLOSED
+        self.snapshot = snapshot
+        # `None` if the admission needs more than the state: see `View.fresh_snapshot`.
+        self.permit = snapshot.permit if closed and not needs_decision(snapshot, policy) else None
+        scored = policy.trip is not None and snapshot.score > 0.0
+        self.clean = closed and snapshot.failure_count == 0 and not scored and snapshot.probe_token == ""
+        self.quiet = self.clean
+        self.asked_at = asked_at
+        self.fresh_until = asked_at + max_staleness
+        if snapshot.active_override and snapshot.override_until:
+            self.fresh_until = min(self.fresh_until, asked_at + snapshot.override_until - snapshot.as_of)
+        self.refreshed_at = -inf
+        self.used = False
+        self.idle = 0
+
+    def follow(self, known: Seen | None) -> None:
+        """Copy the idle time and the unreported successes from ``known``, an older entry of the same breaker."""
+        self.successes = UnreportedSuccesses()
+        if known is not None:
+            self.idle = known.idle
+            self.refreshed_at = max(self.refreshed_at, known.refreshed_at)
+            if known.snapshot.generation == self.snapshot.generation:
+                self.successes = known.successes
+        self.add_success = self.successes.add
+
+    def distrusted(self, now: float) -> Seen:
+        """Return a copy that is never used for a call. Only an answer to a later store call replaces the copy.
+
+        Args:
+            now: The present moment, in seconds of the view's clock.
+        """
+        seen = copy(self)
+        seen.permit = None
+        seen.clean = seen.quiet = False
+        seen.asked_at, seen.fresh_until = now, -inf
+        return seen
+
+    def supersedes(self, known: Seen) -> bool:
+        """Return whether this entry replaces ``known``, another entry of the same breaker.
+
+        A higher generation wins. In the same generation, the answer to the later store call wins.
+        """
+        snapshot, other = self.snapshot, known.snapshot
+        if snapshot.generation == other.generation:
+            return self.asked_at >= known.asked_at
+        # A breaker whose row was deleted begins again at generation 0. The known entry wins until it is too old.
+        return snapshot.generation > other.generation or self.asked_at > known.fresh_until
