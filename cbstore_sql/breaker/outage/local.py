@@ -7,21 +7,20 @@ shared store has certainly not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from cbstore_sql.breaker.flow import CallFlow
 from cbstore_sql.breaker.outage.changes import ChangeLog, LocalChanges
-from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, UnreportedPermit, Verdict
+from cbstore_sql.breaker.outage.local_store import LocalStore, row_by_steady_clock
+from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, State, UnreportedPermit, Verdict
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.events import BreakerEvent, Closed, Opened
 from cbstore_sql.runtime import sansio
 from cbstore_sql.runtime.fork import ForkSafeLock
 from cbstore_sql.runtime.recent import RecentNames
 from cbstore_sql.stores.call import StoreCall
-from cbstore_sql.stores.memory import InMemoryStore
 
 MOST_KNOWN = 4096
 """The largest number of breakers that a process remembers for an outage: those that the store was asked for last."""
@@ -29,43 +28,6 @@ MOST_KNOWN = 4096
 
 _RECENT_SECONDS = 60.0
 """The largest age of a snapshot, in seconds, whose generation counts as the shared store's when the outage begins."""
-
-
-class _Store(InMemoryStore):
-    """A store in memory that holds the rows of `LocalBreakers` and shares their lock.
-
-    If there were two locks, a signal handler that makes a guarded call could acquire them in the opposite order.
-    """
-
-    def _have_lock(self) -> None:
-        """Make no lock. `LocalBreakers` sets the lock, and sets it again after each fork."""
-
-    def has(self, name: str) -> bool:
-        return name in self._rows
-
-    def adopt(self, name: str, row: Row) -> None:
-        """Add a breaker, unless the store has a breaker of this name.
-
-        Args:
-            name: The breaker's name.
-            row: The last known row of the breaker.
-        """
-        with self._lock:
-            self._rows.setdefault(name, row)
-
-    def drop(self, name: str) -> None:
-        with self._lock:
-            self._rows.pop(name, None)
-
-    def keep_only(self, names: Iterable[str]) -> None:
-        with self._lock:
-            self._rows = {name: self._rows[name] for name in names if name in self._rows}
-
-    def free_probes(self) -> None:
-        """Free the slot of every probe. In a forked process, the owner of each probe is in the parent."""
-        for name, row in self._rows.items():
-            if row.probe_token:
-                self._rows[name] = _without_probe(row)
 
 
 class LocalBreakers(ForkSafeLock):
@@ -90,7 +52,7 @@ class LocalBreakers(ForkSafeLock):
         self._emit = emit
         self._clock = clock
         self._flow = CallFlow(policy_for, self._heard, reopen_on_no_verdict=reopen_on_no_verdict, clock=clock)
-        self._store = _Store(clock=clock, max_breakers=None)
+        self._store = LocalStore(clock=clock, max_breakers=None)
         self._known: RecentNames[tuple[Snapshot, float]] = RecentNames(MOST_KNOWN)
         # For each breaker in `_store`: the generation in the shared store when the breaker was adopted.
         self._bases: dict[str, int] = {}
@@ -346,7 +308,7 @@ class LocalBreakers(ForkSafeLock):
         if not self._store.has(name):
             if self._clock() - known[1] <= _RECENT_SECONDS:
                 self._bases[name] = known[0].generation
-            self._store.adopt(name, _by_steady_clock(*known))
+            self._store.adopt(name, row_by_steady_clock(*known))
 
     def _heard(self, event: BreakerEvent) -> None:
         """Record openings and closings, and pass every event on."""
@@ -361,33 +323,3 @@ class LocalBreakers(ForkSafeLock):
 
     def _log(self, name: str) -> ChangeLog:
         return self._logs.setdefault(name, ChangeLog())
-
-
-def _by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
-    """Return the row of a snapshot, with all moments converted from the store's clock to the steady clock.
-
-    Args:
-        snapshot: The breaker.
-        asked_at: The moment just before the store call, in seconds of the steady clock.
-    """
-    shift = asked_at - snapshot.as_of
-
-    def moved(moment: float) -> float:
-        return max(0.0, moment + shift) if moment > 0.0 else 0.0
-
-    # A moment before the start of this clock becomes 0. For an override, 0 would mean that it never ends.
-    override = snapshot.active_override
-    return replace(
-        snapshot._to_row(),
-        override=override,
-        last_failure_time=moved(snapshot.last_failure_time),
-        open_until=moved(snapshot.open_until),
-        probe_until=moved(snapshot.probe_until),
-        closed_at=moved(snapshot.closed_at),
-        hold_until=moved(snapshot.hold_until),
-        override_until=moved(snapshot.override_until),
-    )
-
-
-def _without_probe(row: Row) -> Row:
-    return replace(row, probe_token="", probe_until=0.0)

@@ -69,23 +69,6 @@ def test_of_many_names_those_noted_longest_ago_are_forgotten(
     assert local.read("old").state is State.CLOSED
 
 
-def test_moments_are_moved_to_the_clock_of_the_process(local: LocalBreakers, clock: Clock) -> None:
-    row = Row("half_open", "open", 6, 3, 2, 4990.0, 4995.0, 60.0, "owner", 5020.0)
-    local.note(Snapshot.of("b", row, 5000.0), clock.now)
-    known = local.read("b")
-    assert (known.state, known.generation, known.failure_count, known.success_count) == (State.HALF_OPEN, 6, 3, 2)
-    assert (known.last_failure_time, known.open_until) == (clock.now - 10.0, clock.now - 5.0)
-    assert (known.probe_token, known.probe_until, known.as_of) == ("owner", clock.now + 20.0, clock.now)
-
-
-def test_a_moment_before_the_clock_began_is_zero(local: LocalBreakers) -> None:
-    local.note(Snapshot.of("b", Row(last_failure_time=1.0), 5000.0), 1000.0)
-    snapshot = local.read("b")
-    assert (snapshot.last_failure_time, snapshot.open_until, snapshot.probe_until) == (0.0, 0.0, 0.0)
-    local.note(CLEAN._replace(name="c"), 6000.0)
-    assert local.read("c").open_until == 0.0, "although the clock of the process is ahead"
-
-
 def test_a_later_answer_of_the_store_does_not_change_what_goes_on_here(local: LocalBreakers) -> None:
     local.note(DIRTY, 1000.0)
     fails(local, 1)

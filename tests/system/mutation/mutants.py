@@ -30,6 +30,11 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "deadline.py": (("tests/test_deadline.py",),),
     "breaker/view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/stores/sql/push",)),
     "breaker/seen.py": (("tests/breaker/test_seen.py",), ("tests/breaker/test_view.py",), BREAKERS),
+    "breaker/outage/local_store.py": (
+        ("tests/breaker/outage/test_local_store.py",),
+        ("tests/breaker/outage/test_local.py",),
+        ("tests/breaker/outage/test_local_outage.py",),
+    ),
     "breaker/outage/local.py": (
         ("tests/breaker/outage/test_local.py",),
         ("tests/breaker/outage/test_local_outage.py",),

@@ -1,0 +1,79 @@
+"""The rows of the breakers that this process uses during an outage, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cbstore_sql.core.model import Row, Snapshot
+from cbstore_sql.stores.memory import InMemoryStore
+
+
+class LocalStore(InMemoryStore):
+    """A store in memory that holds the rows of `LocalBreakers` and shares their lock.
+
+    If there were two locks, a signal handler that makes a guarded call could acquire them in the opposite order.
+    """
+
+    def _have_lock(self) -> None:
+        """Make no lock. `LocalBreakers` sets the lock, and sets it again after each fork."""
+
+    def has(self, name: str) -> bool:
+        """Return whether the store has a breaker of this name."""
+        return name in self._rows
+
+    def adopt(self, name: str, row: Row) -> None:
+        """Add a breaker, unless the store has a breaker of this name.
+
+        Args:
+            name: The breaker's name.
+            row: The last known row of the breaker.
+        """
+        with self._lock:
+            self._rows.setdefault(name, row)
+
+    def drop(self, name: str) -> None:
+        """Remove a breaker. If the store has no breaker of this name, do nothing."""
+        with self._lock:
+            self._rows.pop(name, None)
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Remove all breakers except those with these names."""
+        with self._lock:
+            self._rows = {name: self._rows[name] for name in names if name in self._rows}
+
+    def free_probes(self) -> None:
+        """Free the slot of every probe. In a forked process, the owner of each probe is in the parent."""
+        for name, row in self._rows.items():
+            if row.probe_token:
+                self._rows[name] = _without_probe(row)
+
+
+def row_by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
+    """Return the row of a snapshot, with all moments converted from the store's clock to the steady clock.
+
+    Args:
+        snapshot: The breaker.
+        asked_at: The moment just before the store call, in seconds of the steady clock.
+    """
+    shift = asked_at - snapshot.as_of
+
+    def moved(moment: float) -> float:
+        return max(0.0, moment + shift) if moment > 0.0 else 0.0
+
+    # A moment before the start of this clock becomes 0. For an override, 0 would mean that it never ends.
+    override = snapshot.active_override
+    return replace(
+        snapshot._to_row(),
+        override=override,
+        last_failure_time=moved(snapshot.last_failure_time),
+        open_until=moved(snapshot.open_until),
+        probe_until=moved(snapshot.probe_until),
+        closed_at=moved(snapshot.closed_at),
+        hold_until=moved(snapshot.hold_until),
+        override_until=moved(snapshot.override_until),
+    )
+
+
+def _without_probe(row: Row) -> Row:
+    return replace(row, probe_token="", probe_until=0.0)
