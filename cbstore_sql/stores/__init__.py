@@ -10,6 +10,7 @@
 `batching`, `batching_async`        several failures of one process in one write
 `timeout`, `timeout_async`          deadlines for stores that do not keep deadlines
 `threaded`                          a synchronous store behind the asynchronous interface
+`decode`                            the values of a row as a `Snapshot` or a `Transition`
 `call`                              one call of a store method, as data
 `push`                              the types for updates by LISTEN and NOTIFY
 ==================================  ===================================================================

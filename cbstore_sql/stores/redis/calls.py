@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cbstore_sql.core.model import Row
+from cbstore_sql.core.model import Transition
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A request to run the Lua script of an operation. The store sends the request.
-
-    Attributes:
-        operation: The name of the operation whose script runs.
-        key: The breaker's key.
-        arguments: The arguments of the script, without the key.
-    """
-
-    operation: str
-    key: bytes
-    arguments: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +58,10 @@ class Missing:
     as_of: float
 
 
-Result = tuple[Row, float] | Missing | None
-"""The result of an operation: the row after the operation, and the server's clock in Unix seconds.
+Result = Transition | Missing | None
+"""The result of an operation: the transition.
 
 `Missing` means that the key is missing. ``None`` means that the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
-RedisSteps = Generator["Call | Script | Transaction", Any, T]
+RedisSteps = Generator["Call | Transaction", Any, T]

@@ -7,9 +7,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.stores.redis.scripts import READ, script
 
 _SYNC = (redis.Redis, redis.RedisCluster)
 _ASYNC = (redis.asyncio.Redis, redis.asyncio.RedisCluster)
@@ -55,15 +53,3 @@ def open_client(kind: Any, url: str, retry: Any) -> Any:
         raise ConfigurationError(
             "the Redis URL cannot be read; it is not shown, since it may hold a password"
         ) from None
-
-
-def register_scripts(client: Any) -> dict[str, Any]:
-    """Register the Lua script of each operation with a client. This function sends nothing to the server.
-
-    Args:
-        client: A redis-py client.
-
-    Returns:
-        redis-py's script objects, by the name of the operation.
-    """
-    return {name: client.register_script(script(name)) for name in (READ, *OPERATIONS)}

@@ -11,19 +11,18 @@ change these fields, so the generation stays the same.
 No content of a hash causes an error. A number reads as 0 if it is missing, not a plain decimal, not whole where it must
 be whole, or out of range. An unknown state reads as closed. An unknown override reads as no override. In text that is
 not UTF-8, replacement characters stand for the invalid bytes. Unknown fields stay as they are. ``_hash.lua`` does the
-same as this module.
+same as this module, but a script writes only fields whose text changes: a missing field reads as 0 or as no text.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
-from urllib.parse import unquote
 
-from cbstore_sql.core.model import ANSWER_COLUMNS, COLUMNS, OVERRIDES, STATES, Row
+from cbstore_sql.core.model import COLUMNS, OVERRIDES, STATES, Row
 from cbstore_sql.core.rules import CLOSED, HALF_OPEN, OPEN
 from cbstore_sql.core.validation import MAX_COUNT
 
@@ -50,12 +49,13 @@ LARGEST: Mapping[str, float] = {
 
 STATE_FIELDS = ("state", "previous_state")
 
-TEXTS = tuple(field.name for field in fields(Row) if isinstance(field.default, str))
+TEXT_PARAMETERS = frozenset({"token", "expected", "state", "test", "mode", "by", "reason", "label"})
+"""The parameters of the rules that are text. The others are numbers."""
 
 ADDS = "adds"
 """The argument that allows a script to create a key."""
 
-_PLAIN_DECIMAL = re.compile(r"[0-9][0-9.eE+-]*", re.ASCII)
+_PLAIN_DECIMAL = re.compile(rb"[0-9][0-9.eE+-]*")
 
 
 def to_text(value: float) -> str:
@@ -67,29 +67,33 @@ def to_text(value: float) -> str:
     return f"{value:.17g}"
 
 
-def to_argument(value: str | float | None) -> bytes:
-    """Encode a parameter of an operation as bytes, to pass it to a Lua script.
+def to_argument(value: str | float | None) -> bytes | float:
+    """Encode a parameter of an operation, to pass it to a Lua script.
 
     Args:
-        value: The parameter. ``None`` gives empty bytes.
+        value: The parameter. ``None`` gives empty bytes. A number stays a number, because redis-py writes numbers in
+            full.
     """
-    if value is None:
-        return b""
-    return value.encode() if isinstance(value, str) else to_text(value).encode()
+    kind = type(value)
+    if kind is float or kind is int:
+        return value  # type: ignore[return-value]
+    return b"" if value is None else _to_bytes(value)
 
 
-def from_answer(values: Sequence[bytes | str]) -> tuple[Row, float]:
+def from_answer(answer: Sequence[bytes]) -> list[Any]:
     """Decode the answer of a Lua script.
 
     Args:
-        values: The texts of the columns `ANSWER_COLUMNS`, then the server's clock.
+        answer: Each field of the hash and its text, as the script found them; then, in the same form, the fields that
+            the script wrote; then the server's clock.
 
     Returns:
-        The row of the breaker, and the server's clock in Unix seconds.
+        The values of `ANSWER_COLUMNS`, then the server's clock in Unix seconds.
     """
-    texts = [_to_str(value) for value in values]
-    columns = {name: _column(name, text) for name, text in zip(ANSWER_COLUMNS, texts, strict=False)}
-    return Row(**columns), float(texts[-1])
+    # The text that comes last is the one that the hash has now.
+    values = _values(dict(zip(answer[0::2], answer[1::2], strict=False)))
+    values[_HISTORY] = float(answer[-1])
+    return values
 
 
 def from_hash(raw: Mapping[Any, Any]) -> Row:
@@ -101,20 +105,28 @@ def from_hash(raw: Mapping[Any, Any]) -> Row:
     Args:
         raw: The fields of the hash, as Redis returned them. Damaged values read as 0, closed or empty.
     """
-    found = {_to_str(name): _to_str(value) for name, value in raw.items()}
-    columns: dict[str, Any] = {name: _text(name, found.get(name, "")) for name in TEXTS}
-    row = Row(**columns, **{name: _number(name, found.get(name, "")) for name in LARGEST})
-    active = found.get("half_open_probe_active") == str(True)
-    if not found or found.get("written") == _signature(row, active):
-        return row
-    return replace(
-        row,
-        generation=row.generation + 1,
-        success_count=0,
-        open_seconds=0.0 if row.state == CLOSED else row.open_seconds,
-        probe_token=FOREIGN_TOKEN if active else "",
-        probe_until=NO_KNOWN_END if active else 0.0,
-    )
+    if raw and isinstance(next(iter(raw)), str):
+        raw = {_to_bytes(name): _to_bytes(text) for name, text in raw.items()}
+    return Row(*_values(raw))
+
+
+def _values(raw: Mapping[bytes, bytes]) -> list[Any]:
+    """Return the values of `COLUMNS`."""
+    values = [*_DEFAULTS]
+    if not raw:
+        return values
+    for field, text in raw.items():
+        if (known := _READERS.get(field)) is not None:
+            place, read = known
+            values[place] = read(text)
+    active = raw.get(b"half_open_probe_active") == b"True"
+    if raw.get(b"written") != _signature(values[_STATE], values[_OPEN_UNTIL], active):
+        values[_GENERATION] += 1
+        values[_SUCCESS_COUNT] = 0
+        values[_OPEN_SECONDS] = 0.0 if values[_STATE] == CLOSED else values[_OPEN_SECONDS]
+        values[_PROBE_TOKEN] = FOREIGN_TOKEN if active else ""
+        values[_PROBE_UNTIL] = NO_KNOWN_END if active else 0.0
+    return values
 
 
 def to_hash(row: Row) -> dict[str, bytes]:
@@ -127,9 +139,9 @@ def to_hash(row: Row) -> dict[str, bytes]:
     """
     active = row.probe_until > 0.0
     return {
-        **{name: to_argument(getattr(row, name)) for name in COLUMNS},
+        **{name: _to_bytes(getattr(row, name)) for name in COLUMNS},
         "half_open_probe_active": str(active).encode(),
-        "written": _signature(row, active).encode(),
+        "written": _signature(row.state, row.open_until, active),
     }
 
 
@@ -161,34 +173,58 @@ def _lifetime_of_state(row: Row, now: float, ttl: int, probe_ttl: int) -> int:
     return ttl
 
 
-def _signature(row: Row, active: bool) -> str:
-    return f"{row.state}|{to_text(row.open_until)}|{active}"
+def _signature(state: str, open_until: float, active: bool) -> bytes:
+    return f"{state}|{to_text(open_until)}|{active}".encode()
 
 
-def _column(name: str, text: str) -> Any:
-    if name not in LARGEST:
-        return unquote(text)
-    return int(text) if name in INTEGER_FIELDS else float(text)
+def _to_bytes(value: bytes | str | float) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    # A client that decodes may return surrogates, which stand for bytes that are not text.
+    return value.encode(errors="replace") if isinstance(value, str) else to_text(value).encode()
 
 
-def _text(name: str, text: str) -> str:
+def _number(name: str) -> Callable[[bytes], float]:
+    kind, largest, plain = (int if name in INTEGER_FIELDS else float), LARGEST[name], _PLAIN_DECIMAL.fullmatch
+
+    def read(text: bytes) -> float:
+        try:
+            value = float(text) if plain(text) else 0.0
+        except ValueError:
+            return kind(0)
+        if value > largest or (kind is int and not value.is_integer()):
+            return kind(0)
+        return kind(value)
+
+    return read
+
+
+def _one_of(values: Sequence[str], otherwise: str) -> Callable[[bytes], str]:
+    known = {value.encode(): value for value in values}
+    return lambda text: known.get(text, otherwise)
+
+
+def _reader(name: str) -> Callable[[bytes], Any]:
+    """Return the function that decodes the text of a column."""
+    if name in LARGEST:
+        return _number(name)
     if name in STATE_FIELDS:
-        return text if text in STATES else CLOSED
-    if name == "override":
-        return text if text in OVERRIDES else ""
-    return text
+        return _one_of(STATES, CLOSED)
+    return _one_of(OVERRIDES, "") if name == "override" else lambda text: text.decode(errors="replace")
 
 
-def _number(name: str, text: str) -> Any:
-    kind = int if name in INTEGER_FIELDS else float
-    try:
-        value = float(text) if _PLAIN_DECIMAL.fullmatch(text) else 0.0
-    except ValueError:
-        return kind(0)
-    if value > LARGEST[name] or (name in INTEGER_FIELDS and not value.is_integer()):
-        return kind(0)
-    return kind(value)
-
-
-def _to_str(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")
+_READERS = {name.encode(): (place, _reader(name)) for place, name in enumerate(COLUMNS)}
+_DEFAULTS: tuple[Any, ...] = tuple(field.default for field in fields(Row))
+_STATE, _GENERATION, _SUCCESS_COUNT, _OPEN_UNTIL, _OPEN_SECONDS, _PROBE_TOKEN, _PROBE_UNTIL, _HISTORY = (
+    COLUMNS.index(name)
+    for name in (
+        "state",
+        "generation",
+        "success_count",
+        "open_until",
+        "open_seconds",
+        "probe_token",
+        "probe_until",
+        "history",
+    )
+)

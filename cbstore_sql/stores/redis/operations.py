@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from redis.client import NEVER_DECODE
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Row, Snapshot, Transition
@@ -14,11 +15,12 @@ from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.core.validation import check_name, shown
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.base import NOBODYS_PROBE
+from cbstore_sql.stores.decode import to_snapshot, to_transition
 from cbstore_sql.stores.redis import codec, watch
-from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result, Script
+from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result
 from cbstore_sql.stores.redis.errors import is_scripting_unavailable, says_nothing_of_writes, translated
 from cbstore_sql.stores.redis.name_index import NameIndex
-from cbstore_sql.stores.redis.scripts import READ
+from cbstore_sql.stores.redis.scripts import READ, script
 
 MAX_TTL = 10**9
 """The longest lifetime of an unused key, seconds (about 31 years)."""
@@ -63,8 +65,10 @@ class Operations:
             now: The moment that the snapshot gives as ``as_of``, Unix seconds. ``None`` means the server's clock.
         """
         key = self.key(name)
-        row, as_of = yield from self._either(self._run_read(key, now), watch.read(key, now))
-        return Snapshot.of(name, row, as_of)
+        if now is not None:
+            with translated(self._client):
+                return Snapshot.of(name, codec.from_hash((yield watch.hash_of(key))), now)
+        return (yield from self._either(_run_read(name, key), lambda: watch.read(name, key)))
 
     def apply(self, command: Command) -> RedisSteps[Transition | None]:
         """Carry out one command in one atomic step; yield the requests to Redis.
@@ -81,13 +85,14 @@ class Operations:
         key = self.key(command.name)
         adds = self._register.is_unbounded or not OPERATIONS[command.operation].creates
         result = yield from self._attempt(key, command, adds=adds and command.creates)
-        if isinstance(result, Missing):
-            if not command.creates:
-                return None
-            with translated(self._client):
-                yield from self._register.enter(key, result.as_of)
-            result = yield from self._attempt(key, command, adds=True)
-        return Transition.of(command.name, *result) if isinstance(result, tuple) else None
+        if not isinstance(result, Missing):
+            return result
+        if not command.creates:
+            return None
+        with translated(self._client):
+            yield from self._register.enter(key, result.as_of)
+        result = yield from self._attempt(key, command, adds=True)
+        return None if isinstance(result, Missing) else result
 
     def check_writable(self) -> RedisSteps[None]:
         """Check that the server accepts writes, by a write that changes nothing; yield the request to Redis.
@@ -132,23 +137,20 @@ class Operations:
         """
         return f"{self._prefix}:{name}".encode()
 
-    def _run_read(self, key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
-        answer = yield Script(READ, key, [codec.to_argument(now)])
-        return codec.from_answer(answer)
-
     def _attempt(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
         scripted = self._run(key, command, adds=adds)
-        return self._either(scripted, watch.apply(key, command, self._lifetime, adds=adds))
+        return self._either(scripted, lambda: watch.apply(key, command, self._lifetime, adds=adds))
 
     def _run(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
-        given = (command.parameters[name] for name in OPERATIONS[command.operation].parameters)
-        others = (self._ttl, self._probe_ttl, codec.ADDS if adds else None)
-        answer = yield Script(command.operation, key, [codec.to_argument(value) for value in (*given, *others)])
-        if isinstance(answer, (bytes, str)):
+        given = command.parameters
+        values = [given[name] for name in OPERATIONS[command.operation].parameters]
+        values += (self._ttl, self._probe_ttl, codec.ADDS if adds else None)
+        answer = yield from _run_script(command.operation, key, [codec.to_argument(value) for value in values])
+        if isinstance(answer, bytes):
             return Missing(float(answer))
-        return None if answer is None else codec.from_answer(answer)
+        return None if answer is None else to_transition(command.name, codec.from_answer(answer))
 
-    def _either(self, scripted: RedisSteps[T], watched: RedisSteps[T]) -> RedisSteps[T]:
+    def _either(self, scripted: RedisSteps[T], watched: Callable[[], RedisSteps[T]]) -> RedisSteps[T]:
         with translated(self._client):
             if self._has_scripting:
                 try:
@@ -157,10 +159,27 @@ class Operations:
                     if not is_scripting_unavailable(error):
                         raise
                     self._has_scripting = False
-            return (yield from watched)
+            return (yield from watched())
 
     def _lifetime(self, row: Row, now: float) -> int | None:
         return None if self._ttl is None else codec.lifetime(row, now, self._ttl, self._probe_ttl)
+
+
+def _run_read(name: str, key: bytes) -> RedisSteps[Snapshot]:
+    return to_snapshot(name, codec.from_answer((yield from _run_script(READ, key, ()))))
+
+
+def _run_script(operation: str, key: bytes, arguments: Sequence[bytes | float]) -> RedisSteps[Any]:
+    """Run the script of an operation on one key, in one round trip if the server knows the script."""
+    wanted = script(operation)
+    # A damaged hash may hold bytes that the client cannot decode.
+    call = Call("execute_command", ("EVALSHA", wanted.digest, 1, key, *arguments), {NEVER_DECODE: True})
+    try:
+        return (yield call)
+    except NoScriptError:
+        # The server is new, was restarted, or took over from another one.
+        yield Call("script_load", (wanted.text,))
+        return (yield call)
 
 
 def _check_ttl(label: str, value: int | None) -> int | None:

@@ -14,8 +14,8 @@ from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
 from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
-from cbstore_sql.stores.redis.calls import Call, Script, Transaction
-from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.calls import Call, Transaction
+from cbstore_sql.stores.redis.clients import check_client, open_client
 from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
@@ -80,7 +80,6 @@ class RedisStore(ProtocolStore):
             redis_client, ttl, key_prefix, half_open_probe_ttl, namespace, max_breakers=max_breakers
         )
         self._client = redis_client
-        self._scripts = register_scripts(redis_client)
         self._key_prefix = key_prefix
         # Code that was written for MassGen's store reads this attribute.
         self._ttl = ttl
@@ -159,9 +158,7 @@ class RedisStore(ProtocolStore):
     def _delete(self, name: str) -> None:
         sansio.run(self._operations.delete(name), self._do)
 
-    def _do(self, wish: Call | Script | Transaction) -> Any:
-        if isinstance(wish, Script):
-            return self._scripts[wish.operation]([wish.key], wish.arguments)
+    def _do(self, wish: Call | Transaction) -> Any:
         if isinstance(wish, Call):
             return wish.on(self._client)
         time.sleep(wish.pause)

@@ -18,8 +18,8 @@ from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.runtime.tasks import InFlight, OneLoop, run_to_completion
 from cbstore_sql.stores.base_async import AsyncStore
-from cbstore_sql.stores.redis.calls import Call, RedisSteps, Script, T, Transaction
-from cbstore_sql.stores.redis.clients import check_client, open_client, register_scripts
+from cbstore_sql.stores.redis.calls import Call, RedisSteps, T, Transaction
+from cbstore_sql.stores.redis.clients import check_client, open_client
 from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
@@ -65,7 +65,7 @@ class AsyncRedisStore(AsyncStore):
         self._operations = Operations(
             redis_client, ttl, key_prefix, half_open_probe_ttl, namespace, max_breakers=max_breakers
         )
-        self._work_with(redis_client)
+        self._client = redis_client
         self._key_prefix = key_prefix
         self._open: Callable[[], Any] | None = None
         self._in_flight = InFlight()
@@ -145,7 +145,7 @@ class AsyncRedisStore(AsyncStore):
     async def _ask(self, steps: RedisSteps[T]) -> T:
         return await self._in_flight.carry(sansio.run_async(steps, self._do))
 
-    async def _do(self, wish: Call | Script | Transaction) -> Any:
+    async def _do(self, wish: Call | Transaction) -> Any:
         self._enter_loop()
         try:
             return await self._make(wish)
@@ -158,9 +158,7 @@ class AsyncRedisStore(AsyncStore):
                 "the client was used in another event loop: await client.aclose() at its end"
             ) from error
 
-    async def _make(self, wish: Call | Script | Transaction) -> Any:
-        if isinstance(wish, Script):
-            return await self._scripts[wish.operation]([wish.key], wish.arguments)
+    async def _make(self, wish: Call | Transaction) -> Any:
         if isinstance(wish, Call):
             return await wish.on(self._client)
         await asyncio.sleep(wish.pause)
@@ -171,12 +169,8 @@ class AsyncRedisStore(AsyncStore):
         """Replace the store's client in a new event loop, because a connection cannot move to another event loop."""
         if self._loop.is_new():
             if self._open is not None:
-                self._work_with(self._open())
+                self._client = self._open()
             self._loop.entered()
-
-    def _work_with(self, client: Any) -> None:
-        self._client = client
-        self._scripts = register_scripts(client)
 
     async def _close(self) -> None:
         await self._in_flight.landed()

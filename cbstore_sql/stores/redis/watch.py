@@ -12,7 +12,7 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import WatchError
 
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Row
+from cbstore_sql.core.model import Row, Snapshot, Transition
 from cbstore_sql.errors import StoreConflictError
 from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.stores.redis import codec
@@ -28,20 +28,20 @@ Lifetime = Callable[[Row, float], "int | None"]
 ``None`` means that the key never expires."""
 
 
-def read(key: bytes, now: float | None) -> RedisSteps[tuple[Row, float]]:
+def read(name: str, key: bytes) -> RedisSteps[Snapshot]:
     """Read one breaker without a Lua script; yield the requests to Redis.
 
     The clock is read after the row, so no time in the row is later than the clock.
 
     Args:
+        name: The breaker's name.
         key: The key of the breaker.
-        now: The time to return in place of the server's clock, Unix seconds. ``None`` means the server's clock.
 
     Returns:
-        The row of the breaker, and the time in Unix seconds.
+        The breaker, by the server's clock.
     """
-    row = codec.from_hash((yield _hash_of(key)))
-    return row, (yield from _server_time()) if now is None else now
+    row = codec.from_hash((yield hash_of(key)))
+    return Snapshot.of(name, row, (yield from _server_time()))
 
 
 def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> RedisSteps[Result]:
@@ -81,7 +81,7 @@ def apply(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Re
 
 def _attempt(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) -> Calls[Result]:
     yield Call("watch", (key,))
-    raw = yield _hash_of(key)
+    raw = yield hash_of(key)
     clock = yield from _server_time()
     row = command.apply_to(codec.from_hash(raw), clock)
     if row is None:
@@ -99,10 +99,15 @@ def _attempt(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) ->
         # A command that only counts a failure never shortens the lifetime of the key.
         yield Call("expire", (key, seconds))
     yield Call("execute")
-    return row, now
+    return Transition.of(command.name, row, now)
 
 
-def _hash_of(key: bytes) -> Call:
+def hash_of(key: bytes) -> Call:
+    """Return the call that reads the whole hash of a breaker.
+
+    Args:
+        key: The key of the breaker.
+    """
     # A damaged hash may hold bytes that the client cannot decode.
     return Call("execute_command", ("HGETALL", key), {NEVER_DECODE: True})
 

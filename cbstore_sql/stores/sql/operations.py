@@ -13,11 +13,11 @@ from cbstore_sql.core.model import Row, Snapshot, Transition
 from cbstore_sql.core.rules import ANY_STATE, BY_SCORE, UNFENCED
 from cbstore_sql.core.validation import check_max_breakers
 from cbstore_sql.errors import TooManyBreakersError, UnstorableNameError
+from cbstore_sql.stores.decode import to_snapshot, to_transition
 from cbstore_sql.stores.sql.errors import raise_translated
 from cbstore_sql.stores.sql.retry import Effect, RetryPolicy, StatementOutcome, classify_error
 from cbstore_sql.stores.sql.schema.table import TABLE_NAME, check_identifier
 from cbstore_sql.stores.sql.statements.build import statements_for
-from cbstore_sql.stores.sql.statements.decode import to_snapshot, to_transition
 from cbstore_sql.stores.sql.statements.partial_eval import specialization_for
 from cbstore_sql.stores.sql.statements.statement import Statement
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from cbstore_sql.core.history import HistoryEntry, decode_history
 from cbstore_sql.core.model import ANSWER_COLUMNS, Snapshot
 from cbstore_sql.runtime import sansio
+from cbstore_sql.stores.decode import to_snapshot
 from cbstore_sql.stores.sql.retry import Effect
-from cbstore_sql.stores.sql.statements.decode import to_snapshot
 from cbstore_sql.stores.sql.statements.overview import TOTALS, overview_statement
 from cbstore_sql.stores.sql.store import SqlStore
 

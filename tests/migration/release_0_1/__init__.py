@@ -10,10 +10,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from cbstore_sql import AsyncSqlStore, AsyncStore, RedisStore, SqlStore, Store
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import ANSWER_COLUMNS, Row, Transition
+from cbstore_sql.stores.decode import to_transition
 from cbstore_sql.stores.redis import codec
 from cbstore_sql.stores.sql.operations import QuerySteps, SqlOperations, Values
 from cbstore_sql.stores.sql.statements.build import Statements
@@ -78,5 +80,10 @@ class RedisStore01(RedisStore):
         answer = self._client.register_script(saved["script"])([self._operations.key(command.name)], [*given, *others])
         if answer is None:
             return None
-        values = [*answer[:-1], *(codec.to_argument(value) for value in _ADDED), answer[-1]]
-        return Transition.of(command.name, *codec.from_answer(values))
+        return to_transition(command.name, [*_read(answer[:-1]), *_ADDED, float(answer[-1])])
+
+
+def _read(texts: list[bytes]) -> list[Any]:
+    """Decode the columns of that release's answer, whose texts are percent-encoded."""
+    kinds = [type(getattr(Row(), column)) for column in ANSWER_COLUMNS]
+    return [unquote(text.decode()) if kind is str else kind(text) for kind, text in zip(kinds, texts, strict=False)]

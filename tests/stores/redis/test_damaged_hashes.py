@@ -83,6 +83,14 @@ def test_an_unknown_state_reads_as_closed(store: RedisStore, client: Any, key: s
     assert store.get_state("b") == DEFAULT_CIRCUIT_BREAKER_STATE
 
 
+def test_a_write_repairs_damaged_fields(store: RedisStore, client: Any, key: str) -> None:
+    damaged = {"state": "ajar", "open_until": "tomorrow", "override": "maybe", "score": "-1"}
+    for field, repaired in {"state": "closed", "open_until": "0", "override": "", "score": "0"}.items():
+        client.hset(key, field, damaged[field])
+        store.record_failure("b", now=1001.0)
+        assert client.hget(key, field) == repaired
+
+
 def test_an_open_breaker_without_a_readable_deadline_may_be_probed_at_once(
     store: RedisStore, client: Any, key: str
 ) -> None:

@@ -13,10 +13,10 @@ from cbstore_sql import BreakerPolicy, Permit, Snapshot, State, StoreUnavailable
 from cbstore_sql.core import commands
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import ANSWER_COLUMNS, Row
+from cbstore_sql.stores.decode import to_snapshot
 from cbstore_sql.stores.sql.operations import Query, QuerySteps, SqlOperations
 from cbstore_sql.stores.sql.retry import NotSentError
 from cbstore_sql.stores.sql.schema.table import TABLE_NAME
-from cbstore_sql.stores.sql.statements.decode import to_snapshot
 
 POLICY = BreakerPolicy()
 PROBE = Permit("b", 6, "me")

@@ -1,23 +1,12 @@
--- Shared by every operation: the hash as a row, the clock, the write and the answer. Mirrors codec.py.
+-- Shared by every operation that may write: the hash as a row, the write and the answer. Mirrors codec.py.
 
-local TEXTS = {
-    token = true, expected = true, state = true, test = true, mode = true, by = true, reason = true, label = true,
-}
-local PROBE_ACTIVE = {[true] = "True", [false] = "False"}
 local ABSENT, ENDLESS = -2, -1
 
-local function clock()
-    local time = redis.call("TIME")
-    return tonumber(time[1]) + tonumber(time[2]) / 1000000
-end
-
--- With 17 digits every double survives the round trip, and a whole number has no point.
-local function text(number)
-    return string.format("%.17g", number)
-end
-
 local function number(name, written)
-    local value = written and string.match(written, "^%d[%d.eE+-]*$") and tonumber(written)
+    if written == "0" then
+        return 0
+    end
+    local value = string.find(written, "^%d[%d.eE+-]*$") and tonumber(written)
     if not value or value > LARGEST[name] or (INTEGER_FIELDS[name] and value ~= math.floor(value)) then
         return 0
     end
@@ -25,42 +14,47 @@ local function number(name, written)
 end
 
 local function text_field(name, written)
-    if STATE_FIELDS[name] then
-        return STATES[written] and written or CLOSED
+    if name == "state" or name == "previous_state" then
+        return (written == OPEN or written == HALF_OPEN) and written or CLOSED
     end
     if name == "override" then
-        return OVERRIDES[written] and written or ""
+        return (written == OPEN or written == CLOSED or written == SHADOW) and written or ""
     end
-    return written or ""
+    return written
 end
 
 local function signature(row, active)
-    return row.state .. "|" .. text(row.open_until) .. "|" .. PROBE_ACTIVE[active]
+    return row.state .. "|" .. text(row.open_until) .. "|" .. active
 end
 
--- Also returns whether the key is missing.
+-- Returns the fields and their texts as one list, the texts by field, the row, and whether the row must be written
+-- whole, because the key is missing, another client changed the breaker, or a text means something else than it says.
 local function read_row()
-    local pairs_found = redis.call("HGETALL", KEYS[1])
-    local hash = {}
-    for i = 1, #pairs_found, 2 do
-        hash[pairs_found[i]] = pairs_found[i + 1]
+    local found, hash, row = redis.call("HGETALL", KEYS[1]), {}, DEFAULTS
+    local is_damaged = false
+    for i = 1, #found, 2 do
+        local name, written = found[i], found[i + 1]
+        hash[name] = written
+        if LARGEST[name] then
+            local value = number(name, written)
+            row[name] = value
+            is_damaged = is_damaged or value == 0 and written ~= "0"
+        elseif row[name] then
+            local value = text_field(name, written)
+            row[name] = value
+            is_damaged = is_damaged or value ~= written
+        end
     end
-    local row = {}
-    for _, name in ipairs(TEXT_FIELDS) do
-        row[name] = text_field(name, hash[name])
-    end
-    for name in pairs(LARGEST) do
-        row[name] = number(name, hash[name])
-    end
-    local active = hash.half_open_probe_active == PROBE_ACTIVE[true]
-    if #pairs_found > 0 and hash.written ~= signature(row, active) then
+    local active = hash.half_open_probe_active == "True"
+    local is_foreign = hash.written ~= signature(row, active and "True" or "False")
+    if is_foreign and #found > 0 then
         row.generation = row.generation + 1
         row.success_count = 0
         row.open_seconds = row.state == CLOSED and 0 or row.open_seconds
         row.probe_token = active and FOREIGN_TOKEN or ""
         row.probe_until = active and NO_KNOWN_END or 0
     end
-    return row, #pairs_found == 0
+    return found, hash, row, is_foreign or is_damaged
 end
 
 local function lifetime_of_state(row, now, ttl, probe_ttl)
@@ -85,15 +79,32 @@ local function lifetime(row, now, ttl, probe_ttl)
     return math.max(least, lifetime_of_state(row, now, ttl, probe_ttl))
 end
 
--- `seconds` is how long the key lives, nil for ever; a life of `left` milliseconds is not shortened.
-local function write_row(row, seconds, left)
-    local active = row.probe_until > 0
-    local hash = {"half_open_probe_active", PROBE_ACTIVE[active], "written", signature(row, active)}
-    for _, name in ipairs(COLUMNS) do
-        table.insert(hash, name)
-        table.insert(hash, LARGEST[name] and text(row[name]) or row[name])
+-- Writes the fields whose text is new, and adds them to `found`. A field that is missing means 0 or no text, so such a
+-- value is not written into a hash that lacks the field.
+local function write_row(found, hash, row, changes)
+    local size = #found
+    local last = size
+    local function put(name, written)
+        if hash[name] ~= written and (hash[name] or written ~= "0" and written ~= "") then
+            found[last + 1], found[last + 2] = name, written
+            last = last + 2
+        end
     end
-    redis.call("HSET", KEYS[1], unpack(hash))
+    for name, value in pairs(changes) do
+        put(name, LARGEST[name] and text(value) or value)
+    end
+    if changes.state or changes.open_until or changes.probe_until then
+        local active = row.probe_until > 0 and "True" or "False"
+        put("half_open_probe_active", active)
+        put("written", signature(row, active))
+    end
+    if last > size then
+        redis.call("HSET", KEYS[1], unpack(found, size + 1))
+    end
+end
+
+-- `seconds` is how long the key lives, nil for ever; a life of `left` milliseconds is not shortened.
+local function keep_alive(seconds, left)
     if not seconds then
         redis.call("PERSIST", KEYS[1])
     elseif left ~= ENDLESS and left < seconds * 1000 then
@@ -101,44 +112,34 @@ local function write_row(row, seconds, left)
     end
 end
 
--- Plain ASCII whatever bytes a damaged field holds, so that every client can decode it.
-local function quoted(value)
-    return (string.gsub(value, "[^%w/._-]", function(byte)
-        return string.format("%%%02X", string.byte(byte))
-    end))
-end
-
-local function answer(row, now)
-    local values = {}
-    for _, name in ipairs(ANSWER_COLUMNS) do
-        table.insert(values, LARGEST[name] and text(row[name]) or quoted(row[name]))
-    end
-    table.insert(values, text(now))
-    return values
-end
-
--- Runs a rule. ARGV: the rule's parameters, in the order of `names`; then ttl and half_open_probe_ttl, both empty if
--- keys never expire; then `ADDS` if the script may create a missing key, otherwise it answers with the clock alone.
-local function apply(rule, names, only_prolongs)
-    local given = {}
-    for i, name in ipairs(names) do
-        given[name] = TEXTS[name] and ARGV[i] or tonumber(ARGV[i])
-    end
-    given.now = given.now or clock()
-    local row, is_missing = read_row()
+-- Runs a rule. ARGV: the `count` parameters of the rule, which `given` holds by name; then ttl and
+-- half_open_probe_ttl, both empty if keys never expire; then `ADDS` if the script may create a missing key, otherwise
+-- it answers with the clock alone. The answer is the hash: the fields that were found, then those that were written,
+-- then the clock.
+local function apply(rule, given, count, only_prolongs)
+    local now = given.now or clock()
+    given.now = now
+    local found, hash, row, is_whole = read_row()
     local change = rule(row, given)
     if change.where == false then
         return false
     end
-    if is_missing and ARGV[#names + 3] ~= ADDS then
+    if #found == 0 and ARGV[count + 3] ~= ADDS then
         return text(clock())
     end
-    row.previous_state = row.state
-    for name, value in pairs(change.values) do
-        row[name] = value
+    local changes = change.values
+    changes.previous_state = row.state
+    for name, value in pairs(changes) do
+        if row[name] == value and not is_whole then
+            changes[name] = nil
+        else
+            row[name] = value
+        end
     end
-    local ttl, probe_ttl = tonumber(ARGV[#names + 1]), tonumber(ARGV[#names + 2])
+    local ttl, probe_ttl = tonumber(ARGV[count + 1]), tonumber(ARGV[count + 2])
     local left = only_prolongs and redis.call("PTTL", KEYS[1]) or ABSENT
-    write_row(row, ttl and lifetime(row, given.now, ttl, probe_ttl), left)
-    return answer(row, given.now)
+    write_row(found, hash, row, is_whole and row or changes)
+    keep_alive(ttl and lifetime(row, now, ttl, probe_ttl), left)
+    found[#found + 1] = text(now)
+    return found
 end

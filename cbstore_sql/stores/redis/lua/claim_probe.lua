@@ -22,5 +22,3 @@ local function claim_probe(row, given)
         },
     }
 end
-
-return apply(claim_probe, {"now", "lease", "token", "label"})

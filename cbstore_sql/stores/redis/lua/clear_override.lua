@@ -13,5 +13,3 @@ local function clear_override(row, given)
         },
     }
 end
-
-return apply(clear_override, {"now", "label"})

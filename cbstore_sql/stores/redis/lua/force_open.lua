@@ -16,5 +16,3 @@ local function force_open(row, given)
         },
     }
 end
-
-return apply(force_open, {"now", "seconds", "label"})

@@ -1,5 +1,3 @@
 local function hold(row, given)
     return {values = {hold_until = larger(row.hold_until, given.now + given.seconds)}}
 end
-
-return apply(hold, {"now", "seconds"})

@@ -32,22 +32,3 @@ local function record_failure(row, given)
         },
     }
 end
-
-return apply(record_failure, {
-    "now",
-    "generation",
-    "token",
-    "failures",
-    "successes",
-    "test",
-    "failure_threshold",
-    "evidence",
-    "relief",
-    "enough",
-    "trips_alone",
-    "recovery_timeout",
-    "backoff_multiplier",
-    "recovery_timeout_cap",
-    "stretch",
-    "label",
-})

@@ -27,14 +27,3 @@ local function record_success(row, given)
         },
     }
 end
-
-return apply(record_success, {
-    "now",
-    "generation",
-    "token",
-    "success_threshold",
-    "expected",
-    "test",
-    "relief",
-    "label",
-})

@@ -4,5 +4,3 @@ local function release_probe(row, given)
         values = {generation = row.generation + 1, probe_token = "", probe_until = 0},
     }
 end
-
-return apply(release_probe, {"now", "generation", "token"})

@@ -4,5 +4,3 @@ local function renew_probe(row, given)
         values = {probe_until = larger(row.probe_until, given.now + given.lease)},
     }
 end
-
-return apply(renew_probe, {"now", "lease", "generation", "token"})

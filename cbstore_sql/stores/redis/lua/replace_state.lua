@@ -23,16 +23,3 @@ local function replace_state(row, given)
         },
     }
 end
-
-return apply(replace_state, {
-    "now",
-    "lease",
-    "token",
-    "expected",
-    "state",
-    "failure_count",
-    "last_failure_time",
-    "open_until",
-    "probe",
-    "label",
-})

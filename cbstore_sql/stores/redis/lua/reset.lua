@@ -21,5 +21,3 @@ local function reset(row, given)
         },
     }
 end
-
-return apply(reset, {"now", "label"})

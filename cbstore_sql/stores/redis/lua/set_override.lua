@@ -11,5 +11,3 @@ local function set_override(row, given)
         },
     }
 end
-
-return apply(set_override, {"now", "mode", "seconds", "by", "reason", "label"})

@@ -6,6 +6,5 @@
 `partial_eval`  shorter statements for commands whose parameters are known in advance
 `statement`     a compiled statement with its binary parameters and results
 `answer`        the columns that a statement returns, and how to complete them to a full answer
-`decode`        converts a result row to a `Snapshot` or a `Transition`
 ==============  ===============================================================================
 """

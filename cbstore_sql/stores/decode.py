@@ -1,4 +1,4 @@
-"""Functions that convert the whole answer of a statement to a `Snapshot` or a `Transition`."""
+"""Functions that convert the answer of a database or of Redis to a `Snapshot` or a `Transition`."""
 
 from __future__ import annotations
 
