@@ -27,7 +27,7 @@ class Seen:
         permit: The permit of a call that needs no further decision; ``None`` if the call needs one.
         clean: Whether the circuit is closed and has nothing that a success would clear or lower.
         quiet: Whether successes wait for the next report. `View.record` also sets this for a circuit with a score.
-        refreshed_at: The moment just before the last refresh that read this breaker; -infinity if there was none.
+        refreshed_at: The moment just before the last refresh that read this breaker; -infinity if no refresh did.
         used: Whether a call asked for this breaker since the last refresh.
         idle: How many refreshes in a row found that no call had asked for this breaker.
         successes: The unreported successes. `follow` sets this attribute.
