@@ -36,6 +36,7 @@ the name of a store that needs it.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -64,6 +65,7 @@ from cbstore_sql.errors import (
     UnknownBreakerError,
     UnstorableNameError,
 )
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE, CircuitBreakerStore
 from cbstore_sql.stores.factory import make_store
@@ -114,10 +116,10 @@ _LAZY = {
     "prune": "cbstore_sql.stores.sql.prune",
 }
 
-# The module that a name needs beyond the base installation, and the extra that installs the module.
+# The extra that a name needs beyond the base installation. The extra installs a module of the same name.
 _EXTRAS = {
-    "AsyncRedisStore": ("redis", "redis"),
-    "RedisStore": ("redis", "redis"),
+    "AsyncRedisStore": "redis",
+    "RedisStore": "redis",
 }
 
 __all__ = [
@@ -190,7 +192,7 @@ def _drop_names_without_their_extra(names: list[str]) -> None:
     Args:
         names: The list of names. This function changes the list.
     """
-    missing = [name for name, (module, _) in _EXTRAS.items() if not _is_installed(module)]
+    missing = [name for name, module in _EXTRAS.items() if not _is_installed(module)]
     names[:] = [name for name in names if name not in missing]
 
 
@@ -205,10 +207,5 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needs_extra(name, _EXTRAS[name]) if name in _EXTRAS else nullcontext():
         return getattr(import_module(_LAZY[name]), name)
-    except ModuleNotFoundError as missing:
-        module, extra = _EXTRAS.get(name, ("", ""))
-        if missing.name != module:
-            raise
-        raise MissingExtraError(name, extra) from None

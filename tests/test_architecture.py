@@ -47,6 +47,7 @@ HOMES = {
 # A module imports from its own layer and from those below it in this list, never from one above.
 LAYERS = (
     {"errors"},
+    {"extras"},
     {"deadline", "runtime"},
     {"core"},
     {"events"},

@@ -39,7 +39,35 @@ PUBLIC_MODULES = {
 # Each of their modules is public unless its name begins with an underscore.
 OPTIONAL = ("cbstore_sql.integrations", "cbstore_sql.testing", "cbstore_sql.panel")
 
-EXTRAS = ("redis", "aiosqlite", "rich", "prometheus_client", "opentelemetry")
+INTEGRATIONS = (
+    "aiohttp",
+    "celery",
+    "circuitbreaker",
+    "django",
+    "flask",
+    "httpx",
+    "httpx2",
+    "pybreaker",
+    "requests",
+    "starlette",
+)
+
+EXTRAS = ("redis", "aiosqlite", "rich", "prometheus_client", "opentelemetry", *INTEGRATIONS)
+
+USES = {
+    "import cbstore_sql; cbstore_sql.make_store('redis://localhost')": ("a redis URL", "redis"),
+    "import cbstore_sql; cbstore_sql.make_store('redis', redis_client=1)": ("a redis store", "redis"),
+    "import cbstore_sql; cbstore_sql.AsyncSqlStore('sqlite:///b.db')": ("AsyncSqlStore on SQLite", "aiosqlite"),
+    "from cbstore_sql.integrations.django import get_breaker; get_breaker()": (
+        "cbstore_sql.integrations.django",
+        "django",
+    ),
+    **{
+        f"import cbstore_sql.integrations.{name}": (f"cbstore_sql.integrations.{name}", name)
+        for name in INTEGRATIONS
+        if name != "django"
+    },
+}
 
 WITHOUT_EXTRAS = f"""
 import sys
@@ -101,9 +129,11 @@ def test_a_name_whose_extra_is_missing_raises_an_error_that_names_the_extra(name
     assert issubclass(MissingExtraError, ImportError)
 
 
-def test_a_redis_url_without_the_extra_raises_the_same_error() -> None:
-    done = run_without_extras("import cbstore_sql\ncbstore_sql.make_store('redis://localhost')")
-    assert done.stderr.endswith("MissingExtraError: a redis URL needs the extra: pip install 'cbstore_sql[redis]'\n")
+@pytest.mark.parametrize(("use", "needs"), USES.items(), ids=str)
+def test_every_feature_whose_extra_is_missing_raises_the_same_error(use: str, needs: tuple[str, str]) -> None:
+    what, extra = needs
+    done = run_without_extras(use)
+    assert done.stderr.endswith(f"MissingExtraError: {what} needs the extra: pip install 'cbstore_sql[{extra}]'\n")
 
 
 def test_unknown_names_raise_attribute_error() -> None:

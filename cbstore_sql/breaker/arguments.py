@@ -42,6 +42,24 @@ def check_store(store: Any, *, awaits: bool) -> Any:
     raise InvalidArgumentError(f"store must be {kinds}, got {type(store).__name__}: write make_store(url)")
 
 
+def check_breaker(breaker: Any, kind: type[Any]) -> Any:
+    """Check that an integration was given a breaker that it can use, and return the breaker.
+
+    Args:
+        breaker: The argument to check.
+        kind: `CircuitBreaker` for code that blocks, `AsyncCircuitBreaker` for code that awaits.
+
+    Raises:
+        InvalidArgumentError: ``breaker`` is not of this kind.
+    """
+    if isinstance(breaker, kind):
+        return breaker
+    article = "an" if kind.__name__.startswith("A") else "a"
+    raise InvalidArgumentError(
+        f"this integration needs {article} {kind.__name__}, got {type(breaker).__name__}: write {kind.__name__}(store)"
+    )
+
+
 def check_policy(label: str, policy: Any) -> BreakerPolicy:
     """Check a policy and return it.
 

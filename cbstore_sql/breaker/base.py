@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -185,6 +186,16 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         work.
         """
         return None if self._push is None else self._push.state
+
+    @property
+    def gate(self) -> BreakerController:
+        """Deprecated, removed in 0.3: the name that 0.1 had for an internal object of the breaker."""
+        warnings.warn(
+            "breaker.gate is internal and goes away in 0.3: use the methods of the breaker",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self._controller
 
     def add_listener(self, listener: Listener) -> None:
         """Add a listener, which is called with every later event.

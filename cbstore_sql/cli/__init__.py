@@ -121,9 +121,19 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         code: int = arguments.run(arguments)
     except CircuitBreakerError as error:
-        sys.stderr.write(f"cbstore: {error}\n")
+        sys.stderr.write(f"cbstore: {error}{_database_of(error, arguments)}\n")
         return _exit_code(error)
     return code
+
+
+def _database_of(error: CircuitBreakerError, arguments: argparse.Namespace) -> str:
+    """Return which database an error of the store is about, in brackets. Nothing for other errors and databases."""
+    if not isinstance(error, StoreError) or "url" not in arguments:
+        return ""
+    from cbstore_sql.cli.stores import place_of, url_of
+
+    place = place_of(url_of(arguments))
+    return f" ({place})" if place else ""
 
 
 def _exit_code(error: CircuitBreakerError) -> int:

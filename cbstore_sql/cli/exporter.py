@@ -12,7 +12,8 @@ from cbstore_sql.cli import add_command, exit_codes, say
 from cbstore_sql.cli.arguments import add_database
 from cbstore_sql.cli.arguments import port as port_number
 from cbstore_sql.cli.stores import open_store
-from cbstore_sql.errors import ConfigurationError, MissingExtraError
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.extras import needs_extra
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -65,10 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigurationError: An argument cannot be used, or the server cannot listen on the address or the port.
         SchemaError: The SQLite file does not exist.
     """
-    try:
+    with needs_extra("the exporter", "prometheus"):
         from prometheus_client import CollectorRegistry
-    except ImportError:
-        raise MissingExtraError("the exporter", "prometheus") from None
     from cbstore_sql.metrics import FleetCollector
 
     with open_store(arguments) as store:

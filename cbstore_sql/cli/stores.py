@@ -14,7 +14,7 @@ from cbstore_sql.core.validation import check_name
 from cbstore_sql.core.wording import duration
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import ConfigurationError, SchemaError, StoreUnavailableError
-from cbstore_sql.runtime.environment import database_url, schema_name, url_is_set
+from cbstore_sql.runtime.environment import DEFAULT_URL, database_url, schema_name, url_is_set
 from cbstore_sql.stores.dict_protocol import ProtocolStore
 
 if TYPE_CHECKING:
@@ -141,9 +141,31 @@ def existing(url: str) -> URL:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).exists():
         # A connection would create the missing file.
-        hint = "" if url_is_set() else "; CBSTORE_URL is not set"
-        raise SchemaError(f"there is no such SQLite file: run 'cbstore migrate' to create it{hint}")
+        if url == DEFAULT_URL and not url_is_set():
+            raise SchemaError(f"no database was named: give --url or set CBSTORE_URL ({DEFAULT_URL} does not exist)")
+        raise SchemaError(f"there is no such SQLite file: {sqlite_file(parsed)}: run 'cbstore migrate' to create it")
     return parsed
+
+
+def place_of(url: str) -> str:
+    """Return which database a URL names, for a message about a database that cannot be used.
+
+    Args:
+        url: The URL of a database.
+
+    Returns:
+        The database, the host, the port and the role of a PostgreSQL URL, without the password and the options. ``""``
+        for every other URL.
+    """
+    if not url.startswith("postgres"):
+        return ""
+    from cbstore_sql.stores.sql.connections.engine import parse_url
+
+    parsed = parse_url(url)
+    host = f" on {parsed.host}" if parsed.host else ""
+    port = f":{parsed.port}" if parsed.host and parsed.port else ""
+    role = f" as {parsed.username}" if parsed.username else ""
+    return f"{parsed.database or 'the default database'}{host}{port}{role}"
 
 
 def sqlite_file(url: URL) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar
 
+from cbstore_sql.breaker.arguments import check_breaker
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
 from cbstore_sql.errors import CircuitBreakerOpenError
@@ -94,7 +95,7 @@ class SyncTransport:
             this time the circuit is open for every process. 0 means that the header is ignored.
 
     Raises:
-        ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+        ConfigurationError: ``breaker``, ``name`` or ``failed_statuses`` has the wrong type.
         InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
     """
 
@@ -111,7 +112,7 @@ class SyncTransport:
         failed_statuses: Statuses | None = None,
         max_retry_after: float = DEFAULT_MAX_RETRY_AFTER,
     ) -> None:
-        self._breaker = breaker
+        self._breaker = check_breaker(breaker, CircuitBreaker)
         self._transport = self._default() if transport is None else transport
         self._rules = HttpRules.of(name, name_of, failed_statuses, max_retry_after)
 
@@ -155,7 +156,7 @@ class AsyncTransport:
         failed_statuses: Statuses | None = None,
         max_retry_after: float = DEFAULT_MAX_RETRY_AFTER,
     ) -> None:
-        self._breaker = breaker
+        self._breaker = check_breaker(breaker, AsyncCircuitBreaker)
         self._transport = self._default() if transport is None else transport
         self._rules = HttpRules.of(name, name_of, failed_statuses, max_retry_after)
 

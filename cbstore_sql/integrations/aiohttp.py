@@ -19,11 +19,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import aiohttp
-from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
-
+from cbstore_sql.breaker.arguments import check_breaker
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
 from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.integrations._http import (
     DEFAULT_MAX_RETRY_AFTER,
     AsyncHttpCall,
@@ -32,6 +31,10 @@ from cbstore_sql.integrations._http import (
     Statuses,
     origin,
 )
+
+with needs_extra("cbstore_sql.integrations.aiohttp", "aiohttp"):
+    import aiohttp
+    from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 
 __all__ = ["CircuitOpenClientError", "breaker_middleware"]
 
@@ -63,9 +66,10 @@ def breaker_middleware(
             this time the circuit is open for every process. 0 means that the header is ignored.
 
     Raises:
-        ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+        ConfigurationError: ``breaker``, ``name`` or ``failed_statuses`` has the wrong type.
         InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
     """
+    check_breaker(breaker, AsyncCircuitBreaker)
     rules = HttpRules.of(name, _name_of, failed_statuses, max_retry_after)
 
     async def middleware(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:

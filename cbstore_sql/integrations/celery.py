@@ -22,12 +22,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import Task
-from celery.exceptions import Retry, TaskPredicate
-
+from cbstore_sql.breaker.arguments import check_breaker
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
-from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
+from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.runtime.rng import rng
+
+with needs_extra("cbstore_sql.integrations.celery", "celery"):
+    from celery import Task
+    from celery.exceptions import Retry, TaskPredicate
 
 __all__ = ["GuardedTask"]
 
@@ -56,13 +59,11 @@ class GuardedTask(Task):  # type: ignore[misc] # celery has no types
         Raises:
             CircuitBreakerOpenError: The run was refused, and ``retry_refused`` is false or the task does not run in a
                 worker (the application called the task directly or eagerly).
-            ConfigurationError: ``breaker`` is not a `CircuitBreaker`.
+            InvalidArgumentError: ``breaker`` is not a `CircuitBreaker`.
         """
         if self.breaker is None:
             return super().__call__(*args, **kwargs)
-        if not isinstance(self.breaker, CircuitBreaker):
-            raise ConfigurationError("breaker must be a CircuitBreaker: Celery runs tasks in threads or processes")
-        guard = self.breaker.guard(self.breaker_name or self.name)
+        guard = check_breaker(self.breaker, CircuitBreaker).guard(self.breaker_name or self.name)
         try:
             guard.__enter__()
         except CircuitBreakerOpenError as refused:

@@ -29,15 +29,17 @@ from math import ceil, floor
 from types import TracebackType
 from typing import Any, ClassVar, Literal
 
-import circuitbreaker
-from circuitbreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreakerError, CircuitBreakerMonitor
-
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
 from cbstore_sql.core.model import Permit, Snapshot, State
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.errors import CircuitBreakerOpenError, ConfigurationError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.stores.base import Store
+
+with needs_extra("cbstore_sql.integrations.circuitbreaker", "circuitbreaker"):
+    import circuitbreaker
+    from circuitbreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreakerError, CircuitBreakerMonitor
 
 
 class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc] # the package has no types

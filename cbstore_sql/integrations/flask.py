@@ -22,11 +22,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, jsonify
-
+from cbstore_sql.breaker.arguments import check_breaker
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.integrations import _web
+
+with needs_extra("cbstore_sql.integrations.flask", "flask"):
+    from flask import Flask, jsonify
 
 __all__ = ["install"]
 
@@ -41,7 +44,11 @@ def install(app: Flask, breaker: CircuitBreaker, *, readiness: str | None = None
             not change the answer of the page.
         require_store: Whether the readiness page answers 503 while the store does not answer. With ``False``, the
             status is always 200, because the breakers work without their store.
+
+    Raises:
+        InvalidArgumentError: ``breaker`` is not a `CircuitBreaker`.
     """
+    check_breaker(breaker, CircuitBreaker)
 
     def refused(error: CircuitBreakerOpenError) -> Any:
         headers = {"Retry-After": _web.retry_after(error)}

@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import httpx
-
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.integrations._http import RefusedRequest
 from cbstore_sql.integrations._httpx_family import AsyncTransport, AsyncWatchedBody, SyncTransport, WatchedBody
+
+with needs_extra("cbstore_sql.integrations.httpx", "httpx"):
+    import httpx
 
 __all__ = ["AsyncBreakerTransport", "BreakerTransport", "CircuitOpenTransportError"]
 

@@ -22,13 +22,15 @@ from datetime import datetime, timedelta, timezone
 from functools import wraps
 from typing import Any, TypeVar
 
-import pybreaker
-
 from cbstore_sql.core.model import Permit, Snapshot, State
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.core.validation import MAX_THRESHOLD
 from cbstore_sql.errors import StoreError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.stores.dict_protocol import ProtocolStore
+
+with needs_extra("cbstore_sql.integrations.pybreaker", "pybreaker"):
+    import pybreaker
 
 log = logging.getLogger("cbstore_sql")
 

@@ -22,11 +22,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-
+from cbstore_sql.breaker.arguments import check_breaker
 from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.integrations._http import (
     DEFAULT_MAX_RETRY_AFTER,
     HttpCall,
@@ -35,6 +34,10 @@ from cbstore_sql.integrations._http import (
     Statuses,
     origin,
 )
+
+with needs_extra("cbstore_sql.integrations.requests", "requests"):
+    import requests
+    from requests.adapters import BaseAdapter, HTTPAdapter
 
 __all__ = ["BreakerAdapter", "CircuitOpenRequestError"]
 
@@ -57,7 +60,7 @@ class BreakerAdapter(BaseAdapter):
             this time the circuit is open for every process. 0 means that the header is ignored.
 
     Raises:
-        ConfigurationError: ``name`` or ``failed_statuses`` has the wrong type.
+        ConfigurationError: ``breaker``, ``name`` or ``failed_statuses`` has the wrong type.
         InvalidPolicyError: ``max_retry_after`` is negative or not a finite number.
     """
 
@@ -71,7 +74,7 @@ class BreakerAdapter(BaseAdapter):
         max_retry_after: float = DEFAULT_MAX_RETRY_AFTER,
     ) -> None:
         super().__init__()
-        self._breaker = breaker
+        self._breaker = check_breaker(breaker, CircuitBreaker)
         self._adapter = HTTPAdapter() if adapter is None else adapter
         self._rules = HttpRules.of(name, _name_of, failed_statuses, max_retry_after)
 

@@ -23,15 +23,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
+from cbstore_sql.breaker.arguments import check_breaker
 from cbstore_sql.breaker.circuit_breaker_async import AsyncCircuitBreaker
 from cbstore_sql.errors import CircuitBreakerOpenError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.integrations import _web
+
+with needs_extra("cbstore_sql.integrations.starlette", "starlette"):
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
 
 __all__ = ["Guarded", "install", "readiness", "refused"]
 
@@ -62,7 +65,11 @@ def readiness(breaker: AsyncCircuitBreaker, *, require_store: bool = False) -> C
         breaker: The breaker whose store is checked.
         require_store: Whether the endpoint answers 503 while the store does not answer. With ``False``, the status is
             always 200, because the breakers work without their store.
+
+    Raises:
+        InvalidArgumentError: ``breaker`` is not an `AsyncCircuitBreaker`.
     """
+    check_breaker(breaker, AsyncCircuitBreaker)
 
     async def ready(request: Request) -> Response:
         answers = await breaker.check_store()
@@ -91,7 +98,11 @@ def install(
             status is always 200, because the breakers work without their store.
         close: Whether to close the breaker and its store when the application shuts down, after the shutdown of the
             application's lifespan.
+
+    Raises:
+        InvalidArgumentError: ``breaker`` is not an `AsyncCircuitBreaker`.
     """
+    check_breaker(breaker, AsyncCircuitBreaker)
     app.add_exception_handler(CircuitBreakerOpenError, refused)
     if readiness is not None:
         app.router.routes.append(Route(readiness, _readiness(breaker, require_store=require_store)))
@@ -109,10 +120,13 @@ class Guarded:
     Args:
         breaker: The breaker.
         name: The breaker name for all requests, or a function that returns the name for a request.
+
+    Raises:
+        InvalidArgumentError: ``breaker`` is not an `AsyncCircuitBreaker`.
     """
 
     def __init__(self, breaker: AsyncCircuitBreaker, name: str | Callable[[Request], str]) -> None:
-        self._breaker = breaker
+        self._breaker = check_breaker(breaker, AsyncCircuitBreaker)
         self._name = name
 
     async def __call__(self, request: Request) -> AsyncIterator[None]:

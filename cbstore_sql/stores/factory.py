@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbstore_sql.errors import ConfigurationError, MissingExtraError
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.stores.dict_protocol import ProtocolStore
 from cbstore_sql.stores.memory import InMemoryStore
 
@@ -53,16 +54,14 @@ def _memory(kwargs: dict[str, Any]) -> ProtocolStore:
 def _redis(kwargs: dict[str, Any]) -> ProtocolStore:
     if kwargs.get("redis_client") is None:
         raise ConfigurationError("redis_client is required for backend='redis'")
-    from cbstore_sql.stores.redis import RedisStore
-
+    with needs_extra("a redis store", "redis"):
+        from cbstore_sql.stores.redis import RedisStore
     return RedisStore(**kwargs)
 
 
 def _redis_from_url(url: str, kwargs: dict[str, Any]) -> ProtocolStore:
-    try:
+    with needs_extra("a redis URL", "redis"):
         from cbstore_sql.stores.redis import RedisStore
-    except ImportError:
-        raise MissingExtraError("a redis URL", "redis") from None
     return RedisStore.from_url(url, **kwargs)
 
 

@@ -237,3 +237,9 @@ def test_work_that_hangs_is_left_behind() -> None:
 def test_what_the_work_raises_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         in_time(5, lambda: 1 // 0)
+
+
+def test_an_error_of_the_store_names_the_database_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
+    error = said(capsys, "status", "--url", "postgresql://app:s3cr3t@127.0.0.1:1/shop?application_name=x", code=3)
+    assert error.endswith("the connection was refused (shop on 127.0.0.1:1 as app)\n")
+    assert "s3cr3t" not in error

@@ -68,7 +68,7 @@ def test_a_sound_postgresql_has_nothing_wrong_and_every_check_is_made(
     found = examined(capsys, role[1], "--schema", schema)
     assert set(found) == CHECKS
     assert {name for name, finding in found.items() if finding["level"] == "wrong"} == set()
-    assert [finding["text"] for finding in found.values() if "could not be checked" in finding["text"]] == []
+    assert [finding["text"] for finding in found.values() if "not checked" in finding["text"]] == []
     assert found["pooler"]["text"].startswith("none")
     assert found["push"]["level"] == "ok"
 
@@ -202,6 +202,14 @@ def test_sessions_of_the_library_are_named_unless_the_url_names_them(postgres_ur
         engine.dispose()
 
 
+def test_checks_that_need_the_table_say_that_there_is_none(
+    postgres_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CBSTORE_SCHEMA", "never_migrated")
+    found = examined(capsys, postgres_url, code=1)
+    assert found["updates"]["text"] == found["autovacuum"]["text"] == "not checked: there is no table"
+
+
 def test_a_sqlite_file_is_examined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{tmp_path}/breakers.db"
     migrate(url)
@@ -226,7 +234,7 @@ def test_a_redis_is_examined_and_eviction_is_wrong(capsys: pytest.CaptureFixture
 
 
 def texts(findings: Any) -> Sequence[str]:
-    return [finding["text"] for finding in findings if "could not be checked" in finding["text"]]
+    return [finding["text"] for finding in findings if "not checked" in finding["text"]]
 
 
 def test_a_redis_without_scripting_is_noted(scriptless_redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:

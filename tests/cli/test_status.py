@@ -189,6 +189,15 @@ def test_an_empty_table_is_one_clear_line(url: str, capsys: pytest.CaptureFixtur
     assert objects(capsys, "--url", url) == []
 
 
+def test_without_a_url_and_without_a_file_it_says_how_to_name_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CBSTORE_URL", raising=False)
+    assert "no database was named: give --url or set CBSTORE_URL" in status(capsys, code=3)
+    assert "none.db" in status(capsys, "--url", "sqlite:///none.db", code=3)
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_missing_table_names_the_command_to_run(
     options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -196,7 +205,7 @@ def test_a_missing_table_names_the_command_to_run(
     file = tmp_path / "empty.db"
     file.touch()
     error = status(capsys, "--url", f"sqlite:///{file}", *options, code=3)
-    assert "run 'cbstore migrate'" in error
+    assert "run 'cbstore migrate --url …'" in error
     assert len(error.splitlines()) == 1
 
 
@@ -204,7 +213,7 @@ def test_looking_at_a_file_that_is_not_there_does_not_create_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = status(capsys, "--url", f"sqlite:///{tmp_path}/none.db", code=3)
-    assert "run 'cbstore migrate'" in error
+    assert "run 'cbstore migrate' to create it" in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -156,5 +156,5 @@ def test_something_else_in_place_of_a_breaker_is_refused(app: Celery, store: InM
     @app.task(shared=False, breaker=store)
     def charge(order: str) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="must be a CircuitBreaker"):
+    with pytest.raises(ConfigurationError, match="needs a CircuitBreaker"):
         charge("order")

@@ -20,7 +20,7 @@ from cbstore_sql.migration.runner import Target
 from tests.migration.databases import execute, make_strange_table, qualified, table_names
 
 POLICY = BreakerPolicy()
-COMMAND = r"run 'cbstore migrate' \(or 'alembic upgrade head'\)"
+COMMAND = "run 'cbstore migrate --url …'"
 
 
 def expect_the_command(url: str) -> None:

@@ -72,6 +72,9 @@ def wrong(check: str, text: str, advice: str) -> Finding:
 
 Check = Callable[[], Finding]
 
+# The SQLSTATEs of PostgreSQL for a schema and for a table that do not exist.
+_NO_TABLE = frozenset({"3F000", "42P01"})
+
 
 def each(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
     """Run checks and yield their findings in the same order.
@@ -86,4 +89,5 @@ def each(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
         try:
             yield check()
         except Exception as error:  # noqa: BLE001 - a driver's error, whose text may contain secrets
-            yield note(name, f"could not be checked ({type(error).__name__})")
+            missing = getattr(error, "sqlstate", None) in _NO_TABLE
+            yield note(name, "not checked: there is no table" if missing else f"not checked ({type(error).__name__})")

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cbstore_sql.extras import needs_extra
+
 if TYPE_CHECKING:
     from cbstore_sql.breaker.circuit_breaker import CircuitBreaker
 
@@ -47,7 +49,9 @@ def get_breaker() -> CircuitBreaker:
 
     Raises:
         ConfigurationError: The settings are invalid.
+        MissingExtraError: Django is not installed.
     """
-    from cbstore_sql.integrations.django import breakers
+    with needs_extra("cbstore_sql.integrations.django", "django"):
+        from cbstore_sql.integrations.django import breakers
 
     return breakers.current()

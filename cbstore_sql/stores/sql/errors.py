@@ -20,7 +20,7 @@ from cbstore_sql.errors import (
 )
 from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.stores.sql import sqlstates
-from cbstore_sql.stores.sql.reasons import reason
+from cbstore_sql.stores.sql.reasons import MIGRATE, reason
 from cbstore_sql.stores.sql.retry import (
     Effect,
     LateError,
@@ -114,7 +114,7 @@ def _translate(error: BaseException, outcome: StatementOutcome, place: str, effe
     named = state or getattr(error, "sqlite_errorname", None)
     code = f" ({named})" if named else ""
     if state in _SCHEMA_STATES or _says(error, _SCHEMA_TEXTS):
-        return SchemaError(f"{place} is missing or outdated: run 'cbstore migrate' (or 'alembic upgrade head')")
+        return SchemaError(f"{place} is missing or outdated: {MIGRATE}")
     if state in _ENCODING_STATES:
         return UnstorableNameError(f"{place}: the database's encoding has no such characters")
     if outcome is StatementOutcome.CONFLICT and remaining() != 0.0:

@@ -13,6 +13,9 @@ from cbstore_sql.stores.sql import sqlstates
 
 UNREACHABLE = "the database cannot be reached or does not answer"
 
+# Without the URL, the command would migrate another database: the default SQLite file.
+MIGRATE = "run 'cbstore migrate --url …' with the URL of this store, or call migrate(url)"
+
 _BY_STATE = {
     sqlstates.INVALID_AUTHORIZATION: "authentication failed",
     sqlstates.INVALID_PASSWORD: "authentication failed",

@@ -56,7 +56,7 @@ def test_calls_go_by_the_outage_policy_until_the_table_is_there(
         assert outcome(lambda: breaker.call("b", int)) == "answered"
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 1, "said once"
-    assert "run 'cbstore migrate'" in errors[0]
+    assert "run 'cbstore migrate --url …'" in errors[0]
     lost = 0 if OUTCOMES[policy] == "answered" else 20
     observed(f"each call: {OUTCOMES[policy]}; one line in the log", recovered=recovered, calls=22, calls_lost=lost)
 

@@ -32,6 +32,7 @@ EXTRAS = (
     "pybreaker",
     "circuitbreaker",
     "starlette",
+    "fastapi",
     "flask",
     "django",
     "celery",

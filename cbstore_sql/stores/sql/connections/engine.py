@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
 from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.extras import needs_extra
 from cbstore_sql.stores.sql.connections.pg_options import pg_arguments
 from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile, absolute, path_of
 from cbstore_sql.stores.sql.connections.sqlite_fork import SqliteForks
@@ -21,8 +22,12 @@ Durability = Literal["full", "relaxed"]
 
 _MIN_SQLITE = (3, 35, 0)
 
-# The extra of this library that installs a driver; for psycopg, with libpq.
-_EXTRAS = {"psycopg": "binary", "aiosqlite": "aiosqlite"}
+# For each driver: what needs the driver, and the extra that installs the driver. psycopg is always installed, but its
+# import fails where there is no libpq.
+_EXTRAS = {
+    "psycopg": ("PostgreSQL without a libpq on this machine", "binary"),
+    "aiosqlite": ("AsyncSqlStore on SQLite", "aiosqlite"),
+}
 
 # These pools give one connection to several users at once, or again to a thread that holds the connection already.
 _SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
@@ -105,7 +110,8 @@ def _reading() -> Iterator[None]:
         yield
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigurationError(
-            "the store URL cannot be read; it is not shown, since it may hold a password"
+            "the store URL cannot be read; it is not shown, since it may hold a password. "
+            "Write one like postgresql://user@host/database or sqlite:///file.db"
         ) from None
 
 
@@ -193,21 +199,17 @@ def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> boo
     return durability == "relaxed" and engine.dialect.name == "postgresql"
 
 
-@contextmanager
-def importing_driver(url: URL) -> Iterator[None]:
-    """Run a block, and raise a `ConfigurationError` that names the missing package in place of an `ImportError`.
+def importing_driver(url: URL) -> AbstractContextManager[None]:
+    """Return a context manager that raises a `MissingExtraError` in place of an `ImportError`.
 
     Args:
-        url: A URL that names the driver.
+        url: A URL that names the driver which is imported in the block.
 
     Raises:
-        ConfigurationError: The driver is not installed, or psycopg does not find libpq.
+        MissingExtraError: In the block: the driver is not installed, or psycopg does not find libpq.
     """
-    try:
-        yield
-    except ImportError:
-        driver = url.get_driver_name()
-        raise ConfigurationError(f"{driver} cannot be imported: pip install 'cbstore_sql[{_EXTRAS[driver]}]'") from None
+    needed = _EXTRAS.get(url.get_driver_name())
+    return needs_extra(*needed) if needed else nullcontext()
 
 
 def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
@@ -222,7 +224,10 @@ def check_engine(engine: Engine, drivers: Drivers = SYNC_DRIVERS) -> None:
     """
     dialect = engine.dialect
     if drivers.by_database.get(dialect.name) != dialect.driver:
-        raise ConfigurationError(f"this store does not work with {dialect.name}+{dialect.driver}; use {drivers}")
+        raise ConfigurationError(
+            f"this store does not work with {dialect.name}+{dialect.driver}; use {drivers}, "
+            "or give the store a URL: it then opens its own connections, and your engine stays as it is"
+        )
     if dialect.is_async is not drivers.awaited:
         raise ConfigurationError(f"this store needs an engine that is {drivers.kind}")
     if isinstance(engine.pool, _SHARING_POOLS):

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.util import asbool
 
 from cbstore_sql.errors import SchemaError
+from cbstore_sql.stores.sql.reasons import MIGRATE
 
 _URI = "file:"
 
@@ -87,9 +88,7 @@ class SqliteFile:
             SchemaError: The file is missing.
         """
         if self.identity() is None:
-            raise SchemaError(
-                "table breakers: there is no SQLite file: run 'cbstore migrate' (or 'alembic upgrade head')"
-            )
+            raise SchemaError(f"table breakers: there is no SQLite file {os.path.basename(self._path)}: {MIGRATE}")
 
     def is_open_here(self) -> bool:
         """Return whether this process has the file open, through any library.
