@@ -12,26 +12,28 @@ from cbstore_sql.core.policy import BreakerPolicy
 
 
 class Seen:
-    """An entry of the view: the last snapshot of one breaker, the marks of its use, and its unreported successes.
+    """What the view keeps of one breaker: its last snapshot, its use, and its unreported successes.
+
+    The view is this process's copy of the shared state.
 
     Args:
-        snapshot: The breaker.
+        snapshot: The breaker, as the store returned it.
         asked_at: The moment just before the store call, in seconds of the view's clock.
-        max_staleness: Seconds after ``asked_at`` at which the snapshot is not used any more.
+        max_staleness: For how many seconds after ``asked_at`` the snapshot may be used.
         policy: The breaker's policy.
 
     Attributes:
         snapshot: The snapshot.
         asked_at: The moment just before the store call.
         fresh_until: The moment until which the snapshot may be used. It is -infinity for an entry of `distrusted`.
-        permit: The permit of a call that needs no further decision; ``None`` if the call needs one.
+        permit: The permit for a call that may go ahead at once; ``None`` if more must be checked.
         clean: Whether the circuit is closed and has nothing that a success would clear or lower.
         quiet: Whether successes wait for the next report. `View.record` also sets this for a circuit with a score.
         refreshed_at: The moment just before the last refresh that read this breaker; -infinity if no refresh did.
         used: Whether a call asked for this breaker since the last refresh.
         idle: How many refreshes in a row found that no call had asked for this breaker.
         successes: The unreported successes. `follow` sets this attribute.
-        add_success: ``successes.add``, bound once, because every healthy call needs it.
+        add_success: ``successes.add``, stored here because every healthy call needs it.
     """
 
     __slots__ = (
@@ -65,7 +67,11 @@ class Seen:
         self.idle = 0
 
     def follow(self, known: Seen | None) -> None:
-        """Copy the idle time and the unreported successes from ``known``, an older entry of the same breaker."""
+        """Take over from an older entry of the same breaker how long it was not used, and its unreported successes.
+
+        Args:
+            known: The older entry; ``None`` if it does not exist. Successes of another generation are not taken over.
+        """
         self.successes = UnreportedSuccesses()
         if known is not None:
             self.idle = known.idle
@@ -75,7 +81,9 @@ class Seen:
         self.add_success = self.successes.add
 
     def distrusted(self, now: float) -> Seen:
-        """Return a copy that is never used for a call. Only an answer to a later store call replaces the copy.
+        """Return a copy of this entry that admits and rejects no call.
+
+        Only the answer to a store call that is made after ``now`` replaces it.
 
         Args:
             now: The present moment, in seconds of the view's clock.
@@ -87,9 +95,13 @@ class Seen:
         return seen
 
     def supersedes(self, known: Seen) -> bool:
-        """Return whether this entry replaces ``known``, another entry of the same breaker.
+        """Return whether this entry replaces another entry of the same breaker.
 
-        A higher generation wins. In the same generation, the answer to the later store call wins.
+        The entry with the higher generation (a number that grows with each state change) stays. If the generations are
+        equal, the entry of the later store call stays.
+
+        Args:
+            known: The other entry.
         """
         snapshot, other = self.snapshot, known.snapshot
         if snapshot.generation == other.generation:

@@ -44,15 +44,18 @@ _HORIZON_REFRESHES = 2.0
 
 
 class View:
-    """A collection of the last snapshots that this process saw of the breakers in use.
+    """This process's copy of the shared state: the last snapshot of each breaker that it uses.
+
+    A snapshot that is fresh (not older than ``max_staleness``) can admit or reject a call without I/O. The view also
+    keeps the successes of healthy calls until a report includes them.
 
     Args:
-        max_staleness: Seconds after which a snapshot is not used any more; more than 0.
-        clock: A function that returns seconds of a steady clock.
+        max_staleness: Seconds for which a snapshot is fresh; more than 0.
+        clock: A function that returns seconds. Only differences between them matter.
 
     Attributes:
-        max_staleness: The age limit of a snapshot, seconds.
-        clock: The steady clock.
+        max_staleness: Seconds for which a snapshot is fresh.
+        clock: The clock of the view.
         policy_for: A function that returns the policy of one breaker.
     """
 
@@ -68,31 +71,34 @@ class View:
 
     @property
     def period(self) -> float:
-        """Seconds from one answer to the next refresh."""
+        """How many seconds to wait after a refresh before the next one begins.
+
+        It is shorter than ``max_staleness``, so that a slow store answers before the snapshots are too old.
+        """
         least, largest = _LEAST_MARGIN * self.max_staleness, _LARGEST_MARGIN * self.max_staleness
         return self.max_staleness - min(max(_SLOWEST_ANSWERS * self._slowest, least), largest)
 
     @property
     def horizon(self) -> float:
-        """The largest age of a success that a report may carry, in seconds."""
+        """The age in seconds beyond which a success is too old to be included in a report."""
         return max(_SHORTEST_HORIZON, _HORIZON_REFRESHES * self.period)
 
     def answered(self, asked_at: float) -> None:
-        """Note the duration of a refresh, from the moment before the store was asked until now.
+        """Take note of how long a refresh took, so that the next one begins early enough; see `period`.
 
         Args:
-            asked_at: The moment just before the store call, in seconds of the view's clock.
+            asked_at: The moment just before the store call, in seconds of the view's clock. The refresh ends now.
         """
         self._slowest = max(self.clock() - asked_at, self._slowest * _REMEMBERED)
 
     def fresh_permit(self, name: str) -> Permit | None:
-        """Return the permit of a call through a circuit that a fresh snapshot shows closed.
+        """Admit a call at once if a fresh snapshot shows that the circuit is closed. Mark the breaker as in use.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The permit, or ``None`` if the caller must use `fresh_snapshot` or ask the store.
+            The permit. ``None`` if more must be checked: use `fresh_snapshot`, or ask the store.
         """
         seen = self._seen.get(name)
         if seen is None:
@@ -101,16 +107,16 @@ class View:
         return seen.permit if self.clock() <= seen.fresh_until else None
 
     def fresh_snapshot(self, name: str) -> tuple[Snapshot, float] | None:
-        """Return the last snapshot of a breaker, and the present time of the store's clock.
+        """Return the last snapshot of a breaker if it is fresh, and the present time of the store's clock.
 
-        The caller must call `fresh_permit` first, because `fresh_permit` marks the breaker as in use.
+        Call `fresh_permit` first, because it marks the breaker as in use.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The snapshot and the time in Unix seconds; ``None`` if the view has no fresh snapshot, so the caller must
-            ask the store.
+            The snapshot and the time in Unix seconds. ``None`` if there is no fresh snapshot, so the caller must ask
+            the store.
         """
         seen, now = self._seen.get(name), self.clock()
         if seen is None or now > seen.fresh_until:
@@ -118,20 +124,25 @@ class View:
         return seen.snapshot, seen.snapshot.as_of + (now - seen.asked_at)
 
     def shows_open(self, name: str) -> bool:
-        """Return whether a fresh snapshot shows the circuit open or half_open."""
+        """Return whether a fresh snapshot shows that a circuit is open or half_open.
+
+        Without a fresh snapshot, the answer is ``False``.
+        """
         seen = self._seen.get(name)
         if seen is None or self.clock() > seen.fresh_until:
             return False
         return seen.snapshot.state is not State.CLOSED
 
     def takes_success(self, permit: Permit) -> bool:
-        """Keep a success that the store does not need now. The next report carries the success.
+        """Keep a success for a later report, if the store need not know it now.
+
+        Usually, this is so if a fresh snapshot shows a closed circuit without failures.
 
         Args:
             permit: The permit of the call that succeeded.
 
         Returns:
-            Whether the view keeps the success. If ``False``, the caller must report the success.
+            ``True`` if the view keeps the success. ``False`` if the caller must report it to the store.
         """
         seen = self._seen.get(permit.name)
         if seen is None or not seen.quiet or seen.snapshot.generation != permit.generation:
@@ -143,10 +154,11 @@ class View:
         return True
 
     def take_successes(self, permit: Permit) -> list[float]:
-        """Remove and return the unreported successes of a breaker, for one report.
+        """Remove the successes that the view keeps for a breaker, and return them for a report.
 
         Args:
-            permit: The permit of the report. Successes of another generation stay in the view.
+            permit: The permit with which the report is sent. If its generation is not that of the snapshot, or if it is
+                the permit of a probe, nothing is removed.
 
         Returns:
             For each success, the moment at which it ended, in seconds of the view's clock.
@@ -157,7 +169,7 @@ class View:
         return seen.successes.take(self.clock() - self.horizon)
 
     def successes_since(self, name: str, since: float) -> int:
-        """Return how many unreported successes of a breaker ended after a moment.
+        """Return how many of the successes that the view keeps for a breaker ended after a given moment.
 
         Args:
             name: The breaker's name.
@@ -167,10 +179,10 @@ class View:
         return 0 if seen is None else seen.successes.count_since(since)
 
     def put_back_successes(self, permit: Permit, times: list[float]) -> None:
-        """Make successes unreported again after a report that certainly had no effect.
+        """Keep successes again that `take_successes` removed, because their report certainly had no effect.
 
         Args:
-            permit: The permit of the report.
+            permit: The permit with which the report was sent.
             times: What `take_successes` returned.
         """
         seen = self._seen.get(permit.name)
@@ -178,7 +190,10 @@ class View:
             seen.successes.put_back(times)
 
     def unreported(self) -> list[Permit]:
-        """Return a permit for each closed circuit that is not clean and has unreported successes."""
+        """Return a permit for each breaker whose successes must be reported now.
+
+        The view keeps successes for it, and its closed circuit has counted failures that the successes may clear.
+        """
         since = self.clock() - self.horizon
         return [
             Permit(name, seen.snapshot.generation)
@@ -190,14 +205,15 @@ class View:
         ]
 
     def record(self, snapshot: Snapshot, asked_at: float, *, refreshed: bool = False) -> None:
-        """Record a snapshot from the store.
+        """Store a snapshot that the store returned, unless the view has a newer one.
 
-        The snapshot replaces the known snapshot unless the known snapshot is newer; see `Seen.supersedes`.
+        Of two snapshots, the one with the higher generation is newer. If the generations are equal, the one that was
+        asked for later is newer.
 
         Args:
             snapshot: The breaker.
             asked_at: The moment just before the store call, in seconds of the view's clock.
-            refreshed: Whether the snapshot is the answer to a refresh.
+            refreshed: Whether the snapshot is the answer to a refresh in the background.
         """
         policy = self.policy_for(snapshot.name)
         seen = Seen(snapshot, asked_at, self.max_staleness, policy)
@@ -215,7 +231,7 @@ class View:
             self._seen[snapshot.name] = seen
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Record the snapshots of a batched read; see `record`.
+        """Store several snapshots that the store returned together, as `record` does.
 
         Args:
             snapshots: The breakers, by name.
@@ -227,8 +243,8 @@ class View:
     def forget(self, name: str) -> None:
         """Stop using the snapshot of one breaker, so that the next call asks the store.
 
-        The view keeps the generation of the snapshot. So an answer to an earlier store call that is still under way
-        cannot restore an earlier state.
+        The view still remembers the snapshot's generation. So a late answer to an earlier store call cannot bring back
+        an older state.
 
         Args:
             name: The breaker's name.
@@ -239,14 +255,14 @@ class View:
                 self._seen[name] = known.distrusted(self.clock())
 
     def clear(self) -> None:
-        """Remove the snapshots of all breakers."""
+        """Remove the snapshots of all breakers, so that the next call of each breaker asks the store."""
         with self._lock:
             self._seen = {}
 
     def in_use(self) -> list[str]:
-        """Return the names of the breakers to read again, and drop the breakers that no call used for a long time.
+        """Return the names of the breakers to read in the next refresh.
 
-        The caller must call this method once for each refresh.
+        Call this method once for each refresh: a breaker that no call has used during many refreshes is dropped.
         """
         since = self.clock() - self.horizon
         with self._lock:
@@ -259,15 +275,22 @@ class View:
             return list(self._seen)
 
     def generations(self) -> Mapping[str, int]:
-        """Return the last known generation of each breaker in use."""
+        """Return the last known generation of each breaker in use, by name.
+
+        The generation is a number that grows with each state change.
+        """
         return {name: seen.snapshot.generation for name, seen in list(self._seen.items())}
 
     def snapshots(self) -> list[tuple[Snapshot, float]]:
-        """Return each usable snapshot with the moment before the store was asked, in seconds of the view's clock."""
+        """Return every snapshot that can still be used, with the moment of the store call that returned it.
+
+        Returns:
+            Pairs of a snapshot and the moment just before the store call, in seconds of the view's clock.
+        """
         return [(seen.snapshot, seen.asked_at) for seen in list(self._seen.values()) if seen.fresh_until > -inf]
 
     def staleness(self) -> Mapping[str, float]:
-        """Return the age of the last snapshot of each breaker in use, in seconds."""
+        """Return the age in seconds of the last snapshot of each breaker in use, by name."""
         now = self.clock()
         return {name: now - seen.asked_at for name, seen in list(self._seen.items())}
 
@@ -278,10 +301,11 @@ class View:
 
 
 def make_view(max_staleness: float, *, needed: bool) -> View | None:
-    """Make a view, or return ``None`` if no view is needed.
+    """Make a view (this process's copy of the shared state), or return ``None`` if no view is needed.
 
     Args:
-        max_staleness: The age limit of a snapshot in seconds; 0 means that every call asks the store.
+        max_staleness: Seconds for which a snapshot may replace an answer of the store. With 0, every call asks the
+            store, so no view is needed.
         needed: Whether the store is remote. A store in memory needs no view.
 
     Raises:

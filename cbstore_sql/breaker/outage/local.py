@@ -31,14 +31,18 @@ _RECENT_SECONDS = 60.0
 
 
 class LocalBreakers(ForkSafeLock):
-    """A collection of the breakers that this process uses during an outage.
+    """Admit and count calls in the memory of this process while the store does not answer.
+
+    Each breaker starts in the last state that this process knows. This object records what must be reported to the
+    store after the outage. A failure is in doubt if the store may or may not have counted it: it counts here, but is
+    never reported.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
         emit: A function that is called with each event.
-        reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
-            next caller, ``True`` opens the circuit again.
-        clock: A function that returns seconds of a steady clock.
+        reopen_on_no_verdict: What happens to a probe that ends neither as a success nor as a failure. ``False`` lets
+            the next caller make the probe, ``True`` opens the circuit again.
+        clock: A function that returns seconds. Only differences between them matter.
     """
 
     def __init__(
@@ -68,11 +72,11 @@ class LocalBreakers(ForkSafeLock):
         self._store.free_probes()
 
     def note(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Remember a snapshot from the shared store, for the next outage.
+        """Remember a snapshot that the store returned, as the start of the breaker in the next outage.
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
+            asked_at: The moment just before the store call, in seconds of ``clock``.
         """
         with self._lock:
             known = self._known.get(snapshot.name)
@@ -80,9 +84,10 @@ class LocalBreakers(ForkSafeLock):
                 self._known.put(snapshot.name, (snapshot, asked_at))
 
     def clear(self) -> None:
-        """Drop all breakers, except those with changes to report or failures in doubt.
+        """Forget the local state of all breakers that have nothing to report and no failure in doubt.
 
-        A breaker that was dropped starts in its last known state at the next outage.
+        A failure is in doubt if the store may or may not have counted it. A forgotten breaker starts in its last known
+        state at the next outage.
         """
         with self._lock:
             kept = {*self._logs, *self._doubts}
@@ -91,11 +96,17 @@ class LocalBreakers(ForkSafeLock):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a local breaker counts a failure that the shared store may or may not have counted."""
+        """Whether there is a failure that counts in this process and that the store may or may not have counted."""
         return bool(self._doubts)
 
     def forget(self, name: str) -> None:
-        """End the doubt about the breaker ``name``, because the shared store accepted a write of this breaker."""
+        """Stop counting the failures in doubt of a breaker, because the store has accepted a write of this breaker.
+
+        A failure is in doubt if the store may or may not have counted it.
+
+        Args:
+            name: The breaker's name.
+        """
         with self._lock:
             self._doubts.discard(name)
             if name not in self._logs:
@@ -103,9 +114,12 @@ class LocalBreakers(ForkSafeLock):
                 self._bases.pop(name, None)
 
     def succeeded(self, name: str) -> None:
-        """Note a success of a call that the shared store admitted.
+        """Clear the local failures of a breaker, because a call that the store admitted has succeeded.
 
-        The success clears the failures that are not yet reported, and those that the store may or may not have counted.
+        This clears failures that are not yet reported, and failures that the store may or may not have counted.
+
+        Args:
+            name: The breaker's name.
         """
         with self._lock:
             log = self._logs.get(name)
@@ -115,19 +129,22 @@ class LocalBreakers(ForkSafeLock):
 
     @property
     def is_settled(self) -> bool:
-        """Whether no failure is in doubt and there is nothing to report."""
+        """Whether there is nothing to report, and no failure that the store may or may not have counted."""
         return not (self._doubts or self._logs)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> Permit:
-        """Admit or refuse a call by the local breaker of this process.
+        """Admit or reject a call by the local state of this process.
 
         Args:
             name: The breaker's name.
-            probes: The tokens from `probes_of_caller`. If the local breaker has one of these tokens, the call belongs
-                to that probe.
+            probes: The tokens of the probes that the caller is inside, from `probes_of_caller`. If the local probe is
+                one of them, the call is a part of that probe.
+
+        Returns:
+            The permit: the right to report the outcome with `settle`.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, or another caller of this process holds the probe.
+            CircuitBreakerOpenError: The circuit is open, or another caller of this process makes the probe.
         """
         self._begin(name)
         permit = sansio.run(self._flow.admit(name, probes), self._call_store)
@@ -136,12 +153,12 @@ class LocalBreakers(ForkSafeLock):
         return permit if isinstance(permit, UnreportedPermit) else LocalPermit(*permit)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool, carried: int = 0) -> None:
-        """Count a verdict in the local breaker, and record what the shared store must learn.
+        """Count the outcome of a call in this process, and record what must be reported to the store.
 
         Args:
-            permit: A permit from `admit`, or from the shared store before it failed.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
-            uncounted: Whether the shared store has certainly not counted the verdict.
+            permit: A permit from `admit`, or from the store before it failed.
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
+            uncounted: ``True`` if the store has certainly not counted the outcome. ``False`` if it may have counted it.
             carried: The number of earlier successes that were never reported.
         """
         name = permit.name
@@ -177,23 +194,27 @@ class LocalBreakers(ForkSafeLock):
                 self._doubts.add(name)
 
     def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe that `admit` gave.
+        """Keep a probe that `admit` gave to the caller for another ``probe_lease`` seconds, from now.
 
         Args:
             permit: The permit that `admit` returned.
 
         Returns:
-            Whether the caller still owns the probe.
+            Whether the probe still belongs to the caller.
         """
         return sansio.run(self._flow.renew(permit), self._call_store)
 
     def read(self, name: str) -> Snapshot:
-        """Return the snapshot of the local breaker ``name``."""
+        """Return the state, the counts and the times of a breaker as this process has them.
+
+        Args:
+            name: The breaker's name.
+        """
         self._begin(name)
         return self._store.read(name)
 
     def force_open(self, name: str, seconds: float) -> None:
-        """Open a circuit in this process.
+        """Open a circuit in this process. After the outage, the opening is reported to the store.
 
         Args:
             name: The breaker's name.
@@ -205,9 +226,9 @@ class LocalBreakers(ForkSafeLock):
             self._log_opened(name, opened=True)
 
     def hold(self, name: str, seconds: float) -> None:
-        """Refuse all calls of a breaker in this process for some time.
+        """Reject all calls of a breaker in this process for some seconds.
 
-        The hold is not reported to the shared store, because a hold usually ends before the outage.
+        The hold is not reported to the store, because it usually ends before the outage.
 
         Args:
             name: The breaker's name.
@@ -217,20 +238,29 @@ class LocalBreakers(ForkSafeLock):
         sansio.run(self._flow.hold(name, seconds), self._call_store)
 
     def is_open_here(self, name: str) -> bool:
-        """Return whether the circuit opened in this process and the shared store may not know it yet.
+        """Return whether a circuit opened in this process and the store may not know it yet.
 
-        In this case, the local breaker admits or refuses the calls.
+        If so, this object decides about the calls of the breaker, even if the store answers again.
+
+        Args:
+            name: The breaker's name.
         """
         log = self._logs.get(name)
         return name == self._opening or (log is not None and log.opened)
 
     def pending(self) -> list[str]:
-        """Return the names of the breakers with changes to report; circuits that opened in this process come first."""
+        """Return the names of the breakers with changes to report. Circuits that opened in this process come first."""
         with self._lock:
             return sorted(self._logs, key=lambda name: not self._logs[name].opened)
 
     def known_open(self) -> list[LocalChanges]:
-        """Return the circuits that were open in the shared store and whose open time is not over."""
+        """Return the circuits that were open in the store before the outage and must still be open.
+
+        If the store has lost its data, `Resync.lost_circuits` opens them again.
+
+        Returns:
+            One record for each circuit, with the seconds for which it stays open.
+        """
         now, found = self._clock(), []
         with self._lock:
             known = self._known.items()
@@ -241,15 +271,16 @@ class LocalBreakers(ForkSafeLock):
         return found
 
     def take(self, name: str) -> LocalChanges | None:
-        """Remove and return the changes of one breaker. The caller must call `delivered` or `put_back` afterwards.
+        """Remove and return what must be reported about one breaker.
 
-        If the circuit is open in this process, `is_open_here` stays true until `delivered` or `put_back`.
+        After the report, the caller must call `delivered`, or `put_back` if the report failed. Until then, a circuit
+        that is open in this process stays so.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The changes, or ``None`` if the breaker has no changes to report.
+            The changes, or ``None`` if there is nothing to report.
         """
         with self._lock:
             log = self._logs.pop(name, None)
@@ -266,7 +297,7 @@ class LocalBreakers(ForkSafeLock):
             return LocalChanges(name, base, opened=True, open_for=left, opened_ago=self._clock() - log.opened_at)
 
     def delivered(self, changes: LocalChanges) -> None:
-        """Note that changes have reached the shared store, or are out of date.
+        """Forget the local state of a breaker, because its changes have reached the store or are out of date.
 
         Args:
             changes: What `take` returned.
@@ -280,11 +311,12 @@ class LocalBreakers(ForkSafeLock):
                 self._bases.pop(changes.name, None)
 
     def put_back(self, changes: LocalChanges, *, may_be_counted: bool) -> None:
-        """Add changes that did not reach the shared store back to the record.
+        """Keep changes for the next attempt, because their report to the store failed.
 
         Args:
-            changes: The changes.
-            may_be_counted: Whether the shared store may have counted the failures. If so, they are not reported again.
+            changes: What `take` returned, or a part of it.
+            may_be_counted: Whether the store may have counted the failures in spite of the error. If so, they are not
+                reported again.
         """
         with self._lock:
             self._opening = None

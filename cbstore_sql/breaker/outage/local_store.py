@@ -10,9 +10,10 @@ from cbstore_sql.stores.memory import InMemoryStore
 
 
 class LocalStore(InMemoryStore):
-    """A store in memory that holds the rows of `LocalBreakers` and shares their lock.
+    """The store in memory in which `LocalBreakers` keeps the rows of its breakers.
 
-    If there were two locks, a signal handler that makes a guarded call could acquire them in the opposite order.
+    It uses the lock of `LocalBreakers`. With two locks, a signal handler that makes a guarded call could acquire them
+    in the opposite order.
     """
 
     def _have_lock(self) -> None:
@@ -23,11 +24,11 @@ class LocalStore(InMemoryStore):
         return name in self._rows
 
     def adopt(self, name: str, row: Row) -> None:
-        """Add a breaker, unless the store has a breaker of this name.
+        """Add a breaker with its last known row, unless the store already has a breaker of this name.
 
         Args:
             name: The breaker's name.
-            row: The last known row of the breaker.
+            row: What the shared store had of the breaker.
         """
         with self._lock:
             self._rows.setdefault(name, row)
@@ -43,18 +44,23 @@ class LocalStore(InMemoryStore):
             self._rows = {name: self._rows[name] for name in names if name in self._rows}
 
     def free_probes(self) -> None:
-        """Free the slot of every probe. In a forked process, the owner of each probe is in the parent."""
+        """End all probes, so that other callers may make them.
+
+        A forked process needs this, because the owners of the probes are in its parent.
+        """
         for name, row in self._rows.items():
             if row.probe_token:
                 self._rows[name] = _without_probe(row)
 
 
 def row_by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
-    """Return the row of a snapshot, with all moments converted from the store's clock to the steady clock.
+    """Make a row for this process's store from a snapshot of the shared store.
+
+    All moments in the row are by this process's clock instead of the store's clock.
 
     Args:
-        snapshot: The breaker.
-        asked_at: The moment just before the store call, in seconds of the steady clock.
+        snapshot: The breaker, as the shared store returned it.
+        asked_at: The moment just before the store call, by this process's clock, in seconds.
     """
     shift = asked_at - snapshot.as_of
 
