@@ -31,7 +31,7 @@ class Action(Enum):
 
 
 Reason = Literal["state", "hold", "override"]
-"""The reason of an admission: the circuit's state, a hold, or an override."""
+"""What decided whether a call goes through: the circuit's state, a hold, or an override."""
 
 
 class Admission(NamedTuple):
@@ -63,7 +63,8 @@ class Admission(NamedTuple):
 def admission(snapshot: Snapshot, now: float | None = None) -> Admission:
     """Decide whether a breaker lets a call through, and return the decision with its reason.
 
-    An override decides first, then a hold (a pause that the dependency asked for), then the state of the circuit.
+    An override (a setting of an operator) decides first, then a hold (a pause that the dependency asked for), then the
+    state of the circuit.
 
     Args:
         snapshot: The breaker as the store returned it.

@@ -124,7 +124,7 @@ class TimedPermit(Permit):
     answered_at: float | None = None
 
     def __reduce__(self) -> tuple[type[Permit], tuple[str, int, str]]:
-        # The process that loads the permit may have another steady clock, so the times are left out.
+        # The process that loads the permit has another monotonic clock, so the times are left out.
         return Permit, (self.name, self.generation, self.token)
 
 
@@ -133,7 +133,10 @@ class LocalPermit(TimedPermit):
 
 
 class UnreportedPermit(Permit):
-    """A permit for a call that does not count: the breaker does not report its outcome to the store."""
+    """A permit for a call whose outcome the breaker does not report to the store.
+
+    An example is a call that only an operator's override lets through.
+    """
 
     __slots__ = ()
 

@@ -50,10 +50,10 @@ HALF_OPEN = State.HALF_OPEN.value
 SHADOW = "shadow"
 
 UNFENCED = -1
-"""The generation of a report without a permit."""
+"""The parameter ``generation`` of a report without a permit, which counts in every generation."""
 
 ANY_STATE = ""
-"""The expected state of an operation that accepts every state."""
+"""The parameter ``expected`` of an operation that has an effect in every state."""
 
 KEEP = -1
 """In `replace_state`, the number that keeps the column's present value. For a text column, ``""`` keeps the value."""

@@ -101,9 +101,10 @@ class Store(NotPicklable, ABC):
         """Try to become the owner of the probe: the one caller that may test the dependency.
 
         An open circuit becomes half_open if the open time has ended. A half-open circuit gets a new owner if the probe
-        is free or if the lease of the former owner (the time for which the probe was theirs) has ended. The claim is
-        atomic: one of the callers wins, and the other callers write nothing. During a hold (a pause that the dependency
-        asked for) or the override ``open``, no caller wins. The override ``closed`` ignores holds.
+        is free or if the former owner's lease (the time for which the probe belongs to its owner) has ended. The claim
+        is atomic: one of the callers wins, and the other callers write nothing. During a hold (a pause that the
+        dependency asked for) or the override ``open`` (a setting of an operator), no caller wins. The override
+        ``closed`` ignores holds.
 
         Args:
             name: The breaker's name.
@@ -135,9 +136,10 @@ class Store(NotPicklable, ABC):
 
         Args:
             target: The permit of the call, or the breaker's name. A report with a permit counts only if the breaker
-                still has the permit's generation. A report by name always counts; if the circuit is open, the open time
-                then ends at now + ``recovery_timeout`` or later.
-            policy: The policy with the trip rule, the open time, the backoff and the jitter.
+                still has the permit's generation (a number that grows with each change of state, each reset and each
+                claim of the probe). A report by name always counts; if the circuit is open, the open time then ends at
+                now + ``recovery_timeout`` or later.
+            policy: The policy that says when the circuit opens, and for how long.
             failures: The number of failures in this report; at least 1.
             successes: The number of successes that came before the failures; at least 0. If there are successes, the
                 count of failures in a row starts again. Under `FailureRate`, each success lowers the score.
@@ -147,7 +149,7 @@ class Store(NotPicklable, ABC):
             rand: The random number for ``recovery_jitter``, from 0 to 1. If ``None``, the store draws the number.
 
         Returns:
-            The transition, or ``None`` if the permit is of an earlier generation. Then the store counted nothing.
+            The transition, or ``None`` if the permit no longer counts. Then the store counted nothing.
         """
         command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
         return self._apply(command)
@@ -169,7 +171,8 @@ class Store(NotPicklable, ABC):
 
         Args:
             target: The permit of the call, or the breaker's name. A report with a permit counts only if the breaker
-                still has the permit's generation. A report by name always counts.
+                still has the permit's generation (a number that grows with each change of state, each reset and each
+                claim of the probe). A report by name always counts.
             policy: The policy with ``success_threshold`` and ``trip``.
             successes: The number of successes in this report; at least 1. Only the score of `FailureRate` depends on
                 this number. For a half-open circuit, any number counts as one successful probe.
@@ -177,12 +180,12 @@ class Store(NotPicklable, ABC):
             now: The moment of the success, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` if the report changed nothing or the permit is of an earlier generation.
+            The transition, or ``None`` if the report changed nothing or the permit no longer counts.
         """
         return self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Give up the probe without a report of success or failure. Another caller may claim the probe at once.
+        """Give up the probe (the call that tests the dependency) without a report. Another caller may claim it at once.
 
         A repetition changes nothing.
 
@@ -201,13 +204,13 @@ class Store(NotPicklable, ABC):
     def renew_probe(
         self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
     ) -> Transition | None:
-        """Extend the owner's lease (the time for which the probe is theirs) to at least now + ``probe_lease``.
+        """Let the owner keep the probe (the call that tests the dependency) until now + ``probe_lease`` or longer.
 
-        A renewal never shortens the lease. A repetition is safe.
+        A renewal never shortens the time. A repetition is safe.
 
         Args:
             permit: The permit of the probe's owner.
-            policy: The policy whose ``probe_lease`` is the duration of the lease in seconds.
+            policy: The policy whose ``probe_lease`` gives the time in seconds.
             now: The moment of the renewal, Unix seconds; ``None`` means the store's clock.
 
         Returns:
@@ -231,14 +234,15 @@ class Store(NotPicklable, ABC):
             now: The moment of the opening, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, with the breaker after the operation.
+            The transition: the previous state, and the breaker after the operation.
         """
         return self._always(commands.force_open(name, seconds, now, by))
 
     def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Close the circuit, clear all its counts, and end a hold or a ramp. An override stays.
+        """Close the circuit, clear all its counts, and end a hold (a pause that the dependency asked for).
 
-        Reports of calls that began earlier then have no effect. A repetition is safe.
+        All calls are let through again at once, unless an override (a setting of an operator) is in force: it stays.
+        Reports of calls that began earlier have no effect. A repetition is safe.
 
         Args:
             name: The breaker's name.
@@ -246,7 +250,7 @@ class Store(NotPicklable, ABC):
             now: The moment of the reset, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, with the breaker after the operation.
+            The transition: the previous state, and the breaker after the operation.
         """
         return self._always(commands.reset(name, now, by))
 
@@ -262,7 +266,7 @@ class Store(NotPicklable, ABC):
             now: The beginning of the hold, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, with the breaker after the operation.
+            The transition: the previous state, and the breaker after the operation.
         """
         return self._always(commands.hold(name, seconds, now))
 
@@ -295,7 +299,7 @@ class Store(NotPicklable, ABC):
             now: The beginning of the override, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, with the breaker after the operation.
+            The transition: the previous state, and the breaker after the operation.
 
         Raises:
             UnknownBreakerError: The breaker does not exist, and ``create`` is false.
@@ -304,7 +308,9 @@ class Store(NotPicklable, ABC):
         return self._existing(command)
 
     def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override, so that the state decides again. Without an override, nothing changes.
+        """Remove the override (the setting of an operator), so that the state of the circuit decides again.
+
+        Without an override, nothing changes. A repetition is safe.
 
         Args:
             name: The breaker's name.
@@ -312,7 +318,7 @@ class Store(NotPicklable, ABC):
             now: The moment of the removal, Unix seconds; ``None`` means the store's clock.
 
         Returns:
-            The transition, with the breaker after the operation.
+            The transition: the previous state, and the breaker after the operation.
 
         Raises:
             UnknownBreakerError: The breaker does not exist.
@@ -320,10 +326,10 @@ class Store(NotPicklable, ABC):
         return self._existing(commands.clear_override(name, by, now))
 
     def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker, oldest first. This method writes nothing.
+        """Return a breaker's last changes, oldest first: changes of state, and overrides (settings of an operator).
 
-        The history has about eight entries. The answer is empty if the breaker has no row, or if the store keeps no
-        history.
+        The history has about eight entries. It is empty if the breaker has no row, or if the store keeps no history.
+        This method writes nothing.
 
         Args:
             name: The breaker's name.

@@ -91,11 +91,13 @@ class AsyncStore(NotPicklable, ABC):
     ) -> Transition | None:
         """Count failures. A closed circuit opens if the policy says so. A half-open circuit opens at once.
 
-        The arguments are those of `Store.record_failure`. ``evidence=None`` computes the evidence from the policy,
-        ``now=None`` means the store's clock, and ``rand=None`` draws a random number.
+        A report with a permit counts only if the breaker still has the permit's generation (a number that grows with
+        each change of state, each reset and each claim of the probe). The arguments are those of
+        `Store.record_failure`. ``evidence=None`` computes the evidence from the policy, ``now=None`` means the store's
+        clock, and ``rand=None`` draws a random number.
 
         Returns:
-            The transition, or ``None`` if the permit is of an earlier generation. Then the store counted nothing.
+            The transition, or ``None`` if the permit no longer counts. Then the store counted nothing.
         """
         command = commands.record_failure(target, policy, failures, now, rand, successes=successes, evidence=evidence)
         return await self._apply(command)
@@ -111,16 +113,17 @@ class AsyncStore(NotPicklable, ABC):
     ) -> Transition | None:
         """Count a success: clear the failures of a closed circuit, or bring a half-open circuit closer to closed.
 
-        The arguments are those of `Store.record_success`. ``expected_state=None`` means any state, and ``now=None``
-        means the store's clock.
+        A report with a permit counts only if the breaker still has the permit's generation (a number that grows with
+        each change of state, each reset and each claim of the probe). The arguments are those of
+        `Store.record_success`. ``expected_state=None`` means any state, and ``now=None`` means the store's clock.
 
         Returns:
-            The transition, or ``None`` if the report changed nothing or the permit is of an earlier generation.
+            The transition, or ``None`` if the report changed nothing or the permit no longer counts.
         """
         return await self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
     async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
-        """Give up the probe without a report of success or failure. Another caller may claim the probe at once.
+        """Give up the probe (the call that tests the dependency) without a report. Another caller may claim it at once.
 
         The arguments are those of `Store.release_probe`: ``now=None`` means the store's clock.
 
@@ -132,7 +135,7 @@ class AsyncStore(NotPicklable, ABC):
     async def renew_probe(
         self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY, *, now: float | None = None
     ) -> Transition | None:
-        """Extend the owner's lease (the time for which the probe is theirs) to at least now + ``probe_lease``.
+        """Let the owner keep the probe (the call that tests the dependency) until now + ``probe_lease`` or longer.
 
         The arguments are those of `Store.renew_probe`: ``now=None`` means the store's clock.
 
@@ -147,23 +150,31 @@ class AsyncStore(NotPicklable, ABC):
         """Open the circuit until at least now + ``seconds``. This method never shortens an open time.
 
         The arguments are those of `Store.force_open`. ``by=None`` means that the history names this process, and
-        ``now=None`` means the store's clock. The result is the transition, with the breaker after the operation.
+        ``now=None`` means the store's clock.
+
+        Returns:
+            The transition: the previous state, and the breaker after the operation.
         """
         return await self._always(commands.force_open(name, seconds, now, by))
 
     async def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Close the circuit, clear all its counts, and end a hold or a ramp. An override stays.
+        """Close the circuit, clear all its counts, and end a hold (a pause that the dependency asked for).
 
-        The arguments are those of `Store.reset`. ``by=None`` means that the history names this process, and
-        ``now=None`` means the store's clock. The result is the transition, with the breaker after the operation.
+        An override (a setting of an operator) stays. The arguments are those of `Store.reset`. ``by=None`` means that
+        the history names this process, and ``now=None`` means the store's clock.
+
+        Returns:
+            The transition: the previous state, and the breaker after the operation.
         """
         return await self._always(commands.reset(name, now, by))
 
     async def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
         """Make every process refuse calls before now + ``seconds`` (a hold). A new hold never shortens an earlier one.
 
-        The arguments are those of `Store.hold`: ``now=None`` means the store's clock. The result is the transition,
-        with the breaker after the operation.
+        The arguments are those of `Store.hold`: ``now=None`` means the store's clock.
+
+        Returns:
+            The transition: the previous state, and the breaker after the operation.
         """
         return await self._always(commands.hold(name, seconds, now))
 
@@ -180,10 +191,11 @@ class AsyncStore(NotPicklable, ABC):
     ) -> Transition:
         """Set an override: every process refuses or lets through all calls, whatever the state of the circuit.
 
-        The override lasts until it expires or `clear_override` removes it.
+        The override lasts until it expires or `clear_override` removes it. The arguments are those of
+        `Store.set_override`. ``seconds=None`` means until `clear_override`, and ``now=None`` means the store's clock.
 
-        The arguments are those of `Store.set_override`. ``seconds=None`` means until `clear_override`, and ``now=None``
-        means the store's clock. The result is the transition, with the breaker after the operation.
+        Returns:
+            The transition: the previous state, and the breaker after the operation.
 
         Raises:
             UnknownBreakerError: The breaker does not exist, and ``create`` is false.
@@ -192,10 +204,13 @@ class AsyncStore(NotPicklable, ABC):
         return await self._existing(command)
 
     async def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override, so that the state decides again. Without an override, nothing changes.
+        """Remove the override (the setting of an operator), so that the state of the circuit decides again.
 
-        The arguments are those of `Store.clear_override`: ``by`` names who removes the override, and ``now=None`` means
-        the store's clock. The result is the transition, with the breaker after the operation.
+        Without an override, nothing changes. The arguments are those of `Store.clear_override`: ``by`` names who
+        removes the override, and ``now=None`` means the store's clock.
+
+        Returns:
+            The transition: the previous state, and the breaker after the operation.
 
         Raises:
             UnknownBreakerError: The breaker does not exist.
@@ -203,10 +218,10 @@ class AsyncStore(NotPicklable, ABC):
         return await self._existing(commands.clear_override(name, by, now))
 
     async def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker, oldest first. This method writes nothing.
+        """Return a breaker's last changes, oldest first: changes of state, and overrides (settings of an operator).
 
-        The history has about eight entries. The result is empty if the breaker has no row, or if the store keeps no
-        history.
+        The history has about eight entries. It is empty if the breaker has no row, or if the store keeps no history.
+        This method writes nothing.
 
         Args:
             name: The breaker's name.

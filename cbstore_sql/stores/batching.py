@@ -39,7 +39,7 @@ def combines(command: Command) -> bool:
         command: The command.
     """
     given = command.parameters
-    # The verdict of a probe and a report with a time are not combined.
+    # The report of a probe must take effect at once, and a report with a time must keep its time.
     return command.operation == "record_failure" and given["token"] == "" and given["now"] is None
 
 
@@ -121,8 +121,7 @@ class Batch:
             self._evidence = evidence
 
 
-# The largest number of breakers with overlapping failures in the tracker. A breaker that the tracker forgets writes the
-# next failure alone.
+# The largest number of breakers that the tracker remembers. If it forgets a breaker, the next failure is written alone.
 _MOST_CROWDED = 1024
 
 

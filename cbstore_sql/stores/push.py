@@ -17,9 +17,9 @@ only polls the store."""
 
 
 class PushTarget(Protocol):
-    """What the listener for notifications needs of a breaker's view (this process's copy of the shared state).
+    """The interface of this process's copy of the shared state, as the listener for notifications uses it.
 
-    The listener reads breakers again after a notification and passes their snapshots to the view.
+    After a notification, the listener reads the breakers again and passes their snapshots to `record_many`.
 
     Attributes:
         clock: A function that returns seconds by a clock that never goes back, such as `time.monotonic`.

@@ -74,8 +74,8 @@ def raise_translated(
     Args:
         error: The error that the statement raised.
         place: The name of the table, for messages.
-        effect: What a second execution of the statement changes. It decides whether the error says that the effect is
-            unknown.
+        effect: What a second execution of the statement changes. If the statement only reads, the error says that
+            nothing was written.
         lost: Whether the database may have applied the statement in this attempt or in an earlier attempt.
 
     Raises:

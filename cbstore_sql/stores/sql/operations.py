@@ -86,7 +86,7 @@ class SqlOperations:
         self._namespace = namespace
 
     def for_namespace(self, namespace: str) -> SqlOperations:
-        """Return the same operations for the breakers of another namespace in the same table.
+        """Make the operations for another namespace in the same table, with the same limit of breakers.
 
         Args:
             namespace: The other namespace.

@@ -138,7 +138,7 @@ class AsyncSqlStore(AsyncStore):
         await self._ask(self._queries.delete(name))
 
     async def _ask(self, steps: QuerySteps[T]) -> T:
-        # While the server executes the first statement, this method makes the task that runs all statements.
+        # The first statement is sent before the task exists, so the server works while this method makes the task.
         query = next(steps)
         begun = query.begun = await self._connections_for(query).begin(query)
         work = sansio.run_async(sansio.resume(query, steps), self._execute)

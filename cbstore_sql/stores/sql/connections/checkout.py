@@ -149,8 +149,8 @@ def busy_session(fairy: PoolProxiedConnection) -> PgSession | None:
 class Checkouts:
     """Executes the store's SQL statements on connections from the pool of the application's own engine.
 
-    Each statement takes a connection from the pool that no other code uses, and returns it afterwards; a broken
-    connection is closed. No setting of a session changes. The events of the pool fire for each statement.
+    Each statement takes an unused connection from the pool and returns it afterwards; a broken connection is closed. No
+    setting of a session changes. SQLAlchemy's pool events fire for each statement.
 
     Args:
         engine: The application's engine.
@@ -170,7 +170,7 @@ class Checkouts:
 
         Raises:
             NotSentError: An error occurred before the statement was sent.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
             StoreError: This process may not open the SQLite file.
         """
         self._health.check_file()

@@ -82,7 +82,7 @@ class AsyncCheckouts:
         Raises:
             ConfigurationError: The engine was used in another event loop and not disposed of.
             NotSentError: An error occurred before the statement was sent.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
             StoreError: This process may not open the SQLite file.
         """
         self._health.check_file()

@@ -53,7 +53,7 @@ class Lease:
 
         Raises:
             NotSentError: An error occurred before the statement was sent.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
         """
         raise NotImplementedError
 
@@ -63,7 +63,7 @@ class Lease:
         self.connection.close()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """Cancel the statement that the server still executes, and close the connection, in the background.
+        """If the server still executes a statement, cancel the statement and close the connection, in the background.
 
         The caller stopped waiting for the statement at its deadline.
 

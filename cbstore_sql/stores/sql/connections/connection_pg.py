@@ -53,7 +53,7 @@ class PsycopgConnection(Lease):
 
         Raises:
             NotSentError: An error occurred before the statement was sent.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
         """
         return drive(self.session, self.session.steps(query, prepare=prepare))
 
@@ -63,7 +63,7 @@ class PsycopgConnection(Lease):
         self.session.cut()
 
     def end_in_background(self, ended: Callable[[], None]) -> bool:
-        """Cancel the statement that the server still executes, and close the connection, in the background.
+        """If the server still executes a statement, cancel the statement and close the connection, in the background.
 
         Args:
             ended: A function that is called once, in any thread, when the server session has ended or cannot be
@@ -94,7 +94,7 @@ class AsyncPsycopgConnection(PsycopgConnection):
 
         Raises:
             NotSentError: An error occurred before the statement was sent.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
         """
         return drive_async(self.session, self.session.steps(query, prepare=prepare))
 

@@ -361,7 +361,7 @@ def drive(session: PgSession, steps: Wire) -> list[Values]:
         steps: A generator that `PgSession.steps` returned.
 
     Raises:
-        LateError: The deadline passed. The caller must close the session.
+        LateError: The statement did not end by the caller's deadline. The caller must close the session.
         NotSentError: An error occurred before the statement was sent.
     """
     try:
@@ -381,7 +381,7 @@ async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
         steps: A generator that `PgSession.steps` returned.
 
     Raises:
-        LateError: The deadline passed. The caller must close the session.
+        LateError: The statement did not end by the caller's deadline. The caller must close the session.
         NotSentError: An error occurred before the statement was sent.
     """
     return await go_on_async(session, steps, next(steps))
@@ -396,7 +396,7 @@ async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> lis
         wants_write: What the generator yielded: whether to wait until the socket is writable too.
 
     Raises:
-        LateError: The deadline passed. The caller must close the session.
+        LateError: The statement did not end by the caller's deadline. The caller must close the session.
         NotSentError: An error occurred before the statement was sent.
     """
     try:

@@ -125,7 +125,7 @@ class StickyPool(BasePool[Any]):
 
         Raises:
             NotSentError: An error occurred before the statement was sent, or no connection became free in time.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
         """
         try:
             self._slots.get_nowait()

@@ -22,7 +22,7 @@ from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentE
 
 
 class Begun:
-    """A statement that was sent at once, before a task waits for its answer.
+    """A statement that was already sent, and whose answer no task awaits yet.
 
     Args:
         lease: The connection of the statement. No other caller uses the connection meanwhile.
@@ -104,7 +104,7 @@ class AsyncStickyPool(BasePool[Any]):
         Raises:
             ConfigurationError: The pool was used in another event loop, which still runs.
             NotSentError: An error occurred before the statement was sent, or no connection became free in time.
-            LateError: The deadline passed.
+            LateError: The statement did not end by the caller's deadline.
         """
         if query.begun is None:
             await self._take_turn()

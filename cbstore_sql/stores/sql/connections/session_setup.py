@@ -37,7 +37,10 @@ CASE WHEN pg_catalog.current_setting('client_connection_check_interval', true) =
 
 
 def session_setup(engine: Engine, schema: str, *, own: bool) -> SessionSetup | None:
-    """Return the statement that a store runs first in each PostgreSQL session; ``None`` on SQLite.
+    """Make the statement that a store runs first in each PostgreSQL session; ``None`` on SQLite.
+
+    The statement checks that row-level security does not hide the table's rows. In a session that only the store uses,
+    it also makes the server notice when the client has gone.
 
     Args:
         engine: The engine of the store.
@@ -49,6 +52,9 @@ def session_setup(engine: Engine, schema: str, *, own: bool) -> SessionSetup | N
 
 class SessionSetup:
     """The statement that a store runs first in each PostgreSQL session, with a check of its answer.
+
+    The statement checks that row-level security does not hide the table's rows. In a session that only the store uses,
+    it also makes the server notice when the client has gone.
 
     Args:
         schema: The PostgreSQL schema of the breaker table.

@@ -39,7 +39,7 @@ class Specialization(NamedTuple):
 GENERAL = Specialization()
 """The general case, in which no parameter and no column has a known value."""
 
-# The shorter variants are for a constant open time only: a growing open time depends on the previous open time.
+# The shorter variants are for a constant open time only. A growing open time depends on the previous one, in the row.
 _FIXED = {"token": "", "expected": ANY_STATE, "backoff_multiplier": 1.0}
 
 # The permit of a closed circuit has no token, and has no effect in another state. A row without a token has no lease.
