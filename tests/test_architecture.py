@@ -93,14 +93,14 @@ def rule_functions() -> list[ast.FunctionDef]:
 
 
 @pytest.mark.parametrize("function", rule_functions(), ids=lambda function: function.name)
-def test_rules_use_only_what_means_the_same_in_sql(function: ast.FunctionDef) -> None:
+def test_rules_use_only_syntax_with_the_same_meaning_in_sql(function: ast.FunctionDef) -> None:
     for node in ast.walk(function):
         assert not isinstance(node, BANNED), f"{ast.unparse(node)!r} in {function.name}"
         if isinstance(node, ast.Compare):
             assert len(node.ops) == 1, f"chained comparison {ast.unparse(node)!r} in {function.name}"
 
 
-def test_every_rule_is_an_operation_under_its_own_name() -> None:
+def test_every_rule_is_an_operation_with_the_same_name() -> None:
     public = {function.name for function in rule_functions() if not function.name.startswith("_")}
     assert public == set(rules.OPERATIONS)
     for name, operation in rules.OPERATIONS.items():
@@ -108,7 +108,7 @@ def test_every_rule_is_an_operation_under_its_own_name() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_backend_is_imported_only_at_home(path: Path) -> None:
+def test_a_backend_library_is_imported_only_in_its_package(path: Path) -> None:
     place = str(path.relative_to(PACKAGE))
     for module in imported_modules(path):
         homes = HOMES.get(module.split(".")[0])

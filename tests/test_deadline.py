@@ -8,13 +8,13 @@ import threading
 from cbstore_sql.deadline import remaining, within
 
 
-def test_there_is_none_unless_it_is_set() -> None:
+def test_there_is_no_deadline_unless_within_sets_it() -> None:
     assert remaining() is None
     with within(None):
         assert remaining() is None
 
 
-def test_it_holds_in_its_block_and_no_longer() -> None:
+def test_a_deadline_ends_with_its_block() -> None:
     with within(60.0):
         left = remaining()
         assert left is not None
@@ -22,7 +22,7 @@ def test_it_holds_in_its_block_and_no_longer() -> None:
     assert remaining() is None
 
 
-def test_of_two_the_earlier_holds() -> None:
+def test_the_earlier_of_two_deadlines_applies() -> None:
     with within(0.0), within(60.0):
         assert remaining() == 0.0
     with within(60.0), within(0.0):
@@ -31,7 +31,7 @@ def test_of_two_the_earlier_holds() -> None:
         assert remaining() == 0.0
 
 
-def test_a_task_inherits_it_and_a_thread_does_not() -> None:
+def test_a_task_inherits_the_deadline_and_a_thread_does_not() -> None:
     seen: list[float | None] = []
 
     async def note() -> None:

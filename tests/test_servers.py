@@ -24,7 +24,7 @@ def test_redis_runs_scripts(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "SCRIPT LOAD", "FCALL"])
-def test_the_scriptless_redis_knows_no_way_to_run_a_script(scriptless_redis_url: str, command: str) -> None:
+def test_the_redis_without_scripting_refuses_every_script_command(scriptless_redis_url: str, command: str) -> None:
     with redis.Redis.from_url(scriptless_redis_url) as client:
         with pytest.raises(redis.ResponseError, match="unknown command"):
             client.execute_command(*command.split(), "return 7", "0")

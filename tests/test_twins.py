@@ -67,12 +67,12 @@ def types(annotation: Any) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
-def test_twins_have_the_same_methods(one: type, other: type) -> None:
+def test_sync_and_async_classes_have_the_same_methods(one: type, other: type) -> None:
     assert list(methods(one)) == list(methods(other))
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
-def test_twins_take_the_same_parameters(one: type, other: type) -> None:
+def test_sync_and_async_methods_have_the_same_parameters(one: type, other: type) -> None:
     others = methods(other)
     for name, method in methods(one).items():
         assert parameters(method) == parameters(others[name]), name
@@ -93,5 +93,5 @@ def uncoloured(code: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("one", "other"), [(Store, AsyncStore), (sansio.run, sansio.run_async)])
-def test_twins_that_are_written_by_hand_are_the_same_line_by_line(one: Any, other: Any) -> None:
+def test_sync_and_async_classes_written_twice_are_the_same_line_by_line(one: Any, other: Any) -> None:
     assert uncoloured(one) == uncoloured(other)

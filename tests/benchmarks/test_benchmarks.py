@@ -27,7 +27,7 @@ RAW = {stores.RAW_POSTGRES: "postgres", stores.RAW_SQLITE: "sqlite"}
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_a_subject_runs_and_its_answer_can_be_kept(name: str, section: RunSubject) -> None:
+def test_every_subject_runs_and_its_result_can_be_stored(name: str, section: RunSubject) -> None:
     found = section(name)
     assert found.tables
     for table in found.tables:
@@ -39,7 +39,9 @@ def test_a_subject_runs_and_its_answer_can_be_kept(name: str, section: RunSubjec
     assert section_of(json.loads(json.dumps(plain(found)))) == found
 
 
-def test_a_report_is_kept_with_its_pictures_and_names_no_machine(section: RunSubject, tmp_path: Path) -> None:
+def test_a_report_is_stored_with_its_pictures_and_without_the_name_of_the_machine(
+    section: RunSubject, tmp_path: Path
+) -> None:
     found = Report(report.machine("tiny", {"PostgreSQL": "0"}), {name: section(name) for name in SUBJECTS})
     report.keep(found, tmp_path, "found")
     kept = tmp_path / "found.json"
@@ -55,7 +57,7 @@ def test_a_report_is_kept_with_its_pictures_and_names_no_machine(section: RunSub
         assert str(report.ROOT) not in text
 
 
-def test_the_page_shows_the_figures_that_are_kept_beside_it() -> None:
+def test_the_page_shows_the_stored_figures() -> None:
     page = (report.DOCS / "performance.md").read_text(encoding="utf-8")
     kept = report.read(report.DOCS / "performance.json")
     assert report.with_figures(page, kept) == page
@@ -79,7 +81,7 @@ def test_the_proxy_counts_round_trips(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_the_limit_by_hand_does_what_the_store_does(name: str, servers: Servers) -> None:
+def test_the_hand_written_reference_has_the_same_effect_as_the_store(name: str, servers: Servers) -> None:
     with (
         stores.STORES[name](servers) as raw,
         SqlStore(getattr(servers, RAW[name]), namespace=f"{servers.namespace}/raw") as store,
@@ -105,7 +107,7 @@ def test_the_limit_by_hand_does_what_the_store_does(name: str, servers: Servers)
         assert reopened.generation > probing.generation
 
 
-def test_each_store_counts_wins_and_loses_where_the_subjects_say_so(servers: Servers) -> None:
+def test_each_store_counts_and_wins_and_loses_claims_as_the_subjects_expect(servers: Servers) -> None:
     for enter in stores.STORES.values():
         with enter(servers) as operations:
             operations.make(["alike"])
@@ -121,7 +123,7 @@ def won(answer: object) -> bool:
     return bool(answer[0] if isinstance(answer, tuple) else answer)
 
 
-def test_a_turn_times_each_call_and_ends_with_its_time() -> None:
+def test_a_turn_measures_each_call_and_ends_after_its_time() -> None:
     seen: list[str] = []
     turn = calling(lambda: seen.append("called"), lambda: seen.append("prepared"))
     assert len(turn(3, 60.0)) == 3

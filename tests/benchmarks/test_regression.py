@@ -23,7 +23,7 @@ def test_a_path_that_became_twice_as_slow_fails_and_is_named() -> None:
     assert [row[0] for row in table.rows if row[-1] == "SLOWER"] == ["store: read"]
 
 
-def test_a_path_without_a_kept_ratio_and_a_path_that_was_not_measured_fail() -> None:
+def test_a_path_without_a_stored_ratio_and_a_path_without_a_measurement_fail() -> None:
     assert not judge({**KEPT, "store: new": 1.0}, KEPT)[1]
     assert not judge({"store: read": 1.3}, KEPT)[1]
 
@@ -36,7 +36,7 @@ def test_a_doubled_turn_is_measured_as_twice_its_ratio() -> None:
     assert regression.measure(HotPath(twice(turn), turn), rounds=1) == 2.0
 
 
-def test_the_kept_ratios_are_those_of_the_paths_and_each_path_runs(servers: Servers) -> None:
+def test_the_stored_ratios_belong_to_the_paths_and_each_path_runs(servers: Servers) -> None:
     kept = json.loads(regression.KEPT.read_text(encoding="utf-8"))
     with event_loop() as loop, regression.hot_paths(servers, loop) as paths:
         assert set(kept) == set(paths)

@@ -114,7 +114,7 @@ def test_a_wrong_name_in_policies_is_refused(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{"fallback": awaited}, {"listeners": [awaited]}, {"listeners": AwaitedObject()}])
-def test_a_synchronous_breaker_refuses_what_it_would_have_to_await(options: dict[str, Any]) -> None:
+def test_a_synchronous_breaker_refuses_coroutine_functions_as_options(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"await|coroutine"):
         CircuitBreaker(InMemoryStore(), **options)
     AsyncCircuitBreaker(InMemoryStore(), **options)
@@ -141,9 +141,7 @@ def test_a_synchronous_breaker_refuses_an_asynchronous_store() -> None:
         ({"ignore": KeyboardInterrupt}, True),
     ],
 )
-def test_single_classes_lists_and_sets_of_exceptions_are_taken(
-    make: Make, options: dict[str, Any], counts: bool
-) -> None:
+def test_exceptions_may_be_one_class_a_list_or_a_set(make: Make, options: dict[str, Any], counts: bool) -> None:
     breaker = make(InMemoryStore(), **options)
     with pytest.raises(OSError, match="down"):
         breaker.call("b", fail, OSError("down"))
@@ -151,7 +149,7 @@ def test_single_classes_lists_and_sets_of_exceptions_are_taken(
 
 
 @KINDS
-def test_a_decorator_without_a_name_is_refused_where_it_is_written(kind: Any) -> None:
+def test_a_decorator_without_a_name_is_refused_when_it_is_applied(kind: Any) -> None:
     def charge() -> None:
         """Never called."""
 
@@ -165,13 +163,13 @@ def test_a_decorator_without_a_name_is_refused_where_it_is_written(kind: Any) ->
         breaker("b", fallback=5)
 
 
-def test_a_coroutine_function_is_no_fallback_of_a_synchronous_decorator() -> None:
+def test_a_synchronous_decorator_refuses_a_coroutine_function_as_fallback() -> None:
     with pytest.raises(InvalidArgumentError, match="only AsyncCircuitBreaker awaits it"):
         CircuitBreaker(InMemoryStore())("b", fallback=awaited)
 
 
 @pytest.mark.parametrize("wrong", ["text", 5, None, OSError()])
-def test_something_else_than_a_permit_is_refused(make: Make, wrong: Any) -> None:
+def test_a_report_refuses_an_argument_that_is_not_a_permit(make: Make, wrong: Any) -> None:
     breaker = make(InMemoryStore())
     for method in ("success", "failure", "release", "renew"):
         with pytest.raises(InvalidArgumentError, match="what admit\\(name\\) returned"):
@@ -179,14 +177,14 @@ def test_something_else_than_a_permit_is_refused(make: Make, wrong: Any) -> None
 
 
 @pytest.mark.parametrize("wrong", ["down", OSError, 503])
-def test_something_else_than_an_exception_is_refused_as_the_error_of_a_call(make: Make, wrong: Any) -> None:
+def test_failure_refuses_an_error_that_is_not_an_exception(make: Make, wrong: Any) -> None:
     breaker = make(InMemoryStore())
     permit = breaker.admit("b")
     with pytest.raises(InvalidArgumentError, match="the exception that the call raised"):
         breaker.do("failure", permit, wrong)
 
 
-def test_something_that_is_not_a_listener_is_refused_when_it_is_added(make: Make) -> None:
+def test_add_listener_refuses_an_object_that_is_not_a_listener(make: Make) -> None:
     breaker = make(InMemoryStore()).breaker
     for wrong in (5, Metrics(), no_arguments):
         with pytest.raises(InvalidArgumentError):
@@ -200,18 +198,18 @@ def test_status_codes_that_are_not_numbers_are_refused(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize(("given", "taken"), [(503, (503,)), ([500, 503], (500, 503)), ((), ())])
-def test_status_codes_are_taken_from_any_collection(given: Any, taken: tuple[int, ...]) -> None:
+def test_status_codes_may_be_any_collection(given: Any, taken: tuple[int, ...]) -> None:
     assert LLMCircuitBreakerConfig(retryable_status_codes=given).retryable_status_codes == taken
 
 
 @pytest.mark.parametrize("setting", ["enabled", "reopen_on_no_verdict"])
-def test_a_switch_of_the_llm_settings_is_true_or_false(setting: str) -> None:
+def test_a_boolean_llm_setting_refuses_other_values(setting: str) -> None:
     settings: dict[str, Any] = {setting: "yes"}
     with pytest.raises(InvalidArgumentError, match=setting):
         LLMCircuitBreakerConfig(**settings)
 
 
-def test_a_deadline_is_a_number_of_seconds() -> None:
+def test_within_refuses_a_deadline_that_is_not_a_number_of_seconds() -> None:
     wrong: Any = "0.25"
     with pytest.raises(InvalidArgumentError):
         within(wrong)

@@ -100,7 +100,7 @@ def fail_at_once(counting: Counting, store: CombiningStore, target: Any, policy:
         return list(answers)
 
 
-def test_failures_of_a_moment_are_one_write_beside_the_first_and_none_is_lost() -> None:
+def test_failures_at_the_same_time_are_two_writes_and_all_are_counted() -> None:
     counting = Counting()
     answers = fail_at_once(counting, CombiningStore(counting, ENDLESS), "b", NEVER)
     assert [command.parameters["failures"] for command in counting.written] == [1, CALLS - 1]
@@ -108,7 +108,7 @@ def test_failures_of_a_moment_are_one_write_beside_the_first_and_none_is_lost() 
     assert all(answer.snapshot.failure_count <= CALLS for answer in answers)
 
 
-def test_a_failure_that_comes_alone_is_written_at_once() -> None:
+def test_a_single_failure_is_written_at_once() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     for _ in range(CALLS):
@@ -116,7 +116,7 @@ def test_a_failure_that_comes_alone_is_written_at_once() -> None:
     assert len(counting.written) == CALLS
 
 
-def test_after_many_of_a_moment_each_waits_for_others_until_one_has_waited_for_nobody() -> None:
+def test_after_a_batch_a_failure_waits_for_others_until_one_has_waited_in_vain() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     fail_at_once(counting, store, "b", NEVER)
@@ -129,7 +129,7 @@ def test_after_many_of_a_moment_each_waits_for_others_until_one_has_waited_for_n
     assert [command.parameters["failures"] for command in counting.written] == [1, CALLS - 1, 1, 1, 1]
 
 
-def test_one_that_fails_to_be_written_alone_is_followed_by_others_that_are_alone() -> None:
+def test_after_a_failed_single_write_the_next_failure_is_written_at_once() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     counting.error = StoreUnavailableError("gone")
@@ -138,7 +138,7 @@ def test_one_that_fails_to_be_written_alone_is_followed_by_others_that_are_alone
             store.record_failure("b", NEVER)
 
 
-def test_nobody_waits_longer_than_the_interval() -> None:
+def test_a_failure_waits_at_most_for_the_interval() -> None:
     counting = Counting()
     store = CombiningStore(counting, 0.001)
     with one_being_written(counting, store):
@@ -146,7 +146,7 @@ def test_nobody_waits_longer_than_the_interval() -> None:
     assert counting.read("b").failure_count == 2
 
 
-def test_as_many_as_the_threshold_wait_for_nobody_and_one_caller_sees_the_circuit_open() -> None:
+def test_a_batch_that_reaches_the_threshold_is_written_at_once_and_one_caller_sees_the_opening() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     counting.released.clear()
@@ -162,7 +162,7 @@ def test_as_many_as_the_threshold_wait_for_nobody_and_one_caller_sees_the_circui
     assert changed.count(True) == 1
 
 
-def test_a_permit_from_before_counts_for_none_of_them() -> None:
+def test_a_batch_with_an_old_permit_counts_nothing() -> None:
     counting = Counting()
     permit = counting.read("b").permit
     counting.reset("b")
@@ -183,13 +183,13 @@ def test_different_policies_names_and_generations_are_not_mixed() -> None:
     assert len(counting.written) == 5
 
 
-def test_a_store_error_reaches_everybody_whose_failure_it_was() -> None:
+def test_a_store_error_reaches_every_caller_of_the_batch() -> None:
     counting = Counting()
     counting.error = StoreUnavailableError("gone")
     assert fail_at_once(counting, CombiningStore(counting, ENDLESS), "b", NEVER) == [counting.error] * CALLS
 
 
-def test_everything_but_failures_of_a_closed_circuit_goes_straight_through() -> None:
+def test_only_failures_of_a_closed_circuit_are_batched() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     fail_at_once(counting, store, "b", NEVER)
@@ -206,7 +206,7 @@ def test_everything_but_failures_of_a_closed_circuit_goes_straight_through() -> 
     assert store.read("b").generation == 0
 
 
-def test_it_is_the_store_it_was_made_for_in_all_else() -> None:
+def test_a_combining_store_has_the_attributes_of_its_inner_store_and_closes_it() -> None:
     counting = Counting(namespace="ours")
     store = CombiningStore(counting, ENDLESS)
     assert (store.namespace, store.reads_locally, store.keeps_deadlines) == ("ours", True, True)
@@ -215,7 +215,7 @@ def test_it_is_the_store_it_was_made_for_in_all_else() -> None:
     assert counting.closed
 
 
-def test_how_many_and_with_which_chance_makes_no_difference() -> None:
+def test_reports_with_different_counts_and_random_numbers_are_batched_together() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     policy = BreakerPolicy(failure_threshold=1000, recovery_jitter=0.5)
@@ -226,7 +226,7 @@ def test_how_many_and_with_which_chance_makes_no_difference() -> None:
     assert [command.parameters["failures"] for command in counting.written] == [1, 5]
 
 
-def test_who_has_no_time_left_does_not_wait_for_the_others() -> None:
+def test_a_caller_whose_deadline_is_over_does_not_wait_for_the_batch() -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
     with one_being_written(counting, store) as pool:
@@ -246,7 +246,7 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptible: None) -> None:
+def test_an_interrupted_caller_does_not_delay_the_others_of_its_batch(interruptible: None) -> None:
     counting = Counting()
     store = CombiningStore(counting, ENDLESS)
 
@@ -269,7 +269,7 @@ def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting(interruptib
     assert len(counting.written) == 1
 
 
-def test_a_breaker_combines_where_it_is_told_to() -> None:
+def test_a_breaker_with_flush_interval_batches_failures() -> None:
     counting, opened = Counting(), list[BreakerEvent]()
     counting.released.clear()
     policy = BreakerPolicy(failure_threshold=CALLS)
@@ -296,7 +296,7 @@ def test_a_breaker_combines_where_it_is_told_to() -> None:
 
 @pytest.mark.parametrize("make", [CircuitBreaker, AsyncCircuitBreaker])
 @pytest.mark.parametrize("interval", [-1.0, 0.25])
-def test_an_interval_that_is_none_or_leaves_no_time_to_write_is_refused(make: Any, interval: float) -> None:
+def test_an_invalid_interval_or_one_that_leaves_no_time_to_write_is_refused(make: Any, interval: float) -> None:
     with pytest.raises(InvalidPolicyError, match="flush_interval"):
         make(InMemoryStore(), flush_interval=interval, store_timeout=0.25)
     make(InMemoryStore(), flush_interval=0.24, store_timeout=0.25)

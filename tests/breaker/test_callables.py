@@ -92,7 +92,7 @@ def test_an_asynchronous_breaker_guards_every_function_whose_result_is_awaited(f
     asyncio.run(main())
 
 
-def test_the_openai_client_s_own_methods_are_guarded() -> None:
+def test_methods_of_the_openai_client_are_guarded() -> None:
     openai = pytest.importorskip("openai")
     create = openai.AsyncOpenAI(api_key="none", base_url="http://127.0.0.1:9", max_retries=0).chat.completions.create
     blocking = openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9", max_retries=0).chat.completions.create
@@ -126,7 +126,7 @@ def test_a_synchronous_breaker_refuses_coroutine_functions(function: Any) -> Non
 
 
 @pytest.mark.parametrize("function", [Client().create, annotated, LikeFuture, generator, lazy, connection])
-def test_a_result_whose_work_is_not_done_is_refused_and_does_not_count(function: Any) -> None:
+def test_a_result_whose_work_is_not_finished_is_refused_and_does_not_count(function: Any) -> None:
     breaker = CircuitBreaker(InMemoryStore(), POLICY)
     heard = CircuitBreaker(InMemoryStore(), POLICY, listeners=[lambda _: None])
     for one in (breaker, heard):
@@ -136,7 +136,7 @@ def test_a_result_whose_work_is_not_done_is_refused_and_does_not_count(function:
 
 
 @pytest.mark.parametrize("function", [len, lambda: 1, str])
-def test_an_asynchronous_decorator_refuses_what_is_not_awaited(function: Any) -> None:
+def test_an_asynchronous_decorator_refuses_functions_that_are_not_awaited(function: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="guard it with CircuitBreaker"):
         AsyncCircuitBreaker(InMemoryStore())("b")(function)
 
@@ -162,7 +162,7 @@ def test_functions_whose_work_begins_after_the_call_are_refused_by_the_decorator
 
 @pytest.mark.parametrize("kind", [CircuitBreaker, AsyncCircuitBreaker])
 @pytest.mark.parametrize("wrong", [None, 5, "text", classmethod(lambda kind: kind)])
-def test_something_else_than_a_function_is_refused(kind: Any, wrong: Any) -> None:
+def test_an_object_that_is_not_a_function_is_refused(kind: Any, wrong: Any) -> None:
     breaker = kind(InMemoryStore())
     with pytest.raises(InvalidArgumentError, match="function"):
         breaker("b")(wrong)

@@ -68,14 +68,16 @@ def test_a_success_between_the_failures_of_two_processes_keeps_the_circuit_close
     assert (store.read(NAME).state, store.read(NAME).failure_count) == (State.CLOSED, 1)
 
 
-def test_without_a_success_between_them_they_open_it(store: FailingStore, clock: Clock) -> None:
+def test_without_a_success_between_them_the_failures_of_two_processes_open_the_circuit(
+    store: FailingStore, clock: Clock
+) -> None:
     first, second = fleet(store, clock, IN_A_ROW)
     fail_often(first, 4)
     second.fail()
     assert store.read(NAME).state is State.OPEN
 
 
-def test_a_success_is_carried_once(store: FailingStore, clock: Clock) -> None:
+def test_a_success_is_sent_with_only_one_report(store: FailingStore, clock: Clock) -> None:
     first, second = fleet(store, clock, IN_A_ROW)
     fail_often(first, 2)
     second.succeed()
@@ -101,7 +103,7 @@ def test_successes_never_lower_the_score_below_zero(store: FailingStore, clock: 
 
 
 @pytest.mark.parametrize(("age", "state"), [(0.49, State.CLOSED), (0.51, State.OPEN)])
-def test_successes_of_the_last_half_second_are_carried(
+def test_a_report_carries_the_successes_of_the_last_half_second(
     store: FailingStore, clock: Clock, age: float, state: State
 ) -> None:
     first, second = fleet(store, clock, IN_A_ROW)
@@ -115,7 +117,9 @@ def test_successes_of_the_last_half_second_are_carried(
 
 
 @pytest.mark.parametrize(("age", "carried"), [(47.0, 1), (49.0, 0)])
-def test_with_a_slow_refresh_two_of_its_periods_are_carried(clock: Clock, age: float, carried: int) -> None:
+def test_with_a_slow_refresh_a_report_carries_the_successes_of_two_periods(
+    clock: Clock, age: float, carried: int
+) -> None:
     view = View(30.0, clock)
     permit = Permit("b", 0)
     for _ in range(2):
@@ -138,7 +142,7 @@ def test_successes_of_an_earlier_generation_are_not_carried(store: FailingStore,
     assert store.read(NAME).state is State.OPEN
 
 
-def test_a_refresh_that_finds_the_circuit_dirty_sends_what_is_unreported(store: FailingStore, clock: Clock) -> None:
+def test_a_refresh_that_finds_failures_sends_the_unreported_successes(store: FailingStore, clock: Clock) -> None:
     first, second = fleet(store, clock, IN_A_ROW)
     fail_often(first, 4)
     second.succeed()
@@ -159,7 +163,7 @@ def test_a_clean_circuit_costs_no_write(store: FailingStore, clock: Clock) -> No
     assert store.writes == 0
 
 
-def test_successes_at_a_score_wait_for_the_refresh_and_go_out_in_one_statement(
+def test_successes_under_a_failure_rate_are_sent_together_at_the_next_refresh(
     store: FailingStore, clock: Clock
 ) -> None:
     first, second = fleet(store, clock, BY_RATE)
@@ -174,14 +178,16 @@ def test_successes_at_a_score_wait_for_the_refresh_and_go_out_in_one_statement(
     assert store.read(NAME).score == pytest.approx(3 * UP - 2 * DOWN)
 
 
-def test_where_no_refresh_comes_a_success_at_a_score_is_reported_at_once(store: FailingStore, clock: Clock) -> None:
+def test_without_a_refresh_a_success_under_a_failure_rate_is_reported_at_once(
+    store: FailingStore, clock: Clock
+) -> None:
     process = SimulatedProcess(store, BY_RATE, clock)
     fail_often(process, 3)
     process.succeed()
     assert store.read(NAME).score == pytest.approx(3 * UP - DOWN)
 
 
-def test_a_strict_breaker_reports_each_success_and_carries_nothing(store: FailingStore, clock: Clock) -> None:
+def test_a_breaker_without_a_view_reports_each_success_at_once(store: FailingStore, clock: Clock) -> None:
     strict = SimulatedProcess(store, BY_RATE, clock, max_staleness=0.0)
     fail_often(strict, 3)
     strict.succeed()
@@ -190,7 +196,7 @@ def test_a_strict_breaker_reports_each_success_and_carries_nothing(store: Failin
     assert store.read(NAME).score == pytest.approx(4 * UP - DOWN)
 
 
-def test_the_report_of_a_probe_carries_nothing(clock: Clock) -> None:
+def test_the_report_of_a_probe_carries_no_other_successes(clock: Clock) -> None:
     view = View(0.25, clock)
     view.record(Snapshot.of("b", Row(), as_of=1.0), clock())
     assert view.takes_success(Permit("b", 0))
@@ -198,7 +204,7 @@ def test_the_report_of_a_probe_carries_nothing(clock: Clock) -> None:
     assert len(view.take_successes(Permit("b", 0))) == 1
 
 
-def test_a_forked_child_carries_nothing(clock: Clock) -> None:
+def test_a_forked_child_inherits_no_unreported_successes(clock: Clock) -> None:
     view = View(0.25, clock)
     view.record(Snapshot.of("b", Row(), as_of=1.0), clock())
     view.takes_success(Permit("b", 0))
@@ -214,7 +220,7 @@ def test_a_forked_child_carries_nothing(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("applied", "late", "score"), [(None, True, 3 * UP - DOWN), (False, False, 3 * UP - DOWN)])
-def test_a_success_whose_report_failed_is_sent_again_only_if_it_surely_was_not_counted(
+def test_a_success_is_sent_again_only_if_its_failed_report_surely_had_no_effect(
     store: FailingStore, clock: Clock, applied: bool | None, late: bool, score: float
 ) -> None:
     first, second = fleet(store, clock, BY_RATE)
@@ -227,7 +233,7 @@ def test_a_success_whose_report_failed_is_sent_again_only_if_it_surely_was_not_c
     assert store.read(NAME).score == pytest.approx(score)
 
 
-def test_a_background_report_that_fails_is_not_an_outage(store: FailingStore, clock: Clock) -> None:
+def test_a_failed_background_report_does_not_begin_an_outage(store: FailingStore, clock: Clock) -> None:
     first, second = fleet(store, clock, BY_RATE)
     fail_often(first, 3)
     second.succeed()
@@ -236,7 +242,9 @@ def test_a_background_report_that_fails_is_not_an_outage(store: FailingStore, cl
     assert not second.controller.is_out
 
 
-def test_in_an_outage_the_local_breaker_counts_the_successes_it_comes_after(store: FailingStore, clock: Clock) -> None:
+def test_the_local_breaker_of_an_outage_knows_the_successes_before_the_outage(
+    store: FailingStore, clock: Clock
+) -> None:
     first, second = fleet(store, clock, IN_A_ROW)
     fail_often(first, 2)
     clock.advance(0.01)
@@ -252,7 +260,9 @@ def test_in_an_outage_the_local_breaker_counts_the_successes_it_comes_after(stor
     assert second.admit() is not None, "one failure after a success"
 
 
-def test_in_an_outage_unreported_successes_of_other_breakers_are_not_lost(store: FailingStore, clock: Clock) -> None:
+def test_unreported_successes_of_other_breakers_survive_the_beginning_of_an_outage(
+    store: FailingStore, clock: Clock
+) -> None:
     first, second = fleet(store, clock, BY_RATE)
     fail_often(first, 9)  # a tenth would open it
     second.refresh()

@@ -32,9 +32,7 @@ def test_a_call_returns_what_the_function_returned(make: Make, store: InMemorySt
     assert make(store, POLICY).call("b", lambda a, *, b: (a, b), 1, b=2) == (1, 2)
 
 
-def test_failures_open_the_circuit_and_calls_are_refused_without_being_made(
-    make: Make, store: InMemoryStore, clock: Clock
-) -> None:
+def test_failures_open_the_circuit_and_refused_calls_do_not_run(make: Make, store: InMemoryStore, clock: Clock) -> None:
     breaker = make(store, POLICY)
     made: list[int] = []
     trip(breaker)
@@ -77,7 +75,7 @@ def test_a_failed_probe_opens_the_circuit_again(make: Make, store: InMemoryStore
     assert breaker.told()[-1] == "Opened"
 
 
-def test_while_one_probe_runs_others_are_refused(make: Make, store: InMemoryStore, clock: Clock) -> None:
+def test_other_callers_are_refused_while_a_probe_runs(make: Make, store: InMemoryStore, clock: Clock) -> None:
     breaker = make(store, POLICY)
     trip(breaker)
     clock.advance(60.0)
@@ -90,7 +88,7 @@ def test_while_one_probe_runs_others_are_refused(make: Make, store: InMemoryStor
     assert not breaker.admit("b").is_probe
 
 
-def test_a_call_admitted_before_the_circuit_opened_reports_nothing_any_more(make: Make, store: InMemoryStore) -> None:
+def test_reports_of_a_call_admitted_before_the_opening_have_no_effect(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY)
     early = breaker.admit("b")
     trip(breaker)
@@ -100,7 +98,7 @@ def test_a_call_admitted_before_the_circuit_opened_reports_nothing_any_more(make
     assert breaker.snapshot("b") == before
 
 
-def test_a_late_owner_s_report_changes_nothing_and_is_said_to_be_late(
+def test_the_report_of_a_probe_whose_lease_expired_changes_nothing_and_emits_an_event(
     make: Make, store: InMemoryStore, clock: Clock
 ) -> None:
     breaker = make(store, POLICY)
@@ -116,7 +114,7 @@ def test_a_late_owner_s_report_changes_nothing_and_is_said_to_be_late(
     assert breaker.state("b") is State.OPEN
 
 
-def test_losing_the_claim_because_the_circuit_just_closed_lets_the_call_through(make: Make, clock: Clock) -> None:
+def test_a_caller_that_loses_the_claim_to_a_probe_that_closed_the_circuit_is_admitted(make: Make, clock: Clock) -> None:
     class ClosesInBetween(InMemoryStore):
         def claim_probe(self, *args: Any, **kwargs: Any) -> Any:
             winner = super().claim_probe("b", POLICY)
@@ -135,7 +133,7 @@ def test_losing_the_claim_because_the_circuit_just_closed_lets_the_call_through(
     assert "ProbeLost" in breaker.told()
 
 
-def test_a_block_is_guarded_and_gets_its_permit(make: Make, store: InMemoryStore) -> None:
+def test_a_guarded_block_receives_its_permit_and_reports_its_outcome(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY)
     with breaker.guard("b") as permit:
         assert permit.name == "b"
@@ -157,14 +155,14 @@ def test_a_decorated_function_is_guarded_and_keeps_its_name(make: Make, store: I
     assert breaker.breaker("b")(breaker.wrap(fail)).__wrapped__ is not None
 
 
-def test_what_is_guarded_may_call_its_arguments_what_it_likes(make: Make, store: InMemoryStore) -> None:
+def test_a_guarded_function_may_have_arguments_with_any_name(make: Make, store: InMemoryStore) -> None:
     own = {"name": 1, "function": 2, "fallback": 3, "self": 4}
     breaker = make(store, POLICY)
     assert breaker.decorated("b", dict)(**own) == own
     assert breaker.run(breaker.breaker.call("b", breaker.wrap(dict), **own)) == own
 
 
-def test_names_are_apart_and_may_have_policies_of_their_own(make: Make, store: InMemoryStore) -> None:
+def test_each_name_is_a_separate_circuit_and_may_have_a_separate_policy(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY, policies={"touchy": BreakerPolicy(failure_threshold=1)})
     for name in ("touchy", "b"):
         with pytest.raises(Down):
@@ -188,7 +186,7 @@ def test_names_are_apart_and_may_have_policies_of_their_own(make: Make, store: I
         ({"is_failure": lambda error: 1 / 0}, Down("a predicate that fails"), True),
     ],
 )
-def test_which_exceptions_count(
+def test_the_options_decide_which_exceptions_count_as_failures(
     make: Make, store: InMemoryStore, options: dict[str, Any], error: BaseException, counts: bool
 ) -> None:
     breaker = make(store, POLICY, **options)
@@ -197,7 +195,7 @@ def test_which_exceptions_count(
     assert breaker.snapshot("b").failure_count == int(counts)
 
 
-def test_an_outcome_that_says_nothing_frees_the_probe_s_slot(make: Make, store: InMemoryStore, clock: Clock) -> None:
+def test_a_probe_without_a_verdict_frees_the_slot(make: Make, store: InMemoryStore, clock: Clock) -> None:
     breaker = make(store, POLICY, ignore=(ValueError,))
     trip(breaker)
     clock.advance(60.0)
@@ -207,7 +205,9 @@ def test_an_outcome_that_says_nothing_frees_the_probe_s_slot(make: Make, store: 
     assert breaker.admit("b").is_probe
 
 
-def test_or_opens_the_circuit_again_where_that_is_chosen(make: Make, store: InMemoryStore, clock: Clock) -> None:
+def test_a_probe_without_a_verdict_opens_the_circuit_with_reopen_on_no_verdict(
+    make: Make, store: InMemoryStore, clock: Clock
+) -> None:
     breaker = make(store, POLICY, reopen_on_no_verdict=True)
     trip(breaker)
     clock.advance(60.0)
@@ -216,31 +216,33 @@ def test_or_opens_the_circuit_again_where_that_is_chosen(make: Make, store: InMe
     assert breaker.state("b") is State.OPEN
 
 
-def test_a_failed_result_counts(make: Make, store: InMemoryStore) -> None:
+def test_a_failed_result_counts_as_a_failure_and_is_returned(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY, is_failed_result=lambda result: result >= 500)
     assert [breaker.call("b", int, status) for status in (200, 503)] == [200, 503]
     assert breaker.snapshot("b").failure_count == 1
 
 
-def test_a_predicate_that_fails_does_not_lose_the_answer(make: Make, store: InMemoryStore) -> None:
+def test_a_predicate_that_raises_does_not_replace_the_result(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY, is_failed_result=lambda result: result.nothing)
     assert breaker.call("b", lambda: "answer") == "answer"
 
 
-def test_a_fallback_answers_for_a_refused_call_and_only_for_that(make: Make, store: InMemoryStore) -> None:
+def test_a_fallback_answers_a_refused_call(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY, fallback=lambda refused: f"later, in {refused.retry_after:.0f} s")
     trip(breaker)
     assert breaker.call("b", fail) == "later, in 60 s"
     assert breaker.decorated("b", fail, fallback=lambda refused: refused.name)() == "b"
 
 
-def test_a_refusal_inside_a_guarded_call_is_not_taken_for_its_own(make: Make, store: InMemoryStore) -> None:
+def test_the_fallback_does_not_answer_a_refusal_by_another_breaker_inside_the_call(
+    make: Make, store: InMemoryStore
+) -> None:
     breaker = make(store, POLICY, fallback=lambda refused: "fallback")
     with pytest.raises(CircuitBreakerOpenError, match="inner"):
         breaker.call("b", fail, CircuitBreakerOpenError("inner"))
 
 
-def test_forcing_and_resetting_are_told(make: Make, store: InMemoryStore) -> None:
+def test_force_open_and_reset_emit_an_event_when_the_state_changes(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY)
     breaker.do("force_open", "b", 5.0)
     breaker.do("force_open", "b", 9.0)
@@ -249,7 +251,7 @@ def test_forcing_and_resetting_are_told(make: Make, store: InMemoryStore) -> Non
     assert breaker.told() == ["Opened", "Closed"]
 
 
-def test_a_listener_that_fails_reaches_nobody(make: Make, store: InMemoryStore) -> None:
+def test_an_exception_of_a_listener_does_not_reach_the_caller(make: Make, store: InMemoryStore) -> None:
     breaker = make(store, POLICY, listeners=[lambda event: 1 / 0])
     trip(breaker)
     assert breaker.told() == ["Opened"]

@@ -7,7 +7,7 @@ import pytest
 from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, InMemoryStore
 
 
-def test_a_coroutine_that_is_closed_while_it_is_the_probe_awaits_nothing_and_gives_the_probe_back() -> None:
+def test_closing_the_coroutine_of_a_probe_awaits_nothing_and_releases_the_probe() -> None:
     store = InMemoryStore()
     store.force_open("b", 0.0)
 

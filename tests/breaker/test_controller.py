@@ -21,7 +21,7 @@ OPEN = Snapshot.of("b", Row("open", generation=5, open_until=5060.0), 5000.0)
 OPENED = Transition(State.CLOSED, OPEN)
 
 
-def test_an_admission_ages_by_the_clock_of_the_view(clock: Clock) -> None:
+def test_the_clock_of_the_view_decides_the_age_of_an_admission(clock: Clock) -> None:
     controller = BreakerController(view=View(0.25, clock))
     assert answered(controller.admission("b"), CLEAN) == CLEAN.permit
     assert controller.fresh_permit("b") == CLEAN.permit
@@ -29,7 +29,7 @@ def test_an_admission_ages_by_the_clock_of_the_view(clock: Clock) -> None:
     assert controller.fresh_permit("b") is None
 
 
-def test_a_healthy_call_is_answered_by_the_methods_of_the_view() -> None:
+def test_a_healthy_call_uses_the_methods_of_the_view_directly() -> None:
     view = View(0.25)
     controller = BreakerController(view=view)
     assert (controller.fresh_permit, controller.takes_success) == (view.fresh_permit, view.takes_success)
@@ -55,7 +55,7 @@ class CountingView(View):
 
 
 @pytest.mark.parametrize("how", ["call", "decorated", "guard", "admit"])
-def test_a_cold_call_asks_the_view_each_question_once(make: Make, how: str) -> None:
+def test_a_call_without_a_fresh_view_asks_the_view_each_question_once(make: Make, how: str) -> None:
     breaker, view = make(InMemoryStore()), CountingView()
     breaker.breaker._controller = BreakerController(view=view)
     ways: dict[str, Any] = {
@@ -73,7 +73,7 @@ def test_both_breakers_show_the_options_of_their_constructor(kind: type) -> None
     assert "max_staleness" in str(kind.__init__.__doc__)  # type: ignore[misc] # what help() shows
 
 
-def test_a_change_of_state_is_announced() -> None:
+def test_a_change_of_state_is_announced_to_other_processes() -> None:
     announced: list[Transition] = []
     answered(BreakerController(announce=announced.append).force_open("b", 60.0), OPENED)
     assert announced == [OPENED]
@@ -90,7 +90,7 @@ class FarStore(InMemoryStore):
     reads_locally = False
 
 
-def test_a_success_with_nothing_to_clear_never_reaches_the_store(make: Make) -> None:
+def test_a_success_is_not_sent_to_the_store_if_the_view_shows_no_failures(make: Make) -> None:
     store = FarStore()
     breaker = make(store, max_staleness=3600.0)
     permit = breaker.admit("b")
@@ -115,7 +115,7 @@ def test_a_full_namespace_is_logged_once(step: str, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("error", [TooManyBreakersError("default", 1), StoreUnavailableError("gone")])
-def test_a_settlement_on_request_raises_what_the_store_raises(error: Exception) -> None:
+def test_a_settlement_with_or_raise_raises_the_store_s_error(error: Exception) -> None:
     controller = BreakerController()
     with pytest.raises(type(error)):
         answered(controller.settlement(CLEAN.permit, Verdict.FAILURE, or_raise=True), error)

@@ -49,7 +49,7 @@ def out(controller: Watched) -> Watched:
 
 
 @pytest.mark.parametrize("step", ["admit", "settle", "renew", "trip", "seen", "refresh"])
-def test_whatever_fails_first_begins_the_outage(controller: Watched, step: str) -> None:
+def test_the_first_operation_that_fails_begins_the_outage(controller: Watched, step: str) -> None:
     answered(controller.admission("b"), CLEAN)
     steps = {
         "admit": lambda: controller.admission("c"),
@@ -66,26 +66,26 @@ def test_whatever_fails_first_begins_the_outage(controller: Watched, step: str) 
     assert controller.view.fresh_permit("b") is None, "what was seen is of a store that is gone"
 
 
-def test_each_call_sees_to_it_that_somebody_watches(out: Watched) -> None:
+def test_each_call_in_an_outage_starts_the_watch_for_the_store(out: Watched) -> None:
     before = out.watches
     out.admit_without_io("b")
     assert out.watches == before + 1
 
 
-def test_a_name_that_is_none_is_refused(clock: Clock) -> None:
+def test_an_invalid_name_is_refused_in_an_outage(clock: Clock) -> None:
     controller = Watched(clock, "allow")
     answered(controller.admission("b"), GONE)
     with pytest.raises(InvalidNameError):
         controller.admit_without_io("\0")
 
 
-def test_a_shared_probe_is_kept_and_a_call_nobody_reports_has_none_to_lose(controller: Watched) -> None:
+def test_renewals_succeed_in_an_outage_for_a_shared_probe_and_for_an_unreported_call(controller: Watched) -> None:
     assert answered(controller.renewal(UnreportedPermit("b", 0))) is True
     answered(controller.admission("another"), GONE)
     assert answered(controller.renewal(PROBE)) is True
 
 
-def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None:
+def test_a_local_probe_can_be_lost(out: Watched, clock: Clock) -> None:
     permit = out.admit_without_io("b")
     assert permit is not None
     assert out.settle_without_io(permit, Verdict.FAILURE)
@@ -97,7 +97,7 @@ def test_a_probe_of_this_process_can_be_lost(out: Watched, clock: Clock) -> None
     assert answered(out.renewal(slow)) is False
 
 
-def test_a_probe_of_this_process_changes_nothing_in_a_clean_store(out: Watched) -> None:
+def test_a_local_probe_changes_nothing_in_a_clean_store(out: Watched) -> None:
     for verdict in (Verdict.FAILURE, Verdict.SUCCESS):
         permit = out.admit_without_io("b")
         assert permit is not None
@@ -105,19 +105,19 @@ def test_a_probe_of_this_process_changes_nothing_in_a_clean_store(out: Watched) 
     assert answered(out.recovery.recover(), {"b": CLEAN}) is True
 
 
-def test_a_circuit_is_tripped_and_seen_in_this_process(out: Watched) -> None:
+def test_trip_opens_the_circuit_of_this_process_in_an_outage(out: Watched) -> None:
     answered(out.trip("b", 60.0))
     assert answered(out.seen("b")).state is State.OPEN
     with pytest.raises(CircuitBreakerOpenError):
         out.admit_without_io("b")
 
 
-def test_while_the_store_answers_it_is_the_one_that_trips_and_shows(controller: Watched) -> None:
+def test_trip_and_seen_use_the_store_while_it_answers(controller: Watched) -> None:
     answered(controller.trip("b", 60.0), OPENED)
     assert answered(controller.seen("b"), CLEAN) == CLEAN
 
 
-def test_nothing_is_tripped_here_where_calls_are_let_through(clock: Clock) -> None:
+def test_trip_opens_no_circuit_in_an_outage_with_the_policy_allow(clock: Clock) -> None:
     controller = Watched(clock, "allow")
     answered(controller.trip("b", 60.0), GONE)
     answered(controller.settlement(Permit("b", 0), Verdict.FAILURE), GONE)
@@ -125,7 +125,7 @@ def test_nothing_is_tripped_here_where_calls_are_let_through(clock: Clock) -> No
     assert answered(controller.recovery.recover()) is True, "and the store hears of nothing"
 
 
-def test_nothing_is_refreshed(controller: Watched) -> None:
+def test_the_view_is_not_refreshed_in_an_outage(controller: Watched) -> None:
     answered(controller.admission("b"), CLEAN)
     answered(controller.seen("c"), GONE)
     assert controller.view is not None
@@ -133,19 +133,19 @@ def test_nothing_is_refreshed(controller: Watched) -> None:
     assert answered(controller.refresh.run()) is True
 
 
-def test_a_store_is_asked_also_if_it_is_not_out(controller: Watched) -> None:
+def test_check_store_asks_the_store_when_there_is_no_outage(controller: Watched) -> None:
     assert answered(controller.recovery.answers(), CLEAN, None) is True
     assert answered(controller.recovery.recover()) is True
     assert answered(controller.recovery.answers(), GONE) is False
     assert controller.is_out
 
 
-def test_a_store_that_can_be_read_and_refuses_writes_stays_out(out: Watched) -> None:
+def test_the_outage_continues_while_the_store_refuses_writes(out: Watched) -> None:
     assert answered(out.recovery.answers(), CLEAN, GONE) is False
     assert out.is_out
 
 
-def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
+def test_the_outage_continues_if_the_store_fails_during_the_recovery(out: Watched) -> None:
     assert answered(out.recovery.answers(), GONE) is False
     assert answered(out.recovery.answers(), CLEAN, None) is True
     assert out.is_out
@@ -159,9 +159,7 @@ def test_a_store_that_fails_again_stays_out(out: Watched) -> None:
 @pytest.mark.parametrize(
     ("answers", "recovered"), [([{"b": CLEAN}, CLEAN, OPENED], True), ([{"b": CLEAN}, CLEAN, GONE], False)]
 )
-def test_a_call_that_ends_while_the_store_comes_back_is_reported_too(
-    out: Watched, answers: list[object], recovered: bool
-) -> None:
+def test_a_call_that_ends_during_the_recovery_is_reported(out: Watched, answers: list[object], recovered: bool) -> None:
     permit = out.admit_without_io("b")
     assert permit is not None
 
@@ -180,7 +178,7 @@ def test_a_call_that_ends_while_the_store_comes_back_is_reported_too(
     assert out.recovery.has_work is not recovered
 
 
-def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:
+def test_the_raised_error_is_the_latest_error_of_the_store(clock: Clock) -> None:
     controller = Watched(clock, "raise")
     with pytest.raises(StoreUnavailableError):
         answered(controller.admission("b"), GONE)
@@ -189,7 +187,7 @@ def test_what_a_store_lacks_by_now_is_said(clock: Clock) -> None:
         controller.admit_without_io("b")
 
 
-def test_what_is_read_meanwhile_is_not_seen_until_the_outage_is_over(out: Watched) -> None:
+def test_a_snapshot_read_in_an_outage_does_not_enter_the_view(out: Watched) -> None:
     assert answered(out.snapshot("b"), CLEAN) == CLEAN
     assert out.view is not None
     assert out.view.fresh_permit("b") is None

@@ -66,7 +66,7 @@ def test_a_closed_circuit_admits_without_a_claim() -> None:
 
 
 @pytest.mark.parametrize(("snapshot", "retry_after"), [(OPEN, 10.0), (PROBING, 30.0)])
-def test_where_no_probe_is_due_nothing_is_claimed(snapshot: Snapshot, retry_after: float) -> None:
+def test_a_call_is_refused_without_a_claim_if_no_probe_is_due(snapshot: Snapshot, retry_after: float) -> None:
     driven = Driven()
     with pytest.raises(CircuitBreakerOpenError) as refused:
         driven.run(driven.circuits.admit("b"), snapshot)
@@ -78,7 +78,7 @@ def test_where_no_probe_is_due_nothing_is_claimed(snapshot: Snapshot, retry_afte
     ("snapshot", "claim", "took_over", "changes"),
     [(DUE, CLAIMED, False, [CLAIMED]), (LAPSED, TAKEN_OVER, True, [])],
 )
-def test_a_claim_is_noted_and_told(
+def test_a_claim_updates_the_view_is_announced_and_emits_an_event(
     snapshot: Snapshot, claim: Transition, took_over: bool, changes: list[Transition]
 ) -> None:
     driven = Driven()
@@ -88,14 +88,14 @@ def test_a_claim_is_noted_and_told(
     assert driven.events[-1] == ProbeClaimed("b", PROBE, took_over=took_over)
 
 
-def test_who_loses_a_probe_looks_again() -> None:
+def test_a_caller_that_loses_a_claim_reads_again() -> None:
     driven = Driven()
     assert driven.run(driven.circuits.admit("b"), DUE, None, CLEAN) == CALL
     assert driven.asked() == ["read", "claim_probe", "read"]
     assert driven.events == [ProbeLost("b")]
 
 
-def test_who_loses_three_probes_is_refused() -> None:
+def test_a_caller_that_loses_three_claims_is_refused() -> None:
     driven = Driven()
     with pytest.raises(CircuitBreakerOpenError):
         driven.run(driven.circuits.admit("b"), *[DUE, None] * 3)
@@ -103,7 +103,7 @@ def test_who_loses_three_probes_is_refused() -> None:
 
 
 @pytest.mark.parametrize("applied", [None, False])
-def test_a_claim_that_may_have_been_won_is_told_by_its_token(applied: bool | None) -> None:
+def test_the_token_of_a_claim_that_may_have_succeeded_is_remembered(applied: bool | None) -> None:
     driven = Driven()
     with pytest.raises(StoreUnavailableError):
         driven.run(driven.circuits.admit("b"), DUE, StoreUnavailableError("gone", applied=applied))
@@ -119,7 +119,7 @@ def test_a_claim_that_may_have_been_won_is_told_by_its_token(applied: bool | Non
         (CLEAN._replace(probe_token="me"), ["read"]),
     ],
 )
-def test_a_claim_is_released_where_it_was_won(snapshot: Snapshot, asked: list[str]) -> None:
+def test_a_claim_is_released_only_if_it_succeeded(snapshot: Snapshot, asked: list[str]) -> None:
     driven = Driven()
     released = Transition(State.HALF_OPEN, PROBING._replace(probe_token="", generation=7))
     driven.run(driven.circuits.release_claim("b", "me"), snapshot, *[released] * (len(asked) - 1))
@@ -139,13 +139,15 @@ def test_a_claim_is_released_where_it_was_won(snapshot: Snapshot, asked: list[st
         (PROBE, Verdict.NONE, ["release_probe"]),
     ],
 )
-def test_what_a_verdict_asks(permit: Permit, verdict: Verdict, asked: list[str], reopen: bool) -> None:
+def test_a_verdict_selects_the_operation_of_the_store(
+    permit: Permit, verdict: Verdict, asked: list[str], reopen: bool
+) -> None:
     driven = Driven(reopen_on_no_verdict=reopen)
     driven.run(driven.circuits.settle(permit, verdict), CLAIMED)
     assert driven.asked() == (["record_failure"] if reopen and asked == ["release_probe"] else asked)
 
 
-def test_a_report_of_several_failures_says_how_many() -> None:
+def test_a_report_of_several_failures_contains_their_number() -> None:
     driven = Driven()
     driven.run(driven.circuits.record_failure(CALL, 3), CLAIMED)
     assert driven.asks == [StoreCall("record_failure", (CALL, DEFAULT_POLICY), {"failures": 3})]
@@ -172,7 +174,7 @@ def failed(circuits: CallFlow) -> StoreCalls[Any]:
         (failed, Transition(State.CLOSED, CLEAN), None),
     ],
 )
-def test_a_change_is_noted_announced_and_told(
+def test_a_change_of_state_updates_the_view_is_announced_and_emits_an_event(
     steps: Callable[[CallFlow], StoreCalls[Any]], transition: Transition, event: type[BreakerEvent] | None
 ) -> None:
     driven = Driven()
@@ -183,13 +185,13 @@ def test_a_change_is_noted_announced_and_told(
 
 
 @pytest.mark.parametrize(("permit", "events"), [(CALL, []), (PROBE, [ProbeExpired("b", PROBE)])])
-def test_a_report_without_effect_makes_what_was_noted_void(permit: Permit, events: list[BreakerEvent]) -> None:
+def test_a_report_without_effect_removes_the_breaker_from_the_view(permit: Permit, events: list[BreakerEvent]) -> None:
     driven = Driven()
     driven.run(driven.circuits.settle(permit, Verdict.FAILURE), None)
     assert (driven.forgotten, driven.noted, driven.announced, driven.events) == (["b"], [], [], events)
 
 
-def test_a_probe_that_cannot_be_renewed_is_lost() -> None:
+def test_a_probe_whose_renewal_has_no_effect_has_expired() -> None:
     driven = Driven()
     assert driven.run(driven.circuits.renew(PROBE), Transition(State.HALF_OPEN, PROBING)) is True
     assert not driven.events

@@ -25,7 +25,7 @@ QUICK = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0, probe_lease=0.0
 PROBE = Permit("b", 1, "token")
 
 
-def test_a_guard_that_is_entered_while_it_is_entered_raises_and_names_the_remedy() -> None:
+def test_a_guard_entered_twice_at_once_raises_an_error_that_names_the_remedy() -> None:
     breaker = CircuitBreaker(InMemoryStore())
     guard = breaker.guard("b")
     errors: list[BaseException] = []
@@ -47,7 +47,7 @@ def test_a_guard_that_is_entered_while_it_is_entered_raises_and_names_the_remedy
         pass
 
 
-def test_an_asynchronous_guard_that_is_entered_while_it_is_entered_raises() -> None:
+def test_an_asynchronous_guard_entered_twice_at_once_raises_an_error() -> None:
     async def main() -> None:
         breaker = AsyncCircuitBreaker(InMemoryStore())
         guard = breaker.guard("b")
@@ -112,7 +112,7 @@ class Stalled:
             self.event.set()
 
 
-def test_a_probe_that_stalls_is_left_to_the_next_caller(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_lease_of_a_stalled_probe_is_not_renewed(caplog: pytest.LogCaptureFixture) -> None:
     stalled, store = Stalled(), InMemoryStore()
     store.force_open("b", 0.0)
     with CircuitBreaker(store, QUICK, listeners=[stalled]).guard("b") as permit:
@@ -124,7 +124,7 @@ def test_a_probe_that_stalls_is_left_to_the_next_caller(caplog: pytest.LogCaptur
     assert "its probe showed no progress for 10 leases" in caplog.text
 
 
-def test_an_asynchronous_probe_that_stalls_is_left_to_the_next_caller() -> None:
+def test_the_lease_of_a_stalled_asynchronous_probe_is_not_renewed() -> None:
     stalled, store = Stalled(), InMemoryStore()
     store.force_open("b", 0.0)
 
@@ -136,7 +136,7 @@ def test_an_asynchronous_probe_that_stalls_is_left_to_the_next_caller() -> None:
 
 
 @pytest.mark.parametrize("sign", ["progress", "renew"])
-def test_progress_keeps_the_lease(sign: str) -> None:
+def test_a_lease_is_renewed_while_the_call_makes_progress(sign: str) -> None:
     renewed = threading.Event()
     after: list[int] = []
 

@@ -22,7 +22,7 @@ def state(process: SimulatedProcess) -> State:
 
 @pytest.mark.parametrize("max_staleness", [0.0, 0.25])
 @pytest.mark.parametrize("reporters", [2, 3, 5])
-def test_fewer_processes_never_trip_it_however_often_they_fail(
+def test_fewer_processes_than_min_reporters_never_trip_the_breaker(
     clock: Clock, reporters: int, max_staleness: float
 ) -> None:
     processes = fleet(clock, reporters, reporters, max_staleness)
@@ -39,14 +39,14 @@ def test_fewer_processes_never_trip_it_however_often_they_fail(
     assert state(processes[0]) is State.OPEN, "one more process is enough"
 
 
-def test_without_it_a_single_process_trips_the_breaker(clock: Clock) -> None:
+def test_without_min_reporters_a_single_process_trips_the_breaker(clock: Clock) -> None:
     (process,) = fleet(clock, 1, 1)
     for _ in range(RATE.failures_to_trip):
         process.fail()
     assert state(process) is State.OPEN
 
 
-def test_a_breaker_in_memory_never_trips(clock: Clock) -> None:
+def test_min_reporters_of_two_never_trips_a_breaker_in_memory(clock: Clock) -> None:
     store, policy = InMemoryStore(clock=clock), BreakerPolicy(trip=RATE, min_reporters=2)
     process = SimulatedProcess(store, policy, clock, max_staleness=0.0)
     for _ in range(100):
@@ -54,7 +54,7 @@ def test_a_breaker_in_memory_never_trips(clock: Clock) -> None:
     assert state(process) is State.CLOSED
 
 
-def test_every_failure_is_still_counted_in_a_row(clock: Clock) -> None:
+def test_with_min_reporters_every_failure_is_counted_in_a_row(clock: Clock) -> None:
     (process,) = fleet(clock, 2, 1)
     for _ in range(40):
         process.fail()
@@ -79,7 +79,7 @@ def test_a_recovered_process_may_report_again(clock: Clock) -> None:
     assert state(first) is State.OPEN
 
 
-def test_a_probe_that_fails_opens_the_circuit_whoever_made_it(clock: Clock) -> None:
+def test_a_failed_probe_of_a_single_process_opens_the_circuit(clock: Clock) -> None:
     (process,) = fleet(clock, 2, 1)
     process._store.force_open(NAME, 0.0)
     process.fail()

@@ -16,7 +16,7 @@ from cbstore_sql.metrics import log_events
 from tests.breaker.conftest import Make
 
 
-def test_a_call_is_timed_only_if_someone_listened_when_it_began() -> None:
+def test_a_call_is_timed_only_if_a_listener_existed_when_it_began() -> None:
     notifier = Notifier()
     received: list[BreakerEvent] = []
     began = notifier.call_began()
@@ -27,7 +27,7 @@ def test_a_call_is_timed_only_if_someone_listened_when_it_began() -> None:
     assert [type(event) for event in received] == [CallFinished]
 
 
-def test_listeners_given_at_the_start_are_known_at_the_start() -> None:
+def test_the_listeners_of_the_constructor_are_used() -> None:
     assert not Notifier().listeners
     assert Notifier([lambda _: None]).listeners
 

@@ -24,7 +24,7 @@ class Refused(CircuitBreakerOpenError, ConnectionError):
 @pytest.mark.parametrize(
     "error", [CircuitBreakerOpenError(), Refused(), StoreUnavailableError("x"), InvalidArgumentError()]
 )
-def test_an_error_of_this_library_counts_only_if_it_is_named(error: BaseException) -> None:
+def test_an_error_of_this_library_counts_only_if_record_on_names_it(error: BaseException) -> None:
     assert OutcomeClassifier().classify_exception(error) is NONE
     assert OutcomeClassifier((ConnectionError, TypeError)).classify_exception(error) is NONE
     assert OutcomeClassifier(is_failure=lambda _: True).classify_exception(error) is NONE
@@ -53,7 +53,7 @@ def group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> An
     return ExceptionGroup
 
 
-def test_a_group_counts_if_an_exception_in_it_does(group: Any) -> None:
+def test_an_exception_group_counts_if_one_of_its_exceptions_counts(group: Any) -> None:
     only_io = OutcomeClassifier((OSError,))
     assert only_io.classify_exception(group(ValueError(), OSError())) is FAILURE
     assert only_io.classify_exception(group(ValueError(), group(KeyError(), OSError()))) is FAILURE
@@ -68,7 +68,7 @@ def test_a_group_of_refusals_or_of_cancellations_does_not_count(group: Any) -> N
     assert OutcomeClassifier().classify_exception(group(asyncio.CancelledError(), KeyboardInterrupt())) is NONE
 
 
-def test_the_predicate_is_asked_about_the_exceptions_in_a_group(group: Any) -> None:
+def test_the_predicate_receives_each_exception_of_a_group(group: Any) -> None:
     asked: list[BaseException] = []
 
     def is_failure(error: BaseException) -> bool:
@@ -81,7 +81,7 @@ def test_the_predicate_is_asked_about_the_exceptions_in_a_group(group: Any) -> N
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no exception groups")
-def test_a_group_that_is_named_is_taken_as_a_whole() -> None:
+def test_an_exception_group_that_an_option_names_is_classified_as_a_whole() -> None:
     kind = builtins.ExceptionGroup  # type: ignore[attr-defined,unused-ignore]
     assert OutcomeClassifier((kind,)).classify_exception(kind("several", [KeyError()])) is FAILURE
     assert OutcomeClassifier(ignore=(kind,)).classify_exception(kind("several", [OSError()])) is NONE

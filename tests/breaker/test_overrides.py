@@ -78,7 +78,7 @@ def refused(breaker: SyncDriver) -> CircuitBreakerOpenError:
     return caught.value
 
 
-def test_locked_open_refuses_every_call_and_says_why(breaker: SyncDriver) -> None:
+def test_a_breaker_locked_open_refuses_every_call_with_the_reason(breaker: SyncDriver) -> None:
     locked(breaker, "open", seconds=60.0)
     for _ in range(2):
         error = refused(breaker)
@@ -89,7 +89,7 @@ def test_locked_open_refuses_every_call_and_says_why(breaker: SyncDriver) -> Non
     assert [(event.state, event.reason) for event in rejected] == [(State.OPEN, "override")] * 2
 
 
-def test_a_lock_lapses_by_the_clock_without_a_write(breaker: SyncDriver, shared: Shared, clock: Clock) -> None:
+def test_a_lock_with_a_duration_ends_without_a_write(breaker: SyncDriver, shared: Shared, clock: Clock) -> None:
     locked(breaker, "open", seconds=60.0)
     refused(breaker)
     clock.advance(60.0)
@@ -98,7 +98,7 @@ def test_a_lock_lapses_by_the_clock_without_a_write(breaker: SyncDriver, shared:
     assert shared.history("b") == before
 
 
-def test_locked_open_lets_no_probe_through(breaker: SyncDriver, clock: Clock) -> None:
+def test_a_breaker_locked_open_admits_no_probe(breaker: SyncDriver, clock: Clock) -> None:
     breaker.do("force_open", "b", 5.0)
     locked(breaker, "open")
     clock.advance(6.0)
@@ -108,9 +108,7 @@ def test_locked_open_lets_no_probe_through(breaker: SyncDriver, clock: Clock) ->
     assert breaker.state("b") is State.CLOSED
 
 
-def test_locked_closed_lets_every_call_through_while_the_circuit_trips_underneath(
-    breaker: SyncDriver, clock: Clock
-) -> None:
+def test_a_breaker_locked_closed_admits_every_call_while_its_circuit_opens(breaker: SyncDriver, clock: Clock) -> None:
     locked(breaker, "closed")
     for _ in range(5):
         fail(breaker)
@@ -122,13 +120,13 @@ def test_locked_closed_lets_every_call_through_while_the_circuit_trips_underneat
     assert breaker.state("b") is State.CLOSED, "the first call after the open time was the probe"
 
 
-def test_locked_closed_ignores_a_hold(breaker: SyncDriver, shared: Shared) -> None:
+def test_a_breaker_locked_closed_ignores_a_hold(breaker: SyncDriver, shared: Shared) -> None:
     shared.hold("b", 30.0)
     locked(breaker, "closed")
     assert breaker.call("b", str) == ""
 
 
-def test_shadow_refuses_nothing_and_tells_what_it_would_have_done(breaker: SyncDriver) -> None:
+def test_a_breaker_in_shadow_mode_admits_every_call_and_emits_the_rejections(breaker: SyncDriver) -> None:
     locked(breaker, "shadow")
     for _ in range(2):
         fail(breaker)
@@ -145,7 +143,9 @@ def test_shadow_refuses_nothing_and_tells_what_it_would_have_done(breaker: SyncD
     assert rejected.retry_after == pytest.approx(10.0)
 
 
-def test_a_failing_call_through_an_open_circuit_in_shadow_changes_nothing(breaker: SyncDriver, shared: Shared) -> None:
+def test_a_failed_call_through_an_open_circuit_in_shadow_mode_changes_nothing(
+    breaker: SyncDriver, shared: Shared
+) -> None:
     locked(breaker, "shadow")
     for _ in range(2):
         fail(breaker)
@@ -154,7 +154,9 @@ def test_a_failing_call_through_an_open_circuit_in_shadow_changes_nothing(breake
     assert shared.read("b") == before
 
 
-def test_a_call_beside_the_probe_does_not_take_it(breaker: SyncDriver, shared: Shared, clock: Clock) -> None:
+def test_a_call_of_a_breaker_locked_closed_does_not_take_over_the_probe(
+    breaker: SyncDriver, shared: Shared, clock: Clock
+) -> None:
     breaker.do("force_open", "b", 0.0)
     assert shared.claim_probe("b", POLICY, token="other") is not None
     locked(breaker, "closed")
@@ -175,7 +177,7 @@ def test_a_hold_refuses_calls_of_a_closed_circuit_until_it_ends(
     assert breaker.call("b", str) == ""
 
 
-def test_setting_and_clearing_are_told_and_a_typo_makes_no_breaker(breaker: SyncDriver, shared: Shared) -> None:
+def test_overrides_emit_events_and_refuse_the_name_of_an_unknown_breaker(breaker: SyncDriver, shared: Shared) -> None:
     with pytest.raises(UnknownBreakerError):
         breaker.run(breaker.breaker.set_override("typo", "open", **WHO))
     with pytest.raises(UnknownBreakerError):
@@ -189,7 +191,7 @@ def test_setting_and_clearing_are_told_and_a_typo_makes_no_breaker(breaker: Sync
     assert told[1:] == [OverrideCleared("b", "bob")]
 
 
-def test_in_an_outage_the_last_override_is_obeyed_until_it_expires(
+def test_the_last_known_override_applies_in_an_outage_until_it_ends(
     breaker: SyncDriver, shared: Shared, clock: Clock
 ) -> None:
     locked(breaker, "open", seconds=60.0)
@@ -201,7 +203,7 @@ def test_in_an_outage_the_last_override_is_obeyed_until_it_expires(
     assert breaker.call("b", str) == ""
 
 
-def test_an_expired_override_does_not_come_back_in_an_outage(make: Make, shared: Shared, clock: Clock) -> None:
+def test_an_override_that_has_ended_does_not_apply_in_an_outage(make: Make, shared: Shared, clock: Clock) -> None:
     shared.set_override("b", "open", by="alice", reason="test", seconds=1.0, create=True)
     clock.advance(5000.0)
     breaker = make(shared, POLICY, max_staleness=0.0)
@@ -211,7 +213,7 @@ def test_an_expired_override_does_not_come_back_in_an_outage(make: Make, shared:
     assert breaker.call("b", str) == ""
 
 
-def test_in_shadow_an_outage_refuses_nothing(breaker: SyncDriver, shared: Shared) -> None:
+def test_a_breaker_in_shadow_mode_refuses_no_call_in_an_outage(breaker: SyncDriver, shared: Shared) -> None:
     locked(breaker, "shadow")
     assert breaker.call("b", str) == ""
     shared.out = True
@@ -220,7 +222,7 @@ def test_in_shadow_an_outage_refuses_nothing(breaker: SyncDriver, shared: Shared
     assert breaker.call("b", str) == ""
 
 
-def test_with_a_view_no_call_under_an_override_asks_the_store(make: Make, shared: Shared, clock: Clock) -> None:
+def test_a_call_under_an_override_is_answered_by_the_view(make: Make, shared: Shared, clock: Clock) -> None:
     breaker = make(shared, POLICY, max_staleness=3600.0)
     for mode in ("open", "closed", "shadow"):
         shared.reset("b")
@@ -235,7 +237,7 @@ def test_with_a_view_no_call_under_an_override_asks_the_store(make: Make, shared
         assert shared.reads == before
 
 
-def test_after_closing_a_ramp_admits_a_growing_share(make: Make, shared: Shared, clock: Clock) -> None:
+def test_the_ramp_admits_a_growing_share_after_closing(make: Make, shared: Shared, clock: Clock) -> None:
     policy = BreakerPolicy(failure_threshold=1, recovery_timeout=1.0, ramp_up=100.0)
     breaker = make(shared, policy, max_staleness=0.0)
     breaker.do("force_open", "b", 1.0)
@@ -256,7 +258,9 @@ def test_after_closing_a_ramp_admits_a_growing_share(make: Make, shared: Shared,
     assert rejected == {("ramp_up", State.CLOSED)}
 
 
-def test_explain_says_what_show_says_and_works_without_the_store(breaker: SyncDriver, shared: Shared) -> None:
+def test_explain_gives_the_sentences_of_cbstore_explain_and_works_without_the_store(
+    breaker: SyncDriver, shared: Shared
+) -> None:
     for _ in range(2):
         fail(breaker)
     text = breaker.run(breaker.breaker.explain("b"))

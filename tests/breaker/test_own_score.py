@@ -39,13 +39,13 @@ def test_a_process_adds_up_to_its_clip_and_no_more(scores: OwnScores) -> None:
     assert [report(scores, 0.4) for _ in range(4)] == pytest.approx([0.4, 0.4, 0.1, 0.0])
 
 
-def test_confirmed_successes_make_room_again(scores: OwnScores) -> None:
+def test_confirmed_successes_allow_further_failures_to_be_added(scores: OwnScores) -> None:
     report(scores, 0.9)
     report(scores, 0.0, successes=0.3)
     assert report(scores, 0.9) == pytest.approx(0.3)
 
 
-def test_successes_of_a_report_that_may_be_lost_make_no_room(scores: OwnScores) -> None:
+def test_successes_of_a_report_that_may_be_lost_allow_no_further_failures(scores: OwnScores) -> None:
     report(scores, 0.9)
     scores.end(scores.begin("b", 0, 0.0, 0.9), 0.3, applied=None)
     assert report(scores, 0.9) == 0.0
@@ -61,7 +61,7 @@ def test_a_gain_that_may_have_been_counted_is_not_sent_again(scores: OwnScores) 
     assert report(scores, 0.9) == 0.0
 
 
-def test_successes_make_no_room_while_another_report_is_under_way(scores: OwnScores) -> None:
+def test_successes_allow_no_further_failures_while_another_report_is_running(scores: OwnScores) -> None:
     first = scores.begin("b", 0, 0.2, 0.9)
     second = scores.begin("b", 0, 0.3, 0.9)
     scores.end(first, 0.5, applied=True)
@@ -78,21 +78,23 @@ def look(scores: OwnScores, score: float, asked_at: float, relief: float = 1.0, 
     )
 
 
-def test_successes_at_a_clean_circuit_make_room_although_they_are_not_reported(scores: OwnScores, clock: Clock) -> None:
+def test_unreported_successes_at_a_clean_circuit_allow_further_failures(scores: OwnScores, clock: Clock) -> None:
     report(scores, 0.9)
     clock.advance(1.0)
     look(scores, 0.0, clock(), relief=0.5)
     assert report(scores, 0.9) == pytest.approx(0.5)
 
 
-def test_a_process_that_only_fails_gets_no_room_from_the_successes_of_others(scores: OwnScores, clock: Clock) -> None:
+def test_successes_of_other_processes_allow_no_further_failures_of_this_process(
+    scores: OwnScores, clock: Clock
+) -> None:
     report(scores, 0.9)
     clock.advance(1.0)
     look(scores, 0.0, clock(), relief=0.0)
     assert report(scores, 0.9) == 0.0
 
 
-def test_each_success_at_a_clean_circuit_makes_room_once(scores: OwnScores, clock: Clock) -> None:
+def test_each_success_at_a_clean_circuit_is_used_once(scores: OwnScores, clock: Clock) -> None:
     report(scores, 0.9)
     asked: list[float] = []
 
@@ -107,7 +109,9 @@ def test_each_success_at_a_clean_circuit_makes_room_once(scores: OwnScores, cloc
 
 
 @pytest.mark.parametrize("score", [0.0, 0.5])
-def test_an_answer_from_before_the_last_report_gives_no_room(scores: OwnScores, clock: Clock, score: float) -> None:
+def test_a_read_from_before_the_last_report_allows_no_further_failures(
+    scores: OwnScores, clock: Clock, score: float
+) -> None:
     asked_at = clock()
     clock.advance(1.0)
     report(scores, 0.9)
@@ -115,7 +119,7 @@ def test_an_answer_from_before_the_last_report_gives_no_room(scores: OwnScores, 
     assert report(scores, 0.9) == 0.0
 
 
-def test_an_answer_during_a_report_gives_no_room(scores: OwnScores, clock: Clock) -> None:
+def test_a_read_during_a_report_allows_no_further_failures(scores: OwnScores, clock: Clock) -> None:
     sent = scores.begin("b", 0, 0.9, 0.9)
     clock.advance(1.0)
     look(scores, 0.0, clock())
@@ -123,7 +127,7 @@ def test_an_answer_during_a_report_gives_no_room(scores: OwnScores, clock: Clock
     assert report(scores, 0.9) == 0.0
 
 
-def test_a_score_that_is_not_clean_gives_no_room(scores: OwnScores, clock: Clock) -> None:
+def test_a_score_above_zero_allows_no_further_failures(scores: OwnScores, clock: Clock) -> None:
     report(scores, 0.9)
     clock.advance(1.0)
     look(scores, 0.1, clock())
@@ -178,7 +182,7 @@ STEPS = st.lists(
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
-def test_fewer_processes_than_asked_for_never_reach_the_limit(
+def test_fewer_processes_than_min_reporters_never_reach_the_limit(
     steps: list[tuple[int, str, float, float]],
 ) -> None:
     """Two processes, ``min_reporters=3``: reports overlap, are lost, refused, and answers come late."""

@@ -30,7 +30,7 @@ def admitted(gate: RampGate, moments: list[float]) -> int:
 
 @pytest.mark.parametrize("start", [0.0, 0.37, 0.999])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_process_admits_its_share_give_or_take_one_call(start: float, seed: int) -> None:
+def test_a_process_admits_its_share_within_one_call(start: float, seed: int) -> None:
     rng = random.Random(seed)
     moments = sorted(rng.uniform(0.0, 30.0) for _ in range(500))
     gate, due = RampGate(lambda: start), 0.0
@@ -47,7 +47,7 @@ def test_a_fleet_of_processes_with_few_calls_admits_its_share_too() -> None:
     assert sum(admitted(gate, [0.0]) for gate in fleet) == pytest.approx(200, abs=45)
 
 
-def test_every_call_is_admitted_once_the_ramp_is_over() -> None:
+def test_every_call_is_admitted_after_the_end_of_the_ramp() -> None:
     assert admitted(RampGate(lambda: 0.0), [30.0, 30.0, 45.0]) == 3
 
 
@@ -59,21 +59,21 @@ def test_a_new_ramp_starts_from_the_beginning() -> None:
     assert gate.refusal(later, RAMP_UP) is not None  # starts at 0.5 and adds a tenth
 
 
-def test_breakers_have_ramps_of_their_own() -> None:
+def test_each_breaker_has_a_separate_ramp() -> None:
     gate = RampGate(lambda: 0.85)
     assert refusal(gate, name="a") is not None
     assert refusal(gate) is not None
     assert refusal(gate, name="a") is None
 
 
-def test_refused_callers_are_spread_over_what_is_left() -> None:
+def test_the_waits_of_refused_callers_are_spread_over_the_rest_of_the_ramp() -> None:
     draws = iter([0.0, 0.25, 0.75])
     gate = RampGate(lambda: next(draws))
     assert refusal(gate, 10.0) == pytest.approx(5.0)
     assert refusal(gate, 10.0) == pytest.approx(15.0)
 
 
-def test_a_forked_child_starts_at_a_point_of_its_own() -> None:
+def test_a_forked_child_starts_its_ramp_at_a_new_random_point() -> None:
     draws = [0.85]
     gate = RampGate(lambda: draws[-1])
     refusal(gate)  # 0.95 of a call

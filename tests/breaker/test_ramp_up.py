@@ -33,14 +33,14 @@ def admitted(driver: SyncDriver, calls: int) -> int:
 
 
 @pytest.mark.parametrize(("after", "share"), [(0.0, 0.1), (10.0, 0.4), (20.0, 0.7), (30.0, 1.0)])
-def test_the_share_grows_with_time(make: Make, clock: Clock, after: float, share: float) -> None:
+def test_the_admitted_share_grows_with_time(make: Make, clock: Clock, after: float, share: float) -> None:
     store = InMemoryStore(clock=clock)
     open_and_close(store, clock)
     clock.advance(after)
     assert abs(admitted(make(store, POLICY), 100) - 100 * share) <= 1
 
 
-def test_a_refusal_says_that_it_is_the_ramp(make: Make, clock: Clock) -> None:
+def test_a_refusal_by_the_ramp_has_the_reason_ramp_up(make: Make, clock: Clock) -> None:
     store = InMemoryStore(clock=clock)
     open_and_close(store, clock)
     driver = make(store, POLICY)
@@ -53,7 +53,7 @@ def test_a_refusal_says_that_it_is_the_ramp(make: Make, clock: Clock) -> None:
     assert (rejected.state, rejected.reason) == (State.CLOSED, "ramp_up")
 
 
-def test_a_process_that_answers_from_its_view_ramps_too(clock: Clock) -> None:
+def test_a_process_that_answers_from_its_view_applies_the_ramp(clock: Clock) -> None:
     store = CountingStore(clock)
     open_and_close(store, clock, NAME)
     process = SimulatedProcess(store, POLICY, clock)
@@ -91,7 +91,7 @@ def test_the_fallback_answers_for_a_call_that_the_ramp_refuses(make: Make, clock
     assert {driver.call("b", lambda: "made") for _ in range(20)} == {"made", "ramp_up"}
 
 
-def test_a_ramp_goes_on_in_an_outage(clock: Clock) -> None:
+def test_a_ramp_continues_in_an_outage(clock: Clock) -> None:
     store = CountingStore(clock)
     open_and_close(store, clock, NAME)
     process = SimulatedProcess(store, POLICY, clock)

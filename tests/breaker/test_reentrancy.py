@@ -72,7 +72,7 @@ def is_refused(call: Callable[[], Any]) -> bool:
     return False
 
 
-def test_a_call_inside_the_probe_is_part_of_it(
+def test_a_call_inside_the_probe_is_part_of_the_probe(
     due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
 ) -> None:
     with breaker.guard("b") as outer_permit:
@@ -94,7 +94,7 @@ def test_a_failure_inside_the_probe_is_reported_once(
 
 
 @pytest.mark.parametrize("objects", [1, 2])
-def test_an_awaited_call_inside_the_probe_is_part_of_it(due: InMemoryStore, objects: int) -> None:
+def test_an_awaited_call_inside_the_probe_is_part_of_the_probe(due: InMemoryStore, objects: int) -> None:
     async def main() -> None:
         breakers = [AsyncCircuitBreaker(due, POLICY) for _ in range(objects)]
         async with breakers[0].guard("b"):
@@ -108,7 +108,7 @@ def test_an_awaited_call_inside_the_probe_is_part_of_it(due: InMemoryStore, obje
     assert state(due) is State.CLOSED
 
 
-def test_a_call_in_a_thread_with_the_probe_s_context_is_part_of_it(
+def test_a_call_in_a_thread_with_the_probe_s_context_is_part_of_the_probe(
     due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
 ) -> None:
     with ThreadPoolExecutor(2) as pool, breaker.guard("b"):
@@ -118,7 +118,7 @@ def test_a_call_in_a_thread_with_the_probe_s_context_is_part_of_it(
     assert state(due) is State.CLOSED
 
 
-def test_a_call_in_a_bare_thread_is_refused_with_the_remedy_and_the_probe_ends_without_a_verdict(
+def test_a_call_in_a_thread_without_the_context_is_refused_and_frees_the_probe(
     due: InMemoryStore, breaker: CircuitBreaker, inner: CircuitBreaker
 ) -> None:
     with (
@@ -131,12 +131,14 @@ def test_a_call_in_a_bare_thread_is_refused_with_the_remedy_and_the_probe_ends_w
     assert breaker.admit("b").is_probe, "the slot is free"
 
 
-def test_another_breaker_inside_the_probe_decides_for_itself(breaker: CircuitBreaker) -> None:
+def test_a_call_with_another_name_inside_the_probe_is_not_part_of_the_probe(breaker: CircuitBreaker) -> None:
     with breaker.guard("b"):
         assert is_refused(lambda: breaker.admit("c"))
 
 
-def test_the_same_name_in_another_store_decides_for_itself(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_a_call_over_another_store_inside_the_probe_is_not_part_of_the_probe(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
     elsewhere = InMemoryStore(clock=clock)
     elsewhere.force_open("b", 60.0)
     with breaker.guard("b"):
@@ -148,7 +150,7 @@ def test_the_same_name_in_another_store_decides_for_itself(breaker: CircuitBreak
         assert is_refused(lambda: CircuitBreaker(elsewhere).admit("b"))
 
 
-def test_a_probe_that_was_lost_covers_nothing(due: InMemoryStore, breaker: CircuitBreaker) -> None:
+def test_a_call_inside_a_lost_probe_is_refused(due: InMemoryStore, breaker: CircuitBreaker) -> None:
     with breaker.guard("b"):
         due.force_open("b", 10.0)
         with CircuitBreaker(due, POLICY) as another:
@@ -196,7 +198,7 @@ def test_the_consumer_of_a_generator_is_not_inside_its_probe(due: InMemoryStore,
         breaker.force_open("b", 0.0)
 
 
-def test_a_generator_that_is_dropped_gives_the_probe_back(breaker: CircuitBreaker) -> None:
+def test_a_generator_that_is_deleted_frees_the_probe(breaker: CircuitBreaker) -> None:
     def stream() -> Iterator[int]:
         with breaker.guard("b"):
             yield 1
@@ -218,7 +220,7 @@ def test_the_block_of_a_context_manager_is_inside_its_probe(due: InMemoryStore, 
     assert state(due) is State.CLOSED
 
 
-def test_an_asynchronous_generator_neither_keeps_its_probe_nor_covers_its_consumer() -> None:
+def test_the_consumer_of_an_async_generator_is_not_inside_its_probe_and_closing_frees_it() -> None:
     async def main() -> None:
         breaker = AsyncCircuitBreaker(AsyncInMemoryStore(), POLICY)
 
@@ -270,7 +272,7 @@ def test_a_forked_child_is_not_inside_the_probe_and_does_not_report_it(
     assert state(due) is State.CLOSED, "the parent reports"
 
 
-def test_a_bare_thread_inside_the_probe_is_a_stranger(breaker: CircuitBreaker) -> None:
+def test_a_thread_without_the_probe_s_context_is_an_ordinary_caller(breaker: CircuitBreaker) -> None:
     refused: list[bool] = []
     with breaker.guard("b"):
         thread = threading.Thread(target=lambda: refused.append(is_refused(lambda: breaker.admit("b"))))

@@ -15,7 +15,7 @@ from tests.breaker.drivers import Clock
 CLEAN = Snapshot.of("b", Row(generation=4), 5000.0)
 
 
-def test_after_a_slow_answer_the_next_refresh_comes_earlier(clock: Clock) -> None:
+def test_the_next_refresh_comes_earlier_after_a_slow_answer(clock: Clock) -> None:
     view = View(0.25, clock)
     view.record(CLEAN, clock())
     before, steps = view.period, BreakerController(view=view).refresh.run()
@@ -44,7 +44,7 @@ def test_one_refresh_reads_all_breakers_and_reports_the_oldest_age(clock: Clock)
     assert controller.fresh_permit("b") is None
 
 
-def test_a_refreshed_state_ages_from_before_the_question(clock: Clock) -> None:
+def test_the_age_of_a_refreshed_state_begins_before_the_read(clock: Clock) -> None:
     controller = BreakerController(view=View(0.25, clock))
     answered(controller.admission("b"), CLEAN)
     steps = controller.refresh.run()

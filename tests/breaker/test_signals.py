@@ -63,14 +63,18 @@ WHERE: list[Any] = [
 
 
 @pytest.mark.parametrize(("store", "options"), WHERE)
-def test_it_reaches_the_caller_of_a_synchronous_breaker(store: type[InMemoryStore], options: dict[str, Any]) -> None:
+def test_an_exception_of_a_signal_handler_reaches_the_caller_of_a_synchronous_breaker(
+    store: type[InMemoryStore], options: dict[str, Any]
+) -> None:
     breaker = CircuitBreaker(store(), store_timeout=None, **options)
     with pytest.raises(TimeLimit):
         breaker.call("b", lambda: "answer")
 
 
 @pytest.mark.parametrize(("store", "options"), WHERE[1:])
-def test_it_reaches_the_caller_of_an_asynchronous_breaker(store: type[InMemoryStore], options: dict[str, Any]) -> None:
+def test_an_exception_of_a_signal_handler_reaches_the_caller_of_an_asynchronous_breaker(
+    store: type[InMemoryStore], options: dict[str, Any]
+) -> None:
     async def answer() -> str:
         return "answer"
 

@@ -33,18 +33,18 @@ def failures(driver: SyncDriver) -> int:
     return driver.snapshot("b").failure_count
 
 
-def test_a_call_that_took_longer_is_a_failure(driver: SyncDriver, clock: Clock) -> None:
+def test_a_call_longer_than_slow_after_is_a_failure(driver: SyncDriver, clock: Clock) -> None:
     call(driver, clock, 2.1)
     assert failures(driver) == 1
 
 
-def test_a_call_that_took_no_longer_is_a_success(driver: SyncDriver, clock: Clock) -> None:
+def test_a_call_no_longer_than_slow_after_is_a_success(driver: SyncDriver, clock: Clock) -> None:
     call(driver, clock, 2.1)
     call(driver, clock, 2.0)
     assert failures(driver) == 0
 
 
-def test_the_listeners_hear_of_a_failure(driver: SyncDriver, clock: Clock) -> None:
+def test_listeners_receive_a_slow_call_as_a_failure(driver: SyncDriver, clock: Clock) -> None:
     call(driver, clock, 2.1)
     assert [event.verdict for event in driver.events if isinstance(event, CallFinished)] == [Verdict.FAILURE]
 
@@ -77,14 +77,14 @@ def test_a_guarded_block_is_timed(driver: SyncDriver, clock: Clock) -> None:
     assert failures(driver) == 1
 
 
-def test_a_call_by_hand_is_timed_from_its_admission_to_its_report(driver: SyncDriver, clock: Clock) -> None:
+def test_a_call_with_admit_and_success_is_timed_from_admission_to_report(driver: SyncDriver, clock: Clock) -> None:
     permit = driver.admit("b")
     clock.advance(2.1)
     driver.do("success", permit)
     assert failures(driver) == 1
 
 
-def test_a_stream_is_timed_to_the_first_part_of_its_answer(driver: SyncDriver, clock: Clock) -> None:
+def test_a_stream_is_timed_until_its_first_progress(driver: SyncDriver, clock: Clock) -> None:
     with driver.guard("b") as permit:
         clock.advance(1.0)
         driver.breaker.progress(permit)
@@ -97,7 +97,7 @@ def test_a_stream_is_timed_to_the_first_part_of_its_answer(driver: SyncDriver, c
     assert failures(driver) == 1
 
 
-def test_the_breaker_of_an_outage_times_its_calls_too(make: Make, clock: Clock) -> None:
+def test_slow_calls_count_as_failures_in_an_outage(make: Make, clock: Clock) -> None:
     driver = make(CountingStore(clock), POLICY, max_staleness=3600.0)
     controller = driver.breaker._controller
     controller.slow_calls._clock = clock
@@ -107,14 +107,14 @@ def test_the_breaker_of_an_outage_times_its_calls_too(make: Make, clock: Clock) 
     assert driver.do("seen", "b").state is State.OPEN
 
 
-def test_a_permit_for_another_process_carries_no_time() -> None:
+def test_a_copied_permit_does_not_contain_the_admission_time() -> None:
     permit = TimedPermit("b", 3, "token")
     permit.admitted_at = 5.0
     copied = copy.copy(permit)  # goes the way that pickle goes
     assert (type(copied), copied) == (Permit, permit)
 
 
-def test_without_slow_after_time_does_not_matter(make: Make, clock: Clock) -> None:
+def test_without_slow_after_a_long_call_is_a_success(make: Make, clock: Clock) -> None:
     driver = make(InMemoryStore(clock=clock), BreakerPolicy(failure_threshold=1))
     driver.breaker._controller.slow_calls._clock = clock
     call(driver, clock, 3600.0)

@@ -77,7 +77,7 @@ def test_an_admission_and_a_report_end_at_the_deadline(make: Make, hanging: Hang
     assert breaker.told() == ["StoreDegraded", "StoreRecovered", "StoreDegraded"]
 
 
-def test_an_awaited_store_that_hangs_is_left_alone() -> None:
+def test_a_call_does_not_wait_for_an_asynchronous_store_that_hangs() -> None:
     async def call() -> str:
         breaker = AsyncCircuitBreaker(AsyncHanging(), POLICY, store_timeout=0.02)
         answer = await breaker.call("b", asyncio.sleep, 0, "answer")
@@ -88,12 +88,12 @@ def test_an_awaited_store_that_hangs_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), "1"])
-def test_a_timeout_that_is_none_is_refused(make: Make, hanging: Hanging, timeout: float) -> None:
+def test_an_invalid_store_timeout_is_refused(make: Make, hanging: Hanging, timeout: float) -> None:
     with pytest.raises(InvalidPolicyError, match="store_timeout"):
         make(hanging, POLICY, store_timeout=timeout)
 
 
-def test_what_was_begun_may_have_had_an_effect_unless_it_reads(hanging: Hanging) -> None:
+def test_a_timed_out_write_may_have_had_an_effect_and_a_timed_out_read_has_not(hanging: Hanging) -> None:
     workers = TimeoutWorkers()
     hanging.goes.clear()
     for ask, applied in ((READ, False), (WRITE, None)):
@@ -102,7 +102,7 @@ def test_what_was_begun_may_have_had_an_effect_unless_it_reads(hanging: Hanging)
         assert timeout_error.value.applied is applied
 
 
-def test_what_was_not_begun_has_none_and_never_will(hanging: Hanging) -> None:
+def test_work_that_did_not_begin_in_time_never_runs(hanging: Hanging) -> None:
     workers = TimeoutWorkers()
     hanging.goes.clear()
     begun: list[int] = []
@@ -123,7 +123,7 @@ def test_what_was_not_begun_has_none_and_never_will(hanging: Hanging) -> None:
     assert late == []
 
 
-def test_the_work_sees_its_caller_s_deadline_and_error() -> None:
+def test_work_in_a_thread_has_the_caller_s_deadline_and_its_error_reaches_the_caller() -> None:
     workers = TimeoutWorkers()
     with within(60.0):
         assert workers.carry_out(READ, remaining) is not None
@@ -131,7 +131,7 @@ def test_the_work_sees_its_caller_s_deadline_and_error() -> None:
         workers.carry_out(READ, fail)
 
 
-def test_an_answer_after_the_deadline_is_passed_on(hanging: Hanging) -> None:
+def test_an_answer_after_the_deadline_is_passed_to_the_callback(hanging: Hanging) -> None:
     workers, begun, late = TimeoutWorkers(), threading.Event(), threading.Event()
     hanging.goes.clear()
 

@@ -14,14 +14,14 @@ def with_times(*times: float) -> UnreportedSuccesses:
     return pending
 
 
-def test_a_report_takes_all_that_is_pending_and_carries_what_is_recent() -> None:
+def test_take_empties_the_list_and_returns_the_recent_successes() -> None:
     pending = with_times(1.0, 2.0, 3.0)
     assert pending.take(since=2.0) == [2.0, 3.0]
     assert len(pending) == 0
     assert pending.take(since=0.0) == []
 
 
-def test_what_is_put_back_is_older_than_what_came_since() -> None:
+def test_successes_put_back_come_before_newer_successes() -> None:
     pending = with_times(1.0, 2.0)
     taken = pending.take(since=0.0)
     pending.add(3.0)
@@ -35,14 +35,14 @@ def test_old_successes_are_forgotten() -> None:
     assert pending.take(since=0.0) == [3.0]
 
 
-def test_memory_is_bounded_and_the_latest_are_kept() -> None:
+def test_the_number_of_kept_successes_is_bounded_and_the_latest_are_kept() -> None:
     pending = with_times(*map(float, range(10_000)))
     taken = pending.take(since=0.0)
     assert len(taken) < 5_000
     assert taken[-1] == 9_999.0
 
 
-def test_of_racing_reports_each_success_is_in_one() -> None:
+def test_each_success_is_in_one_of_several_racing_reports() -> None:
     pending, reports = UnreportedSuccesses(), []
     adding = threading.Event()
 

@@ -32,13 +32,13 @@ def view(clock: Clock) -> View:
     return View(BOUND, clock)
 
 
-def test_what_was_never_seen_is_not_answered(view: View) -> None:
+def test_the_view_does_not_answer_for_a_breaker_it_never_saw(view: View) -> None:
     assert view.fresh_permit("b") is None
     assert refusal(view) is None
     assert not view.takes_success(CLOSED.permit)
 
 
-def test_a_closed_circuit_admits_until_the_bound_and_no_longer(view: View, clock: Clock) -> None:
+def test_the_view_admits_calls_of_a_closed_circuit_until_the_bound(view: View, clock: Clock) -> None:
     view.record(CLOSED, clock())
     clock.advance(BOUND)
     assert view.fresh_permit("b") == CLOSED.permit
@@ -46,7 +46,7 @@ def test_a_closed_circuit_admits_until_the_bound_and_no_longer(view: View, clock
     assert view.fresh_permit("b") is None
 
 
-def test_age_counts_from_before_the_store_was_asked(view: View, clock: Clock) -> None:
+def test_the_age_of_an_entry_begins_before_the_read(view: View, clock: Clock) -> None:
     asked_at = clock()
     clock.advance(BOUND + 0.001)
     view.record(CLOSED, asked_at)
@@ -54,7 +54,9 @@ def test_age_counts_from_before_the_store_was_asked(view: View, clock: Clock) ->
 
 
 @pytest.mark.parametrize("snapshot", [OPEN, PROBING])
-def test_a_circuit_that_is_not_closed_refuses_until_its_deadline(view: View, clock: Clock, snapshot: Snapshot) -> None:
+def test_the_view_refuses_calls_of_an_open_or_half_open_circuit_until_its_deadline(
+    view: View, clock: Clock, snapshot: Snapshot
+) -> None:
     view.record(snapshot, clock())
     clock.advance(0.06)
     assert view.fresh_permit("b") is None
@@ -66,7 +68,7 @@ def test_a_circuit_that_is_not_closed_refuses_until_its_deadline(view: View, clo
     assert refusal(view) is None, "the deadline is reached: the store is asked"
 
 
-def test_a_refusal_is_bounded_too(view: View, clock: Clock) -> None:
+def test_the_view_refuses_calls_until_the_bound(view: View, clock: Clock) -> None:
     view.record(OPEN._replace(open_until=9000.0), clock())
     clock.advance(BOUND)
     assert refusal(view) is not None
@@ -74,13 +76,13 @@ def test_a_refusal_is_bounded_too(view: View, clock: Clock) -> None:
     assert refusal(view) is None
 
 
-def test_at_the_deadline_the_store_is_asked(view: View, clock: Clock) -> None:
+def test_the_view_does_not_answer_at_the_deadline_of_an_open_circuit(view: View, clock: Clock) -> None:
     view.record(OPEN._replace(open_until=5000.125), clock())
     clock.advance(0.125)
     assert refusal(view) is None
 
 
-def test_only_a_clean_breaker_of_the_permit_s_generation_needs_no_success(view: View, clock: Clock) -> None:
+def test_the_view_takes_a_success_only_for_a_clean_breaker_of_the_same_generation(view: View, clock: Clock) -> None:
     view.record(CLOSED, clock())
     assert view.takes_success(CLOSED.permit)
     assert not view.takes_success(CLOSED.permit._replace(generation=3))
@@ -108,7 +110,7 @@ def took(view: View, clock: Clock, seconds: float) -> None:
     view.answered(asked_at)
 
 
-def test_what_is_in_use_is_read_again_as_late_as_will_do(view: View, clock: Clock) -> None:
+def test_the_refresh_period_leaves_time_for_two_answers_within_the_bound(view: View, clock: Clock) -> None:
     assert view.period == pytest.approx(0.8 * BOUND)
     took(view, clock, 0.05 * BOUND)
     assert view.period == pytest.approx(0.8 * BOUND)
@@ -116,7 +118,7 @@ def test_what_is_in_use_is_read_again_as_late_as_will_do(view: View, clock: Cloc
     assert view.period == pytest.approx(0.6 * BOUND)
 
 
-def test_answers_that_take_long_are_asked_for_twice_within_the_bound(view: View, clock: Clock) -> None:
+def test_the_refresh_period_is_at_least_half_the_bound(view: View, clock: Clock) -> None:
     took(view, clock, 3.0 * BOUND)
     assert view.period == pytest.approx(0.5 * BOUND)
 
@@ -130,13 +132,13 @@ def test_a_slow_answer_is_forgotten_with_time(view: View, clock: Clock) -> None:
     assert view.period == pytest.approx(0.8 * BOUND)
 
 
-def test_slow_or_not_the_answer_to_the_next_refresh_comes_within_the_bound(view: View, clock: Clock) -> None:
+def test_the_answer_to_the_next_refresh_comes_within_the_bound_at_any_speed(view: View, clock: Clock) -> None:
     for seconds in (0.0, 0.01, 0.05, 0.1, 0.2, 0.25):
         took(view, clock, seconds * BOUND)
         assert 2.0 * seconds * BOUND + view.period <= BOUND
 
 
-def test_the_higher_generation_wins_and_then_the_later_question(view: View, clock: Clock) -> None:
+def test_the_higher_generation_wins_and_then_the_later_read(view: View, clock: Clock) -> None:
     early = clock()
     clock.advance(0.1)
     view.record(CLOSED, clock())
@@ -149,7 +151,7 @@ def test_the_higher_generation_wins_and_then_the_later_question(view: View, cloc
     assert view.takes_success(CLOSED.permit._replace(generation=7)), "an earlier question of the same generation"
 
 
-def test_a_breaker_that_began_anew_is_taken_in_when_what_was_known_is_stale(view: View, clock: Clock) -> None:
+def test_a_breaker_with_a_lower_generation_replaces_only_a_stale_entry(view: View, clock: Clock) -> None:
     view.record(OPEN, clock())
     clock.advance(BOUND)
     view.record(Snapshot.of("b", Row(), 1.0), clock())
@@ -159,7 +161,7 @@ def test_a_breaker_that_began_anew_is_taken_in_when_what_was_known_is_stale(view
     assert view.fresh_permit("b") is not None
 
 
-def test_a_forgotten_breaker_is_asked_for(view: View, clock: Clock) -> None:
+def test_a_forgotten_breaker_is_read_again(view: View, clock: Clock) -> None:
     view.record(CLOSED, clock())
     view.forget("b")
     assert view.fresh_permit("b") is None
@@ -171,7 +173,7 @@ def test_a_forgotten_breaker_is_asked_for(view: View, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock, answers: bool) -> None:
+def test_a_breaker_unused_for_a_long_time_is_not_refreshed(view: View, clock: Clock, answers: bool) -> None:
     other = CLOSED._replace(name="other")
     view.record(CLOSED, clock())
     view.record(other, clock())
@@ -184,7 +186,7 @@ def test_a_breaker_long_unused_is_not_read_again(view: View, clock: Clock, answe
             view.record(CLOSED._replace(name=name), clock())
 
 
-def test_a_breaker_asked_for_in_vain_is_in_use_too(view: View, clock: Clock) -> None:
+def test_a_breaker_that_the_view_could_not_answer_for_is_in_use(view: View, clock: Clock) -> None:
     view.record(CLOSED, clock())
     clock.advance(BOUND + 1.0)
     for _ in range(100):
@@ -192,19 +194,19 @@ def test_a_breaker_asked_for_in_vain_is_in_use_too(view: View, clock: Clock) -> 
         assert view.in_use() == ["b"]
 
 
-def test_staleness_can_be_seen(view: View, clock: Clock) -> None:
+def test_staleness_returns_the_age_of_each_entry(view: View, clock: Clock) -> None:
     view.record(CLOSED, clock())
     clock.advance(0.1)
     assert view.staleness() == {"b": pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize("bound", [-1.0, float("nan"), float("inf"), "1", None])
-def test_a_bound_that_is_none_is_refused(bound: float) -> None:
+def test_an_invalid_bound_is_refused(bound: float) -> None:
     with pytest.raises(InvalidPolicyError):
         make_view(bound, needed=True)
 
 
-def test_no_view_is_made_where_none_is_wanted_or_needed() -> None:
+def test_no_view_is_made_with_max_staleness_0_or_for_a_store_that_reads_locally() -> None:
     assert make_view(0, needed=True) is None
     assert make_view(BOUND, needed=not InMemoryStore.reads_locally) is None
     assert make_view(BOUND, needed=True) is not None

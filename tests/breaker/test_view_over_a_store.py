@@ -60,7 +60,7 @@ def test_a_refused_call_costs_no_statement(store: Counting) -> None:
         assert store.sent == 0
 
 
-def test_without_staleness_every_call_asks(store: Counting) -> None:
+def test_with_max_staleness_0_every_call_reads_the_store(store: Counting) -> None:
     breaker = CircuitBreaker(store, store_timeout=None, max_staleness=0)
     for _ in range(10):
         breaker.call("b", int)
@@ -79,7 +79,7 @@ def test_a_process_sees_its_own_changes_at_once(store: Counting) -> None:
         breaker.call("b", int)
 
 
-def test_a_success_clears_what_this_process_has_counted(store: Counting) -> None:
+def test_a_success_clears_the_failures_that_this_process_counted(store: Counting) -> None:
     with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         with pytest.raises(ValueError, match="invalid"):
@@ -88,7 +88,7 @@ def test_a_success_clears_what_this_process_has_counted(store: Counting) -> None
     assert store.read("b").failure_count == 0
 
 
-def test_a_report_without_effect_makes_the_next_call_ask(store: Counting) -> None:
+def test_the_call_after_a_report_without_effect_reads_the_store(store: Counting) -> None:
     with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         store.force_open("b", 60.0)
@@ -115,7 +115,7 @@ def test_one_statement_refreshes_all_breakers_in_use(store: Counting) -> None:
         assert sorted(asked[0]) == ["a", "b", "c"]
 
 
-def test_an_asynchronous_breaker_has_a_view_too(store: Counting) -> None:
+def test_an_asynchronous_breaker_has_a_view(store: Counting) -> None:
     async def calls() -> None:
         async with AsyncCircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
             async with breaker.guard("b"):
@@ -129,7 +129,7 @@ def test_an_asynchronous_breaker_has_a_view_too(store: Counting) -> None:
     asyncio.run(calls())
 
 
-def test_a_forked_child_starts_with_nothing_seen(store: Counting) -> None:
+def test_a_forked_child_starts_with_an_empty_view(store: Counting) -> None:
     with CircuitBreaker(store, store_timeout=None, max_staleness=60.0) as breaker:
         breaker.call("b", int)
         assert breaker._controller.view is not None
@@ -156,7 +156,7 @@ def admit_all_the_while(url: str, namespace: str, ready: Event, stop: Event, res
     results.put(admitted)
 
 
-def test_no_call_is_admitted_later_than_the_bound_after_another_process_tripped_the_breaker(
+def test_calls_are_admitted_at_most_until_the_bound_after_another_process_opened_the_circuit(
     migrated_postgres_url: str,
 ) -> None:
     context = mp.get_context("spawn")

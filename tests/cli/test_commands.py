@@ -61,7 +61,7 @@ def test_status_lists_the_namespace(url: str, capsys: pytest.CaptureFixture[str]
     assert [(row["name"], row["state"]) for row in rows] == [("payments", "open"), ("mail", "closed")]
 
 
-def test_close_closes_and_open_opens(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_close_closes_the_circuit_and_open_opens_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "close", "payments", *REASON).startswith("payments: open -> closed")
     assert state_of(capsys, "payments") == "closed"
     opened = said(capsys, "open", "payments", "--for", "2h", *REASON)
@@ -69,7 +69,7 @@ def test_close_closes_and_open_opens(url: str, capsys: pytest.CaptureFixture[str
     assert state_of(capsys, "payments") == "open"
 
 
-def test_show_and_explain_tell_of_one_breaker(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_and_explain_describe_one_breaker(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     shown = said(capsys, "show", "payments")
     assert re.search(r"^state +open$", shown, re.MULTILINE)
     assert re.search(r"^next +probe in (1 h|59 min)", shown, re.MULTILINE)
@@ -91,7 +91,7 @@ def test_show_and_explain_tell_of_one_breaker(url: str, capsys: pytest.CaptureFi
     ],
     ids=lambda command: str(command[0]),
 )
-def test_an_unknown_name_is_refused_and_makes_no_breaker(
+def test_an_unknown_name_is_refused_and_creates_no_breaker(
     command: tuple[str, ...], url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = said(capsys, command[0], "paymenst", *command[1:], code=4)
@@ -99,18 +99,20 @@ def test_an_unknown_name_is_refused_and_makes_no_breaker(
     assert len(json.loads(said(capsys, "status", "--json"))) == 2
 
 
-def test_a_name_of_another_namespace_is_pointed_out(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_an_unknown_name_mentions_other_namespaces_with_that_name(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     error = said(capsys, "show", "payments", "--namespace", "elsewhere", code=4)
     assert "there is one in " in error
     assert url in error
 
 
-def test_open_makes_a_breaker_only_when_told_to(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_open_creates_a_breaker_with_the_option_create(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "open", "new", "--for", "1m", *REASON, "--create")
     assert state_of(capsys, "new") == "open"
 
 
-def test_lock_overrides_and_unlock_ends_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lock_sets_an_override_and_unlock_ends_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     locked = said(capsys, "lock", "mail", "open", "--for", "10m", "--reason", "double\ncharges", "--by", "alice")
     assert locked == "mail: locked open for 10 min\n"
     shown = json.loads(said(capsys, "show", "mail", "--json"))
@@ -133,7 +135,7 @@ def test_a_lock_without_a_time_lasts_until_it_is_unlocked(url: str, capsys: pyte
     assert "It lasts until an operator unlocks the breaker." in said(capsys, "explain", "new")
 
 
-def test_who_closed_a_circuit_is_in_its_history(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_history_names_the_person_who_closed_the_circuit(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "close", "payments", *REASON, "--by", "carol")
     assert "closed by hand (by carol)" in said(capsys, "show", "payments")
 
@@ -164,7 +166,7 @@ def test_the_general_help_documents_the_exit_codes(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("text", ["10", "0s", "-1m", "soon"])
-def test_a_time_without_a_unit_is_wrong_usage(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_duration_without_a_unit_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["open", "payments", f"--for={text}", *REASON])
     assert "argument --for" in capsys.readouterr().err
@@ -199,7 +201,7 @@ ON_A_TABLE = (("prune", "--idle-for", "30d"), ("migrate",), ("migrate", "--check
     [*(("redis", command) for command in ON_ONE), *(("postgresql", command) for command in (*ON_ONE, *ON_A_TABLE))],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_a_server_that_never_answers_is_given_up_at_the_timeout(
+def test_a_command_gives_up_at_the_timeout_if_the_server_never_answers(
     scheme: str, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -211,7 +213,7 @@ def test_a_server_that_never_answers_is_given_up_at_the_timeout(
     assert "hunter2" not in error
 
 
-def test_a_locked_table_is_given_up_and_its_statement_is_cancelled(
+def test_a_command_gives_up_on_a_locked_table_and_cancels_its_statement(
     postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schema = f"locked_{secrets.token_hex(4)}"
@@ -229,12 +231,12 @@ def test_a_locked_table_is_given_up_and_its_statement_is_cancelled(
         blocker.exec_driver_sql("ROLLBACK")
 
 
-def test_work_that_hangs_is_left_behind() -> None:
+def test_in_time_raises_an_error_if_the_work_hangs() -> None:
     with pytest.raises(StoreUnavailableError, match=r"did not answer within 0\.1 s"):
         in_time(0.1, lambda: time.sleep(5))
 
 
-def test_what_the_work_raises_reaches_the_caller() -> None:
+def test_in_time_raises_the_error_of_the_work() -> None:
     with pytest.raises(ZeroDivisionError):
         in_time(5, lambda: 1 // 0)
 

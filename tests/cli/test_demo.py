@@ -60,7 +60,7 @@ def test_the_panel_shows_the_run_while_it_lasts(tmp_path: Path) -> None:
     assert "circuit breaker 'payments'" not in rest
 
 
-def test_a_run_on_postgresql_makes_the_table_and_clears_its_row(postgres_url: str, tmp_path: Path) -> None:
+def test_a_run_on_postgresql_creates_the_table_and_deletes_its_row(postgres_url: str, tmp_path: Path) -> None:
     schema = f"demo_{secrets.token_hex(4)}"
     with started(tmp_path, *SHORT, "--plain", "--url", postgres_url, "--schema", schema) as demo:
         output, _ = demo.communicate()
@@ -104,7 +104,7 @@ def terminate_parent(demo: subprocess.Popen[str]) -> None:
         (terminate_parent, 143, "calls pass"),
     ],
 )
-def test_a_signal_to_end_leaves_no_process_and_no_file(
+def test_a_signal_ends_the_demo_without_a_remaining_process_or_file(
     stop: Callable[[subprocess.Popen[str]], None], code: int, moment: str, tmp_path: Path
 ) -> None:
     with started(tmp_path, *SHORT) as demo:
@@ -143,7 +143,9 @@ def test_a_worker_that_dies_fails_the_run(tmp_path: Path) -> None:
     assert alive(demo.pid) == []
 
 
-def test_a_database_out_of_reach_is_one_line_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_database_is_reported_in_one_line_without_the_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["demo", "--url", "postgresql://me:hunter2@127.0.0.1:1/db"]) == 3
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -39,11 +39,11 @@ def test_the_live_view_shows_the_numbers_and_the_latest_change() -> None:
     assert "half_open -> closed     worker-1's probe succeeded" in text
 
 
-def test_workers_that_find_no_room_are_counted() -> None:
+def test_workers_that_do_not_fit_on_the_terminal_are_counted() -> None:
     assert "… and 44 more" in [line.strip() for line in drawn(80, 24, workers=50)]
 
 
-def test_the_timeline_shows_the_rarest_state_of_each_second() -> None:
+def test_each_cell_of_the_timeline_shows_the_rarest_state() -> None:
     run = finished_run()
     run.timing = replace(run.timing, healthy=3.0, failing=3.5, recovery_timeout=2.0, calm=3.5)
     seconds = int(run.timing.total)
@@ -55,7 +55,7 @@ def test_the_timeline_shows_the_rarest_state_of_each_second() -> None:
     ]
 
 
-def test_plain_lines_tell_each_change_once() -> None:
+def test_the_plain_view_writes_each_change_once() -> None:
     lines: list[str] = []
     view, run = PlainView(lines.append), finished_run()
     view.show(run)
@@ -67,7 +67,7 @@ def test_plain_lines_tell_each_change_once() -> None:
     ]
 
 
-def test_before_anything_has_happened_there_is_nothing_to_draw_but_the_workers() -> None:
+def test_the_timeline_is_empty_before_the_workers_begin() -> None:
     run = finished_run()
     run.began = 0.0
     assert set(service_cells(run, 10, BEGAN)) == set(breaker_cells(run, 10, BEGAN)) == {""}

@@ -73,7 +73,7 @@ def test_a_sound_postgresql_has_nothing_wrong_and_every_check_is_made(
     assert found["push"]["level"] == "ok"
 
 
-def test_for_people_it_is_a_line_each_with_advice_below_and_a_summary(
+def test_the_text_has_a_line_for_each_check_with_advice_and_a_summary(
     postgres_url: str, role: tuple[str, str], schema: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     execute(postgres_url, f"REVOKE UPDATE ON {schema}.breakers FROM {role[0]}")
@@ -98,7 +98,7 @@ def spoil(schema: str, name: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("check", list(spoil("", "")))
-def test_what_is_wrong_is_said_with_advice(
+def test_a_problem_is_reported_as_wrong_with_advice(
     check: str, postgres_url: str, role: tuple[str, str], schema: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     statement, words = spoil(schema, role[0])[check]
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_said_with_advice(
         ("REVOKE DELETE ON {schema}.breakers FROM {role}", "rights", "neither prune nor clear()"),
     ],
 )
-def test_what_works_with_consequences_is_noted(  # noqa: PLR0917 # three of them are fixtures
+def test_a_setting_with_consequences_is_reported_as_a_note(  # noqa: PLR0917 # three of them are fixtures
     statement: str,
     check: str,
     words: str,
@@ -132,7 +132,7 @@ def test_what_works_with_consequences_is_noted(  # noqa: PLR0917 # three of them
 
 
 @needs_pgbouncer
-def test_a_transaction_pooler_is_recognised_and_what_follows_is_said(
+def test_a_transaction_pooler_is_recognised_and_its_consequences_are_reported(
     postgres_url: str, schema: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with transaction_pooler(postgres_url) as url:
@@ -168,12 +168,12 @@ def answer(*values: Any) -> activity.ReadRow:
         (clock_finding(-90.0), "note", "1 min 30 s behind"),
     ],
 )
-def test_the_numbers_are_judged(finding: Any, level: str, words: str) -> None:
+def test_each_number_gives_the_expected_level(finding: Any, level: str, words: str) -> None:
     assert finding.level.value == level
     assert words in finding.text
 
 
-def test_an_idle_transaction_is_really_seen(postgres_url: str) -> None:
+def test_an_idle_transaction_is_found(postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
     watching = engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as idle, watching.connect() as observer:
@@ -188,7 +188,7 @@ def test_an_idle_transaction_is_really_seen(postgres_url: str) -> None:
             time.sleep(0.05)
 
 
-def test_sessions_of_the_library_are_named_unless_the_url_names_them(postgres_url: str) -> None:
+def test_sessions_have_the_application_name_cbstore_sql_unless_the_url_sets_one(postgres_url: str) -> None:
     from cbstore_sql.stores.sql.connections.engine import open_engine
 
     for url, name in (
@@ -210,7 +210,7 @@ def test_checks_that_need_the_table_say_that_there_is_none(
     assert found["updates"]["text"] == found["autovacuum"]["text"] == "not checked: there is no table"
 
 
-def test_a_sqlite_file_is_examined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_check_of_a_sqlite_file_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{tmp_path}/breakers.db"
     migrate(url)
     found = examined(capsys, url)
@@ -220,7 +220,7 @@ def test_a_sqlite_file_is_examined(tmp_path: Path, capsys: pytest.CaptureFixture
     assert examined(capsys, url, code=1)["table"]["advice"].startswith("run 'cbstore migrate'")
 
 
-def test_a_redis_is_examined_and_eviction_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_check_of_a_redis_server_is_made_and_eviction_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     import redis
 
     with wheels.redis() as url:
@@ -237,11 +237,13 @@ def texts(findings: Any) -> Sequence[str]:
     return [finding["text"] for finding in findings if "not checked" in finding["text"]]
 
 
-def test_a_redis_without_scripting_is_noted(scriptless_redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_redis_without_scripting_is_reported_as_a_note(
+    scriptless_redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert examined(capsys, scriptless_redis_url)["scripting"]["level"] == "note"
 
 
-def test_a_database_out_of_reach_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_database_gives_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--url", "postgresql://me:hunter2@127.0.0.1:1/db"]) == 3
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1

@@ -17,7 +17,7 @@ GIVE_UP_AFTER = 60
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("migrate", "--sql"), ("status", "--json"), ("status",)], ids=" ".join
 )
-def test_a_command_whose_reader_has_gone_ends_without_a_word(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_command_whose_reader_has_ended_prints_no_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     url = f"sqlite:///{tmp_path}/breakers.db"
     migrate(url)
     with SqlStore(url) as store:

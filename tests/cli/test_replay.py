@@ -41,7 +41,7 @@ def described(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, 
     return found
 
 
-def test_it_tells_what_each_policy_would_have_done_and_recommends_one(
+def test_the_command_prints_the_result_of_each_policy_and_recommends_one(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = replay(capsys, str(log)).splitlines()
@@ -54,7 +54,7 @@ def test_it_tells_what_each_policy_would_have_done_and_recommends_one(
     assert told[-1].endswith("recovery_timeout=30)")
 
 
-def test_as_json_everything_is_there(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_output_contains_every_result(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = described(capsys, str(log), "--recovery-timeout", "5")
     assert (found["calls"], found["processes"], len(found["outages"])) == (16_600, 1, 1)
     by_policy = {row["policy"]: row for row in found["policies"]}
@@ -65,7 +65,7 @@ def test_as_json_everything_is_there(log: Path, capsys: pytest.CaptureFixture[st
     assert found["recommended"]["write"].startswith("BreakerPolicy(")
 
 
-def test_a_log_of_many_processes_is_also_run_through_breakers_that_share_nothing(
+def test_a_log_of_many_processes_is_also_replayed_with_separate_breakers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "fleet.jsonl"
@@ -90,7 +90,7 @@ def test_the_log_is_read_from_stdin(
     assert described(capsys, "-")["calls"] == 16_600
 
 
-def test_slow_calls_fail_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_slow_calls_count_as_failed_with_slow_after(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "slow.jsonl"
     line = {"outcome": "success", "seconds": 3.0}
     path.write_text("".join(json.dumps({"time": 100.0 + n, **line}) + "\n" for n in range(50)))
@@ -125,12 +125,12 @@ def test_a_time_out_of_range_is_refused(log: Path, capsys: pytest.CaptureFixture
     assert "slow_after must be" in replay(capsys, str(log), "--slow-after", "-1", code=2)
 
 
-def test_only_the_calls_of_one_breaker_are_taken(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_option_name_selects_the_calls_of_one_breaker(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert described(capsys, str(log), "--name", "billing")["calls"] == 16_600
     assert "no calls of the breaker 'search'" in replay(capsys, str(log), "--name", "search", code=2)
 
 
-def test_verdicts_are_written_as_the_replay_reads_them(tmp_path: Path) -> None:
+def test_a_call_log_writes_verdicts_that_the_replay_can_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     writer = CallLog(path, clock=lambda: 5.0)
     for verdict in Verdict:

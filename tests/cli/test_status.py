@@ -74,7 +74,9 @@ def test_open_breakers_come_first(url: str, capsys: pytest.CaptureFixture[str]) 
     ]
 
 
-def test_a_row_tells_who_probes_how_long_and_what_failed_when(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_shows_the_next_probe_its_owner_and_the_last_failure(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     fill(url)
     failed = datetime.fromisoformat(objects(capsys, "--url", url)[0]["last_failure_time"]).astimezone()
     billing, search, ledger, _ = status(capsys, "--url", url).splitlines()[1:]
@@ -85,7 +87,7 @@ def test_a_row_tells_who_probes_how_long_and_what_failed_when(url: str, capsys: 
     assert " ago " in billing
 
 
-def test_only_one_namespace_is_shown_when_asked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_option_namespace_selects_one_namespace(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     assert [row["name"] for row in objects(capsys, "--url", url, "--namespace", "batch")] == ["ledger"]
     assert status(capsys, "--url", url, "--namespace", "nobody") == NONE
@@ -148,7 +150,7 @@ def test_the_database_and_the_schema_come_from_the_environment(
     assert objects(capsys) == []
 
 
-def test_hostile_names_are_shown_harmless(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_names_are_escaped(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with SqlStore(url, namespace="[bold]\n") as store:
         for name in HOSTILE:
             store.record_failure(name)
@@ -160,7 +162,7 @@ def test_hostile_names_are_shown_harmless(url: str, capsys: pytest.CaptureFixtur
     assert {row["name"] for row in objects(capsys, "--url", url)} == set(HOSTILE)
 
 
-def test_times_beyond_the_calendar_are_shown_as_its_end(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_times_after_the_year_9999_are_shown_as_that_year(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with SqlStore(url) as store:
         store.force_open("x", 60)
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
@@ -184,7 +186,7 @@ def test_on_a_terminal_states_are_coloured_and_the_table_fits(
     assert max(map(len, Text.from_ansi(output).plain.splitlines())) <= 80
 
 
-def test_an_empty_table_is_one_clear_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_table_is_reported_in_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(capsys, "--url", url) == NONE
     assert objects(capsys, "--url", url) == []
 
@@ -209,15 +211,15 @@ def test_a_missing_table_names_the_command_to_run(
     assert len(error.splitlines()) == 1
 
 
-def test_looking_at_a_file_that_is_not_there_does_not_create_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_sqlite_file_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = status(capsys, "--url", f"sqlite:///{tmp_path}/none.db", code=3)
     assert "run 'cbstore migrate' to create it" in error
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_out_of_reach_is_one_line_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_database_is_reported_in_one_line_without_the_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     error = status(capsys, "--url", "postgresql://me:hunter2@127.0.0.1:1/db", code=3)
     assert len(error.splitlines()) == 1
     assert "hunter2" not in error
@@ -248,13 +250,13 @@ def test_no_color_leaves_the_table_without_colours(
     assert ";31m" not in output
 
 
-def test_state_shows_only_the_states_that_were_asked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_option_state_selects_the_states(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     rows = objects(capsys, "--url", url, "--state", "open", "--state", "half_open")
     assert [row["state"] for row in rows] == ["open", "half_open"]
 
 
-def test_fail_if_open_ends_with_1_only_when_a_shown_breaker_refuses_calls(
+def test_fail_if_open_gives_exit_code_1_only_if_a_shown_breaker_is_not_closed(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(url)
@@ -270,7 +272,7 @@ def test_the_namespace_comes_from_the_environment(
     assert [row["name"] for row in objects(capsys, "--url", url)] == ["ledger"]
 
 
-def test_a_forced_circuit_looks_different_from_a_tripped_one(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_forced_circuit_is_marked_as_forced(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     with SqlStore(url, namespace="batch") as store:
         store.force_open("ledger", 7200)
@@ -280,7 +282,7 @@ def test_a_forced_circuit_looks_different_from_a_tripped_one(url: str, capsys: p
     assert "forced" not in billing
 
 
-def test_watch_shows_the_breakers_again_and_says_what_goes_wrong(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch_shows_the_breakers_repeatedly_and_shows_errors(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     fill(url)
     answers: Iterator[Breakers | BaseException] = iter(
         [read_once(url), StoreUnavailableError("gone"), KeyboardInterrupt()]

@@ -51,7 +51,7 @@ HELD: dict[str, Any] = {"hold_until": 1005.0}
         (CLEAN._replace(override="shadow"), Admission(ADMIT, "override", always=True, shadowed=Admission(ADMIT))),
     ],
 )
-def test_admission(snapshot: Snapshot, expected: Admission) -> None:
+def test_admission_depends_on_the_override_the_hold_and_the_state(snapshot: Snapshot, expected: Admission) -> None:
     assert admission(snapshot) == expected
     assert admission(snapshot._replace(as_of=0.0), NOW) == expected
     refused = expected.shadowed is not None and expected.shadowed.action is REFUSE
@@ -85,7 +85,7 @@ def test_without_a_ramp_every_call_is_admitted() -> None:
         (OPEN._replace(override="closed", override_until=NOW), State.OPEN, 1020.0),
     ],
 )
-def test_callers_that_know_states_only_see_one_with_the_same_effect(
+def test_effective_state_returns_a_state_with_the_same_effect_as_the_admission(
     snapshot: Snapshot, state: State, until: float
 ) -> None:
     assert effective_state(snapshot) == (state, until)

@@ -62,19 +62,19 @@ def replaced(field: str, value: Any) -> Command:
     return commands.replace_state("b", {field: value}, 1.0, None)
 
 
-def test_every_operation_has_a_command_here() -> None:
+def test_these_tests_cover_the_command_of_every_operation() -> None:
     assert BY_NAME.keys() | BY_PERMIT.keys() == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("operation", BY_NAME)
-def test_a_command_brings_what_its_rule_is_given(operation: str) -> None:
+def test_a_command_by_name_has_the_parameters_of_its_rule(operation: str) -> None:
     command = BY_NAME[operation]("b")
     assert (command.operation, command.name) == (operation, "b")
     assert tuple(command.parameters) == OPERATIONS[operation].parameters
 
 
 @pytest.mark.parametrize("operation", BY_PERMIT)
-def test_a_command_by_permit_brings_what_its_rule_is_given(operation: str) -> None:
+def test_a_command_by_permit_has_the_parameters_of_its_rule(operation: str) -> None:
     command = BY_PERMIT[operation](OWNER)
     assert (command.operation, command.name) == (operation, "b")
     assert set(command.parameters) == set(OPERATIONS[operation].parameters)
@@ -83,25 +83,25 @@ def test_a_command_by_permit_brings_what_its_rule_is_given(operation: str) -> No
 
 @pytest.mark.parametrize("operation", BY_NAME)
 @pytest.mark.parametrize("name", GOOD_NAMES, ids=shown)
-def test_a_name_is_taken_as_it_is(operation: str, name: str) -> None:
+def test_a_valid_name_is_not_changed(operation: str, name: str) -> None:
     assert BY_NAME[operation](name).name == name
 
 
 @pytest.mark.parametrize("operation", BY_NAME)
 @pytest.mark.parametrize("name", BAD_NAMES, ids=shown)
-def test_a_name_that_not_every_store_can_keep_is_refused(operation: str, name: Any) -> None:
+def test_an_invalid_name_is_refused(operation: str, name: Any) -> None:
     with pytest.raises(InvalidNameError, match="breaker name"):
         BY_NAME[operation](name)
 
 
 @pytest.mark.parametrize("operation", BY_PERMIT)
 @pytest.mark.parametrize("name", BAD_NAMES, ids=shown)
-def test_so_is_one_in_a_permit(operation: str, name: Any) -> None:
+def test_an_invalid_name_in_a_permit_is_refused(operation: str, name: Any) -> None:
     with pytest.raises(InvalidNameError, match="breaker name"):
         BY_PERMIT[operation](Permit(name, 0, "token"))
 
 
-def test_names_are_measured_in_bytes() -> None:
+def test_the_length_of_a_name_is_measured_in_bytes() -> None:
     assert len("é" * 256) * 2 == MAX_NAME_BYTES == 512
     with pytest.raises(InvalidNameError, match="at most 512 bytes of UTF-8, got 514"):
         validation.check_name("breaker name", "é" * 257)
@@ -109,37 +109,37 @@ def test_names_are_measured_in_bytes() -> None:
 
 @pytest.mark.parametrize("operation", AT)
 @pytest.mark.parametrize("now", BAD_TIMES, ids=shown)
-def test_a_time_that_is_no_moment_is_refused(operation: str, now: Any) -> None:
+def test_an_invalid_now_is_refused(operation: str, now: Any) -> None:
     with pytest.raises(InvalidStateError, match="now"):
         AT[operation](now)
 
 
 @pytest.mark.parametrize("operation", AT)
 @pytest.mark.parametrize("now", [0, 0.0, 1, 1e9 + 0.5, MAX_TIME])
-def test_a_moment_is_kept_as_a_float(operation: str, now: float) -> None:
+def test_a_given_time_is_converted_to_a_float(operation: str, now: float) -> None:
     given = AT[operation](now).parameters["now"]
     assert (type(given), given) == (float, now)
 
 
-def test_a_command_goes_by_its_own_time_or_by_the_stores() -> None:
+def test_a_command_uses_its_given_time_or_the_store_s_time() -> None:
     assert commands.reset("b", 5.0).clock(9.0) == 5.0
     assert commands.reset("b", 0.0).clock(9.0) == 0.0
     assert commands.reset("b", None).clock(9.0) == 9.0
 
 
 @pytest.mark.parametrize("seconds", [*BAD_TIMES, None, MAX_SECONDS * 2], ids=shown)
-def test_a_time_to_stay_open_that_is_none_is_refused(seconds: Any) -> None:
+def test_an_invalid_open_time_is_refused(seconds: Any) -> None:
     with pytest.raises(InvalidPolicyError, match="seconds"):
         commands.force_open("b", seconds, None)
 
 
-def test_a_time_to_stay_open_may_be_none_at_all_or_thirty_years() -> None:
+def test_the_shortest_and_the_longest_open_time_are_accepted() -> None:
     assert commands.force_open("b", 0, None).parameters["seconds"] == 0.0
     assert commands.force_open("b", MAX_SECONDS, None).parameters["seconds"] == MAX_SECONDS
 
 
 @pytest.mark.parametrize("failures", [*BAD_COUNTS, None, 0], ids=shown)
-def test_a_number_of_failures_that_is_none_is_refused(failures: Any) -> None:
+def test_an_invalid_number_of_failures_is_refused(failures: Any) -> None:
     with pytest.raises(InvalidStateError, match="failures"):
         commands.record_failure("b", DEFAULT_POLICY, failures, None, None)
 
@@ -150,13 +150,13 @@ def test_a_random_number_outside_its_range_is_refused(rand: Any) -> None:
         commands.record_failure("b", DEFAULT_POLICY, 1, None, rand)
 
 
-def test_the_random_number_stretches_the_open_time_by_its_part_of_the_jitter() -> None:
+def test_the_random_number_selects_the_share_of_the_jitter() -> None:
     policy = BreakerPolicy(recovery_jitter=0.5)
     stretches = [commands.record_failure("b", policy, 1, None, rand).parameters["stretch"] for rand in (0, 0.5, 1.0)]
     assert stretches == [1.0, 1.25, 1.5]
 
 
-def test_without_a_random_number_one_is_drawn() -> None:
+def test_a_random_number_is_drawn_if_none_is_given() -> None:
     policy = BreakerPolicy(recovery_jitter=1.0)
     stretches = {commands.record_failure("b", policy, 1, None, None).parameters["stretch"] for _ in range(20)}
     assert len(stretches) > 1
@@ -164,12 +164,12 @@ def test_without_a_random_number_one_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x" * 257, "é" * 129, "\x00", "\udfff", b"token", 5], ids=shown)
-def test_a_token_to_claim_with_that_is_none_is_refused(token: Any) -> None:
+def test_an_invalid_probe_token_is_refused(token: Any) -> None:
     with pytest.raises(InvalidNameError, match="probe token"):
         commands.claim_probe("b", DEFAULT_POLICY, token, None)
 
 
-def test_a_token_to_claim_with_is_taken_or_made() -> None:
+def test_a_claim_uses_the_given_token_or_makes_a_new_token() -> None:
     longest = "é" * (MAX_TOKEN_BYTES // 2)
     assert commands.claim_probe("b", DEFAULT_POLICY, longest, None).parameters["token"] == longest
     made = {commands.claim_probe("b", DEFAULT_POLICY, None, None).parameters["token"] for _ in range(100)}
@@ -179,20 +179,20 @@ def test_a_token_to_claim_with_is_taken_or_made() -> None:
 
 @pytest.mark.parametrize("operation", BY_PERMIT)
 @pytest.mark.parametrize("token", ["x" * 257, "\x00", "\ud800", b"token", None, 5], ids=shown)
-def test_a_permit_whose_token_no_claim_has_made_is_refused(operation: str, token: Any) -> None:
+def test_a_permit_with_an_invalid_token_is_refused(operation: str, token: Any) -> None:
     with pytest.raises(InvalidNameError, match="probe token"):
         BY_PERMIT[operation](Permit("b", 0, token))
 
 
 @pytest.mark.parametrize("operation", BY_PERMIT)
 @pytest.mark.parametrize("generation", [*BAD_COUNTS, None, UNFENCED], ids=shown)
-def test_a_permit_whose_generation_cannot_be_is_refused(operation: str, generation: Any) -> None:
+def test_a_permit_with_an_invalid_generation_is_refused(operation: str, generation: Any) -> None:
     with pytest.raises(InvalidStateError, match="permit generation"):
         BY_PERMIT[operation](Permit("b", generation, "token"))
 
 
 @pytest.mark.parametrize("permit", [Permit("b", 0), Permit("b", 0, ""), "b", None, 7], ids=repr)
-def test_only_the_permit_of_a_probe_is_released_or_renewed(permit: Any) -> None:
+def test_release_and_renew_refuse_a_permit_without_a_token(permit: Any) -> None:
     for operation in ("release_probe", "renew_probe"):
         with pytest.raises(InvalidStateError, match="permit of a claimed probe"):
             BY_PERMIT[operation](permit)
@@ -205,7 +205,7 @@ def test_a_report_by_name_is_unfenced() -> None:
 
 
 @pytest.mark.parametrize("state", ["", "CLOSED", "half-open", "ajar", b"open", 0, True, []], ids=shown)
-def test_what_is_no_state_is_refused(state: Any) -> None:
+def test_an_unknown_state_is_refused(state: Any) -> None:
     with pytest.raises(InvalidStateError, match="expected_state must be one of"):
         commands.record_success("b", DEFAULT_POLICY, state, None)
     with pytest.raises(InvalidStateError, match="expected_state must be one of"):
@@ -215,20 +215,20 @@ def test_what_is_no_state_is_refused(state: Any) -> None:
 
 
 @pytest.mark.parametrize("value", BAD_COUNTS, ids=shown)
-def test_a_failure_count_that_cannot_be_is_refused(value: Any) -> None:
+def test_an_invalid_failure_count_is_refused(value: Any) -> None:
     with pytest.raises(InvalidStateError, match="failure_count"):
         replaced("failure_count", value)
 
 
 @pytest.mark.parametrize("field", ["last_failure_time", "open_until"])
 @pytest.mark.parametrize("value", BAD_TIMES, ids=shown)
-def test_a_written_time_that_is_no_moment_is_refused(field: str, value: Any) -> None:
+def test_an_invalid_time_in_replace_state_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidStateError, match=field):
         replaced(field, value)
 
 
 @pytest.mark.parametrize("value", ["True", "", 0, 1, 1.0, []], ids=repr)
-def test_a_probe_is_written_as_active_or_not(value: Any) -> None:
+def test_half_open_probe_active_must_be_a_boolean(value: Any) -> None:
     with pytest.raises(InvalidStateError, match="half_open_probe_active"):
         replaced("half_open_probe_active", value)
     assert [replaced("half_open_probe_active", active).parameters["probe"] for active in (False, True)] == [0, 1]
@@ -237,12 +237,12 @@ def test_a_probe_is_written_as_active_or_not(value: Any) -> None:
 @pytest.mark.parametrize(
     "field", ["state", "failure_count", "last_failure_time", "open_until", "half_open_probe_active"]
 )
-def test_a_field_is_not_overwritten_with_nothing(field: str) -> None:
+def test_replace_state_refuses_none_as_the_value_of_a_field(field: str) -> None:
     with pytest.raises(InvalidStateError, match=field):
         replaced(field, None)
 
 
-def test_fields_that_are_left_out_are_kept_and_unknown_ones_ignored() -> None:
+def test_replace_state_keeps_missing_fields_and_ignores_unknown_fields() -> None:
     given = commands.replace_state("b", {"note": "from another program"}, 1.0, None).parameters
     kept = ("failure_count", "last_failure_time", "open_until", "probe")
     assert [given[field] for field in kept] == [KEEP] * 4

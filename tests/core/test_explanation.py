@@ -47,19 +47,19 @@ def test_a_probe_that_is_overdue_says_for_how_long() -> None:
     assert "A probe has been due for 5 min" in text(replace(TRIPPED, open_until=NOW - 300))
 
 
-def test_a_probe_under_way_names_its_holder_and_when_it_can_be_taken_over() -> None:
+def test_a_running_probe_is_explained_with_its_owner_and_the_end_of_its_lease() -> None:
     said = text(replace(TRIPPED, state="half_open", probe_token="api-1/77/f00d", probe_until=NOW + 60))
     assert "api-1/77 (host/process id) holds the probe." in said
     assert "another caller takes over in 1 min." in said
 
 
-def test_a_free_probe_slot_and_earlier_probes_are_told() -> None:
+def test_a_free_probe_and_the_number_of_successful_probes_are_explained() -> None:
     said = text(replace(TRIPPED, state="half_open", success_count=2))
     assert "2 successful probes so far" in said
     assert "No process holds the probe: the next call takes it." in said
 
 
-def test_a_hostile_name_is_shown_harmless() -> None:
+def test_control_characters_in_a_name_are_escaped() -> None:
     assert text(CLOSED, name="a\x1b[31m").startswith(r"a\x1b[31m is closed")
 
 
@@ -73,7 +73,7 @@ def test_the_history_says_who_made_the_last_change_when_and_why() -> None:
     assert "(by api-1/77)." in said
 
 
-def test_an_override_in_the_history_is_not_taken_for_a_change_of_state() -> None:
+def test_an_override_in_the_history_is_not_explained_as_a_change_of_state() -> None:
     said = text(
         TRIPPED,
         change("forced", State.CLOSED, State.OPEN, "alice"),
@@ -82,7 +82,7 @@ def test_an_override_in_the_history_is_not_taken_for_a_change_of_state() -> None
     assert "forced open (by alice)." in said
 
 
-def test_every_cause_has_words() -> None:
+def test_every_cause_has_an_explanation() -> None:
     assert set(CAUSE_WORDS) == set(CAUSES.values())
 
 
@@ -103,7 +103,7 @@ def test_an_override_comes_first_with_its_author_reason_and_end(mode: str, words
     assert "Underneath, the circuit goes on: payments is open: calls are refused." in said
 
 
-def test_an_override_that_has_ended_is_mentioned_as_such() -> None:
+def test_an_override_that_has_ended_is_explained_as_an_earlier_override() -> None:
     said = text(replace(CLOSED, override="open", override_until=NOW - 60, override_by="a", override_reason="b"))
     assert said.startswith("An earlier override (open) ended 1 min ago")
     assert "locked" not in said

@@ -41,23 +41,23 @@ def test_the_default_is_five_failures_sixty_seconds_one_success_and_a_fixed_open
 
 @pytest.mark.parametrize("field", THRESHOLDS)
 @pytest.mark.parametrize("value", [*NO_NUMBERS, None, 0, -1, 1.0, 2.5, MAX_THRESHOLD + 1], ids=shown)
-def test_a_threshold_is_a_whole_number_from_one(field: str, value: Any) -> None:
+def test_an_invalid_threshold_is_refused(field: str, value: Any) -> None:
     refuse(**{field: value})
 
 
 @pytest.mark.parametrize("field", THRESHOLDS)
 @pytest.mark.parametrize("value", [1, MAX_THRESHOLD])
-def test_the_smallest_and_the_largest_threshold_are_taken(field: str, value: int) -> None:
+def test_the_smallest_and_the_largest_threshold_are_accepted(field: str, value: int) -> None:
     assert make(field, value) == value
 
 
 @pytest.mark.parametrize("field", DURATIONS)
 @pytest.mark.parametrize("value", [*NO_NUMBERS, -1, -0.001, math.nextafter(MAX_SECONDS, math.inf)], ids=shown)
-def test_a_duration_is_a_finite_number_of_seconds(field: str, value: Any) -> None:
+def test_an_invalid_duration_is_refused(field: str, value: Any) -> None:
     refuse(**{field: value})
 
 
-def test_no_open_time_is_a_duration_but_no_lease_is_none() -> None:
+def test_recovery_timeout_may_be_0_and_probe_lease_may_not() -> None:
     assert make("recovery_timeout", 0) == 0.0
     assert make("probe_lease", 0.001) == 0.001
     refuse(probe_lease=0)
@@ -66,7 +66,7 @@ def test_no_open_time_is_a_duration_but_no_lease_is_none() -> None:
     refuse(probe_lease=None)
 
 
-def test_the_longest_durations_are_taken() -> None:
+def test_the_longest_durations_are_accepted() -> None:
     policy = BreakerPolicy(recovery_timeout=MAX_SECONDS, probe_lease=MAX_SECONDS, max_recovery_timeout=MAX_SECONDS)
     assert policy.recovery_timeout_cap == MAX_SECONDS
 
@@ -79,11 +79,11 @@ def test_durations_given_as_whole_numbers_are_kept_as_floats() -> None:
 
 
 @pytest.mark.parametrize(("recovery_timeout", "cap"), [(0.0, 3600.0), (60.0, 3600.0), (7200.0, 7200.0)])
-def test_without_a_cap_an_hour_or_the_open_time_where_that_is_longer(recovery_timeout: float, cap: float) -> None:
+def test_the_default_cap_is_an_hour_or_a_longer_recovery_timeout(recovery_timeout: float, cap: float) -> None:
     assert BreakerPolicy(recovery_timeout=recovery_timeout).recovery_timeout_cap == cap
 
 
-def test_the_cap_is_not_below_the_open_time() -> None:
+def test_a_cap_below_the_recovery_timeout_is_refused() -> None:
     assert BreakerPolicy(recovery_timeout=60.0, max_recovery_timeout=60.0).recovery_timeout_cap == 60.0
     with pytest.raises(InvalidPolicyError, match="max_recovery_timeout"):
         BreakerPolicy(recovery_timeout=60.0, max_recovery_timeout=59.9)
@@ -91,18 +91,18 @@ def test_the_cap_is_not_below_the_open_time() -> None:
 
 @pytest.mark.parametrize("field", FACTORS)
 @pytest.mark.parametrize("value", [*NO_NUMBERS, None, -0.1, 1000.1], ids=shown)
-def test_a_factor_is_a_number_in_its_range(field: str, value: Any) -> None:
+def test_an_invalid_factor_is_refused(field: str, value: Any) -> None:
     refuse(**{field: value})
 
 
 @pytest.mark.parametrize(("field", "limits"), FACTORS.items())
-def test_a_factor_may_be_either_end_of_its_range_and_nothing_beyond(field: str, limits: tuple[float, float]) -> None:
+def test_a_factor_may_be_at_the_ends_of_its_range_but_not_beyond(field: str, limits: tuple[float, float]) -> None:
     for limit in limits:
         assert make(field, limit) == limit
     refuse(**{field: math.nextafter(limits[0], -math.inf)})
     refuse(**{field: math.nextafter(limits[1], math.inf)})
 
 
-def test_a_policy_is_not_changed_after_it_was_checked() -> None:
+def test_a_policy_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         DEFAULT_POLICY.failure_threshold = 0  # type: ignore[misc] # the refusal is the point

@@ -30,12 +30,12 @@ def test_a_duration_is_written_in_its_largest_units(seconds: float, text: str) -
     ("text", "seconds"),
     [("90s", 90), ("10m", 600), ("10min", 600), ("1h30m", 5400), ("2d", 172_800), ("1w", 604_800), ("0.5s", 0.5)],
 )
-def test_a_duration_is_read_as_people_write_it(text: str, seconds: float) -> None:
+def test_a_duration_with_a_unit_is_parsed(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "-5s", "10 m", "1e3s", "1h30", "٣s", "5 minutes"])
-def test_anything_else_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="such as 10m"):
         parse_duration(text)
 
@@ -45,13 +45,13 @@ def test_a_token_without_a_random_end_is_shown_whole() -> None:
     assert holder("foreign") == "foreign"
 
 
-def test_never_is_no_moment_and_far_times_end_with_the_calendar() -> None:
+def test_moment_returns_none_for_0_and_limits_far_times_to_the_year_9999() -> None:
     assert moment(0.0) is None
     far = moment(1e12)
     assert far is not None
     assert far.year == 9999
 
 
-def test_names_are_shown_harmless() -> None:
+def test_control_characters_are_escaped() -> None:
     assert printable("a\nb\x1b\\") == r"a\nb\x1b\\"
     assert printable("") == "''"

@@ -91,7 +91,7 @@ def connections(process: psutil.Process, postgres_url: str) -> set[int]:
     return {connection.laddr.port for connection in found if connection.raddr and connection.raddr.port == port}
 
 
-def test_prefork_children_share_the_breaker_over_connections_of_their_own(
+def test_prefork_children_share_the_breaker_over_separate_connections(
     worker: psutil.Process, send: Send, server: Server, breakers: SqlStore, migrated_postgres_url: str
 ) -> None:
     at_once = threading.Barrier(2)  # one child alone would wait for ever

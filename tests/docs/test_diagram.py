@@ -7,7 +7,7 @@ from importlib import util
 from tests.docs.pages import ROOT
 
 
-def test_the_picture_is_what_the_rules_draw() -> None:
+def test_the_diagram_matches_the_rules() -> None:
     spec = util.spec_from_file_location("diagram", ROOT / "docs" / "_site" / "diagram.py")
     assert spec is not None
     assert spec.loader is not None

@@ -28,9 +28,7 @@ def client(monkeypatch: pytest.MonkeyPatch, url: str, server: Server) -> Iterato
         yield client
 
 
-def test_while_the_service_is_down_the_answer_is_503_and_says_when_to_come_back(
-    client: TestClient, server: Server
-) -> None:
+def test_the_answer_is_503_with_retry_after_while_the_service_is_down(client: TestClient, server: Server) -> None:
     assert client.get("/rates/EUR").json()["id"] == "answer-1"
     server.will(*[Reply(500)] * 4, HangUp())
     assert [client.get("/rates/EUR").status_code for _ in range(5)] == [502] * 5
@@ -40,14 +38,14 @@ def test_while_the_service_is_down_the_answer_is_503_and_says_when_to_come_back(
     assert server.requests == 6
 
 
-def test_a_request_that_the_service_does_not_like_is_no_failure(client: TestClient, server: Server, url: str) -> None:
+def test_a_client_error_of_the_service_is_not_a_failure(client: TestClient, server: Server, url: str) -> None:
     server.will(Reply(404), Reply(500), Reply(422))
     assert [client.get("/rates/XYZ").status_code for _ in range(3)] == [502] * 3
     with SqlStore(url) as store:
         assert store.read("rates").failure_count == 1
 
 
-def test_while_another_worker_probes_the_answer_says_to_come_back_soon(client: TestClient, url: str) -> None:
+def test_retry_after_is_1_while_another_worker_probes(client: TestClient, url: str) -> None:
     with SqlStore(url) as store:
         store.force_open("rates", 0)
         store.claim_probe("rates")

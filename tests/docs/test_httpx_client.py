@@ -52,13 +52,13 @@ def test_server_errors_and_lost_connections_open_the_host_s_circuit(get: Get, se
     assert server.requests == 5
 
 
-def test_an_answer_that_is_our_own_fault_is_a_good_one(get: Get, server: Server, store: SqlStore) -> None:
+def test_a_client_error_counts_as_a_success(get: Get, server: Server, store: SqlStore) -> None:
     server.will(Reply(500), Reply(404))
     assert [get(server.url).status_code for _ in range(2)] == [500, 404]
     assert store.read(HOST).failure_count == 0
 
 
-def test_as_a_program_it_stops_asking(server: Server, tmp_path: Path) -> None:
+def test_the_example_program_stops_sending_requests(server: Server, tmp_path: Path) -> None:
     server.will(*[Reply(500)] * 5)
     example = str(ROOT / "examples" / "httpx_client.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -30,7 +30,7 @@ def test_every_requirement_is_in_the_table() -> None:
     assert wanted - {"cbstore-sql"} <= table().keys()
 
 
-def test_the_table_says_what_the_packages_say() -> None:
+def test_the_licences_of_the_table_match_the_packages() -> None:
     for name, licence in table().items():
         said = declared(name)
         assert licence in said or _FAMILIES.get(licence, licence) in said, f"{name}: {licence}, declared: {said}"

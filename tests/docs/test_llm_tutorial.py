@@ -127,7 +127,7 @@ def test_the_endpoint_streams_the_answer_of_the_first_target(
     assert groq.requests == []
 
 
-def test_while_the_first_target_is_down_the_second_answers_and_the_first_is_soon_left_alone(
+def test_the_second_target_answers_while_the_first_is_down(
     browser: TestClient, page: dict[str, Any], openai: Provider, groq: Provider
 ) -> None:
     openai.status = 503
@@ -136,7 +136,7 @@ def test_while_the_first_target_is_down_the_second_answers_and_the_first_is_soon
     assert failures(page, PRIMARY)[0] == "open"
 
 
-def test_when_every_target_fails_the_endpoint_says_so_and_then_when_to_come_back(
+def test_the_endpoint_answers_502_and_then_503_with_retry_after_if_every_target_fails(
     browser: TestClient, openai: Provider, groq: Provider
 ) -> None:
     openai.status = groq.status = 503
@@ -157,7 +157,7 @@ def test_a_stream_that_breaks_counts_as_a_failure_of_its_target(
     assert failures(page, PRIMARY) == ("closed", 1)
 
 
-def test_the_answers_of_the_earlier_steps_come_from_the_same_chain(page: dict[str, Any], openai: Provider) -> None:
+def test_the_earlier_steps_of_the_page_work_with_the_same_targets(page: dict[str, Any], openai: Provider) -> None:
     async def both() -> list[str]:
         answers = [await page["ask"]("Why?")]
         openai.status = 503

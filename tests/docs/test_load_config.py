@@ -13,14 +13,14 @@ from examples.load_config import load_policies
 from tests.docs.pages import ROOT
 
 
-def test_as_a_program_it_shows_what_it_read() -> None:
+def test_the_example_program_prints_the_policies_of_the_file() -> None:
     run = [sys.executable, str(ROOT / "examples" / "load_config.py"), str(ROOT / "examples" / "config.yaml")]
     done = subprocess.run(run, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["(default)", "payments", "search", "reports"]
 
 
 @pytest.mark.parametrize("text", ["", "breakers:", "breakers: {defaults: , names: }"])
-def test_a_file_that_says_nothing_gives_the_defaults(tmp_path: Path, text: str) -> None:
+def test_an_empty_file_gives_the_defaults(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
     policies = load_policies(path)
@@ -29,7 +29,7 @@ def test_a_file_that_says_nothing_gives_the_defaults(tmp_path: Path, text: str) 
 
 
 @pytest.mark.parametrize("text", ["[]", "broken: {}", "breakers: {named: {}}", "breakers: {names: {1: {}}}", "\t", "{"])
-def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_with_another_structure_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError):

@@ -40,7 +40,7 @@ def play(monkeypatch: pytest.MonkeyPatch, store: SqlStore, server: Server, other
     return lambda scene: asyncio.run(main(scene))
 
 
-def test_a_model_that_is_down_is_asked_no_more_and_the_next_one_answers(
+def test_a_model_that_is_down_is_skipped_and_the_next_one_answers(
     play: Callable[[Play], None], server: Server, other: Server
 ) -> None:
     async def scene(first: Provider, second: Provider) -> None:
@@ -54,7 +54,7 @@ def test_a_model_that_is_down_is_asked_no_more_and_the_next_one_answers(
     play(scene)
 
 
-def test_a_short_retry_after_is_waited_out(play: Callable[[Play], None], server: Server) -> None:
+def test_the_client_waits_for_a_short_retry_after(play: Callable[[Play], None], server: Server) -> None:
     async def scene(first: Provider, second: Provider) -> None:
         server.will(Reply(429, {"retry-after-ms": "10"}))
         assert await first.ask("why?") == "hello"
@@ -63,7 +63,7 @@ def test_a_short_retry_after_is_waited_out(play: Callable[[Play], None], server:
     assert server.requests == 2
 
 
-def test_a_quota_used_up_opens_the_circuit_for_its_time(play: Callable[[Play], None], server: Server) -> None:
+def test_an_exhausted_quota_opens_the_circuit_for_its_retry_after(play: Callable[[Play], None], server: Server) -> None:
     async def scene(first: Provider, second: Provider) -> None:
         server.will(Reply(429, {"retry-after": "3600"}))
         assert await ask_the_first_that_is_up([second], "why?") == "hello"

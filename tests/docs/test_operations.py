@@ -42,7 +42,7 @@ def recorded() -> list[tuple[list[str], str]]:
     return [(arguments, output) for arguments, output in found if arguments[0] != "doctor"]
 
 
-def test_the_incident_can_be_replayed(
+def test_the_commands_of_the_page_print_the_output_of_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "breakers.db"

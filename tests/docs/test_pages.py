@@ -38,7 +38,7 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path, request: pytest.F
     assert run.returncode == 0, run.stderr
 
 
-def test_the_first_example_of_the_readme_prints_what_is_shown(tmp_path: Path) -> None:
+def test_the_first_example_of_the_readme_prints_the_output_shown(tmp_path: Path) -> None:
     example, shown = blocks("README.md", "python")[0], blocks("README.md", "text")[0]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-c", example]
@@ -49,12 +49,12 @@ def test_the_first_example_of_the_readme_prints_what_is_shown(tmp_path: Path) ->
     assert [line for line in run.stderr.splitlines() if not line.startswith("circuit breaker 'billing' opened")] == []
 
 
-def test_the_yaml_shown_is_the_example() -> None:
+def test_the_yaml_on_the_page_is_the_example_file() -> None:
     assert blocks("docs/configuration.md", "yaml") == [text("examples/config.yaml")]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+def test_the_links_of_a_page_have_existing_targets(page: str) -> None:
     for path, anchor in links(page):
         target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), path

@@ -14,7 +14,7 @@ def promised() -> list[tuple[str, str]]:
     return _TEST.findall(text("docs/promises.md"))
 
 
-def test_every_test_that_a_promise_names_exists() -> None:
+def test_every_test_named_by_a_promise_exists() -> None:
     assert len(promised()) > 30
     for name, path in promised():
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))

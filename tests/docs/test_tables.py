@@ -15,11 +15,11 @@ def listed(page: str) -> set[str]:
     return {name for first, *_ in rows(page) for name in first}
 
 
-def test_every_operation_has_its_line() -> None:
+def test_the_page_lists_every_operation() -> None:
     assert listed("docs/state_machine.md") == set(OPERATIONS)
 
 
-def test_every_event_has_its_line_with_its_data() -> None:
+def test_the_page_lists_every_event_with_its_data() -> None:
     base = (BreakerEvent, StateChanged)
     kinds = {name: kind for name, kind in vars(events).items() if isinstance(kind, type) and kind not in base}
     there = {
@@ -31,5 +31,5 @@ def test_every_event_has_its_line_with_its_data() -> None:
     assert shown == there
 
 
-def test_every_number_of_a_policy_has_its_line() -> None:
+def test_the_page_lists_every_field_of_a_policy() -> None:
     assert {field.name for field in fields(BreakerPolicy)} <= listed("docs/policy.md")

@@ -55,7 +55,7 @@ def run(app: Celery, task: Any, retries: int = 0) -> Any:
     return outcome.info.state if outcome.info is not None else "SUCCESS"
 
 
-def test_a_run_that_fails_counts_and_a_run_that_succeeds_clears(
+def test_a_failed_run_counts_and_a_successful_run_clears_the_count(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore
 ) -> None:
     outcomes = [OSError("down"), None]
@@ -71,7 +71,7 @@ def test_a_run_that_fails_counts_and_a_run_that_succeeds_clears(
     assert store.read("payments").failure_count == 0
 
 
-def test_a_refused_run_comes_back_when_the_circuit_is_due_and_keeps_its_retries(
+def test_a_refused_run_is_retried_after_the_open_time_without_using_up_a_retry(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore, sent: Sent
 ) -> None:
     called: list[str] = []
@@ -88,7 +88,7 @@ def test_a_refused_run_comes_back_when_the_circuit_is_due_and_keeps_its_retries(
     assert message["retries"] == 3
 
 
-def test_a_refused_run_can_be_made_to_fail(
+def test_a_refused_run_fails_with_retry_refused_false(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore, sent: Sent
 ) -> None:
     @app.task(shared=False, breaker=breaker, breaker_name="payments", retry_refused=False)
@@ -99,7 +99,7 @@ def test_a_refused_run_can_be_made_to_fail(
     assert sent.messages == []
 
 
-def test_autoretry_counts_what_caused_the_retry(
+def test_with_autoretry_the_exception_that_caused_the_retry_counts(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore, sent: Sent
 ) -> None:
     @app.task(shared=False, breaker=breaker, breaker_name="payments", autoretry_for=(OSError,), max_retries=5)
@@ -110,7 +110,7 @@ def test_autoretry_counts_what_caused_the_retry(
     assert store.read("payments").failure_count == 1
 
 
-def test_a_task_that_ignores_itself_counts_as_success(
+def test_a_task_that_raises_ignore_counts_as_a_success(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore
 ) -> None:
     @app.task(shared=False, breaker=breaker, breaker_name="payments")
@@ -122,7 +122,7 @@ def test_a_task_that_ignores_itself_counts_as_success(
     assert store.read("payments").failure_count == 0
 
 
-def test_a_task_called_directly_raises_its_refusal(
+def test_a_task_called_directly_raises_the_error_of_a_refusal(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore, clock: Clock
 ) -> None:
     @app.task(shared=False, breaker=breaker, breaker_name="payments")
@@ -136,7 +136,7 @@ def test_a_task_called_directly_raises_its_refusal(
     assert charge.apply(["order"]).state == "FAILURE"
 
 
-def test_a_task_without_a_breaker_runs_unguarded_and_without_a_name_uses_its_own(
+def test_a_task_without_a_breaker_is_unguarded_and_the_default_name_is_the_task_s(
     app: Celery, breaker: CircuitBreaker, store: InMemoryStore
 ) -> None:
     @app.task(shared=False)
@@ -152,7 +152,7 @@ def test_a_task_without_a_breaker_runs_unguarded_and_without_a_name_uses_its_own
     assert store.read("shop.charge").failure_count == 1
 
 
-def test_something_else_in_place_of_a_breaker_is_refused(app: Celery, store: InMemoryStore) -> None:
+def test_an_object_that_is_not_a_breaker_is_refused(app: Celery, store: InMemoryStore) -> None:
     @app.task(shared=False, breaker=store)
     def charge(order: str) -> None: ...
 

@@ -92,7 +92,7 @@ def call(function: Callable[..., Any]) -> str:
 
 
 @pytest.mark.parametrize("shape", ["plain", "generator", "coroutine", "async_generator"])
-def test_it_opens_refuses_probes_and_closes(kind: Kind, shape: str) -> None:
+def test_the_circuit_opens_refuses_probes_and_closes(kind: Kind, shape: str) -> None:
     down = DownError("down")
     function = circuit(failure_threshold=2, name="billing", cls=kind.base)(functions([down, down, "ok", "ok"])[shape])
     breaker = CircuitBreakerMonitor.get("billing")
@@ -195,7 +195,7 @@ def test_one_call_of_all_processes_is_the_probe(store: InMemoryStore, clock: Clo
     assert other.call(succeeds) == "ok"
 
 
-def test_an_interrupted_probe_gives_the_probe_back(store: InMemoryStore, clock: Clock) -> None:
+def test_an_interrupted_probe_is_released(store: InMemoryStore, clock: Clock) -> None:
     breaker = type("Shared", (SharedCircuitBreaker,), {"STORE": store})(failure_threshold=1, name="billing")
     with pytest.raises(DownError):
         breaker.call(functions([DownError()])["plain"])

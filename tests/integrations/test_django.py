@@ -110,7 +110,7 @@ def test_migrating_twice_changes_nothing(sqlite_project: Project) -> None:
     assert sqlite_project.manage("check", "--database", "default").startswith("System check identified no issues")
 
 
-def test_the_migration_can_be_left_to_the_command_line(sqlite_project: Project) -> None:
+def test_the_setting_migrate_false_disables_the_migration(sqlite_project: Project) -> None:
     sqlite_project.manage("migrate", migrate=False)
     assert "cbstore.W001" in sqlite_project.manage("check", "--database", "default", migrate=False)
 
@@ -142,7 +142,7 @@ def test_manage_check_reports_settings_that_cannot_be_used(
     assert message in done.stderr
 
 
-def test_while_the_database_does_not_answer_views_go_on_and_readiness_says_so(tmp_path: Path) -> None:
+def test_views_work_and_readiness_reports_an_unavailable_database(tmp_path: Path) -> None:
     gone = Project("", {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": "1"})
     answers = gone.visit("/rates", "/ready", "/strict")
     assert [answer[0] for answer in answers] == [500, 200, 503]
@@ -183,7 +183,7 @@ def test_another_database_engine_is_refused() -> None:
 
 
 @pytest.mark.parametrize("actions", [False, True])
-def test_the_panel_is_for_the_staff_and_acts_if_the_settings_say_so(sqlite_project: Project, actions: bool) -> None:
+def test_the_panel_admits_only_staff_and_acts_only_with_panel_actions(sqlite_project: Project, actions: bool) -> None:
     sqlite_project.manage("migrate")
     done = sqlite_project.run("tests.integrations.django_project.panel_visits", panel_actions=actions)
     assert done.returncode == 0, done.stderr

@@ -37,26 +37,30 @@ def test_any_other_status_is_a_success(client: Client, store: InMemoryStore, ups
     assert store.read(upstream.name).failure_count == 0
 
 
-def test_a_connection_without_an_answer_counts(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
+def test_a_connection_without_an_answer_counts_as_a_failure(
+    client: Client, store: InMemoryStore, upstream: Upstream
+) -> None:
     with pytest.raises(client.base):
         client.get(store, upstream.url("/reset"))
     # aiohttp sends such a request once more; each request that was sent counts.
     assert store.read(upstream.name).failure_count == len(upstream.paths)
 
 
-def test_a_body_that_breaks_off_counts(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
+def test_a_body_that_breaks_off_counts_as_a_failure(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
     with pytest.raises(client.base):
         client.get(store, upstream.url("/broken"))
     assert store.read(upstream.name).failure_count == 1
 
 
-def test_a_reader_who_leaves_early_is_no_failure(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
+def test_a_body_that_is_not_read_to_its_end_is_a_success(
+    client: Client, store: InMemoryStore, upstream: Upstream
+) -> None:
     store.record_failure(upstream.name)
     assert client.get(store, upstream.url("/answer"), read=False) == 200
     assert store.read(upstream.name).failure_count == 0
 
 
-def test_an_open_circuit_sends_nothing_and_raises_the_clients_own_kind_of_error(
+def test_an_open_circuit_sends_nothing_and_raises_an_error_of_the_client_library(
     client: Client, store: InMemoryStore, upstream: Upstream
 ) -> None:
     store.force_open(upstream.name, 30.0)
@@ -86,7 +90,7 @@ def test_the_first_good_probe_closes_the_circuit(
     assert store.read(upstream.name).state is State.CLOSED
 
 
-def test_a_probe_whose_reader_leaves_early_closes_the_circuit(
+def test_a_probe_whose_body_is_not_read_to_its_end_closes_the_circuit(
     client: Client, store: InMemoryStore, upstream: Upstream, clock: Clock
 ) -> None:
     store.force_open(upstream.name, 30.0)
@@ -104,7 +108,7 @@ def test_a_probe_with_a_failed_status_opens_the_circuit_again(
     assert store.read(upstream.name).state is State.OPEN
 
 
-def test_retry_after_keeps_everyone_away_for_that_long(
+def test_retry_after_opens_the_circuit_for_that_time(
     client: Client, store: InMemoryStore, upstream: Upstream, clock: Clock
 ) -> None:
     assert client.get(store, upstream.url("/answer?status=429&retry_after=7")) == 429
@@ -125,13 +129,15 @@ def test_retry_after_can_be_ignored(client: Client, store: InMemoryStore, upstre
     assert client.get(store, upstream.url("/answer")) == 200
 
 
-def test_the_failed_statuses_are_a_setting(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
+def test_failed_statuses_selects_the_statuses_that_count(
+    client: Client, store: InMemoryStore, upstream: Upstream
+) -> None:
     client.get(store, upstream.url("/answer?status=404"), failed_statuses={404})
     client.get(store, upstream.url("/answer?status=418"), failed_statuses=lambda status: status == 418)
     assert store.read(upstream.name).state is State.OPEN
 
 
-def test_the_name_is_a_setting(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
+def test_name_selects_the_breaker(client: Client, store: InMemoryStore, upstream: Upstream) -> None:
     client.get(store, upstream.url("/answer?status=500"), name="billing")
     client.get(store, upstream.url("/answer?status=500"), name=lambda request: f"{request.method} anything")
     assert [store.read(name).failure_count for name in ("billing", "GET anything")] == [1, 1]

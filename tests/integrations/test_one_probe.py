@@ -70,6 +70,6 @@ def test_one_of_eight_processes_probes_on_postgresql(kind: str, migrated_postgre
     assert admitted(kind, migrated_postgres_url) == (1, 1)
 
 
-def test_pybreakers_own_redis_storage_lets_all_eight_probe(redis_url: str) -> None:
+def test_eight_of_eight_processes_probe_with_pybreaker_s_redis_storage(redis_url: str) -> None:
     """This shows that the count above is the storage's doing."""
     assert admitted("pybreaker-redis", redis_url) == (PROCESSES, 1)

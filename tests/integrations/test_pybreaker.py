@@ -115,7 +115,7 @@ def test_a_failed_call_after_the_timeout_opens_the_circuit_again(storage: Storag
         guarded.call(succeed)
 
 
-def test_success_threshold_wants_that_many_good_calls(storage: Storage) -> None:
+def test_success_threshold_successful_calls_close_the_circuit(storage: Storage) -> None:
     guarded = breaker(storage, success_threshold=3)
     trip(guarded)
     storage.elapse()
@@ -155,7 +155,7 @@ def test_decorator_context_manager_and_generator_are_guarded(storage: Storage) -
     assert guarded.fail_counter == 3
 
 
-def test_it_can_be_opened_and_closed_by_hand(storage: Storage) -> None:
+def test_open_and_close_change_the_circuit(storage: Storage) -> None:
     guarded = breaker(storage)
     guarded.open()
     assert guarded.current_state == "open"
@@ -163,7 +163,7 @@ def test_it_can_be_opened_and_closed_by_hand(storage: Storage) -> None:
     assert guarded.call(succeed) == "ok"
 
 
-def test_listeners_hear_every_call_and_change(storage: Storage) -> None:
+def test_listeners_receive_every_call_and_change(storage: Storage) -> None:
     heard: list[str] = []
 
     class Listener(pybreaker.CircuitBreakerListener):
@@ -209,7 +209,7 @@ def test_a_process_that_only_notices_a_change_clears_no_count(store: InMemorySto
     assert store.read(NAME).failure_count == 1
 
 
-def test_others_see_the_circuit_open_while_one_probes(store: InMemoryStore, clock: Clock) -> None:
+def test_other_processes_see_the_circuit_open_during_a_probe(store: InMemoryStore, clock: Clock) -> None:
     one, other = shared(store), shared(store)
     trip(one)
     clock.advance(61.0)
@@ -237,7 +237,7 @@ def test_another_process_probes_when_the_owner_has_died(store: InMemoryStore, cl
     assert store.read(NAME).state is State.CLOSED
 
 
-def test_an_owner_whose_lease_ran_out_settles_nothing(store: InMemoryStore, clock: Clock) -> None:
+def test_an_owner_whose_lease_expired_cannot_report(store: InMemoryStore, clock: Clock) -> None:
     guarded = shared(store)
     trip(guarded)
     clock.advance(61.0)

@@ -69,9 +69,7 @@ def test_a_refusal_raised_inside_an_endpoint_is_answered_in_the_same_way(
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
 
 
-def test_while_another_caller_probes_retry_after_is_short(
-    client: TestClient, store: InMemoryStore, clock: Clock
-) -> None:
+def test_retry_after_is_1_while_another_caller_probes(client: TestClient, store: InMemoryStore, clock: Clock) -> None:
     store.force_open("rates", 1.0)
     clock.advance(2.0)
     store.claim_probe("rates")
@@ -79,7 +77,7 @@ def test_while_another_caller_probes_retry_after_is_short(
 
 
 @pytest.mark.parametrize(("status", "failures"), [(404, 0), (422, 0), (500, 2), (503, 2)])
-def test_an_http_exception_counts_from_500_on(
+def test_an_http_exception_counts_as_a_failure_from_status_500(
     client: TestClient, outcomes: list[Exception | str], store: InMemoryStore, status: int, failures: int
 ) -> None:
     store.record_failure("rates")
@@ -118,7 +116,7 @@ def test_readiness_says_that_the_store_does_not_answer(require: bool, status: in
     assert (ready.status_code, ready.json()) == (status, {"store": "unavailable"})
 
 
-def test_shutdown_closes_the_breaker_and_its_store_inside_the_applications_own_lifespan(store: InMemoryStore) -> None:
+def test_shutdown_closes_the_breaker_and_its_store_after_the_application_s_lifespan(store: InMemoryStore) -> None:
     order: list[str] = []
 
     class Watched(AsyncCircuitBreaker):
@@ -139,7 +137,7 @@ def test_shutdown_closes_the_breaker_and_its_store_inside_the_applications_own_l
     assert order == ["started", "stopped", "breaker closed"]
 
 
-def test_a_cancelled_probe_is_given_back(client: TestClient, store: InMemoryStore, clock: Clock) -> None:
+def test_a_cancelled_probe_is_released(client: TestClient, store: InMemoryStore, clock: Clock) -> None:
     store.force_open("rates", 1.0)
     clock.advance(2.0)
     assert client.get("/by-hand").json() == "ok"

@@ -24,7 +24,7 @@ def blocking(backend: Backend) -> Iterator[Store]:
         yield store
 
 
-def test_calls_are_guarded(backend: Backend, blocking: Store) -> None:
+def test_an_llm_breaker_guards_calls_over_an_asynchronous_store(backend: Backend, blocking: Store) -> None:
     async def calls() -> None:
         async with open_async_store(backend.name, backend.url, blocking.namespace) as store:
             breaker = Bench(store).breaker
@@ -53,10 +53,12 @@ def test_calls_are_guarded(backend: Backend, blocking: Store) -> None:
         lambda breaker: breaker.failure_count,
     ],
 )
-def test_what_would_block_says_so(use: Callable[[LLMCircuitBreaker], object]) -> None:
+def test_blocking_methods_over_an_asynchronous_store_raise_an_error_that_names_the_remedy(
+    use: Callable[[LLMCircuitBreaker], object],
+) -> None:
     with pytest.raises(ConfigurationError, match="call_with_retry"):
         use(Bench(AsyncInMemoryStore()).breaker)
 
 
-def test_it_can_be_shown() -> None:
+def test_repr_works_over_an_asynchronous_store() -> None:
     assert repr(Bench(AsyncInMemoryStore()).breaker) == "LLMCircuitBreaker(state=unknown, backend='claude')"

@@ -30,7 +30,7 @@ def fail(bench: Bench, times: int) -> None:
         bench.breaker.record_failure("http_500", "secret")
 
 
-def test_failures_open_it_and_a_good_probe_closes_it(bench: Bench) -> None:
+def test_failures_open_the_circuit_and_a_successful_probe_closes_it(bench: Bench) -> None:
     fail(bench, 3)
     assert (bench.breaker.should_block(), bench.state) == (True, "open")
     bench.clock.advance(RESET)
@@ -41,7 +41,7 @@ def test_failures_open_it_and_a_good_probe_closes_it(bench: Bench) -> None:
     assert bench.metrics.transitions == [("closed", "open"), ("open", "half_open"), ("half_open", "closed")]
 
 
-def test_a_failed_probe_opens_it_again(bench: Bench) -> None:
+def test_a_failed_probe_opens_the_circuit_again(bench: Bench) -> None:
     bench.due()
     fail(bench, 1)
     assert bench.breaker.should_block() is True
@@ -57,7 +57,7 @@ def test_a_success_clears_the_count(bench: Bench) -> None:
 
 
 @REPORTS
-def test_while_the_probe_is_anothers_a_caller_who_was_admitted_before_is_not_heard(
+def test_reports_of_a_caller_admitted_earlier_are_ignored_during_another_caller_s_probe(
     bench: Bench, report: Report
 ) -> None:
     with Caller() as slow:
@@ -71,7 +71,7 @@ def test_while_the_probe_is_anothers_a_caller_who_was_admitted_before_is_not_hea
 
 
 @REPORTS
-def test_a_caller_who_never_asked_is_not_heard_by_a_half_open_circuit(bench: Bench, report: Report) -> None:
+def test_a_half_open_circuit_ignores_a_caller_without_admission(bench: Bench, report: Report) -> None:
     bench.due()
     with Caller() as owner:
         assert owner.does(bench.breaker.should_block) is False
@@ -80,7 +80,7 @@ def test_a_caller_who_never_asked_is_not_heard_by_a_half_open_circuit(bench: Ben
 
 
 @REPORTS
-def test_a_caller_who_was_refused_is_not_heard_by_a_half_open_circuit(bench: Bench, report: Report) -> None:
+def test_a_half_open_circuit_ignores_a_caller_that_was_refused(bench: Bench, report: Report) -> None:
     with Caller() as owner:
         assert bench.breaker.should_block() is False
         bench.due()
@@ -101,7 +101,7 @@ def test_a_report_has_no_effect_on_an_open_circuit(bench: Bench, report: Report)
         assert bench.store.read(NAME) == before
 
 
-def test_a_caller_who_never_asked_is_heard_by_a_closed_circuit(bench: Bench) -> None:
+def test_a_closed_circuit_counts_reports_of_a_caller_without_admission(bench: Bench) -> None:
     for _ in range(3):
         bench.breaker.record_failure()
     assert bench.state == "open"
@@ -111,7 +111,7 @@ def test_a_caller_who_never_asked_is_heard_by_a_closed_circuit(bench: Bench) -> 
     assert bench.breaker.failure_count == 0
 
 
-def test_a_probe_is_anothers_when_its_lease_has_run_out(bench: Bench) -> None:
+def test_another_caller_can_claim_the_probe_after_the_lease(bench: Bench) -> None:
     bench.due()
     with Caller() as dead:
         assert dead.does(bench.breaker.should_block) is False
@@ -125,7 +125,7 @@ def test_a_probe_is_anothers_when_its_lease_has_run_out(bench: Bench) -> None:
     assert bench.state == "closed"
 
 
-def test_what_is_asked_of_one_breaker_is_not_known_to_another(bench: Bench) -> None:
+def test_an_admission_by_one_breaker_object_is_unknown_to_another_object(bench: Bench) -> None:
     bench.due()
     assert bench.breaker.should_block() is False
     bench.another().record_success()
@@ -134,7 +134,7 @@ def test_what_is_asked_of_one_breaker_is_not_known_to_another(bench: Bench) -> N
     assert bench.state == "closed"
 
 
-def test_tasks_of_one_thread_are_different_callers(bench: Bench) -> None:
+def test_tasks_of_one_thread_are_separate_callers(bench: Bench) -> None:
     asked = asyncio.Event()
 
     async def owner() -> bool:
@@ -155,7 +155,7 @@ def test_tasks_of_one_thread_are_different_callers(bench: Bench) -> None:
     assert bench.state == "half_open"
 
 
-def test_a_task_and_a_thread_that_a_caller_starts_report_for_it(bench: Bench) -> None:
+def test_a_task_or_thread_started_by_a_caller_reports_for_that_caller(bench: Bench) -> None:
     async def report() -> None:
         await asyncio.to_thread(bench.breaker.record_success)
 
@@ -168,7 +168,7 @@ def test_a_task_and_a_thread_that_a_caller_starts_report_for_it(bench: Bench) ->
     assert bench.state == "closed"
 
 
-def test_a_caller_that_was_started_takes_nothing_from_who_started_it(bench: Bench) -> None:
+def test_a_report_by_a_started_task_does_not_remove_the_permit_of_its_caller(bench: Bench) -> None:
     async def report() -> None:
         bench.breaker.record_success()
 
@@ -190,7 +190,7 @@ def test_a_refusal_ends_an_earlier_admission(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_a_permit_can_be_carried_to_another_caller(bench: Bench, good: bool) -> None:
+def test_a_permit_can_be_passed_to_another_caller(bench: Bench, good: bool) -> None:
     def ask() -> Permit | None:
         assert bench.breaker.should_block() is False
         return bench.breaker.permit
@@ -213,14 +213,14 @@ def test_a_caller_has_a_permit_until_it_reports(bench: Bench) -> None:
     assert bench.breaker.permit is None
 
 
-def test_a_permit_carried_here_goes_before_the_callers_own_and_leaves_it_alone(bench: Bench) -> None:
+def test_a_given_permit_takes_precedence_over_the_caller_s_permit_and_does_not_change_it(bench: Bench) -> None:
     bench.store.record_failure(NAME)
     bench.breaker.should_block()
     bench.breaker.record_success(permit=Permit(NAME, 7))
     assert (bench.breaker.failure_count, bench.breaker.permit) == (1, Permit(NAME, 0))
 
 
-def test_a_report_that_the_store_did_not_take_can_be_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_the_store_did_not_accept_can_be_repeated(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.due()
     assert bench.breaker.should_block() is False
     with monkeypatch.context() as broken:
@@ -231,7 +231,7 @@ def test_a_report_that_the_store_did_not_take_can_be_made_again(bench: Bench, mo
     assert bench.state == "closed"
 
 
-def test_a_breaker_that_is_gone_is_forgotten_by_its_callers() -> None:
+def test_callers_keep_no_reference_to_a_deleted_breaker() -> None:
     callers = Callers()
     callers.remember(Permit(NAME, 1))
     gone = weakref.ref(callers)
@@ -240,7 +240,7 @@ def test_a_breaker_that_is_gone_is_forgotten_by_its_callers() -> None:
     assert gone() is None
 
 
-def test_of_twelve_threads_one_gets_the_probe() -> None:
+def test_one_of_twelve_threads_gets_the_probe() -> None:
     bench = Bench()
     with ThreadPoolExecutor(12) as pool:
         for _ in range(50):
@@ -255,7 +255,7 @@ def test_of_twelve_threads_one_gets_the_probe() -> None:
             bench.breaker.reset()
 
 
-def test_of_twelve_threads_with_the_same_failures_one_opens_it() -> None:
+def test_all_failures_of_twelve_threads_count_and_one_thread_opens_the_circuit() -> None:
     bench = Bench(max_failures=600)
 
     def fail_often() -> None:
@@ -270,7 +270,7 @@ def test_of_twelve_threads_with_the_same_failures_one_opens_it() -> None:
     assert bench.metrics.transitions == [("closed", "open")]
 
 
-def test_twelve_threads_with_successes_close_what_is_theirs() -> None:
+def test_only_the_owner_among_twelve_threads_closes_the_circuit() -> None:
     bench = Bench()
     bench.due()
     together = Barrier(12)
@@ -289,21 +289,21 @@ def test_twelve_threads_with_successes_close_what_is_theirs() -> None:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(0, RESET), (RESET - 1, RESET), (600, 600), (1e300, 1e9)])
-def test_it_is_forced_open_for_what_is_asked_but_not_less_than_the_reset_time(
+def test_force_open_lasts_for_the_given_time_but_at_least_for_the_reset_time(
     bench: Bench, asked: float, seconds: float
 ) -> None:
     bench.breaker.force_open("quota", open_for_seconds=asked)
     assert bench.store.read(NAME).retry_after == seconds
 
 
-def test_forcing_it_open_never_shortens_and_is_one_transition(bench: Bench) -> None:
+def test_force_open_never_shortens_the_open_time_and_is_one_transition(bench: Bench) -> None:
     bench.breaker.force_open("quota", open_for_seconds=600)
     bench.breaker.force_open("quota", open_for_seconds=120)
     assert bench.store.read(NAME).retry_after == 600
     assert bench.metrics.transitions == [("closed", "open")]
 
 
-def test_reset_closes_it_for_good(bench: Bench) -> None:
+def test_reset_closes_the_circuit_and_a_second_reset_changes_nothing(bench: Bench) -> None:
     fail(bench, 3)
     bench.breaker.reset()
     bench.breaker.reset()
@@ -311,25 +311,25 @@ def test_reset_closes_it_for_good(bench: Bench) -> None:
     assert bench.metrics.transitions == [("closed", "open"), ("open", "closed")]
 
 
-def test_while_it_is_not_enabled_an_open_circuit_refuses_nothing(bench: Bench) -> None:
+def test_a_disabled_breaker_admits_calls_of_an_open_circuit(bench: Bench) -> None:
     bench.open()
     breaker = bench.another(enabled=False)
     assert breaker.should_block() is False
     assert run(breaker.call_with_retry(Api("answer"))) == "answer"
 
 
-def test_it_can_be_reset_while_it_is_not_enabled(bench: Bench) -> None:
+def test_a_disabled_breaker_can_reset_the_circuit(bench: Bench) -> None:
     bench.open()
     bench.another(enabled=False).reset()
     assert bench.state == "closed"
 
 
-def test_it_shows_its_state(bench: Bench) -> None:
+def test_repr_shows_state_and_failures(bench: Bench) -> None:
     fail(bench, 2)
     assert repr(bench.breaker) == "LLMCircuitBreaker(state=closed, failures=2/3, backend='claude')"
 
 
-def test_without_a_store_it_does_not_follow_when_the_machines_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_store_a_change_of_the_machine_s_clock_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     wall, steady = Clock(), Clock()
     monkeypatch.setattr(faces, "time", SimpleNamespace(time=wall, monotonic=steady))
     breaker = LLMCircuitBreaker(LLMCircuitBreakerConfig(enabled=True, reset_time_seconds=RESET))
@@ -340,7 +340,7 @@ def test_without_a_store_it_does_not_follow_when_the_machines_clock_is_set(monke
     assert breaker.should_block() is False
 
 
-def test_without_a_store_breakers_have_nothing_in_common() -> None:
+def test_without_a_store_breakers_share_no_state() -> None:
     one, other = (LLMCircuitBreaker(LLMCircuitBreakerConfig(enabled=True, max_failures=1)) for _ in range(2))
     one.record_failure()
     assert (one.should_block(), other.should_block()) == (True, False)

@@ -24,7 +24,9 @@ def blocking(backend: Backend) -> Iterator[Store]:
         yield store
 
 
-def test_over_an_async_store_failures_open_it_and_a_good_probe_closes_it(backend: Backend, blocking: Store) -> None:
+def test_over_an_async_store_failures_open_the_circuit_and_a_successful_probe_closes_it(
+    backend: Backend, blocking: Store
+) -> None:
     async def scene() -> None:
         async with open_async_store(backend.name, backend.url, blocking.namespace) as store:
             breaker = Bench(store).breaker
@@ -54,7 +56,7 @@ def test_a_forced_open_time_is_never_shortened(bench: Bench) -> None:
     assert bench.store.read(NAME).retry_after == 600.0
 
 
-def test_a_stranger_may_report_only_while_it_is_closed(bench: Bench) -> None:
+def test_a_caller_without_admission_can_report_only_to_a_closed_circuit(bench: Bench) -> None:
     run(bench.breaker.record_failure_async())
     assert bench.breaker.failure_count == 1
     bench.open()
@@ -62,7 +64,7 @@ def test_a_stranger_may_report_only_while_it_is_closed(bench: Bench) -> None:
     assert bench.state == "open"
 
 
-def test_a_permit_can_be_carried_from_one_task_to_another(bench: Bench) -> None:
+def test_a_permit_can_be_passed_to_another_task(bench: Bench) -> None:
     async def scene() -> None:
         assert not await bench.breaker.should_block_async()
         permit = bench.breaker.permit
@@ -73,7 +75,7 @@ def test_a_permit_can_be_carried_from_one_task_to_another(bench: Bench) -> None:
     assert bench.state == "closed"
 
 
-def test_a_second_question_does_not_cost_the_probe(bench: Bench) -> None:
+def test_a_second_should_block_does_not_lose_the_probe(bench: Bench) -> None:
     async def scene() -> None:
         assert not await bench.breaker.should_block_async()
         assert await bench.breaker.should_block_async()
@@ -84,7 +86,7 @@ def test_a_second_question_does_not_cost_the_probe(bench: Bench) -> None:
     assert bench.state == "closed"
 
 
-def test_without_being_enabled_nothing_is_asked() -> None:
+def test_a_disabled_breaker_neither_reports_nor_blocks() -> None:
     async def scene() -> bool:
         await bench.breaker.record_failure_async()
         await bench.breaker.force_open_async()

@@ -25,7 +25,7 @@ def test_an_answer_is_returned_and_clears_the_count(bench: Bench) -> None:
     assert bench.metrics.requests == ["success"]
 
 
-def test_a_short_retry_after_is_waited_for_and_does_not_count(bench: Bench) -> None:
+def test_the_call_waits_for_a_short_retry_after_which_does_not_count(bench: Bench) -> None:
     api = Api(busy(7), busy(1), "answer")
     assert bench.call(api) == "answer"
     assert bench.paused(7, 1)
@@ -33,7 +33,7 @@ def test_a_short_retry_after_is_waited_for_and_does_not_count(bench: Bench) -> N
     assert bench.metrics.requests == ["failure", "failure", "success"]
 
 
-def test_a_short_retry_after_is_not_waited_for_after_the_last_attempt(bench: Bench) -> None:
+def test_the_call_does_not_wait_for_a_retry_after_of_the_last_attempt(bench: Bench) -> None:
     api = Api(*[busy(7)] * 9)
     with pytest.raises(ApiError):
         bench.call(api, max_retries=3)
@@ -41,7 +41,7 @@ def test_a_short_retry_after_is_not_waited_for_after_the_last_attempt(bench: Ben
     assert (api.calls, bench.breaker.failure_count, bench.state) == (3, 0, "closed")
 
 
-def test_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
+def test_a_long_retry_after_opens_the_circuit_for_that_time(bench: Bench) -> None:
     api = Api(busy(600))
     with pytest.raises(ApiError):
         bench.call(api)
@@ -51,14 +51,14 @@ def test_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("longest", "opened"), [(86_400.0, 86_400.0), (600.0, 600.0), (1e9, 1e9)])
-def test_a_longer_retry_after_than_the_setting_opens_it_for_the_setting(longest: float, opened: float) -> None:
+def test_max_retry_after_seconds_limits_the_open_time(longest: float, opened: float) -> None:
     bench = Bench(max_retry_after_seconds=longest)
     with pytest.raises(ApiError):
         bench.call(Api(busy(10**14)))
     assert bench.store.read(NAME).retry_after == opened
 
 
-def test_a_date_is_a_retry_after_too(bench: Bench) -> None:
+def test_the_call_waits_for_a_retry_after_that_is_a_date(bench: Bench) -> None:
     clock = Clock()
     sent = formatdate(clock.now, usegmt=True)
     api = Api(ApiError(429, {"Retry-After": formatdate(clock.now + 9, usegmt=True), "Date": sent}), "answer")
@@ -66,7 +66,7 @@ def test_a_date_is_a_retry_after_too(bench: Bench) -> None:
     assert bench.paused(9)
 
 
-def test_a_429_that_does_not_say_how_long_counts_and_is_tried_again(bench: Bench) -> None:
+def test_a_429_without_retry_after_counts_and_is_retried(bench: Bench) -> None:
     assert bench.call(Api(ApiError(429), ApiError(429), "answer")) == "answer"
     assert slept(bench, 1, 2)
     with pytest.raises(ApiError):
@@ -74,7 +74,7 @@ def test_a_429_that_does_not_say_how_long_counts_and_is_tried_again(bench: Bench
     assert bench.breaker.failure_count == 2
 
 
-def test_a_429_that_opens_it_ends_in_a_refusal(bench: Bench) -> None:
+def test_a_429_that_opens_the_circuit_ends_in_a_refusal(bench: Bench) -> None:
     api = Api(*[ApiError(429)] * 9)
     with pytest.raises(CircuitBreakerOpenError):
         bench.call(api, max_retries=9)
@@ -83,7 +83,7 @@ def test_a_429_that_opens_it_ends_in_a_refusal(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 529])
-def test_a_server_error_counts_and_is_tried_again(bench: Bench, status: int) -> None:
+def test_a_server_error_counts_and_is_retried(bench: Bench, status: int) -> None:
     assert bench.call(Api(ApiError(status), "answer")) == "answer"
     assert slept(bench, 1)
     with pytest.raises(ApiError):
@@ -91,21 +91,21 @@ def test_a_server_error_counts_and_is_tried_again(bench: Bench, status: int) -> 
     assert bench.breaker.failure_count == 2
 
 
-def test_pauses_grow_up_to_the_longest() -> None:
+def test_pauses_grow_up_to_max_backoff_seconds() -> None:
     bench = Bench(max_failures=9, backoff_multiplier=3.0, max_backoff_seconds=5.0)
     with pytest.raises(ApiError):
         bench.call(Api(*[ApiError(500)] * 9), max_retries=5)
     assert slept(bench, 1, 3, 5, 5)
 
 
-def test_server_errors_that_open_it_are_raised_and_not_tried_again(bench: Bench) -> None:
+def test_a_server_error_that_opens_the_circuit_is_raised_and_not_retried(bench: Bench) -> None:
     api = Api(*[ApiError(500)] * 9)
     with pytest.raises(ApiError):
         bench.call(api, max_retries=9)
     assert (api.calls, len(bench.naps), bench.state) == (3, 2, "open")
 
 
-def test_a_server_error_is_tried_again_when_the_next_attempt_may_be_the_probe(bench: Bench) -> None:
+def test_a_server_error_is_retried_if_the_next_attempt_can_be_the_probe(bench: Bench) -> None:
     async def fail_late() -> None:
         bench.due()
         raise ApiError(500)
@@ -114,7 +114,7 @@ def test_a_server_error_is_tried_again_when_the_next_attempt_may_be_the_probe(be
     assert (bench.state, len(bench.naps)) == ("closed", 1)
 
 
-def test_the_statuses_that_count_are_a_setting() -> None:
+def test_retryable_status_codes_selects_the_statuses_that_count() -> None:
     bench = Bench(retryable_status_codes=[418])
     with pytest.raises(ApiError):
         bench.call(Api(ApiError(418), ApiError(500)))
@@ -122,7 +122,7 @@ def test_the_statuses_that_count_are_a_setting() -> None:
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionError(), ConnectionRefusedError()])
-def test_a_timeout_or_a_connection_error_counts_and_is_tried_again(bench: Bench, error: Exception) -> None:
+def test_a_timeout_or_a_connection_error_counts_and_is_retried(bench: Bench, error: Exception) -> None:
     assert bench.call(Api(error, "answer")) == "answer"
     assert slept(bench, 1)
     with pytest.raises(type(error)) as raised:
@@ -131,7 +131,7 @@ def test_a_timeout_or_a_connection_error_counts_and_is_tried_again(bench: Bench,
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionError()])
-def test_connection_errors_can_be_set_not_to_count(error: Exception) -> None:
+def test_with_count_connection_errors_false_a_connection_error_does_not_count(error: Exception) -> None:
     bench = Bench(count_connection_errors=False)
     api = Api(error)
     with pytest.raises(type(error)):
@@ -140,7 +140,9 @@ def test_connection_errors_can_be_set_not_to_count(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(("error", "calls"), [(TimeoutError(), 1), (ConnectionRefusedError(), 2)])
-def test_what_may_have_been_billed_can_be_set_not_to_be_tried_again(error: Exception, calls: int) -> None:
+def test_with_retry_unanswered_false_a_call_that_may_have_been_billed_is_not_retried(
+    error: Exception, calls: int
+) -> None:
     bench = Bench(retry_unanswered=False)
     api = Api(error, error)
     with pytest.raises(type(error)):
@@ -157,7 +159,7 @@ def test_any_other_error_is_raised_unchanged_and_does_not_count(bench: Bench, er
     assert (api.calls, bench.naps, bench.breaker.failure_count, bench.metrics.requests) == (1, [], 0, ["failure"])
 
 
-def test_an_open_circuit_refuses_and_says_for_how_long(bench: Bench) -> None:
+def test_an_open_circuit_refuses_with_the_time_left(bench: Bench) -> None:
     bench.open()
     bench.clock.advance(RESET - 20)
     api = Api()
@@ -167,7 +169,7 @@ def test_an_open_circuit_refuses_and_says_for_how_long(bench: Bench) -> None:
     assert (api.calls, bench.metrics.requests) == (0, ["rejected_open"])
 
 
-def test_a_call_is_refused_while_another_is_the_probe(bench: Bench) -> None:
+def test_a_call_is_refused_during_the_probe_of_another_call(bench: Bench) -> None:
     bench.due()
     assert bench.store.claim_probe(NAME) is not None
     with pytest.raises(CircuitBreakerOpenError) as refused:
@@ -176,7 +178,7 @@ def test_a_call_is_refused_while_another_is_the_probe(bench: Bench) -> None:
     assert bench.metrics.requests == ["rejected_half_open"]
 
 
-def test_the_refusal_of_another_breaker_is_an_error_like_any_other(bench: Bench) -> None:
+def test_a_refusal_by_another_breaker_does_not_count(bench: Bench) -> None:
     other = Bench()
     other.open()
     with pytest.raises(CircuitBreakerOpenError):
@@ -184,7 +186,7 @@ def test_the_refusal_of_another_breaker_is_an_error_like_any_other(bench: Bench)
     assert (bench.metrics.requests, bench.breaker.failure_count) == (["failure"], 0)
 
 
-def test_what_opens_during_a_pause_refuses_the_next_attempt(bench: Bench) -> None:
+def test_a_circuit_that_opens_during_a_pause_refuses_the_next_attempt(bench: Bench) -> None:
     api = Api(busy(7))
     bench.on_nap = bench.open
     with pytest.raises(CircuitBreakerOpenError):
@@ -192,7 +194,7 @@ def test_what_opens_during_a_pause_refuses_the_next_attempt(bench: Bench) -> Non
     assert api.calls == 1
 
 
-def test_what_elapses_during_a_pause_makes_the_next_attempt_the_probe(bench: Bench) -> None:
+def test_the_next_attempt_is_the_probe_if_the_open_time_ends_during_a_pause(bench: Bench) -> None:
     bench.on_nap = bench.due
     assert bench.call(Api(busy(7), "answer")) == "answer"
     assert bench.state == "closed"
@@ -200,14 +202,14 @@ def test_what_elapses_during_a_pause_makes_the_next_attempt_the_probe(bench: Ben
 
 
 @pytest.mark.parametrize("attempts", [0, -1, 1.5, True])
-def test_no_attempts_at_all_is_refused_before_anything_happens(bench: Bench, attempts: int) -> None:
+def test_max_retries_below_1_is_refused_without_a_claim(bench: Bench, attempts: int) -> None:
     bench.due()
     with pytest.raises(ConfigurationError, match="max_retries"):
         bench.call(Api(), max_retries=attempts)
     assert bench.metrics.transitions == []
 
 
-def test_a_failure_of_the_call_that_makes_the_awaitable_is_the_calls_failure(bench: Bench) -> None:
+def test_an_error_while_the_awaitable_is_made_counts_as_a_failure(bench: Bench) -> None:
     def broken() -> None:
         raise ApiError(503)
 
@@ -216,7 +218,7 @@ def test_a_failure_of_the_call_that_makes_the_awaitable_is_the_calls_failure(ben
     assert bench.breaker.failure_count == 1
 
 
-def test_retries_are_logged_with_the_agent_and_without_what_the_server_said(
+def test_retries_are_logged_with_the_agent_and_without_the_server_s_text(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "cbstore_sql")
@@ -230,7 +232,7 @@ def test_retries_are_logged_with_the_agent_and_without_what_the_server_said(
     ]
 
 
-def test_metrics_that_fail_do_not_concern_the_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_of_the_metrics_does_not_affect_the_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*measurement: object) -> None:
         raise RuntimeError("no space")
 
@@ -241,7 +243,7 @@ def test_metrics_that_fail_do_not_concern_the_call(bench: Bench, monkeypatch: py
     assert bench.state == "closed"
 
 
-def test_without_a_sleep_of_its_own_it_sleeps_in_the_event_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_given_sleep_the_call_sleeps_in_the_event_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -27,7 +27,7 @@ from tests.llm.tools import Api, run
         ("probe_lease_seconds", 0),
     ],
 )
-def test_a_value_that_makes_no_breaker_is_a_value_error_that_names_it(field: str, value: object) -> None:
+def test_an_invalid_value_raises_a_value_error_that_names_the_setting(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         LLMCircuitBreakerConfig(**{field: value})  # type: ignore[arg-type] # what is wrong is the point
 
@@ -40,16 +40,16 @@ def test_a_value_that_makes_no_breaker_is_a_value_error_that_names_it(field: str
         {"retry_after_threshold_seconds": math.inf},
     ],
 )
-def test_the_limits_themselves_are_allowed(settings: dict[str, Any]) -> None:
+def test_values_at_the_limits_are_accepted(settings: dict[str, Any]) -> None:
     LLMCircuitBreakerConfig(**settings)
 
 
-def test_its_policy_is_what_the_state_is_run_by() -> None:
+def test_policy_contains_the_settings_of_the_circuit() -> None:
     config = LLMCircuitBreakerConfig(max_failures=2, reset_time_seconds=3, probe_lease_seconds=4)
     assert config.policy == BreakerPolicy(ramp_up=1.0, failure_threshold=2, recovery_timeout=3, probe_lease=4)
 
 
-def test_by_default_everything_passes_and_nothing_is_recorded() -> None:
+def test_a_breaker_with_the_default_config_admits_every_call_and_records_nothing() -> None:
     breaker = LLMCircuitBreaker()
     for _ in range(9):
         breaker.record_failure("http_500")
@@ -64,11 +64,11 @@ def test_by_default_everything_passes_and_nothing_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("store", [object(), {"state": "closed"}])
-def test_what_is_no_store_is_refused(store: Any) -> None:
+def test_an_object_that_is_not_a_store_is_refused(store: Any) -> None:
     with pytest.raises(ConfigurationError, match="store must be"):
         LLMCircuitBreaker(store=store)
 
 
-def test_a_name_that_no_store_can_keep_is_refused() -> None:
+def test_an_invalid_backend_name_is_refused() -> None:
     with pytest.raises(ValueError, match="backend_name"):
         LLMCircuitBreaker(backend_name="a\x00b")

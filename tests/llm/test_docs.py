@@ -18,6 +18,6 @@ def test_every_setting_is_listed_with_its_default() -> None:
     assert listed == {field.name: str(field.default) for field in dataclasses.fields(LLMCircuitBreakerConfig)}
 
 
-def test_every_action_has_its_line() -> None:
+def test_the_page_lists_every_action() -> None:
     for action in RateLimitAction:
         assert f"({action.name})" in SECTIONS["What happens to a call"]

@@ -37,17 +37,19 @@ def waits(**headers: Any) -> float | None:
         (1e9, math.inf, RateLimitAction.WAIT),
     ],
 )
-def test_a_429_is_waited_for_up_to_the_threshold(seconds: float | None, threshold: float, action: Any) -> None:
+def test_a_429_with_a_wait_up_to_the_threshold_is_waited_for(
+    seconds: float | None, threshold: float, action: Any
+) -> None:
     assert classify_429(seconds, threshold) is action
 
 
 @pytest.mark.parametrize(("raw", "seconds"), [("0", 0.0), ("30", 30.0), ("0.5", 0.5), (" 7 ", 7.0), (12, 12.0)])
-def test_retry_after_in_seconds(raw: object, seconds: float) -> None:
+def test_a_retry_after_in_seconds_is_read(raw: object, seconds: float) -> None:
     assert waits(Retry_After=raw) == seconds
 
 
 @pytest.mark.parametrize("raw", ["-1", "-0.5", "nan", "inf", "-inf", "1e999", 10**400, "soon", "", None, b"30;", []])
-def test_a_retry_after_that_makes_no_sense_is_none(raw: object) -> None:
+def test_an_invalid_retry_after_gives_none(raw: object) -> None:
     assert waits(Retry_After=raw) is None
 
 
@@ -59,13 +61,13 @@ def test_the_case_of_a_header_does_not_matter(name: str) -> None:
     assert extract_retry_after(error) == 5.0
 
 
-def test_milliseconds_go_before_seconds() -> None:
+def test_milliseconds_take_precedence_over_seconds() -> None:
     assert waits(retry_after_ms="1500", retry_after="9") == 1.5
     assert waits(retry_after_ms="1500") == 1.5
 
 
 @pytest.mark.parametrize("raw", ["-1", "nan", "soon"])
-def test_milliseconds_that_make_no_sense_leave_the_seconds(raw: str) -> None:
+def test_invalid_milliseconds_are_ignored(raw: str) -> None:
     assert waits(retry_after_ms=raw, retry_after="9") == 9.0
 
 
@@ -73,13 +75,13 @@ def test_a_date_is_relative_to_the_clock() -> None:
     assert waits(retry_after=formatdate(NOON + 90, usegmt=True)) == 90.0
 
 
-def test_a_date_is_relative_to_the_responses_own_date_where_it_has_one() -> None:
+def test_a_date_is_relative_to_the_date_header_of_the_response_if_present() -> None:
     skewed = NOON - 86_400
     assert waits(retry_after=formatdate(skewed + 90, usegmt=True), date=formatdate(skewed, usegmt=True)) == 90.0
     assert waits(retry_after=formatdate(NOON + 90, usegmt=True), date="yesterday") == 90.0
 
 
-def test_a_date_that_has_passed_is_no_wait() -> None:
+def test_a_date_in_the_past_gives_a_wait_of_0() -> None:
     assert waits(retry_after=formatdate(NOON - 1, usegmt=True)) == 0.0
 
 
@@ -109,7 +111,7 @@ def test_every_form_of_a_date_is_read(date: str) -> None:
     assert waits(retry_after=date) == 20.0
 
 
-def test_without_a_clock_given_a_date_is_relative_to_this_machines() -> None:
+def test_without_a_given_clock_a_date_is_relative_to_the_machine_s_clock() -> None:
     assert extract_retry_after(ApiError(429, {"retry-after": "Fri, 01 Jan 2100 00:00:00 GMT"})) > 1e9  # type: ignore[operator] # None would fail too
 
 
@@ -129,7 +131,7 @@ def test_without_headers_there_is_no_wait(error: Any) -> None:
 
 
 @given(st.text() | st.floats().map(str) | st.integers().map(str), st.text(), st.text())
-def test_whatever_a_server_sends_the_wait_is_finite(seconds: str, milliseconds: str, date: str) -> None:
+def test_the_wait_is_finite_for_any_headers(seconds: str, milliseconds: str, date: str) -> None:
     wait = waits(retry_after=seconds, retry_after_ms=milliseconds, date=date)
     assert wait is None or (math.isfinite(wait) and wait >= 0)
 
@@ -137,7 +139,7 @@ def test_whatever_a_server_sends_the_wait_is_finite(seconds: str, milliseconds: 
 @given(
     st.builds("{}, {} {} {} {}:{}:{} {}".format, *[st.sampled_from(["Mon", "31", "Feb", "0", "99999", "-9999"])] * 8)
 )
-def test_whatever_date_a_server_sends_the_wait_is_finite(date: str) -> None:
+def test_the_wait_is_finite_for_any_date(date: str) -> None:
     wait = waits(retry_after=date)
     assert wait is None or (math.isfinite(wait) and wait >= 0)
 
@@ -154,5 +156,5 @@ def test_whatever_date_a_server_sends_the_wait_is_finite(date: str) -> None:
         (ValueError("no status"), None),
     ],
 )
-def test_the_status_is_the_errors_own_or_its_responses(error: Any, status: int | None) -> None:
+def test_the_status_comes_from_the_error_or_its_response(error: Any, status: int | None) -> None:
     assert extract_status_code(error) == status

@@ -25,7 +25,7 @@ def shared(backend: Backend) -> Iterator[Store]:
         yield store
 
 
-def test_a_short_wait_holds_up_every_process_over_every_backend(shared: Store) -> None:
+def test_a_short_wait_delays_the_calls_of_every_process_on_every_backend(shared: Store) -> None:
     one, other = Bench(shared), Bench(shared)
     with pytest.raises(ApiError):
         one.call(Api(busy(60)), max_retries=1)
@@ -38,7 +38,7 @@ def test_a_short_wait_holds_up_every_process_over_every_backend(shared: Store) -
     assert (snapshot.state.value, snapshot.failure_count) == ("closed", 0)
 
 
-def test_others_wait_it_out(bench: Bench) -> None:
+def test_a_call_of_another_process_waits_for_the_end_of_the_hold(bench: Bench) -> None:
     bench.store.hold(NAME, 7)
     api = Api("answer")
     assert bench.call(api) == "answer"
@@ -52,7 +52,7 @@ def test_a_shorter_wait_never_shortens_a_longer_one(bench: Bench) -> None:
     assert bench.store.read(NAME).hold_until == bench.clock.now + 60
 
 
-def test_no_caller_waits_longer_than_the_longest_wait_it_would_wait_out() -> None:
+def test_a_hold_longer_than_the_threshold_refuses_the_call() -> None:
     bench = Bench(retry_after_threshold_seconds=5.0)
     bench.store.hold(NAME, 60)
     with pytest.raises(CircuitBreakerOpenError):
@@ -60,13 +60,13 @@ def test_no_caller_waits_longer_than_the_longest_wait_it_would_wait_out() -> Non
     assert bench.naps == []
 
 
-def test_a_long_wait_opens_the_circuit_and_holds_nothing(bench: Bench) -> None:
+def test_a_long_wait_opens_the_circuit_and_sets_no_hold(bench: Bench) -> None:
     with pytest.raises(ApiError):
         bench.call(Api(busy(600)))
     assert bench.store.read(NAME).hold_until == 0.0
 
 
-def test_after_a_hold_calls_come_back_at_a_ramp() -> None:
+def test_a_ramp_admits_a_growing_share_after_a_hold() -> None:
     bench = Bench(ramp_up_seconds=100.0, on_hold="refuse")
     bench.store.hold(NAME, 7)
     bench.clock.advance(7)
@@ -77,7 +77,7 @@ def test_after_a_hold_calls_come_back_at_a_ramp() -> None:
     assert late == 300
 
 
-def test_massgens_rules_hold_nobody_up() -> None:
+def test_massgen_s_rules_set_no_hold() -> None:
     bench = Bench()
     config = massgen.LLMCircuitBreakerConfig(enabled=True)
     breaker = massgen.LLMCircuitBreaker(config, NAME, store=bench.store, sleep=bench._sleep)
@@ -85,7 +85,7 @@ def test_massgens_rules_hold_nobody_up() -> None:
     assert (bench.naps, bench.store.read(NAME).hold_until) == ([7.0], 0.0)
 
 
-def test_admit_first_gives_the_first_that_admits(shared: Store) -> None:
+def test_admit_first_returns_a_permit_of_the_first_circuit_that_admits(shared: Store) -> None:
     breaker = CircuitBreaker(shared, BreakerPolicy(), store_timeout=60.0)
     shared.force_open("a", 60)
     shared.hold("b", 60)
@@ -94,7 +94,7 @@ def test_admit_first_gives_the_first_that_admits(shared: Store) -> None:
     breaker.close()
 
 
-def test_admit_first_is_refused_with_the_shortest_wait(shared: Store) -> None:
+def test_admit_first_raises_the_refusal_with_the_shortest_wait(shared: Store) -> None:
     shared.force_open("a", 60)
     shared.hold("b", 30)
 
@@ -108,7 +108,7 @@ def test_admit_first_is_refused_with_the_shortest_wait(shared: Store) -> None:
     asyncio.run(ask())
 
 
-def test_admit_first_claims_the_probe_of_a_better_circuit(shared: Store) -> None:
+def test_admit_first_claims_a_due_probe_of_an_earlier_name(shared: Store) -> None:
     breaker = CircuitBreaker(shared, store_timeout=60.0)
     shared.force_open("a", 0)
     permit = breaker.admit_first(["a", "b"])
@@ -120,7 +120,7 @@ def test_admit_first_claims_the_probe_of_a_better_circuit(shared: Store) -> None
 
 
 @pytest.mark.parametrize("names", ["abc", []])
-def test_admit_first_takes_names(shared: Store, names: list[str]) -> None:
+def test_admit_first_refuses_an_argument_that_is_not_a_sequence_of_names(shared: Store, names: list[str]) -> None:
     breaker = CircuitBreaker(shared)
     with pytest.raises(TypeError, match="sequence"):
         breaker.admit_first(names)

@@ -90,7 +90,7 @@ def limit(api: Api) -> None:
     api.answer_from_now_on(429, Retry_After=f"{WAIT:.0f}")
 
 
-def test_a_429_costs_a_fleet_that_asks_later_no_further_request(migrated_postgres_url: str) -> None:
+def test_a_429_stops_all_later_requests_of_the_fleet_for_its_wait(migrated_postgres_url: str) -> None:
     with serving() as api:
         job = Job(migrated_postgres_url, uuid.uuid4().hex, (api.url,))
         limit(api)
@@ -107,7 +107,7 @@ def test_a_429_costs_a_fleet_that_asks_later_no_further_request(migrated_postgre
     assert min(request.asked for request in api.requests[1:]) < end, "some call had to wait"
 
 
-def test_a_429_in_the_middle_of_the_load_costs_only_the_calls_under_way(migrated_postgres_url: str) -> None:
+def test_a_429_under_load_costs_only_the_running_calls(migrated_postgres_url: str) -> None:
     with serving() as api:
         job = Job(migrated_postgres_url, uuid.uuid4().hex, (api.url,))
         with job.open() as store, fleet(PROCESSES, calls_on, job) as processes:

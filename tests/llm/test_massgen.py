@@ -108,13 +108,13 @@ def failures() -> list[Failure]:
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_a_429_is_classified_the_same(published: Published, threshold: float) -> None:
+def test_a_429_is_classified_as_massgen_does(published: Published, threshold: float) -> None:
     for wait in (None, -5.0, 0.0, 0.5, 1.0, 29.9, 30.0, 30.1, 120.0, 120.0001, 1e9, math.inf, math.nan):
         theirs = published.breaker.classify_429(wait, threshold)
         assert massgen.classify_429(wait, threshold).value == theirs.value, wait
 
 
-def test_every_failure_is_read_the_same(published: Published) -> None:
+def test_every_failure_is_read_as_massgen_does(published: Published) -> None:
     for failure in failures():
         seen = vars(failure)
         theirs = published.breaker.extract_status_code(failure)
@@ -127,7 +127,7 @@ def test_every_failure_is_read_the_same(published: Published) -> None:
 @pytest.mark.parametrize(
     ("status", "wait"), list(itertools.product([400, 429, 500, 529], [None, "0", "7", "600", "soon"]))
 )
-def test_the_exceptions_of_real_clients_are_read_the_same(
+def test_exceptions_of_real_clients_are_read_as_massgen_does(
     published: Published, sdk: Any, status: int, wait: Any
 ) -> None:
     request = httpx.Request("POST", "http://localhost")
@@ -138,20 +138,20 @@ def test_the_exceptions_of_real_clients_are_read_the_same(
 
 
 @pytest.mark.parametrize("failure", [Failure(status_code="bad gateway"), Failure(status_code=math.inf)])
-def test_a_status_that_makes_the_published_code_raise_is_no_status(published: Published, failure: Failure) -> None:
+def test_a_status_on_which_massgen_raises_gives_none(published: Published, failure: Failure) -> None:
     with pytest.raises((ValueError, OverflowError)):
         published.breaker.extract_status_code(failure)
     assert massgen.extract_status_code(failure) is None
 
 
-def test_a_wait_that_makes_the_published_code_raise_is_no_wait(published: Published) -> None:
+def test_a_wait_on_which_massgen_raises_gives_none(published: Published) -> None:
     failure = Failure(response=SimpleNamespace(headers={"retry-after": 10**400}))
     with pytest.raises(OverflowError):
         published.breaker.extract_retry_after(failure)
     assert massgen.extract_retry_after(failure) is None
 
 
-def test_every_public_name_is_there_with_its_arguments(published: Published) -> None:
+def test_every_public_name_of_massgen_exists_with_its_arguments(published: Published) -> None:
     theirs = published.breaker
     public = {name for name, value in vars(theirs).items() if getattr(value, "__module__", "") == theirs.__name__}
     public = {name for name in public if not name.startswith("_")}
@@ -169,7 +169,7 @@ def test_every_public_name_is_there_with_its_arguments(published: Published) -> 
         assert {m.name: m.value for m in getattr(massgen, enum)} == {m.name: m.value for m in getattr(theirs, enum)}
 
 
-def test_every_setting_has_the_published_default(published: Published) -> None:
+def test_every_setting_has_massgen_s_default(published: Published) -> None:
     ours, theirs = massgen.LLMCircuitBreakerConfig(), published.breaker.LLMCircuitBreakerConfig()
     for field in dataclasses.fields(theirs):
         given, found = getattr(theirs, field.name), getattr(ours, field.name)
@@ -177,7 +177,7 @@ def test_every_setting_has_the_published_default(published: Published) -> None:
 
 
 @pytest.mark.parametrize(("wait", "open_for"), [("nan", 60.0), ("inf", 1e9), ("1e999", 1e9), ("600", 600.0)])
-def test_a_wait_that_is_no_time_still_opens_the_circuit(wait: str, open_for: float) -> None:
+def test_an_infinite_or_invalid_wait_opens_the_circuit(wait: str, open_for: float) -> None:
     bench = Bench()
     breaker = massgen.LLMCircuitBreaker(massgen.LLMCircuitBreakerConfig(enabled=True), NAME, store=bench.store)
     with pytest.raises(ApiError):

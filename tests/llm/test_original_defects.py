@@ -85,7 +85,7 @@ def test_a_store_that_fails_after_a_good_answer_does_not_lose_it(ours: Code) -> 
     assert answer_while_the_store_takes_no_success(ours) == "answer"
 
 
-def test_published_1_loses_the_answer(theirs: Code) -> None:
+def test_massgen_loses_the_answer_if_the_store_fails_afterwards(theirs: Code) -> None:
     with pytest.raises(CannotTakeSuccess):
         answer_while_the_store_takes_no_success(theirs)
 
@@ -105,7 +105,7 @@ def test_a_probe_whose_owner_died_is_free_after_its_lease(ours: Code) -> None:
     assert refused_a_year_after_the_owner_of_the_probe_died(ours) is False
 
 
-def test_published_2_refuses_for_ever(theirs: Code) -> None:
+def test_massgen_refuses_for_ever_after_the_owner_of_a_probe_died(theirs: Code) -> None:
     assert refused_a_year_after_the_owner_of_the_probe_died(theirs) is True
 
 
@@ -121,11 +121,11 @@ def state_after_the_success_of_a_call_that_is_not_the_probe(code: Code) -> str:
         return state
 
 
-def test_a_success_that_is_not_the_probes_does_not_close_it(ours: Code) -> None:
+def test_a_success_of_another_call_than_the_probe_does_not_close_the_circuit(ours: Code) -> None:
     assert state_after_the_success_of_a_call_that_is_not_the_probe(ours) == "half_open"
 
 
-def test_published_3_closes_it(theirs: Code) -> None:
+def test_massgen_closes_the_circuit_on_a_success_of_another_call_than_the_probe(theirs: Code) -> None:
     assert state_after_the_success_of_a_call_that_is_not_the_probe(theirs) == "closed"
 
 
@@ -140,7 +140,7 @@ def test_a_retry_after_that_is_a_date_is_read(ours: Code) -> None:
     assert wait_asked_for_as_a_date(ours) == 90.0
 
 
-def test_published_4_does_not_see_it(theirs: Code) -> None:
+def test_massgen_does_not_read_a_retry_after_that_is_a_date(theirs: Code) -> None:
     assert wait_asked_for_as_a_date(theirs) is None
 
 
@@ -160,11 +160,11 @@ def store_is_asked_on_the_event_loops_thread(code: Code) -> bool:
     return threading.get_ident() in asked_on
 
 
-def test_the_store_is_never_asked_on_the_event_loops_thread(ours: Code) -> None:
+def test_the_store_is_never_called_on_the_event_loop_s_thread(ours: Code) -> None:
     assert store_is_asked_on_the_event_loops_thread(ours) is False
 
 
-def test_published_5_blocks_the_event_loop(theirs: Code) -> None:
+def test_massgen_calls_the_store_on_the_event_loop_s_thread(theirs: Code) -> None:
     assert store_is_asked_on_the_event_loops_thread(theirs) is True
 
 
@@ -180,9 +180,9 @@ def refused_after_the_open_time_although_failures_came_late(code: Code) -> bool:
     return refused
 
 
-def test_a_failure_that_arrives_while_it_is_open_does_not_prolong_it(ours: Code) -> None:
+def test_a_failure_reported_to_an_open_circuit_does_not_prolong_the_open_time(ours: Code) -> None:
     assert refused_after_the_open_time_although_failures_came_late(ours) is False
 
 
-def test_published_6_stays_open_for_longer(theirs: Code) -> None:
+def test_massgen_prolongs_the_open_time_on_a_late_failure(theirs: Code) -> None:
     assert refused_after_the_open_time_although_failures_came_late(theirs) is True

@@ -24,7 +24,7 @@ from tests.llm.tools import LEASE, NAME, RESET, Api, ApiError, Bench, busy, run
 T = TypeVar("T")
 
 
-def test_a_good_probe_closes_it(bench: Bench) -> None:
+def test_a_successful_probe_closes_the_circuit(bench: Bench) -> None:
     bench.due()
     assert bench.call(Api("answer")) == "answer"
     assert bench.state == "closed"
@@ -32,7 +32,7 @@ def test_a_good_probe_closes_it(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_a_failed_probe_opens_it_again(bench: Bench, status: int) -> None:
+def test_a_failed_probe_opens_the_circuit_again(bench: Bench, status: int) -> None:
     bench.due()
     with pytest.raises(ApiError if status == 500 else CircuitBreakerOpenError):
         bench.call(Api(ApiError(status)))
@@ -48,7 +48,7 @@ ENDS = pytest.mark.parametrize(
 
 
 @ENDS
-def test_a_probe_without_a_verdict_opens_it_again(bench: Bench, end: BaseException) -> None:
+def test_a_probe_without_a_verdict_opens_the_circuit_again(bench: Bench, end: BaseException) -> None:
     bench.due()
     with pytest.raises(type(end)):
         bench.call(Api(end))
@@ -56,7 +56,7 @@ def test_a_probe_without_a_verdict_opens_it_again(bench: Bench, end: BaseExcepti
 
 
 @ENDS
-def test_a_probe_without_a_verdict_can_be_set_to_free_its_slot(end: BaseException) -> None:
+def test_a_probe_without_a_verdict_is_released_with_reopen_on_no_verdict_false(end: BaseException) -> None:
     bench = Bench(reopen_on_no_verdict=False)
     bench.due()
     with pytest.raises(type(end)):
@@ -64,7 +64,7 @@ def test_a_probe_without_a_verdict_can_be_set_to_free_its_slot(end: BaseExceptio
     assert (bench.state, bench.breaker.should_block()) == ("half_open", False)
 
 
-def test_a_probe_stopped_by_a_long_retry_after_opens_it_for_that_time(bench: Bench) -> None:
+def test_a_probe_with_a_long_retry_after_opens_the_circuit_for_that_time(bench: Bench) -> None:
     bench.due()
     with pytest.raises(ApiError):
         bench.call(Api(busy(600)))
@@ -73,7 +73,7 @@ def test_a_probe_stopped_by_a_long_retry_after_opens_it_for_that_time(bench: Ben
     assert "ProbeExpired" not in bench.told()
 
 
-def test_a_probe_is_kept_while_its_owner_waits(bench: Bench) -> None:
+def test_a_probe_is_kept_while_its_owner_waits_for_a_retry_after(bench: Bench) -> None:
     refusals: list[bool] = []
     bench.on_nap = lambda: refusals.append(Context().run(bench.another().should_block))
     bench.due()
@@ -81,7 +81,7 @@ def test_a_probe_is_kept_while_its_owner_waits(bench: Bench) -> None:
     assert (refusals, bench.state, bench.told().count("ProbeClaimed")) == ([True, True], "closed", 1)
 
 
-def test_a_probe_that_is_still_told_to_wait_after_its_last_attempt_opens_it_again(bench: Bench) -> None:
+def test_a_probe_whose_last_attempt_gets_a_retry_after_opens_the_circuit_again(bench: Bench) -> None:
     bench.due()
     with pytest.raises(ApiError):
         bench.call(Api(busy(7), busy(7)), max_retries=2)
@@ -89,7 +89,7 @@ def test_a_probe_that_is_still_told_to_wait_after_its_last_attempt_opens_it_agai
     assert bench.state == "open"
 
 
-def test_a_probe_that_waits_for_longer_than_its_lease_has_a_full_one_again_after_it(bench: Bench) -> None:
+def test_the_lease_is_renewed_after_a_wait(bench: Bench) -> None:
     async def left() -> float:
         return bench.store.read(NAME).retry_after
 
@@ -98,7 +98,7 @@ def test_a_probe_that_waits_for_longer_than_its_lease_has_a_full_one_again_after
     assert bench.call(Api(busy(7), left)) == LEASE
 
 
-def test_a_probe_lost_while_its_owner_waits_makes_no_further_call(bench: Bench) -> None:
+def test_the_owner_of_a_probe_lost_during_a_wait_makes_no_further_call(bench: Bench) -> None:
     api = Api(busy(7))
     bench.on_nap = bench.open
     bench.due()
@@ -107,7 +107,7 @@ def test_a_probe_lost_while_its_owner_waits_makes_no_further_call(bench: Bench) 
     assert api.calls == 1
 
 
-def test_a_probe_lost_while_its_owner_waits_for_a_circuit_that_closed_is_a_call_like_any_other(bench: Bench) -> None:
+def test_the_owner_of_a_probe_lost_to_a_closed_circuit_makes_an_ordinary_call(bench: Bench) -> None:
     api = Api(busy(7), "answer")
     bench.on_nap = bench.breaker.reset
     bench.due()
@@ -189,9 +189,7 @@ class Watched(SqlStore):
 @pytest.mark.parametrize("reopen", [True, False], ids=["reopens", "frees"])
 @pytest.mark.parametrize("done", [False, True], ids=["begins", "is done"])
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5], ids=["read", "claim", "renew", "renew again", "success"])
-def test_a_call_cancelled_as_an_operation_leaves_no_probe_behind(
-    migrated_sqlite_url: str, number: int, done: bool, reopen: bool
-) -> None:
+def test_a_cancelled_call_keeps_no_probe(migrated_sqlite_url: str, number: int, done: bool, reopen: bool) -> None:
     async def cancelled(store: Watched) -> None:
         config = LLMCircuitBreakerConfig(enabled=True, reopen_on_no_verdict=reopen)
         breaker = LLMCircuitBreaker(config, NAME, store=store)

@@ -158,7 +158,7 @@ def raised_by(client: Client, said: Said) -> Exception:
 
 
 @pytest.mark.parametrize(("client", "said", "category", "wait"), CASES)
-def test_what_a_client_raises_is_understood(
+def test_exceptions_of_the_clients_are_classified(
     client: Client, said: Said, category: FailureCategory, wait: float | None
 ) -> None:
     error = raised_by(client, said)
@@ -197,14 +197,14 @@ def test_an_api_that_cannot_be_reached_is_a_connection_error(client: Client) -> 
 
 
 @pytest.mark.parametrize("client", [providers.openai, providers.httpx])
-def test_a_url_that_nobody_can_ask_is_the_callers_own_mistake(client: Client) -> None:
+def test_an_invalid_url_is_not_classified_as_a_failure(client: Client) -> None:
     with pytest.raises(Exception) as raised:  # noqa: PT011 - each client has its own
         client("localhost/v1")
     assert classify_error(raised.value) is None
 
 
 @pytest.mark.parametrize(("said", "should"), [("true", True), ("false", False), ("maybe", None)])
-def test_what_the_server_says_about_a_retry_is_read(said: str, should: bool | None) -> None:
+def test_the_header_x_should_retry_is_read(said: str, should: bool | None) -> None:
     failure = classify_error(raised_by(providers.openai, Said(500, None, {"x-should-retry": said})))
     assert failure is not None
     assert failure.should_retry is should
@@ -229,7 +229,7 @@ class AppError(Exception):
     """An application's own exception."""
 
 
-def test_an_exception_raised_from_a_clients_says_what_that_says() -> None:
+def test_an_exception_caused_by_a_client_s_exception_is_classified_like_it() -> None:
     error = AppError()
     error.__cause__ = raised_by(providers.openai, Said(429, SLOW, {"retry-after": "20"}))
     failure = classify_error(error)
@@ -245,7 +245,7 @@ class Group(Exception):
         self.exceptions = exceptions
 
 
-def test_of_a_group_the_most_severe_decides() -> None:
+def test_the_most_severe_exception_of_a_group_decides() -> None:
     limited = raised_by(providers.openai, Said(429, SLOW, {"retry-after": "20"}))
     bad = raised_by(providers.openai, Said(400, openai_error("invalid_value")))
     failure = classify_error(Group(ValueError(), bad, Group(limited)))

@@ -89,7 +89,7 @@ def call(bench: Bench, client: str, server: Server, patience: float = PATIENT, *
     return run(guarded())
 
 
-def test_an_answer_comes_through(bench: Bench, client: str, server: Server) -> None:
+def test_an_answer_reaches_the_caller(bench: Bench, client: str, server: Server) -> None:
     assert call(bench, client, server) == "hello"
 
 
@@ -105,7 +105,7 @@ NOW = 1_750_000_000.0
     ],
     ids=["seconds", "milliseconds", "date"],
 )
-def test_a_short_wait_is_waited_for(
+def test_the_call_waits_for_a_short_retry_after(
     bench: Bench, client: str, server: Server, headers: dict[str, str], waited: float
 ) -> None:
     server.will(Reply(429, headers))
@@ -122,7 +122,9 @@ def test_a_short_wait_is_waited_for(
     ],
     ids=["zero", "date that has passed"],
 )
-def test_a_wait_of_nothing_backs_off(bench: Bench, client: str, server: Server, headers: dict[str, str]) -> None:
+def test_a_retry_after_of_0_leads_to_a_normal_pause(
+    bench: Bench, client: str, server: Server, headers: dict[str, str]
+) -> None:
     server.will(Reply(429, headers))
     assert call(bench, client, server) == "hello"
     assert [0.8 <= nap <= 1.2 for nap in bench.naps] == [True]
@@ -136,7 +138,9 @@ def test_a_wait_of_nothing_backs_off(bench: Bench, client: str, server: Server, 
     ],
     ids=["seconds", "date"],
 )
-def test_a_long_wait_opens_it_for_that_time(bench: Bench, client: str, server: Server, headers: dict[str, str]) -> None:
+def test_a_long_wait_opens_the_circuit_for_that_time(
+    bench: Bench, client: str, server: Server, headers: dict[str, str]
+) -> None:
     server.will(Reply(429, headers))
     with pytest.raises(TOO_MANY[client]):
         call(bench, client, server)
@@ -145,7 +149,7 @@ def test_a_long_wait_opens_it_for_that_time(bench: Bench, client: str, server: S
     assert (refused.value.retry_after, server.requests) == (600.0, 1)
 
 
-def test_a_429_that_does_not_say_how_long_counts(bench: Bench, client: str, server: Server) -> None:
+def test_a_429_without_retry_after_counts(bench: Bench, client: str, server: Server) -> None:
     server.will(Reply(429), Reply(429))
     with pytest.raises(TOO_MANY[client]):
         call(bench, client, server, max_retries=2)
@@ -153,7 +157,7 @@ def test_a_429_that_does_not_say_how_long_counts(bench: Bench, client: str, serv
 
 
 @pytest.mark.parametrize("status", [500, 529])
-def test_server_errors_count_and_are_tried_again_until_it_opens(
+def test_server_errors_count_and_are_retried_until_the_circuit_opens(
     bench: Bench, client: str, server: Server, status: int
 ) -> None:
     server.will(Reply(status))
@@ -175,21 +179,21 @@ def test_another_status_is_raised_and_does_not_count(bench: Bench, client: str, 
     assert (bench.naps, bench.breaker.failure_count, server.requests) == ([], 0, 1)
 
 
-def test_a_connection_that_is_cut_counts(bench: Bench, client: str, server: Server) -> None:
+def test_a_broken_connection_counts_as_a_failure(bench: Bench, client: str, server: Server) -> None:
     server.will(HangUp(), HangUp())
     with pytest.raises(NO_CONNECTION[client]):
         call(bench, client, server, max_retries=1)
     assert (bench.naps, bench.breaker.failure_count, bench.metrics.requests) == ([], 1, ["failure"])
 
 
-def test_a_timeout_counts(bench: Bench, client: str, server: Server) -> None:
+def test_a_timeout_counts_as_a_failure(bench: Bench, client: str, server: Server) -> None:
     server.will(Silence(), Silence())
     with pytest.raises(TOO_SLOW[client]):
         call(bench, client, server, IMPATIENT, max_retries=1)
     assert (bench.naps, bench.breaker.failure_count, bench.metrics.requests) == ([], 1, ["failure"])
 
 
-def test_a_probe_that_gets_no_response_opens_it_again(bench: Bench, client: str, server: Server) -> None:
+def test_a_probe_without_a_response_opens_the_circuit_again(bench: Bench, client: str, server: Server) -> None:
     bench.due()
     server.will(HangUp())
     with pytest.raises(NO_CONNECTION[client]):

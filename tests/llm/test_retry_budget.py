@@ -33,7 +33,7 @@ def test_a_new_budget_allows_the_burst_and_no_more(burst: float) -> None:
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("burst", [0, 1, 10])
-def test_when_every_call_wants_retries_they_are_the_share_and_the_burst_exactly(share: str, burst: int) -> None:
+def test_the_retries_of_calls_that_all_fail_are_exactly_the_share_plus_the_burst(share: str, burst: int) -> None:
     budget = RetryBudget(float(Fraction(share)), burst)
     retries = taken(budget)
     for calls in range(1, 1001):
@@ -44,7 +44,7 @@ def test_when_every_call_wants_retries_they_are_the_share_and_the_burst_exactly(
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("seed", range(5))
-def test_no_sequence_of_calls_and_retries_exceeds_the_share_and_the_burst(share: str, seed: int) -> None:
+def test_no_sequence_of_calls_and_retries_exceeds_the_share_plus_the_burst(share: str, seed: int) -> None:
     rng = random.Random(seed)
     burst = rng.randrange(6)
     budget = RetryBudget(float(Fraction(share)), burst)
@@ -76,7 +76,7 @@ def test_without_a_share_nothing_is_limited() -> None:
     assert taken(RetryBudget(None, 0), wanted=1000) == 1000
 
 
-def test_threads_together_take_no_more_than_one_could() -> None:
+def test_several_threads_together_take_no_more_retries_than_one_thread() -> None:
     threads, calls, share, burst = 8, 2000, 0.25, 10
     budget = RetryBudget(share, burst)
     assert taken(budget) == burst
@@ -134,7 +134,7 @@ def test_a_breaker_makes_no_more_attempts_than_its_budget_allows(call: Failing, 
         assert attempts - calls == int(0.25 * (calls - 1) + 3), calls
 
 
-def test_the_calls_of_both_kinds_share_one_budget() -> None:
+def test_blocking_and_awaited_calls_share_one_budget() -> None:
     bench = Bench(max_failures=10**6, retry_share=0.0, retry_burst=3.0)
     attempts = 0
 
@@ -148,7 +148,7 @@ def test_the_calls_of_both_kinds_share_one_budget() -> None:
     assert attempts == 4 + 3
 
 
-def test_the_owner_of_a_probe_keeps_to_the_budget_too() -> None:
+def test_the_budget_limits_the_owner_of_a_probe() -> None:
     bench = Bench(retry_share=0.0, retry_burst=2.0)
     bench.due()
     attempts = 0
@@ -162,7 +162,7 @@ def test_the_owner_of_a_probe_keeps_to_the_budget_too() -> None:
     assert attempts == 1 + 2
 
 
-def test_calls_that_are_answered_earn_retries() -> None:
+def test_successful_calls_add_to_the_budget() -> None:
     bench = Bench(max_failures=10**6, retry_share=0.5, retry_burst=1.0)
     attempts = 0
 

@@ -109,7 +109,7 @@ def test_the_first_target_answers(make: Make) -> None:
 
 
 @pytest.mark.parametrize("error", [ApiError(503), TimeoutError(), ConnectionRefusedError(), busy(600)])
-def test_a_target_that_fails_is_asked_once_and_then_no_more(make: Make, error: Exception) -> None:
+def test_a_failed_target_is_called_once_and_then_skipped(make: Make, error: Exception) -> None:
     driver = make()
     driver.apis.answers[FIRST.name] = error
     assert driver.call() == "from anthropic/claude"
@@ -118,7 +118,7 @@ def test_a_target_that_fails_is_asked_once_and_then_no_more(make: Make, error: E
     assert driver.apis.asked == ["anthropic/claude"]
 
 
-def test_a_short_wait_holds_the_target_for_everyone_and_the_next_answers(make: Make) -> None:
+def test_a_short_wait_sets_a_hold_for_the_target_and_the_next_target_answers(make: Make) -> None:
     driver = make()
     driver.apis.answers[FIRST.name] = busy(30)
     assert driver.call() == "from anthropic/claude"
@@ -127,7 +127,7 @@ def test_a_short_wait_holds_the_target_for_everyone_and_the_next_answers(make: M
 
 
 @pytest.mark.parametrize("error", [ApiError(400), ValueError("mine")])
-def test_what_another_target_cannot_mend_is_raised(make: Make, error: Exception) -> None:
+def test_an_error_that_every_target_would_return_is_raised(make: Make, error: Exception) -> None:
     driver = make()
     driver.apis.answers[FIRST.name] = error
     with pytest.raises(type(error)):
@@ -135,7 +135,7 @@ def test_what_another_target_cannot_mend_is_raised(make: Make, error: Exception)
     assert driver.apis.asked == ["openai/gpt"]
 
 
-def test_when_all_fail_each_is_asked_once_and_the_last_error_is_raised(make: Make) -> None:
+def test_each_target_is_called_once_and_the_last_error_is_raised_if_all_fail(make: Make) -> None:
     driver = make()
     last = ApiError(503)
     driver.apis.answers = {FIRST.name: ApiError(500), SECOND.name: ApiError(500), THIRD.name: last}
@@ -148,7 +148,7 @@ def test_when_all_fail_each_is_asked_once_and_the_last_error_is_raised(make: Mak
     assert driver.apis.asked == []
 
 
-def test_a_call_that_failed_raises_its_failure_when_no_other_target_admits_it(make: Make) -> None:
+def test_a_failed_call_raises_its_error_if_no_other_target_admits_it(make: Make) -> None:
     driver = make(FIRST, SECOND)
     driver.store.force_open(SECOND.name, 60)
     driver.apis.answers[FIRST.name] = ApiError(500)
@@ -157,7 +157,7 @@ def test_a_call_that_failed_raises_its_failure_when_no_other_target_admits_it(ma
     assert driver.apis.asked == [FIRST.name]
 
 
-def test_it_returns_to_the_primary_when_its_probe_has_closed_it(make: Make) -> None:
+def test_calls_return_to_the_primary_after_its_probe_closed_the_circuit(make: Make) -> None:
     driver = make(max_staleness=0.0)
     driver.apis.answers[FIRST.name] = ApiError(503)
     driver.call()
@@ -173,14 +173,14 @@ def test_it_returns_to_the_primary_when_its_probe_has_closed_it(make: Make) -> N
     assert driver.call() == "from openai/gpt"
 
 
-def test_while_another_probes_the_primary_calls_go_to_the_secondary(make: Make) -> None:
+def test_calls_go_to_the_secondary_during_a_probe_of_the_primary(make: Make) -> None:
     driver = make()
     driver.store.force_open(FIRST.name, 0)
     assert driver.store.claim_probe(FIRST.name) is not None
     assert driver.call() == "from anthropic/claude"
 
 
-def test_a_key_that_is_rejected_is_out_for_all_its_models_until_reset(make: Make) -> None:
+def test_a_rejected_key_disables_all_its_models_until_reset_key(make: Make) -> None:
     driver = make()
     driver.apis.answers[FIRST.name] = ApiError(401)
     assert driver.call() == "from anthropic/claude"
@@ -192,7 +192,7 @@ def test_a_key_that_is_rejected_is_out_for_all_its_models_until_reset(make: Make
     assert driver.call() == "from openai/gpt"
 
 
-def test_another_key_of_the_same_provider_goes_on(make: Make) -> None:
+def test_another_key_of_the_same_provider_still_works(make: Make) -> None:
     other = LLMTarget("openai", "gpt", key="team-b")
     driver = make(FIRST, other)
     driver.apis.answers[FIRST.name] = ApiError(401)
@@ -200,7 +200,7 @@ def test_another_key_of_the_same_provider_goes_on(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("down_at", "answers"), [(2, "anthropic/claude"), (3, "openai/nano"), (None, "openai/nano")])
-def test_other_models_of_a_provider_that_is_down_are_asked_last(make: Make, down_at: int | None, answers: str) -> None:
+def test_other_models_of_a_provider_that_is_down_are_called_last(make: Make, down_at: int | None, answers: str) -> None:
     driver = make(FIRST, THIRD, LLMTarget("openai", "nano"), SECOND, provider_down_at=down_at)
     driver.call()
     for target in (FIRST, THIRD):
@@ -210,7 +210,7 @@ def test_other_models_of_a_provider_that_is_down_are_asked_last(make: Make, down
     assert driver.call() == f"from {answers}"
 
 
-def test_one_model_with_two_keys_is_one_model(make: Make) -> None:
+def test_two_keys_of_one_model_count_as_one_model(make: Make) -> None:
     driver = make(FIRST, LLMTarget("openai", "gpt", key="b"), THIRD, SECOND)
     for name in (FIRST.name, "openai/gpt#b"):
         driver.apis.answers[name] = ApiError(503)
@@ -218,14 +218,14 @@ def test_one_model_with_two_keys_is_one_model(make: Make) -> None:
     assert driver.router.down_providers() == set()
 
 
-def test_a_provider_that_is_down_is_still_asked_when_nothing_else_is_left(make: Make) -> None:
+def test_a_provider_that_is_down_is_called_if_no_other_target_is_left(make: Make) -> None:
     driver = make(FIRST, THIRD, LLMTarget("openai", "nano"), SECOND)
     for target in (FIRST, THIRD, SECOND):
         driver.store.force_open(target.name, 60)
     assert driver.call() == "from openai/nano"
 
 
-def test_a_conversation_stays_where_it_is(make: Make) -> None:
+def test_a_conversation_stays_with_its_target(make: Make) -> None:
     driver = make(max_staleness=0.0)
     driver.store.force_open(FIRST.name, 60)
     assert driver.call(conversation="c1") == "from anthropic/claude"
@@ -235,7 +235,7 @@ def test_a_conversation_stays_where_it_is(make: Make) -> None:
     assert driver.call() == "from openai/gpt"
 
 
-def test_failover_is_told_on_the_way_out_and_on_the_way_back(make: Make) -> None:
+def test_an_event_is_emitted_for_the_failover_and_for_the_return(make: Make) -> None:
     driver = make(max_staleness=0.0)
     driver.call()
     driver.apis.answers[FIRST.name] = ApiError(503)
@@ -250,7 +250,7 @@ def test_failover_is_told_on_the_way_out_and_on_the_way_back(make: Make) -> None
     ]
 
 
-def test_streams_fail_over_until_one_is_open(make: Make) -> None:
+def test_a_stream_fails_over_until_a_target_opens_one(make: Make) -> None:
     driver = make()
     driver.apis.answers = {FIRST.name: ApiError(503), SECOND.name: ["a", "b"]}
     assert driver.stream() == ["a", "b"]
@@ -264,6 +264,6 @@ def test_an_error_in_the_body_of_a_200_fails_over(make: Make) -> None:
 
 
 @pytest.mark.parametrize("targets", [[], [FIRST, LLMTarget("openai", "gpt")], ["openai/gpt"]])
-def test_targets_that_cannot_be_told_apart_are_refused(targets: list[Any]) -> None:
+def test_targets_with_the_same_name_or_no_target_are_refused(targets: list[Any]) -> None:
     with pytest.raises(ConfigurationError):
         LLMRouter(targets, store=None)  # type: ignore[arg-type] # refused before the store is looked at

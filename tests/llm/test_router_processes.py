@@ -114,7 +114,7 @@ def once_per_call(api: Api) -> bool:
     return max(Counter((request.process, request.call) for request in api.requests).values(), default=1) == 1
 
 
-def test_all_go_to_the_secondary_and_come_back_only_after_a_probe_has_closed_the_primarys_circuit(scene: Scene) -> None:
+def test_all_processes_fail_over_and_return_only_after_a_probe_closed_the_primary_s_circuit(scene: Scene) -> None:
     primary, secondary = scene.primary, scene.secondary
     assert secondary.requests == [], "while the primary answers, the secondary gets nothing"
 
@@ -151,7 +151,7 @@ def test_all_go_to_the_secondary_and_come_back_only_after_a_probe_has_closed_the
     assert once_per_call(secondary)
 
 
-def test_an_outage_of_every_target_costs_hardly_more_than_the_calls_without_a_retry(scene: Scene) -> None:
+def test_an_outage_of_every_target_causes_few_requests_beyond_one_for_each_call(scene: Scene) -> None:
     apis = (scene.primary, scene.secondary)
     before = [len(api.requests) for api in apis]
     for api in apis:
@@ -171,7 +171,7 @@ def test_an_outage_of_every_target_costs_hardly_more_than_the_calls_without_a_re
     assert late == [], "open circuits cost nothing"
 
 
-def test_a_process_that_was_idle_during_the_trip_goes_to_the_secondary_too(scene: Scene) -> None:
+def test_a_process_that_was_idle_during_the_failover_goes_to_the_secondary(scene: Scene) -> None:
     idle, router = Caller(PROCESSES), router_over(scene.store, scene.job)
 
     def call() -> str:

@@ -34,11 +34,11 @@ def elapsed(bench: Bench) -> None:
     bench.metrics.transitions.clear()
 
 
-def test_every_backend_is_here() -> None:
+def test_these_tests_cover_every_shared_backend() -> None:
     assert set(NAMES) - set(SHARED) == {"memory"}
 
 
-def test_failures_of_one_open_it_for_the_other(fleet: tuple[Bench, Bench]) -> None:
+def test_failures_of_one_process_open_the_circuit_for_the_other(fleet: tuple[Bench, Bench]) -> None:
     one, other = fleet
     with pytest.raises(ApiError):
         one.call(Api(ApiError(500), ApiError(500)), max_retries=2)
@@ -50,7 +50,7 @@ def test_failures_of_one_open_it_for_the_other(fleet: tuple[Bench, Bench]) -> No
     assert (one.metrics.transitions, other.metrics.transitions) == ([], [("closed", "open")])
 
 
-def test_only_the_probes_owner_is_heard(fleet: tuple[Bench, Bench]) -> None:
+def test_only_the_reports_of_the_probe_s_owner_count(fleet: tuple[Bench, Bench]) -> None:
     one, other = fleet
     with Caller() as slow:
         assert slow.does(other.breaker.should_block) is False
@@ -68,7 +68,7 @@ def test_only_the_probes_owner_is_heard(fleet: tuple[Bench, Bench]) -> None:
     )
 
 
-def test_a_call_is_the_probe_and_keeps_it_while_it_waits(fleet: tuple[Bench, Bench]) -> None:
+def test_a_call_keeps_the_probe_while_it_waits_for_a_retry_after(fleet: tuple[Bench, Bench]) -> None:
     one, other = fleet
     refused: list[bool] = []
     one.on_nap = lambda: refused.append(Context().run(other.breaker.should_block))
@@ -77,7 +77,7 @@ def test_a_call_is_the_probe_and_keeps_it_while_it_waits(fleet: tuple[Bench, Ben
     assert (refused, other.state) == ([True], "closed")
 
 
-def test_a_blocking_store_is_never_asked_on_the_event_loops_thread(
+def test_a_blocking_store_is_never_called_on_the_event_loop_s_thread(
     fleet: tuple[Bench, Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = fleet
@@ -95,7 +95,7 @@ def test_a_blocking_store_is_never_asked_on_the_event_loops_thread(
     assert threading.get_ident() not in asked_on
 
 
-def test_of_twenty_calls_at_once_one_is_the_probe(fleet: tuple[Bench, Bench]) -> None:
+def test_one_of_twenty_simultaneous_calls_is_the_probe(fleet: tuple[Bench, Bench]) -> None:
     refusals = asyncio.Semaphore(0)
 
     async def answer() -> str:
@@ -118,7 +118,7 @@ def test_of_twenty_calls_at_once_one_is_the_probe(fleet: tuple[Bench, Bench]) ->
     assert [bench.state for bench in fleet] == ["closed", "closed"]
 
 
-def test_a_long_retry_after_stops_the_fleet(fleet: tuple[Bench, Bench]) -> None:
+def test_a_long_retry_after_opens_the_circuit_for_every_process(fleet: tuple[Bench, Bench]) -> None:
     one, other = fleet
     with pytest.raises(ApiError):
         one.call(Api(busy(600)))

@@ -47,7 +47,7 @@ def fail(bench: Bench, times: int) -> None:
         bench.breaker.record_failure()
 
 
-def test_failures_open_it_and_a_good_probe_closes_it(bench: Bench) -> None:
+def test_failures_open_the_circuit_and_a_successful_probe_closes_it(bench: Bench) -> None:
     fail(bench, 3)
     assert (bench.breaker.should_block(), bench.breaker.failure_count) == (True, 3)
     bench.clock.advance(RESET)
@@ -58,7 +58,7 @@ def test_failures_open_it_and_a_good_probe_closes_it(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("good", [True, False], ids=["success", "failure"])
-def test_only_the_owner_of_the_probe_is_heard(bench: Bench, good: bool) -> None:
+def test_only_the_reports_of_the_probe_s_owner_count(bench: Bench, good: bool) -> None:
     def report() -> None:
         if good:
             bench.breaker.record_success()
@@ -76,7 +76,7 @@ def test_only_the_owner_of_the_probe_is_heard(bench: Bench, good: bool) -> None:
     assert bench.state == ("closed" if good else "open")
 
 
-def test_a_failure_that_arrives_while_it_is_open_does_not_prolong_it(bench: Bench) -> None:
+def test_a_failure_reported_to_an_open_circuit_does_not_prolong_the_open_time(bench: Bench) -> None:
     with Caller() as slow:
         slow.does(bench.breaker.should_block)
         bench.breaker.force_open()
@@ -86,7 +86,7 @@ def test_a_failure_that_arrives_while_it_is_open_does_not_prolong_it(bench: Benc
     assert bench.breaker.should_block() is False
 
 
-def test_calls_are_refused_while_it_is_open_or_probed(bench: Bench) -> None:
+def test_calls_are_refused_while_the_circuit_is_open_or_probed(bench: Bench) -> None:
     bench.breaker.force_open("quota", 600)
     with pytest.raises(CircuitBreakerOpenError) as refused:
         bench.call(Api())
@@ -99,14 +99,14 @@ def test_calls_are_refused_while_it_is_open_or_probed(bench: Bench) -> None:
     assert "ProbeLost" not in bench.told()
 
 
-def test_a_call_closes_it(bench: Bench) -> None:
+def test_a_successful_call_as_the_probe_closes_the_circuit(bench: Bench) -> None:
     due(bench)
     assert bench.call(Api(busy(7), "answer")) == "answer"
     assert (bench.state, bench.told().count("ProbeClaimed")) == ("closed", 1)
 
 
 @pytest.mark.parametrize(("reopen", "state"), [(True, "open"), (False, "half_open")])
-def test_a_call_without_a_verdict_opens_it_or_frees_the_slot(bench: Bench, reopen: bool, state: str) -> None:
+def test_a_probe_without_a_verdict_opens_the_circuit_or_is_released(bench: Bench, reopen: bool, state: str) -> None:
     bench.breaker = bench.another(reopen_on_no_verdict=reopen)
     due(bench)
     with pytest.raises(ApiError):
@@ -117,7 +117,7 @@ def test_a_call_without_a_verdict_opens_it_or_frees_the_slot(bench: Bench, reope
     assert "ProbeExpired" not in bench.told()
 
 
-def test_a_report_that_comes_after_a_reset_is_late(bench: Bench) -> None:
+def test_a_report_after_a_reset_has_no_effect_and_emits_probe_expired(bench: Bench) -> None:
     due(bench)
     assert bench.breaker.should_block() is False
     bench.another().reset()
@@ -125,7 +125,7 @@ def test_a_report_that_comes_after_a_reset_is_late(bench: Bench) -> None:
     assert (bench.state, bench.told()[-1]) == ("closed", "ProbeExpired")
 
 
-def test_a_probe_lost_while_its_owner_waits_makes_no_further_call(bench: Bench) -> None:
+def test_the_owner_of_a_probe_lost_during_a_wait_makes_no_further_call(bench: Bench) -> None:
     api = Api(busy(7))
     due(bench)
     bench.on_nap = bench.breaker.force_open
@@ -134,7 +134,7 @@ def test_a_probe_lost_while_its_owner_waits_makes_no_further_call(bench: Bench) 
     assert api.calls == 1
 
 
-def test_forcing_it_open_never_shortens(bench: Bench) -> None:
+def test_force_open_never_shortens_the_open_time(bench: Bench) -> None:
     bench.breaker.force_open("quota", 600)
     until = bench.store.get_state(NAME)["open_until"]
     bench.breaker.force_open("quota", 120)
@@ -142,14 +142,14 @@ def test_forcing_it_open_never_shortens(bench: Bench) -> None:
     assert bench.metrics.transitions == [("closed", "open")]
 
 
-def test_reset_closes_and_cleans_it(bench: Bench) -> None:
+def test_reset_closes_the_circuit_and_clears_the_count(bench: Bench) -> None:
     fail(bench, 3)
     bench.breaker.reset()
     assert (bench.state, bench.breaker.failure_count) == ("closed", 0)
     assert bench.metrics.transitions[-1] == ("open", "closed")
 
 
-def test_forcing_it_open_gives_up_when_others_always_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_force_open_raises_a_conflict_error_if_every_attempt_loses_the_race(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Dictionary(InMemoryStore())
     bench = Bench(store)
     monkeypatch.setattr(store, "cas_state", lambda *change: False)
@@ -158,7 +158,7 @@ def test_forcing_it_open_gives_up_when_others_always_come_first(monkeypatch: pyt
     assert store.calls.count("get_state") == 5
 
 
-def test_it_is_never_asked_on_the_event_loops_thread(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_never_called_on_the_event_loop_s_thread(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_on: set[int] = set()
     get_state: Any = bench.store.get_state
 

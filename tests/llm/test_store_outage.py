@@ -99,7 +99,7 @@ def test_a_store_that_fails_after_a_failure_does_not_end_the_retries(
     [(lambda store: store, OUTAGE), (Dictionary, OUTAGE), (Dictionary, BUG)],
     ids=["ours", "somebody's own", "somebody's own with a bug"],
 )
-def test_without_an_answer_from_the_store_calls_are_let_through(failing: Failing, kind: Any, error: Exception) -> None:
+def test_calls_are_admitted_while_the_store_does_not_answer(failing: Failing, kind: Any, error: Exception) -> None:
     bench = Bench(kind(failing))
     failing.error, failing.failing = error, {"read"}
     assert bench.call(Api("answer")) == "answer"
@@ -110,7 +110,7 @@ def test_without_an_answer_from_the_store_calls_are_let_through(failing: Failing
     assert "StoreRecovered" in bench.told()
 
 
-def test_what_happens_without_the_store_is_a_setting(failing: Failing) -> None:
+def test_on_store_outage_selects_what_happens_without_the_store(failing: Failing) -> None:
     failing.failing = {"read"}
     config = LLMCircuitBreakerConfig(enabled=True)
     assert LLMCircuitBreaker(config, store=failing, on_store_outage="block").should_block() is True
@@ -119,7 +119,7 @@ def test_what_happens_without_the_store_is_a_setting(failing: Failing) -> None:
     assert LLMCircuitBreaker(config, store=failing).should_block() is False
 
 
-def test_a_report_about_a_call_let_through_without_the_store_is_not_made(failing: Failing) -> None:
+def test_a_call_admitted_without_the_store_is_not_reported(failing: Failing) -> None:
     bench = Bench(failing)
     failing.failing = {"read"}
     assert bench.breaker.should_block() is False
@@ -136,7 +136,7 @@ def test_a_missing_table_does_not_stop_calls(failing: Failing, kind: Any, caplog
     assert "run cbstore migrate" in caplog.text
 
 
-def test_a_long_retry_after_stops_this_process_without_the_store(failing: Failing) -> None:
+def test_a_long_retry_after_opens_the_circuit_of_this_process_without_the_store(failing: Failing) -> None:
     bench = Bench(failing)
     failing.failing = {"read", "force_open"}
     with pytest.raises(ApiError):
@@ -148,9 +148,7 @@ def test_a_long_retry_after_stops_this_process_without_the_store(failing: Failin
 @ERRORS
 @KINDS
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_direct_report_raises_what_the_store_raises(
-    failing: Failing, error: Exception, kind: Any, asked: bool
-) -> None:
+def test_a_direct_report_raises_the_store_s_error(failing: Failing, error: Exception, kind: Any, asked: bool) -> None:
     bench = Bench(kind(failing))
     # A success writes only if there is a failure to clear.
     failing.record_failure(NAME)
@@ -163,7 +161,7 @@ def test_a_direct_report_raises_what_the_store_raises(
         assert raised.value is error
 
 
-def test_a_bug_in_a_store_of_one_s_own_does_not_stop_a_call_and_is_raised_to_a_person(failing: Failing) -> None:
+def test_a_bug_in_a_custom_store_does_not_stop_calls_and_is_raised_by_direct_operations(failing: Failing) -> None:
     bench = Bench(Dictionary(failing))
     failing.error, failing.failing = BUG, {"read"}
     assert bench.breaker.should_block() is False

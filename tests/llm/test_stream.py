@@ -67,26 +67,26 @@ def test_a_stream_read_to_its_end_is_a_success(bench: Bench, read: Scene) -> Non
 
 
 @pytest.mark.parametrize("error", [ApiError(529), ConnectionResetError(), TimeoutError()])
-def test_a_stream_that_breaks_midway_counts(bench: Bench, read: Scene, error: Exception) -> None:
+def test_a_stream_that_breaks_off_counts_as_a_failure(bench: Bench, read: Scene, error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
         read(bench, ["a", error])
     assert (raised.value, bench.breaker.failure_count) == (error, 1)
 
 
-def test_an_error_of_the_callers_own_midway_says_nothing(bench: Bench, read: Scene) -> None:
+def test_an_error_of_the_caller_during_a_stream_does_not_count(bench: Bench, read: Scene) -> None:
     bench.breaker.record_failure()
     with pytest.raises(ValueError, match="no JSON"):
         read(bench, ["a", ValueError("no JSON")])
     assert bench.breaker.failure_count == 1
 
 
-def test_an_error_in_a_chunk_counts_although_the_stream_goes_on(bench: Bench, read: Scene) -> None:
+def test_an_error_in_a_chunk_counts_although_the_stream_continues(bench: Bench, read: Scene) -> None:
     broken = {"error": {"code": 502, "message": "upstream"}, "choices": []}
     assert read(bench, [{"choices": []}, broken]) == [{"choices": []}, broken]
     assert bench.breaker.failure_count == 1
 
 
-def test_a_long_wait_asked_for_midway_opens_the_circuit(bench: Bench, read: Scene) -> None:
+def test_a_long_retry_after_during_a_stream_opens_the_circuit(bench: Bench, read: Scene) -> None:
     with pytest.raises(ApiError):
         read(bench, ["a", busy(600)])
     assert bench.store.read(NAME).retry_after == 600.0
@@ -105,14 +105,14 @@ def test_a_probe_read_to_its_end_closes_the_circuit(bench: Bench, read: Scene) -
     assert bench.state == "closed"
 
 
-def test_a_probe_that_breaks_opens_it_again(bench: Bench, read: Scene) -> None:
+def test_a_probe_that_breaks_off_opens_the_circuit_again(bench: Bench, read: Scene) -> None:
     bench.due()
     with pytest.raises(ApiError):
         read(bench, ["a", ApiError(500)])
     assert bench.store.read(NAME).retry_after == RESET
 
 
-def test_without_being_enabled_nothing_is_recorded(read: Scene) -> None:
+def test_a_disabled_breaker_records_nothing(read: Scene) -> None:
     bench = Bench(enabled=False)
     with pytest.raises(ApiError):
         read(bench, ["a", busy(600)])
@@ -160,21 +160,21 @@ def fail_by_itself_async(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("leaves", [leave, leave_async, fail_by_itself, fail_by_itself_async])
-def test_a_reader_who_leaves_says_nothing(bench: Bench, leaves: Callable[[Bench], None]) -> None:
+def test_a_reader_that_stops_early_does_not_count(bench: Bench, leaves: Callable[[Bench], None]) -> None:
     bench.breaker.record_failure()
     leaves(bench)
     assert bench.breaker.failure_count == 1
 
 
 @pytest.mark.parametrize("leaves", [leave, leave_async, fail_by_itself, fail_by_itself_async])
-def test_a_reader_who_leaves_gives_the_probe_back(leaves: Callable[[Bench], None]) -> None:
+def test_a_reader_that_stops_early_releases_the_probe(leaves: Callable[[Bench], None]) -> None:
     bench = Bench(reopen_on_no_verdict=False)
     bench.due()
     leaves(bench)
     assert not bench.store.read(NAME).probe_active
 
 
-def test_a_cancelled_reader_gives_the_probe_back(bench: Bench) -> None:
+def test_a_cancelled_reader_releases_the_probe(bench: Bench) -> None:
     async def stalled() -> AsyncIterator[str]:
         yield "a"
         await asyncio.Event().wait()
@@ -197,7 +197,7 @@ def test_a_cancelled_reader_gives_the_probe_back(bench: Bench) -> None:
     assert (bench.state, bench.store.read(NAME).probe_active) == ("open", False)
 
 
-def test_opening_is_tried_again_like_a_call(bench: Bench) -> None:
+def test_the_opening_of_a_stream_is_retried_like_a_call(bench: Bench) -> None:
     answers: list[Any] = [ApiError(503), busy(7), ["a"]]
 
     def opening() -> Iterator[Any]:
@@ -218,7 +218,7 @@ async def open_async(answers: list[Any]) -> AsyncIterator[Any]:
     return chunks_of_async(answer)
 
 
-def test_opening_is_awaited_and_tried_again(bench: Bench) -> None:
+def test_the_opening_of_an_awaited_stream_is_retried(bench: Bench) -> None:
     answers = [ApiError(503), ["a"]]
 
     async def read() -> list[Any]:
@@ -254,7 +254,7 @@ class Closing:
         self.closed += 1
 
 
-def test_a_stream_is_closed_when_its_reader_leaves(bench: Bench) -> None:
+def test_a_stream_is_closed_when_its_reader_stops(bench: Bench) -> None:
     source = Closing()
     with bench.breaker.stream_sync(lambda: source):
         pass
@@ -313,7 +313,7 @@ def renewing(bench: Bench) -> tuple[CountsRenewals, LLMCircuitBreaker]:
     return bench.store, leased(bench)
 
 
-def test_the_lease_is_renewed_while_the_api_is_waited_for() -> None:
+def test_the_lease_is_renewed_while_the_reader_waits_for_the_api() -> None:
     store, breaker = renewing(Bench())
 
     async def slow() -> AsyncIterator[str]:
@@ -332,7 +332,7 @@ def test_the_lease_is_renewed_while_the_api_is_waited_for() -> None:
     assert breaker.state.value == "closed"
 
 
-def test_a_reader_who_stops_reading_is_not_renewed_for_ever() -> None:
+def test_the_lease_of_a_reader_that_stops_reading_is_not_renewed_for_ever() -> None:
     store, breaker = renewing(Bench())
 
     async def read() -> int:

@@ -33,7 +33,7 @@ def test_an_answer_is_returned_and_clears_the_count(bench: Bench) -> None:
     assert (bench.breaker.failure_count, bench.metrics.requests) == (0, ["success"])
 
 
-def test_a_short_wait_is_waited_out(bench: Bench) -> None:
+def test_the_call_waits_for_a_short_retry_after(bench: Bench) -> None:
     assert bench.breaker.call_with_retry_sync(SyncApi(busy(7), "answer")) == "answer"
     assert bench.paused(7)
 
@@ -47,14 +47,14 @@ def test_a_long_wait_opens_the_circuit(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("error", [ApiError(500), ApiError(429), TimeoutError()])
-def test_failures_count_and_are_tried_again(bench: Bench, error: Exception) -> None:
+def test_failures_count_and_are_retried(bench: Bench, error: Exception) -> None:
     api = SyncApi(*[error] * 9)
     with pytest.raises(type(error)):
         bench.breaker.call_with_retry_sync(api, max_retries=2)
     assert (api.calls, bench.breaker.failure_count, len(bench.naps)) == (2, 2, 1)
 
 
-def test_a_probe_keeps_its_place_while_it_waits(bench: Bench) -> None:
+def test_a_probe_is_kept_while_its_owner_waits_for_a_retry_after(bench: Bench) -> None:
     rejected: list[bool] = []
     # In a context of its own, as in another process: inside the probe's context the call would be part of the probe.
     bench.on_nap = lambda: rejected.append(Context().run(bench.another().should_block))
@@ -63,7 +63,7 @@ def test_a_probe_keeps_its_place_while_it_waits(bench: Bench) -> None:
     assert (rejected, bench.state) == ([True], "closed")
 
 
-def test_a_probe_lost_while_it_waits_makes_no_further_call(bench: Bench) -> None:
+def test_the_owner_of_a_probe_lost_during_a_wait_makes_no_further_call(bench: Bench) -> None:
     api = SyncApi(busy(7))
     bench.on_nap = bench.open
     bench.due()
@@ -78,13 +78,13 @@ def test_an_error_in_the_body_of_a_200_counts_and_is_returned_when_no_attempt_is
     assert bench.breaker.failure_count == 2
 
 
-def test_without_being_enabled_it_is_a_plain_call() -> None:
+def test_a_disabled_breaker_makes_the_call_without_recording_it() -> None:
     bench = Bench(enabled=False)
     assert bench.breaker.call_with_retry_sync(SyncApi("answer")) == "answer"
     assert bench.metrics.requests == []
 
 
-def test_over_an_async_store_it_says_what_to_use() -> None:
+def test_a_blocking_call_over_an_async_store_raises_an_error_that_names_the_remedy() -> None:
     with pytest.raises(ConfigurationError, match="_async"):
         Bench(AsyncInMemoryStore()).breaker.call_with_retry_sync(SyncApi())
 
@@ -123,7 +123,7 @@ def test_a_failed_health_check_opens_the_circuit_again_and_makes_no_call(bench: 
 
 
 @pytest.mark.parametrize("probe", [healthy, unhealthy])
-def test_an_awaited_call_takes_either_kind_of_health_check(bench: Bench, probe: Check) -> None:
+def test_an_awaited_call_accepts_a_synchronous_or_asynchronous_health_check(bench: Bench, probe: Check) -> None:
     async def asynchronous() -> Any:
         return probe()
 

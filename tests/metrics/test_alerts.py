@@ -19,7 +19,7 @@ RULES = [rule for group in FILE["groups"] for rule in group["rules"]]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
-def test_an_alert_asks_for_what_exists_and_says_what_it_is_about(rule: dict[str, Any]) -> None:
+def test_an_alert_uses_existing_labels_and_its_summary_names_them(rule: dict[str, Any]) -> None:
     labels = labels_of(rule["expr"], exported())
     summary = rule["annotations"]["summary"]
     assert set(re.findall(r"\$labels\.(\w+)", summary)) == labels - {"job"}
@@ -28,7 +28,7 @@ def test_an_alert_asks_for_what_exists_and_says_what_it_is_about(rule: dict[str,
     assert re.fullmatch(r"\d+m", rule.get("for", "0m"))
 
 
-def test_each_alert_has_a_name_of_its_own() -> None:
+def test_alert_names_are_unique() -> None:
     names = [rule["alert"] for rule in RULES]
     assert len(set(names)) == len(names) > 0
 
@@ -58,7 +58,7 @@ tests:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
-def test_prometheus_itself_accepts_the_rules_and_fires_them_as_meant(tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules_and_fires_the_expected_alerts(tmp_path: Path) -> None:
     rules = ROOT / "dashboards" / "alerts.yml"
     subprocess.run(["promtool", "check", "rules", str(rules)], check=True, capture_output=True)
     bare = [{key: value for key, value in rule.items() if key != "annotations"} for rule in RULES]

@@ -38,7 +38,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize("driver", [SyncDriver, AsyncDriver])
-def test_the_verdict_and_the_seconds_without_the_store_s(driver: type[SyncDriver], clock: Clock) -> None:
+def test_call_finished_has_the_verdict_and_the_duration_without_the_store(
+    driver: type[SyncDriver], clock: Clock
+) -> None:
     breaker = driver(Slow(clock))
 
     def work(error: BaseException | None) -> None:
@@ -59,13 +61,13 @@ def test_the_verdict_and_the_seconds_without_the_store_s(driver: type[SyncDriver
     ]
 
 
-def test_a_call_by_hand_is_not_told(clock: Clock) -> None:
+def test_admit_and_success_emit_no_call_finished(clock: Clock) -> None:
     breaker = SyncDriver(InMemoryStore())
     breaker.do("success", breaker.admit("api"))
     assert breaker.events == []
 
 
-def test_while_nobody_listens_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_clock_is_read_without_a_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     def read() -> Any:
         raise AssertionError
 

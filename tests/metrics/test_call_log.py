@@ -25,7 +25,7 @@ def test_a_breaker_writes_one_line_for_each_call(tmp_path: Path) -> None:
     assert [call.verdict.value for call in parse_log(lines, name="billing")] == ["success", "failure"]
 
 
-def test_a_forked_child_writes_under_its_own_name(tmp_path: Path) -> None:
+def test_a_forked_child_writes_its_own_process_name(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     breaker = CircuitBreaker(InMemoryStore(), listeners=[CallLog(path)])
     breaker.call("b", str)
@@ -52,7 +52,9 @@ def test_a_closed_log_opens_again_and_appends(tmp_path: Path) -> None:
     assert len((tmp_path / "calls.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_file_that_cannot_be_written_reaches_no_caller(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_writing_the_file_does_not_reach_the_caller(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     breaker = CircuitBreaker(InMemoryStore(), listeners=[CallLog(tmp_path / "missing" / "calls.jsonl")])
     assert breaker.call("b", lambda: 7) == 7
     assert "FileNotFoundError" in caplog.text

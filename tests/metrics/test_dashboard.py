@@ -38,7 +38,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("panel", "target"), TARGETS, ids=lambda part: str(part.get("title") or part.get("refId")))
-def test_a_query_asks_for_series_and_labels_that_exist(panel: dict[str, Any], target: dict[str, Any]) -> None:
+def test_a_query_uses_existing_series_and_labels(panel: dict[str, Any], target: dict[str, Any]) -> None:
     labels = labels_of(query(target["expr"]), exported())
     assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
     if panel["type"] not in {"table", "stat"}:
@@ -52,7 +52,7 @@ def test_every_series_is_shown_somewhere(series: str) -> None:
     assert {series, f"{series}_total", f"{series}_bucket"} & (asked | {"cb_current_state"})
 
 
-def test_the_variables_ask_for_series_and_labels_that_exist() -> None:
+def test_the_variables_use_existing_series_and_labels() -> None:
     for variable in VARIABLES.values():
         if variable["type"] == "query":
             found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
@@ -70,7 +70,7 @@ def test_every_query_goes_to_the_chosen_data_source() -> None:
     assert all(part["datasource"] == chosen for pair in TARGETS for part in pair)
 
 
-def test_panels_have_ids_and_targets_have_letters_of_their_own() -> None:
+def test_panel_ids_and_target_letters_are_unique() -> None:
     ids = [panel["id"] for panel in PANELS]
     assert len(set(ids)) == len(ids)
     for panel in PANELS:
@@ -78,7 +78,7 @@ def test_panels_have_ids_and_targets_have_letters_of_their_own() -> None:
         assert len(set(letters)) == len(letters)
 
 
-def test_panels_lie_on_the_grid_and_do_not_overlap() -> None:
+def test_panels_are_on_the_grid_and_do_not_overlap() -> None:
     places = [panel["gridPos"] for panel in PANELS]
     assert all(place["x"] >= 0 and place["x"] + place["w"] <= 24 for place in places)
     for one, other in combinations(places, 2):
@@ -87,7 +87,7 @@ def test_panels_lie_on_the_grid_and_do_not_overlap() -> None:
         assert beside or above, (one, other)
 
 
-def test_the_columns_that_the_table_renames_and_formats_are_its_own() -> None:
+def test_the_table_renames_and_formats_only_its_existing_columns() -> None:
     (table,) = [panel for panel in PANELS if panel["type"] == "table"]
     renamed = table["transformations"][-1]["options"]["renameByName"]
     assert set(renamed) == {"namespace", "name", *(f"Value #{target['refId']}" for target in table["targets"])}

@@ -44,7 +44,7 @@ def test_every_event_is_listed_with_its_level() -> None:
     assert levels == {kind: logging.getLevelName(EVENT_LEVELS[type(event)]) for kind, event in EVENTS.items()}
 
 
-def test_the_log_line_shown_is_the_one_written(tmp_path: Path) -> None:
+def test_the_log_line_on_the_page_is_the_line_that_the_example_writes(tmp_path: Path) -> None:
     (example,) = [example for example in blocks(PAGE, "python") if "log_events" in example]
     (shown,) = blocks(PAGE, "json")
     written = python(example.replace("StreamHandler()", "StreamHandler(__import__('sys').stdout)"), cwd=tmp_path)

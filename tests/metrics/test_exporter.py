@@ -53,7 +53,7 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"migrated_{request.param}_url"))
 
 
-def test_what_other_processes_did_shows_with_the_next_scrape(url: str, tmp_path: Path) -> None:
+def test_the_next_scrape_shows_changes_of_other_processes(url: str, tmp_path: Path) -> None:
     with SqlStore(url, namespace="exported") as store, exporter(tmp_path, url) as address:
         store.force_open("api", 3600.0)
         store.record_failure("mail", BreakerPolicy(failure_threshold=9))
@@ -66,7 +66,7 @@ def test_what_other_processes_did_shows_with_the_next_scrape(url: str, tmp_path:
         assert scraped(address, "exported")["cb_fleet_state"] == {"api": 0, "mail": 0}
 
 
-def test_a_probe_shows_while_due_while_held_and_when_its_owner_is_gone(url: str, tmp_path: Path) -> None:
+def test_the_metrics_show_a_probe_that_is_due_running_or_abandoned(url: str, tmp_path: Path) -> None:
     with SqlStore(url, namespace="probed") as store, exporter(tmp_path, url) as address:
         store.force_open("api", 0.0)
         due = scraped(address, "probed")
@@ -86,14 +86,16 @@ def test_a_probe_shows_while_due_while_held_and_when_its_owner_is_gone(url: str,
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_either_signal_ends_it_with_success(migrated_sqlite_url: str, tmp_path: Path, end: int) -> None:
+def test_sigint_and_sigterm_end_the_exporter_with_exit_code_0(
+    migrated_sqlite_url: str, tmp_path: Path, end: int
+) -> None:
     with exporter(tmp_path, migrated_sqlite_url, end=end) as address:
         assert scraped(address, "any")["cb_fleet_up"] == {"": 1}
     with pytest.raises(OSError, match="refused"):
         urlopen(address)  # noqa: S310 - an address of our own
 
 
-def test_it_starts_without_a_table_and_says_so_until_there_is_one(tmp_path: Path) -> None:
+def test_the_exporter_starts_without_a_table_and_shows_fleet_up_0_until_it_exists(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     (tmp_path / "new.db").touch()
     with exporter(tmp_path, url) as address:
@@ -124,7 +126,7 @@ def test_a_locked_table_gives_fleet_up_0_within_the_timeout_and_leaves_no_sessio
         assert scraped(address, "any")["cb_fleet_up"] == {"": 1}
 
 
-def test_the_limit_is_the_command_s(tmp_path: Path) -> None:
+def test_the_option_max_breakers_limits_the_series(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/two.db"
     migrate(url)
     with SqlStore(url) as store, exporter(tmp_path, url, "--max-breakers", "1") as address:
@@ -141,7 +143,7 @@ def refusal(folder: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode, output.splitlines()[-1]
 
 
-def test_what_it_cannot_do_is_one_line(migrated_sqlite_url: str, tmp_path: Path) -> None:
+def test_an_error_of_the_exporter_is_one_line(migrated_sqlite_url: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         code, line = refusal(tmp_path, "--url", migrated_sqlite_url, "--port", port)
@@ -154,7 +156,7 @@ def test_what_it_cannot_do_is_one_line(migrated_sqlite_url: str, tmp_path: Path)
     )
 
 
-def test_without_the_library_it_names_the_extra(migrated_sqlite_url: str) -> None:
+def test_without_prometheus_client_the_error_names_the_extra(migrated_sqlite_url: str) -> None:
     code = (
         "import sys\n"
         "sys.modules['prometheus_client'] = None\n"

@@ -42,30 +42,30 @@ def test_every_series_names_namespace_and_breaker() -> None:
     assert {sample.labels["namespace"] for family in families for sample in family.samples} == {"shop"}
 
 
-def test_counts_and_times_are_the_row_s() -> None:
+def test_counts_and_times_are_those_of_the_row() -> None:
     assert about("cb_fleet_failures")["dirty"] == 3
     assert about("cb_fleet_generation")["probed"] == 2
     assert about("cb_fleet_last_failure_timestamp_seconds")["dirty"] == 900.0
 
 
-def test_what_never_failed_has_no_last_failure() -> None:
+def test_a_breaker_that_never_failed_has_no_last_failure_series() -> None:
     assert set(about("cb_fleet_last_failure_timestamp_seconds")) == {row.name for row in FLEET} - {"clean"}
 
 
-def test_the_seconds_that_an_open_circuit_has_left() -> None:
+def test_open_seconds_remaining_is_the_time_left_of_an_open_circuit() -> None:
     left = about("cb_fleet_open_seconds_remaining")
     assert left.pop("open") == 12.5
     assert set(left.values()) == {0}
 
 
-def test_who_holds_the_probe_and_for_how_long() -> None:
+def test_probe_active_and_its_lease_seconds_describe_the_current_probe() -> None:
     held = about("cb_fleet_probe_active")
     assert held.pop("probed") == 1
     assert set(held.values()) == {0}
     assert about("cb_fleet_probe_lease_seconds_remaining") == {"probed": 20.0, "abandoned": 0.0}
 
 
-def test_since_when_a_probe_is_due_that_nobody_claims() -> None:
+def test_probe_overdue_seconds_counts_from_the_time_when_a_probe_could_be_claimed() -> None:
     overdue = about("cb_fleet_probe_overdue_seconds")
     assert (overdue.pop("due"), overdue.pop("abandoned"), overdue.pop("given_back")) == (40.0, 30.0, 40.0)
     assert set(overdue.values()) == {0}
@@ -86,7 +86,7 @@ def test_overrides_holds_and_scores_are_numbers() -> None:
     }
 
 
-def test_the_totals_count_every_breaker_also_without_series_of_its_own() -> None:
+def test_the_totals_count_breakers_beyond_the_limit_of_series() -> None:
     assert about("cb_fleet_breakers", max_breakers=1) == {"closed": 2, "open": 2, "half_open": 3}
 
 
@@ -94,7 +94,7 @@ def test_the_totals_count_every_breaker_also_without_series_of_its_own() -> None
     ("limit", "shown"),
     [(2, {"open", "due"}), (5, {"open", "due", "probed", "abandoned", "given_back"}), (7, {row.name for row in FLEET})],
 )
-def test_beyond_the_limit_the_least_severe_are_dropped_and_counted(limit: int, shown: set[str]) -> None:
+def test_the_least_severe_breakers_beyond_the_limit_are_dropped_and_counted(limit: int, shown: set[str]) -> None:
     for series in ("cb_fleet_state", "cb_fleet_generation"):
         assert set(about(series, max_breakers=limit)) == shown
     assert scraped(Rows(), max_breakers=limit)["cb_fleet_dropped_breakers", ""] == len(FLEET) - limit
@@ -115,7 +115,7 @@ def unreachable() -> Iterator[SqlStore]:
         yield store
 
 
-def test_an_unreachable_store_is_down_and_no_number_about_breakers_is_given_out(
+def test_an_unreachable_store_is_down_and_has_no_breaker_series(
     unreachable: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     sample = scraped(unreachable)
@@ -126,7 +126,7 @@ def test_an_unreachable_store_is_down_and_no_number_about_breakers_is_given_out(
     ]
 
 
-def test_after_an_outage_no_number_is_an_old_one() -> None:
+def test_no_series_keeps_an_old_value_during_or_after_an_outage() -> None:
     rows = Rows()
     registry = CollectorRegistry()
     registry.register(FleetCollector(rows))
@@ -137,12 +137,12 @@ def test_after_an_outage_no_number_is_an_old_one() -> None:
     assert registry.get_sample_value("cb_fleet_breakers", {"state": "open"}) == 0
 
 
-def test_a_bug_is_not_taken_for_an_outage() -> None:
+def test_an_unexpected_exception_is_raised_and_is_not_an_outage() -> None:
     with pytest.raises(ZeroDivisionError):
         scraped(Rows(error=ZeroDivisionError()))
 
 
-def test_registering_reads_no_store_and_names_every_series() -> None:
+def test_registering_names_every_series_without_reading_the_store() -> None:
     collector = FleetCollector(Rows(error=AssertionError()))
     CollectorRegistry(auto_describe=True).register(collector)
     assert [family.name for family in collector.describe()] == [

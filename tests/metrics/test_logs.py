@@ -105,7 +105,7 @@ def test_an_event_is_one_line_with_its_kind_and_name(kind: str, logger: logging.
         ("probe_lost", {}),
     ],
 )
-def test_its_data_are_fields_and_in_the_message(
+def test_the_data_of_an_event_are_fields_and_part_of_the_message(
     kind: str, fields: dict[str, Any], logger: logging.Logger, stream: io.StringIO
 ) -> None:
     log_events(logger)(EVENTS[kind])
@@ -115,7 +115,7 @@ def test_its_data_are_fields_and_in_the_message(
     assert all(f"{key}={value}" in line["message"] for key, value in fields.items())
 
 
-def test_by_default_an_outage_is_seen_and_the_calls_are_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_state_changes_are_logged_at_info_or_above_and_calls_are_not(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "cbstore_sql.events")
     clock = Clock()
     breaker = CircuitBreaker(InMemoryStore(clock=clock), BreakerPolicy(failure_threshold=1), listeners=[log_events()])

@@ -27,7 +27,7 @@ def measured() -> dict[str, Any]:
     return {metric.name: metric for metric in data.resource_metrics[0].scope_metrics[0].metrics}
 
 
-def test_names_units_and_attributes_are_the_documented_ones() -> None:
+def test_names_units_and_attributes_match_the_docstring() -> None:
     for name, metric in measured().items():
         (point,) = metric.data.data_points
         (line,) = [line for line in str(opentelemetry.__doc__).splitlines() if line.startswith(f"``{name}``")]
@@ -37,7 +37,7 @@ def test_names_units_and_attributes_are_the_documented_ones() -> None:
     assert len(measured()) == 6
 
 
-def test_the_values_and_the_advised_buckets() -> None:
+def test_the_sdk_receives_the_values_and_the_advised_buckets() -> None:
     points = {name: metric.data.data_points[0] for name, metric in measured().items()}
     assert points["cb.state_transitions"].attributes == {"backend": "api", "from_state": "closed", "to_state": "open"}
     assert points["cb.current_state"].value == 2
@@ -46,7 +46,7 @@ def test_the_values_and_the_advised_buckets() -> None:
     assert points["cb.request_latency"].explicit_bounds == LATENCY_BUCKETS
 
 
-def test_the_state_is_told_with_every_collection() -> None:
+def test_every_collection_contains_the_state() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     metrics = OpenTelemetryMetrics(provider.get_meter("test"))
@@ -58,7 +58,7 @@ def test_the_state_is_told_with_every_collection() -> None:
     provider.shutdown()
 
 
-def test_without_a_meter_the_global_provider_is_asked_when_the_first_measurement_is_taken() -> None:
+def test_without_a_meter_the_first_measurement_uses_the_global_provider() -> None:
     code = """
 from cbstore_sql import OpenTelemetryMetrics
 metrics = OpenTelemetryMetrics()

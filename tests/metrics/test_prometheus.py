@@ -17,7 +17,7 @@ from tests.metrics.processes import python
 SUCCESS = {"backend": "api", "outcome": "success"}
 
 
-def test_each_object_has_a_registry_of_its_own() -> None:
+def test_each_object_has_a_separate_registry() -> None:
     first, second = CircuitBreakerMetrics(), CircuitBreakerMetrics()
     first.record_request("api", "success", 0.1)
     registries = first.get_registry(), second.get_registry()
@@ -39,7 +39,7 @@ def test_the_application_s_registry_can_be_used() -> None:
     assert buckets == [0, 1, 1]
 
 
-def test_a_registry_that_refuses_is_logged_once_and_no_call_fails(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_registry_that_raises_is_logged_once_and_no_call_fails(caplog: pytest.LogCaptureFixture) -> None:
     registry = CollectorRegistry()
     first, second = CircuitBreakerMetrics(registry), CircuitBreakerMetrics(registry)
     assert first.get_registry() is registry
@@ -59,7 +59,7 @@ class Slow(CollectorRegistry):
         super().register(collector)
 
 
-def test_racing_first_measurements_make_the_series_once() -> None:
+def test_racing_first_measurements_create_the_series_once() -> None:
     registry = Slow()
     metrics = CircuitBreakerMetrics(registry)
     together = threading.Barrier(8)
@@ -111,7 +111,7 @@ print("done")
 """
 
 
-def test_without_the_libraries_everything_is_a_no_op_and_silent() -> None:
+def test_without_the_libraries_every_method_does_nothing_and_logs_nothing() -> None:
     assert python(WITHOUT) == "done\n"
 
 

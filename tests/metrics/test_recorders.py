@@ -93,7 +93,9 @@ def test_each_change_of_state_is_counted_and_the_last_one_shown(
         assert kept.value("cb_state_transitions_total", backend="api", from_state=before, to_state=after) == 1
 
 
-def test_what_changes_nothing_is_no_transition(kept: Recorded, breaker: CircuitBreaker) -> None:
+def test_an_operation_that_changes_no_state_is_not_counted_as_a_transition(
+    kept: Recorded, breaker: CircuitBreaker
+) -> None:
     breaker.force_open("api", 10.0)
     breaker.force_open("api", 20.0)
     assert kept.value("cb_state_transitions_total", backend="api", from_state="closed", to_state="open") == 1
@@ -115,7 +117,7 @@ def test_probes_are_counted_when_claimed_lost_and_expired(
     assert kept.value("cb_probe_events_total", name="api", backend="api", event="lost") == 1
 
 
-def test_each_breaker_object_without_its_store_counts_once(kept: Recorded) -> None:
+def test_store_degraded_counts_each_breaker_object_once(kept: Recorded) -> None:
     store = Switchable()
     breakers = [CircuitBreaker(store, listeners=[kept.recorder.listener]) for _ in range(2)]
 
@@ -132,7 +134,7 @@ def test_each_breaker_object_without_its_store_counts_once(kept: Recorded) -> No
     assert kept.value("cb_store_degraded") == 0
 
 
-def test_how_old_the_view_was_when_it_was_refreshed(kept: Recorded) -> None:
+def test_a_refresh_records_the_age_of_the_view(kept: Recorded) -> None:
     store = Switchable()
     store.reads_locally = False
     breaker = CircuitBreaker(store, max_staleness=3600.0, listeners=[kept.recorder.listener])
@@ -145,7 +147,7 @@ def test_how_old_the_view_was_when_it_was_refreshed(kept: Recorded) -> None:
     assert kept.value("cb_view_staleness_seconds") == 0.5
 
 
-def test_measurements_can_be_taken_by_hand(kept: Recorded) -> None:
+def test_measurements_can_be_recorded_without_a_breaker(kept: Recorded) -> None:
     kept.recorder.record_request("api", "cached")
     kept.recorder.record_request("api", "success", 0.0)
     kept.recorder.record_request("api", "rejected_open", 0.0)
@@ -156,7 +158,7 @@ def test_measurements_can_be_taken_by_hand(kept: Recorded) -> None:
     assert kept.value("cb_current_state", backend="api") == 1
 
 
-def test_an_unknown_state_is_minus_one(kept: Recorded) -> None:
+def test_an_unknown_state_is_recorded_as_minus_one(kept: Recorded) -> None:
     kept.recorder.record_state_transition("api", "open", "melted")
     assert kept.value("cb_current_state", backend="api") == -1
 

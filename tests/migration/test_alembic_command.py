@@ -54,13 +54,13 @@ def test_alembic_goes_up_and_down(
     assert table_names(empty_url) == {"cbstore_version"}
 
 
-def test_without_a_url_it_is_a_sqlite_file_in_the_current_folder(tmp_path: Path) -> None:
+def test_without_a_url_alembic_migrates_a_sqlite_file_in_the_current_folder(tmp_path: Path) -> None:
     done = alembic_apart(tmp_path, "upgrade", "head")
     assert "Running upgrade  -> 0001" in done.stderr
     assert table_names(f"sqlite:///{tmp_path}/cbstore.db") == DONE
 
 
-def test_schema_and_version_table_come_from_the_environment_and_the_password_may_be_anything(
+def test_schema_and_version_table_come_from_the_environment_with_any_password(
     postgresql_url: str, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute(postgresql_url, f"CREATE SCHEMA team_a AUTHORIZATION {role.name}")
@@ -71,11 +71,11 @@ def test_schema_and_version_table_come_from_the_environment_and_the_password_may
     assert table_names(postgresql_url, "team_a") == {"breakers", "our_version"}
 
 
-def test_looking_needs_no_right_and_changes_nothing(postgresql_url: str, role: Role, tmp_path: Path) -> None:
+def test_alembic_current_needs_no_rights_and_changes_nothing(postgresql_url: str, role: Role, tmp_path: Path) -> None:
     assert alembic_apart(tmp_path, "current", CBSTORE_URL=role.url).stdout == ""
     assert table_names(postgresql_url) == set()
 
 
 @pytest.mark.parametrize("word", ["://", "password", "sqlalchemy.url"])
-def test_the_configuration_file_holds_no_url(word: str) -> None:
+def test_the_configuration_file_contains_no_url(word: str) -> None:
     assert not [line for line in INI.read_text().splitlines() if word in line and not line.startswith("#")]

@@ -36,14 +36,14 @@ def test_migrate_goes_up_and_down(empty_url: str, capsys: pytest.CaptureFixture[
     assert said.err == ""
 
 
-def test_sql_is_printed_and_nothing_else(empty_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_sql_the_command_prints_only_sql(empty_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", "--url", empty_url, "--sql"]) == 0
     assert main(["migrate", "--url", empty_url, "--sql", "--downgrade", "base"]) == 0
     assert capsys.readouterr().out == migration_sql(empty_url) + migration_sql(empty_url, revision="base", down=True)
     assert table_names(empty_url) == set()
 
 
-def test_sql_needs_no_url_and_is_postgresqls(capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_sql_and_without_a_url_the_sql_is_for_postgresql(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", "--sql"]) == 0
     assert capsys.readouterr().out == migration_sql("postgresql")
 
@@ -56,7 +56,7 @@ def test_a_second_migration_says_that_there_is_nothing_to_do(
     assert capsys.readouterr().out.splitlines()[1].endswith(" already; nothing to do")
 
 
-def test_check_tells_a_current_table_from_an_old_and_a_missing_one(
+def test_check_distinguishes_a_current_an_old_and_a_missing_table(
     empty_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if empty_url.startswith("sqlite"):
@@ -73,7 +73,7 @@ def test_check_tells_a_current_table_from_an_old_and_a_missing_one(
     assert current.endswith(", the newest")
 
 
-def test_without_a_url_it_is_a_sqlite_file_in_the_current_folder(tmp_path: Path) -> None:
+def test_without_a_url_the_command_migrates_a_sqlite_file_in_the_current_folder(tmp_path: Path) -> None:
     assert main(["migrate"]) == 0
     assert table_names(f"sqlite:///{tmp_path}/cbstore.db") == DONE
 
@@ -112,7 +112,7 @@ def test_an_error_is_one_line_without_a_password(
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["migrate", "0001", "--downgrade", "base"]])
-def test_bad_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_gives_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: cbstore" in capsys.readouterr().err

@@ -31,7 +31,9 @@ def begin_by_hand(connection: sa.Connection) -> None:
 
 
 @pytest.mark.parametrize(("moment", "listener"), [("checkout", begin_early), ("begin", begin_by_hand)])
-def test_a_transaction_begun_by_a_listener_does_no_harm(empty_url: str, moment: str, listener: Any) -> None:
+def test_a_transaction_begun_by_a_listener_does_not_disturb_the_migration(
+    empty_url: str, moment: str, listener: Any
+) -> None:
     engine = sa.create_engine(empty_url)
     sa.event.listen(engine, moment, listener)
     migrate(engine)
@@ -40,7 +42,7 @@ def test_a_transaction_begun_by_a_listener_does_no_harm(empty_url: str, moment: 
 
 
 @pytest.mark.parametrize("level", ["SERIALIZABLE", "AUTOCOMMIT"])
-def test_a_pooled_connection_goes_back_as_it_came(empty_url: str, level: Any) -> None:
+def test_a_connection_returns_to_the_pool_with_its_settings_unchanged(empty_url: str, level: Any) -> None:
     engine = sa.create_engine(empty_url, isolation_level=level, pool_size=1, max_overflow=0)
     with engine.connect() as connection:
         before = (connection.get_isolation_level(), connection.connection.dbapi_connection)
@@ -52,7 +54,9 @@ def test_a_pooled_connection_goes_back_as_it_came(empty_url: str, level: Any) ->
     engine.dispose()
 
 
-def test_the_applications_logging_is_left_alone(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_migration_does_not_change_the_application_s_logging(
+    empty_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     def settings() -> list[Any]:
         loggers = [logging.getLogger(name) for name in ("", "alembic", "alembic.runtime.migration", "sqlalchemy")]
         return [(logger.level, logger.disabled, list(logger.handlers)) for logger in loggers]
@@ -63,18 +67,18 @@ def test_the_applications_logging_is_left_alone(empty_url: str, caplog: pytest.L
     assert settings() == before
 
 
-def test_the_application_hears_of_a_migration_if_it_listens(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_migration_is_logged_by_the_logger_alembic(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="alembic")
     migrate(empty_url)
     assert "Running upgrade  -> 0001" in caplog.text
 
 
-def test_migrate_is_the_function_whatever_was_imported_before() -> None:
+def test_migrate_is_the_function_and_not_the_module() -> None:
     assert cbstore_sql.migrate is cbstore_sql.migration.migrate
     assert callable(cbstore_sql.migrate)
 
 
-def test_nothing_is_left_of_a_migration_that_fails_half_way(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_migration_leaves_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sa.create_engine(empty_url, poolclass=sa.NullPool)
 
     def fail(_: sa.Connection, __: Any, statement: str, *___: Any) -> None:
@@ -91,7 +95,7 @@ def test_nothing_is_left_of_a_migration_that_fails_half_way(empty_url: str, monk
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no autocommit before Python 3.12")
 @pytest.mark.parametrize("autocommit", [True, False])
-def test_a_sqlite_engine_with_either_autocommit_is_migrated_and_left_as_it_was(
+def test_a_sqlite_engine_with_either_autocommit_is_migrated_and_stays_unchanged(
     sqlite_url: str, autocommit: bool
 ) -> None:
     engine = sa.create_engine(sqlite_url, connect_args={"autocommit": autocommit})
@@ -110,7 +114,9 @@ def test_a_sqlite_engine_with_either_autocommit_is_migrated_and_left_as_it_was(
 
 @pytest.mark.parametrize("query", ["prepare_threshold=0", "prepare_threshold=none", "connect_timeout=3"])
 @pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
-def test_every_url_that_a_store_takes_is_migrated_and_pruned(postgresql_url: str, query: str, encoding: str) -> None:
+def test_every_url_that_a_store_accepts_can_be_migrated_and_pruned(
+    postgresql_url: str, query: str, encoding: str
+) -> None:
     name = f"encoded_{uuid.uuid4().hex[:12]}"
     options = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     execute(postgresql_url, f"CREATE DATABASE {name} {options}")
@@ -123,7 +129,7 @@ def test_every_url_that_a_store_takes_is_migrated_and_pruned(postgresql_url: str
     execute(postgresql_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_file_uri_is_migrated_used_and_pruned(tmp_path: Path) -> None:
+def test_a_file_uri_can_be_migrated_used_and_pruned(tmp_path: Path) -> None:
     url = f"sqlite:///file:{tmp_path}/b.db?uri=true"
     migrate(url)
     with SqlStore(url) as store:

@@ -50,7 +50,7 @@ def test_a_table_that_lacks_a_column_names_the_command(empty_url: str) -> None:
     expect_the_command(empty_url)
 
 
-def test_a_table_that_somebody_else_made_is_not_touched(empty_url: str) -> None:
+def test_a_foreign_table_with_the_same_name_is_not_changed(empty_url: str) -> None:
     make_strange_table(empty_url)
     with pytest.raises(StoreError):
         migrate(empty_url)
@@ -58,13 +58,13 @@ def test_a_table_that_somebody_else_made_is_not_touched(empty_url: str) -> None:
 
 
 @pytest.mark.parametrize("revision", ["nonsense", "0001:head", "+7", "-1", ""])
-def test_a_revision_that_is_none_is_refused_before_anything_is_written(empty_url: str, revision: str) -> None:
+def test_an_unknown_revision_is_refused_before_anything_is_written(empty_url: str, revision: str) -> None:
     with pytest.raises(ConfigurationError):
         migrate(empty_url, revision=revision)
     assert table_names(empty_url) == set()
 
 
-def test_a_table_newer_than_the_library_is_left_alone(empty_url: str) -> None:
+def test_a_table_newer_than_the_library_is_not_changed(empty_url: str) -> None:
     migrate(empty_url)
     execute(empty_url, f"UPDATE {qualified(empty_url, 'cbstore_version')} SET version_num = '9999'")
     for change in (migrate, lambda url: downgrade(url, "base")):
@@ -73,9 +73,7 @@ def test_a_table_newer_than_the_library_is_left_alone(empty_url: str) -> None:
 
 
 @pytest.mark.parametrize("names", [{"schema": "No"}, {"version_table": 'x"; --'}, {"version_table": "breakers"}])
-def test_a_name_that_cannot_be_used_is_refused_before_anything_is_written(
-    empty_url: str, names: dict[str, Any]
-) -> None:
+def test_an_invalid_name_is_refused_before_anything_is_written(empty_url: str, names: dict[str, Any]) -> None:
     for change in (migrate, migration_sql, lambda url, **names: downgrade(url, "base", **names)):
         with pytest.raises(ConfigurationError):
             change(empty_url, **names)
@@ -84,13 +82,13 @@ def test_a_name_that_cannot_be_used_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     "place", ["mysql://me:secret@host/x", "postgresql", "nonsense secret", "sqlite://", "postgresql+asyncpg://h/secret"]
 )
-def test_a_database_that_is_none_is_refused(place: str) -> None:
+def test_an_invalid_database_is_refused(place: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         migrate(place)
     assert "secret" not in str(raised.value)
 
 
-def test_a_server_that_does_not_answer_is_unavailable_and_no_password_is_shown(tmp_path: Path) -> None:
+def test_an_unreachable_server_raises_an_error_without_the_password(tmp_path: Path) -> None:
     for url in ("postgresql://me:secret@127.0.0.1:1/x?connect_timeout=2", f"sqlite:///{tmp_path}/secret/none.db"):
         with pytest.raises(StoreUnavailableError) as raised:
             migrate(url)
@@ -104,5 +102,5 @@ def test_an_engine_of_another_driver_is_refused() -> None:
             change(engine)
 
 
-def test_what_is_to_be_migrated_shows_no_password() -> None:
+def test_the_repr_of_a_target_shows_no_password() -> None:
     assert "secret" not in repr(Target("postgresql://me:secret@host/x"))

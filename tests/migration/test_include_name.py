@@ -59,7 +59,7 @@ def test_on_sqlite_the_filter_keeps_our_tables(sqlite_url: str, tmp_path: Path) 
     assert drops(proposed(tmp_path / "own", sqlite_url, include_name=ignore_breakers(None))) == set()
 
 
-def test_on_postgresql_our_schema_is_out_of_sight(postgresql_url: str, tmp_path: Path) -> None:
+def test_on_postgresql_autogenerate_ignores_the_schema_of_the_breakers(postgresql_url: str, tmp_path: Path) -> None:
     migrate(postgresql_url)
     assert "drop_table" not in proposed(tmp_path / "without", postgresql_url)
     assert "drop_table" not in proposed(tmp_path / "with", postgresql_url, include_name=include_name)
@@ -75,7 +75,7 @@ def test_on_postgresql_with_all_schemas_the_filter_keeps_our_tables(postgresql_u
 
 
 @pytest.mark.parametrize(("schema", "seen_as"), [("team_a", "team_a"), ("public", None)])
-def test_other_names_are_kept_by_a_filter_made_for_them(
+def test_ignore_breakers_keeps_tables_with_other_names(
     postgresql_url: str, tmp_path: Path, schema: str, seen_as: str | None
 ) -> None:
     migrate(postgresql_url, schema=schema, version_table="our_version")
@@ -86,7 +86,9 @@ def test_other_names_are_kept_by_a_filter_made_for_them(
     assert "drop_table" not in proposed(tmp_path / "with", postgresql_url, include_schemas=True, include_name=keep)
 
 
-def test_a_table_of_the_application_that_is_called_the_same_stays_in_sight(postgresql_url: str, tmp_path: Path) -> None:
+def test_the_filter_does_not_hide_an_application_s_table_with_the_same_name(
+    postgresql_url: str, tmp_path: Path
+) -> None:
     migrate(postgresql_url)
     execute(postgresql_url, "CREATE TABLE breakers (id INTEGER)", "CREATE TABLE cbstore.theirs (id INTEGER)")
     text = proposed(tmp_path, postgresql_url, include_schemas=True, include_name=ignore_breakers())

@@ -46,7 +46,7 @@ def impatient(url: str) -> sa.Engine:
     return sa.create_engine(url, poolclass=sa.NullPool, connect_args=options)
 
 
-def test_a_table_that_stays_locked_is_given_up(empty_url: str, pauses: list[float]) -> None:
+def test_a_table_that_stays_locked_raises_a_conflict_error(empty_url: str, pauses: list[float]) -> None:
     migrate(empty_url)
     engine = impatient(empty_url)
     with held(empty_url, READING[engine.dialect.name]), pytest.raises(StoreConflictError, match="kept it locked"):
@@ -72,7 +72,9 @@ def test_a_table_that_becomes_free_is_migrated(
     assert table_names(empty_url) == {"cbstore_version"}
 
 
-def test_others_that_migrate_too_long_are_given_up(postgresql_url: str, pauses: list[float]) -> None:
+def test_a_migration_by_another_process_that_lasts_too_long_raises_a_conflict_error(
+    postgresql_url: str, pauses: list[float]
+) -> None:
     with sa.create_engine(postgresql_url, poolclass=sa.NullPool).connect() as connection:
         target = migration_env.Target(postgresql_url)
         migration_env._take_turn_postgresql(connection, target)
@@ -82,7 +84,7 @@ def test_others_that_migrate_too_long_are_given_up(postgresql_url: str, pauses: 
     assert len(pauses) == 4
 
 
-def test_each_wait_is_bounded_on_the_server(postgresql_url: str) -> None:
+def test_the_server_limits_each_wait_for_a_lock(postgresql_url: str) -> None:
     engine = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
     bounds: list[tuple[str, str]] = []
 
@@ -97,7 +99,7 @@ def test_each_wait_is_bounded_on_the_server(postgresql_url: str) -> None:
     assert bounds == [("SELECT", "1min"), ("CREATE", "5s"), ("CREATE", "5s")]
 
 
-def test_on_sqlite_nobody_else_may_write_from_before_the_first_look(sqlite_url: str) -> None:
+def test_on_sqlite_the_migration_locks_the_file_before_its_first_read(sqlite_url: str) -> None:
     engine = sa.create_engine(sqlite_url, poolclass=sa.NullPool)
     refused: list[str] = []
 
@@ -113,7 +115,7 @@ def test_on_sqlite_nobody_else_may_write_from_before_the_first_look(sqlite_url: 
     assert any("breakers" in statement for statement in refused)
 
 
-def test_a_short_statement_timeout_of_the_role_ends_no_migration(postgresql_url: str) -> None:
+def test_a_short_statement_timeout_of_the_role_does_not_end_a_migration(postgresql_url: str) -> None:
     """Waiting for another migration takes longer than a statement of the application may."""
     url = sa.make_url(postgresql_url).update_query_dict({"options": "-c statement_timeout=300"})
     key = hashlib.blake2b(b"cbstore:cbstore", digest_size=8).digest()

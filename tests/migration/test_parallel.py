@@ -47,7 +47,7 @@ def upgrade_in_processes(targets: Targets, **options: Any) -> list[str]:
     return [complaint for complaint in complaints if complaint]
 
 
-def test_parallel_processes_all_upgrade_sqlite(tmp_path: Path) -> None:
+def test_all_parallel_processes_can_upgrade_sqlite(tmp_path: Path) -> None:
     targets = [(f"sqlite:///{tmp_path}/{round_}.db", "cbstore") for round_ in range(ROUNDS)]
     assert upgrade_in_processes(targets) == []
     for url, _ in targets:
@@ -55,7 +55,7 @@ def test_parallel_processes_all_upgrade_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("isolation", ["READ COMMITTED", "SERIALIZABLE", "AUTOCOMMIT"])
-def test_parallel_processes_all_upgrade_postgresql(postgresql_url: str, isolation: str) -> None:
+def test_all_parallel_processes_can_upgrade_postgresql(postgresql_url: str, isolation: str) -> None:
     targets = [(postgresql_url, f"round_{round_}") for round_ in range(ROUNDS)]
     assert upgrade_in_processes(targets, isolation_level=isolation) == []
     for _, schema in targets:
@@ -63,7 +63,7 @@ def test_parallel_processes_all_upgrade_postgresql(postgresql_url: str, isolatio
 
 
 @pytest.mark.parametrize("change", [migrate, lambda url: downgrade(url, "base")], ids=["up", "down"])
-def test_threads_of_one_process_take_turns(empty_url: str, change: Callable[[str], None]) -> None:
+def test_parallel_threads_migrate_one_after_the_other(empty_url: str, change: Callable[[str], None]) -> None:
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(change, empty_url) for _ in range(8)]:
             done.result()

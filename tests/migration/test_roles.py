@@ -28,7 +28,7 @@ def use_every_operation(store: SqlStore) -> None:
     store.clear("llm")
 
 
-def test_the_running_role_needs_no_right_to_create(postgresql_url: str, role: Role) -> None:
+def test_the_runtime_role_needs_no_right_to_create(postgresql_url: str, role: Role) -> None:
     migrate(postgresql_url)
     (grants,) = blocks("docs/migrations.md", "sql")
     execute(postgresql_url, grants.replace(" app;", f" {role.name};"))
@@ -38,21 +38,21 @@ def test_the_running_role_needs_no_right_to_create(postgresql_url: str, role: Ro
         downgrade(role.url, "base")
 
 
-def test_a_role_without_rights_is_told_so(postgresql_url: str, role: Role) -> None:
+def test_a_role_without_rights_gets_an_error_that_says_so(postgresql_url: str, role: Role) -> None:
     with pytest.raises(StoreError, match="may not create or change it") as raised:
         migrate(role.url)
     assert role.password not in str(raised.value)
     assert table_names(postgresql_url) == set()
 
 
-def test_a_role_that_may_create_in_the_database_migrates(postgresql_url: str, role: Role) -> None:
+def test_a_role_with_the_right_to_create_in_the_database_can_migrate(postgresql_url: str, role: Role) -> None:
     execute(postgresql_url, f"GRANT CREATE ON DATABASE {postgresql_url.rpartition('/')[2]} TO {role.name}")
     migrate(role.url)
     with SqlStore(role.url) as store:
         use_every_operation(store)
 
 
-def test_a_role_that_may_only_create_in_the_schema_migrates(postgresql_url: str, role: Role) -> None:
+def test_a_role_with_the_right_to_create_only_in_the_schema_can_migrate(postgresql_url: str, role: Role) -> None:
     execute(postgresql_url, "CREATE SCHEMA cbstore", f"GRANT USAGE, CREATE ON SCHEMA cbstore TO {role.name}")
     migrate(role.url)
     assert table_names(postgresql_url) == {"breakers", "cbstore_version"}

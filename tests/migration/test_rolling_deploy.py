@@ -34,7 +34,7 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
         yield old, new
 
 
-def test_old_processes_make_breakers_with_the_defaults_of_the_new_columns(both: tuple[Store, Store]) -> None:
+def test_breakers_of_old_processes_have_the_defaults_of_the_new_columns(both: tuple[Store, Store]) -> None:
     old, new = both
     old.record_failure("b", THREE, now=NOW)
     snapshot = new.read("b", now=NOW)
@@ -42,7 +42,7 @@ def test_old_processes_make_breakers_with_the_defaults_of_the_new_columns(both: 
     assert new.history("b") == ()
 
 
-def test_their_counts_add_up(both: tuple[Store, Store]) -> None:
+def test_counts_of_old_and_new_processes_add_up(both: tuple[Store, Store]) -> None:
     old, new = both
     old.record_failure("b", THREE, now=NOW)
     new.record_failure("b", THREE, now=NOW)
@@ -52,7 +52,7 @@ def test_their_counts_add_up(both: tuple[Store, Store]) -> None:
     assert new.read("b", now=NOW).state is State.OPEN
 
 
-def test_a_probe_is_handed_from_one_to_the_other(both: tuple[Store, Store]) -> None:
+def test_old_and_new_processes_share_one_probe(both: tuple[Store, Store]) -> None:
     old, new = both
     new.force_open("b", 1.0, now=NOW)
     claim = old.claim_probe("b", THREE, now=NOW + 2.0)
@@ -64,7 +64,7 @@ def test_a_probe_is_handed_from_one_to_the_other(both: tuple[Store, Store]) -> N
     assert old.read("b", now=NOW + 3.0).state is State.CLOSED
 
 
-def test_a_score_does_not_outlive_a_change_that_an_old_process_made(both: tuple[Store, Store]) -> None:
+def test_a_change_by_an_old_process_resets_the_score(both: tuple[Store, Store]) -> None:
     old, new = both
     for _ in range(3):
         new.record_failure("b", RATE, now=NOW)
@@ -79,7 +79,7 @@ def test_a_score_does_not_outlive_a_change_that_an_old_process_made(both: tuple[
     assert (one_more.snapshot.state, round(one_more.snapshot.score, 9)) == (State.CLOSED, 0.25)
 
 
-def test_old_processes_keep_overrides_holds_and_histories_that_they_do_not_know(both: tuple[Store, Store]) -> None:
+def test_old_processes_do_not_change_overrides_holds_and_histories(both: tuple[Store, Store]) -> None:
     old, new = both
     new.force_open("b", 1.0, now=NOW)
     new.set_override("b", "open", by="ann", reason="deploy", seconds=1e6, now=NOW)

@@ -68,7 +68,7 @@ STORES: dict[str, Callable[[str], AbstractContextManager[ProtocolStore]]] = {
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_migration_under_a_store_at_work_reaches_no_caller(postgresql_url: str, kind: str) -> None:
+def test_a_migration_causes_no_error_in_a_running_store(postgresql_url: str, kind: str) -> None:
     migrate(postgresql_url)
     with STORES[kind](postgresql_url) as store, ThreadPoolExecutor(THREADS) as pool:
         at_once(pool, lambda: [store.record_failure("b", NEVER) for _ in range(BEFORE)])
@@ -81,7 +81,7 @@ def test_a_migration_under_a_store_at_work_reaches_no_caller(postgresql_url: str
 
 
 @pytest.mark.parametrize("kind", ["a URL", "a URL, asynchronous"])
-def test_the_connections_of_the_table_before_are_closed_with_the_first_that_is_refused(
+def test_the_first_refused_statement_after_a_migration_closes_all_old_connections(
     postgresql_url: str, kind: str
 ) -> None:
     migrate(postgresql_url)

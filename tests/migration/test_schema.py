@@ -77,7 +77,7 @@ def test_autogenerate_would_find_a_difference(empty_url: str, change: str, monke
         check_by_autogenerate(empty_url, monkeypatch)
 
 
-def test_the_catalogue_of_a_migrated_database_is_that_of_the_model(empty_url: str) -> None:
+def test_a_migrated_database_has_the_same_catalogue_as_the_model(empty_url: str) -> None:
     engine = sa.create_engine(empty_url, poolclass=sa.NullPool)
     schema = "cbstore" if engine.dialect.name == "postgresql" else None
     migrate(engine)
@@ -88,14 +88,14 @@ def test_the_catalogue_of_a_migrated_database_is_that_of_the_model(empty_url: st
     assert all(migrated.values()), "there is something to compare"
 
 
-def test_postgresql_has_no_check_to_read_for_each_update(postgresql_url: str) -> None:
+def test_the_postgresql_table_has_domains_instead_of_check_constraints(postgresql_url: str) -> None:
     migrate(postgresql_url)
     found = described(postgresql_url)
     assert not [definition for _, definition in found["constraints"] if definition.startswith("CHECK")]
     assert len(found["domains"]) == len(KINDS)
 
 
-def test_the_printed_script_makes_what_migrating_makes(empty_url: str) -> None:
+def test_the_printed_script_creates_the_same_schema_as_migrate(empty_url: str) -> None:
     run_script(empty_url, migration_sql(empty_url))
     printed = described(empty_url)
     migrate(empty_url)
@@ -104,7 +104,7 @@ def test_the_printed_script_makes_what_migrating_makes(empty_url: str) -> None:
     assert printed == described(empty_url)
 
 
-def test_the_printed_script_leaves_a_database_that_migrating_finds_up_to_date(empty_url: str) -> None:
+def test_migrate_changes_nothing_after_the_printed_script(empty_url: str) -> None:
     run_script(empty_url, migration_sql(empty_url))
     with SqlStore(empty_url) as store:
         opened = store.force_open("llm", 60.0)
@@ -119,24 +119,24 @@ def test_a_printed_script_that_fails_leaves_nothing(empty_url: str) -> None:
     assert table_names(empty_url) == {"breakers"}
 
 
-def test_the_printed_way_back_drops_the_table(empty_url: str) -> None:
+def test_the_printed_downgrade_drops_the_table(empty_url: str) -> None:
     migrate(empty_url)
     run_script(empty_url, migration_sql(empty_url, revision="base", down=True))
     assert "breakers" not in table_names(empty_url)
 
 
-def test_a_script_for_postgresql_makes_its_schema_first() -> None:
+def test_a_script_for_postgresql_creates_its_schema_first() -> None:
     statements = [line for line in migration_sql("postgresql", schema="select").splitlines() if line]
     assert statements[:2] == ["BEGIN;", 'CREATE SCHEMA IF NOT EXISTS "select";']
     assert 'CREATE TABLE "select".breakers (' in statements
 
 
-def test_a_script_that_starts_later_leaves_the_schema_alone() -> None:
+def test_a_script_from_a_later_revision_does_not_create_the_schema() -> None:
     assert "CREATE SCHEMA" not in migration_sql("postgresql", revision="0001:head")
     assert "CREATE SCHEMA" not in migration_sql("postgresql", revision="base", down=True)
 
 
-def test_down_and_up_again_step_by_step_ends_where_it_began(empty_url: str) -> None:
+def test_downgrading_and_upgrading_step_by_step_restores_the_schema(empty_url: str) -> None:
     seen = []
     for _ in REVISIONS:
         migrate(empty_url, revision="+1")
@@ -150,7 +150,7 @@ def test_down_and_up_again_step_by_step_ends_where_it_began(empty_url: str) -> N
     assert described(empty_url) == seen[-1]
 
 
-def test_a_breaker_is_the_same_at_each_revision(empty_url: str) -> None:
+def test_a_breaker_keeps_its_values_at_each_revision(empty_url: str) -> None:
     migrate(empty_url, revision=REVISIONS[0])
     execute(empty_url, f"INSERT INTO {qualified(empty_url)} (namespace, name, {OLD_COLUMNS}) VALUES {A_BREAKER}")
     expected = rows(empty_url)
@@ -170,7 +170,7 @@ def rows(url: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_the_database_refuses_a_row_that_is_no_breaker(empty_url: str, revision: str) -> None:
+def test_the_database_refuses_an_invalid_row(empty_url: str, revision: str) -> None:
     migrate(empty_url, revision=revision)
     execute(empty_url, f"INSERT INTO {qualified(empty_url)} (namespace, name, {OLD_COLUMNS}) VALUES {A_BREAKER}")
     added = ("score", "closed_at", "hold_until", "override", "history")
@@ -182,12 +182,12 @@ def test_the_database_refuses_a_row_that_is_no_breaker(empty_url: str, revision:
 
 
 @pytest.mark.parametrize("schema", ["select", "public", "team_a"])
-def test_schema_and_version_table_are_chosen(postgresql_url: str, schema: str) -> None:
+def test_schema_and_version_table_can_have_other_names(postgresql_url: str, schema: str) -> None:
     migrate(postgresql_url, schema=schema, version_table="our_version")
     assert table_names(postgresql_url, schema) == {"breakers", "our_version"}
 
 
-def test_two_schemas_of_one_database_are_migrated_apart(postgresql_url: str) -> None:
+def test_two_schemas_of_one_database_are_migrated_separately(postgresql_url: str) -> None:
     migrate(postgresql_url, schema="team_a")
     migrate(postgresql_url, schema="team_b")
     downgrade(postgresql_url, "base", schema="team_a")

@@ -47,7 +47,7 @@ def test_an_installed_wheel_migrates_without_the_checkout(wheel: zipfile.ZipFile
     assert table_names(f"sqlite:///{folder}/cbstore.db") == {"breakers", "cbstore_version"}
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_only_the_package(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"cbstore_sql"}
     assert "cbstore_sql/py.typed" in names

@@ -97,7 +97,7 @@ def works(url: str) -> bool:
         return store.record_failure("b") is not None
 
 
-def test_a_revision_of_the_application_s_makes_our_table_as_migrate_does(empty_url: str, tmp_path: Path) -> None:
+def test_upgrade_within_creates_the_same_table_as_migrate(empty_url: str, tmp_path: Path) -> None:
     config = history(tmp_path / "app", empty_url, (UP, DOWN))
     command.upgrade(config, "head")
     made = described(empty_url)
@@ -112,7 +112,7 @@ def test_a_revision_of_the_application_s_makes_our_table_as_migrate_does(empty_u
     assert works(empty_url)
 
 
-def test_each_release_s_revision_has_its_own_place_in_the_history(empty_url: str, tmp_path: Path) -> None:
+def test_each_revision_can_have_a_separate_place_in_the_application_s_history(empty_url: str, tmp_path: Path) -> None:
     config = history(
         tmp_path / "app",
         empty_url,
@@ -127,14 +127,14 @@ def test_each_release_s_revision_has_its_own_place_in_the_history(empty_url: str
     assert table_state(Target(empty_url)).current == "0001"
 
 
-def test_a_revision_that_fails_later_takes_our_table_with_it(postgresql_url: str, tmp_path: Path) -> None:
+def test_a_revision_that_fails_later_rolls_back_the_breaker_table(postgresql_url: str, tmp_path: Path) -> None:
     config = history(tmp_path / "app", postgresql_url, ([*UP, 'raise RuntimeError("later")'], ["pass"]))
     with pytest.raises(RuntimeError, match="later"):
         command.upgrade(config, "head")
     assert not {"orders", "breakers"} & all_tables(postgresql_url)
 
 
-def test_printed_sql_does_the_same_in_one_transaction(postgresql_url: str, tmp_path: Path) -> None:
+def test_printed_sql_creates_the_breaker_table_in_one_transaction(postgresql_url: str, tmp_path: Path) -> None:
     config = history(tmp_path / "app", postgresql_url, (UP, DOWN))
     command.upgrade(config, "head", sql=True)
     script: Any = config.output_buffer
@@ -160,7 +160,7 @@ def test_the_script_of_migration_sql_can_be_executed_in_a_revision(postgresql_ur
     assert "COMMIT" not in text
 
 
-def test_other_names_are_used_everywhere(postgresql_url: str, tmp_path: Path) -> None:
+def test_a_given_schema_and_version_table_are_used_everywhere(postgresql_url: str, tmp_path: Path) -> None:
     names = 'schema="team_a", version_table="team_a_version"'
     config = history(
         tmp_path / "app",
@@ -174,7 +174,7 @@ def test_other_names_are_used_everywhere(postgresql_url: str, tmp_path: Path) ->
     command.downgrade(config, "base")
 
 
-def test_our_revisions_can_be_found_through_version_locations(empty_url: str, tmp_path: Path) -> None:
+def test_alembic_can_use_the_library_s_revisions_through_version_locations(empty_url: str, tmp_path: Path) -> None:
     ours = Path(__file__).parents[2] / "migrations/versions"
     config = history(tmp_path / "app", empty_url, ([ORDERS, SHIPMENTS], ["pass"]), depends_on="0003")
     config.set_main_option("version_locations", f"{tmp_path / 'app/versions'} {ours}")
@@ -193,7 +193,7 @@ def test_our_revisions_can_be_found_through_version_locations(empty_url: str, tm
     assert "breakers" not in all_tables(empty_url)
 
 
-def test_an_engine_s_own_connection_works_as_well(sqlite_url: str) -> None:
+def test_upgrade_within_works_on_a_connection_without_an_alembic_environment(sqlite_url: str) -> None:
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
 

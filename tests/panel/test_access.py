@@ -21,7 +21,7 @@ def is_open(store: SqlStore, name: str = "payments") -> bool:
 
 
 @COLOURS
-def test_a_person_on_this_machine_may_act_when_actions_are_on(store: SqlStore, colour: str) -> None:
+def test_a_user_on_this_machine_can_act_with_actions_enabled(store: SqlStore, colour: str) -> None:
     client = Client(store, colour=colour, actions=True)
     answer = client.post("/act", CLOSE)
     assert (answer.status, is_open(store)) == (303, False)
@@ -31,7 +31,7 @@ def test_a_person_on_this_machine_may_act_when_actions_are_on(store: SqlStore, c
 
 
 @COLOURS
-def test_without_actions_everybody_only_looks(store: SqlStore, colour: str) -> None:
+def test_without_actions_every_user_can_only_read(store: SqlStore, colour: str) -> None:
     client = Client(store, colour=colour)
     assert client.post("/act", CLOSE).status == 403
     assert client.get("/confirm", CLOSE).status == 403
@@ -58,20 +58,20 @@ def test_without_actions_everybody_only_looks(store: SqlStore, colour: str) -> N
     ids=str,
 )
 @COLOURS
-def test_a_post_that_no_page_of_the_panel_sent_is_refused(
+def test_a_post_that_does_not_come_from_a_page_of_the_panel_is_refused(
     headers: dict[str, str], colour: str, store: SqlStore
 ) -> None:
     assert Client(store, colour=colour, actions=True).post("/act", CLOSE, headers).status == 403
     assert is_open(store)
 
 
-def test_an_origin_that_a_proxy_hides_can_be_named(store: SqlStore) -> None:
+def test_origins_accepts_posts_behind_a_proxy_that_changes_the_host(store: SqlStore) -> None:
     client = Client(store, actions=True, origins=["https://ops.example.com/"])
     assert client.post("/act", CLOSE, {"origin": "https://ops.example.com"}).status == 303
     assert client.post("/act", CLOSE, {"origin": "https://ops.example.com.evil"}).status == 403
 
 
-def test_actions_by_get_are_not_taken(client: Client, store: SqlStore) -> None:
+def test_an_action_by_get_is_refused(client: Client, store: SqlStore) -> None:
     assert client.get("/act", CLOSE).status == 404
     assert is_open(store)
 
@@ -83,7 +83,7 @@ def test_other_methods_are_refused(method: str, client: Client) -> None:
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "", "::ffff:10.0.0.7", "128.0.0.1", "localhost.evil.example", "x"])
 @COLOURS
-def test_another_address_sees_nothing_without_a_token(address: str, colour: str, store: SqlStore) -> None:
+def test_a_request_from_another_address_is_refused_without_a_token(address: str, colour: str, store: SqlStore) -> None:
     client = Client(store, colour=colour, actions=True)
     for answer in (client.get("/", client=address), client.post("/act", CLOSE, client=address)):
         assert answer.status == 403
@@ -95,7 +95,9 @@ def test_another_address_sees_nothing_without_a_token(address: str, colour: str,
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:9465", "", "127.0.0.1.evil.example", "[::1", "10.0.0.1"]
 )
-def test_a_page_that_gives_its_name_our_address_is_refused(host: str, client: Client, store: SqlStore) -> None:
+def test_a_foreign_host_name_that_resolves_to_this_machine_is_refused(
+    host: str, client: Client, store: SqlStore
+) -> None:
     headers = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
     assert client.get("/", headers={"host": host}).status == 403
     assert client.post("/act", CLOSE, headers).status == 403
@@ -103,14 +105,14 @@ def test_a_page_that_gives_its_name_our_address_is_refused(host: str, client: Cl
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9465", "[::1]:9465", "LOCALHOST", "localhost"])
-def test_this_machine_may_use_each_of_its_names(host: str, client: Client) -> None:
+def test_every_loopback_name_and_address_is_admitted(host: str, client: Client) -> None:
     assert client.get("/", headers={"host": host}).status == 200
     assert client.get("/", client="::1").status == 200
     assert client.get("/", client="::ffff:127.0.0.1").status == 200
 
 
 @COLOURS
-def test_a_token_lets_in_from_anywhere_and_nothing_else_does(store: SqlStore, colour: str) -> None:
+def test_only_the_token_gives_access_from_any_address(store: SqlStore, colour: str) -> None:
     client = Client(store, colour=colour, actions=True, token=TOKEN)
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"cookie": "cbstore_panel=x"}):
         for address in (LOCAL, "10.0.0.7"):
@@ -121,7 +123,7 @@ def test_a_token_lets_in_from_anywhere_and_nothing_else_does(store: SqlStore, co
 
 
 @COLOURS
-def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_do_not_get(store: SqlStore, colour: str) -> None:
+def test_the_login_sets_a_cookie_that_is_httponly_and_samesite(store: SqlStore, colour: str) -> None:
     client = Client(store, colour=colour, prefix="/ops", actions=True, token=TOKEN)
     wrong = client.post("/login", {"token": "wrong"}, client="10.0.0.7")
     assert (wrong.status, "set-cookie" in wrong.headers) == (401, False)
@@ -136,7 +138,7 @@ def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_do_not_get(store
     assert another.post("/act", CLOSE, {**MEANT, "cookie": value}, client="10.0.0.7").status == 303
 
 
-def test_signing_in_from_another_site_is_refused(store: SqlStore) -> None:
+def test_a_login_from_another_site_is_refused(store: SqlStore) -> None:
     client = Client(store, token=TOKEN)
     assert client.post("/login", {"token": TOKEN}, {"origin": "https://evil.example"}).status == 403
 
@@ -155,7 +157,7 @@ def test_signing_in_from_another_site_is_refused(store: SqlStore) -> None:
     ],
 )
 @COLOURS
-def test_the_host_decides_when_it_wants_to(answer: Any, looks: int, acts: int, colour: str, store: SqlStore) -> None:
+def test_authorize_decides_the_access(answer: Any, looks: int, acts: int, colour: str, store: SqlStore) -> None:
     asked: list[PanelRequest] = []
 
     def authorize(request: PanelRequest) -> Any:
@@ -169,11 +171,11 @@ def test_the_host_decides_when_it_wants_to(answer: Any, looks: int, acts: int, c
     assert asked[0].native
 
 
-def test_the_host_cannot_allow_what_is_switched_off(store: SqlStore) -> None:
+def test_authorize_cannot_allow_disabled_actions(store: SqlStore) -> None:
     assert Client(store, authorize=lambda request: "act").post("/act", CLOSE).status == 403
 
 
-def test_the_asgi_application_awaits_the_host(store: SqlStore) -> None:
+def test_the_asgi_application_awaits_authorize(store: SqlStore) -> None:
     async def authorize(request: PanelRequest) -> str:
         return "read"
 
@@ -181,7 +183,7 @@ def test_the_asgi_application_awaits_the_host(store: SqlStore) -> None:
     assert Client(store, colour="wsgi", authorize=authorize).get("/", client="10.0.0.7").status == 403
 
 
-def test_who_acts_is_in_the_history(store: SqlStore) -> None:
+def test_the_history_names_the_person_who_acted(store: SqlStore) -> None:
     Client(store, actions=True, who="carol").post("/act", CLOSE)
     assert store.history("payments")[-1].by == "carol"
 
@@ -203,18 +205,18 @@ def test_who_acts_is_in_the_history(store: SqlStore) -> None:
 )
 @pytest.mark.parametrize("prefix", ["", "/ops"])
 @COLOURS
-def test_tricks_with_the_path_find_nothing(path: str, prefix: str, colour: str, store: SqlStore) -> None:
+def test_hostile_paths_are_not_found(path: str, prefix: str, colour: str, store: SqlStore) -> None:
     answer = Client(store, colour=colour, prefix=prefix).get(path)
     assert answer.status == 404
     assert "location" not in answer.headers
 
 
-def test_a_hostile_prefix_stays_inside_its_attribute(store: SqlStore) -> None:
+def test_a_hostile_prefix_is_escaped(store: SqlStore) -> None:
     assert '"><script>' not in Client(store, prefix='/"><script>x</script>').get("/").text
 
 
 @COLOURS
-def test_every_answer_carries_a_strict_policy(store: SqlStore, colour: str) -> None:
+def test_every_answer_has_a_strict_content_security_policy(store: SqlStore, colour: str) -> None:
     client = Client(store, colour=colour, actions=True)
     answers = [client.get(path) for path in ("/", "/static/panel.js", "/nowhere", "/live", "")]
     for answer in [*answers, client.get("/", client="10.0.0.7"), client.post("/act", {}, {})]:
@@ -228,7 +230,7 @@ def test_every_answer_carries_a_strict_policy(store: SqlStore, colour: str) -> N
 
 
 @COLOURS
-def test_a_long_body_is_not_read(store: SqlStore, colour: str) -> None:
+def test_a_long_body_is_refused(store: SqlStore, colour: str) -> None:
     assert Client(store, colour=colour, actions=True).post("/act", {"reason": "x" * 20_000}).status == 413
 
 
@@ -244,7 +246,7 @@ def test_a_long_body_is_not_read(store: SqlStore, colour: str) -> None:
         ({"action": "lock-open", "reason": "x" * 300}, "reason"),
     ],
 )
-def test_a_wrong_order_is_refused_with_what_to_write(
+def test_an_invalid_order_is_refused_with_the_remedy(
     change: dict[str, str], words: str, client: Client, store: SqlStore
 ) -> None:
     answer = client.post("/act", {**CLOSE, **change})
@@ -255,7 +257,7 @@ def test_a_wrong_order_is_refused_with_what_to_write(
 
 @pytest.mark.parametrize("action", ["open", "close", "lock-open", "unlock"])
 @pytest.mark.parametrize("name", ["paymenst", HOSTILE * 2, "x" * 600])
-def test_acting_on_a_name_that_is_not_there_makes_no_breaker(
+def test_an_action_on_an_unknown_name_creates_no_breaker(
     action: str, name: str, client: Client, store: SqlStore
 ) -> None:
     before = len(store.read_all())
@@ -264,7 +266,7 @@ def test_acting_on_a_name_that_is_not_there_makes_no_breaker(
     assert len(store.read_all()) == before
 
 
-def test_each_action_does_what_it_says(client: Client, store: SqlStore) -> None:
+def test_each_action_has_its_effect(client: Client, store: SqlStore) -> None:
     def act(action: str, **more: str) -> None:
         assert client.post("/act", {**CLOSE, "action": action, **more}).status == 303
 
@@ -281,7 +283,7 @@ def test_each_action_does_what_it_says(client: Client, store: SqlStore) -> None:
     assert 7190 < store.read("payments").retry_after <= 7200
 
 
-def test_breakers_of_every_namespace_can_be_acted_on(client: Client, store: SqlStore) -> None:
+def test_an_action_can_change_a_breaker_of_another_namespace(client: Client, store: SqlStore) -> None:
     other = store._for_namespace("batch/ü")
     other.force_open("payments", 3600)
     assert client.post("/act", {**CLOSE, "namespace": "batch/ü"}).status == 303
@@ -299,7 +301,7 @@ def test_breakers_of_every_namespace_can_be_acted_on(client: Client, store: SqlS
     ],
     ids=["short-token", "token-and-authorize", "no-period", "nan-period"],
 )
-def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], store: SqlStore) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], store: SqlStore) -> None:
     with pytest.raises(ConfigurationError):
         Client(store, **settings)
 

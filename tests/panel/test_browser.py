@@ -78,7 +78,7 @@ def row(page: Page, name: str) -> Any:
     return page.locator("tr", has=page.get_by_role("link", name=name, exact=True))
 
 
-def test_a_change_shows_by_itself_and_is_announced(browser: Browser, address: str, store: SqlStore) -> None:
+def test_a_change_appears_without_a_reload_and_is_announced(browser: Browser, address: str, store: SqlStore) -> None:
     with tab(browser) as page:
         page.goto(address)
         page.wait_for_selector("body[data-connected=events]")
@@ -87,7 +87,7 @@ def test_a_change_shows_by_itself_and_is_announced(browser: Browser, address: st
         page.locator("#announce", has_text="4 open").wait_for(state="attached")
 
 
-def test_without_events_the_page_asks_every_few_seconds(browser: Browser, address: str, store: SqlStore) -> None:
+def test_without_events_the_page_polls_the_server(browser: Browser, address: str, store: SqlStore) -> None:
     with tab(browser) as page:
         page.add_init_script("delete window.EventSource")
         page.goto(address)
@@ -96,7 +96,7 @@ def test_without_events_the_page_asks_every_few_seconds(browser: Browser, addres
         row(page, "late").get_by_text("open", exact=True).wait_for()
 
 
-def test_the_focus_stays_where_it_was_when_the_list_changes(browser: Browser, address: str, store: SqlStore) -> None:
+def test_the_focus_stays_on_its_element_when_the_list_changes(browser: Browser, address: str, store: SqlStore) -> None:
     with tab(browser) as page:
         page.goto(address)
         page.wait_for_selector("body[data-connected=events]")
@@ -135,7 +135,9 @@ def test_a_breaker_is_locked_with_the_keyboard_and_unlocked(
         assert store.read("payments").active_override == ""
 
 
-def test_a_form_of_another_site_does_nothing(browser: Browser, address: str, store: SqlStore, tmp_path: Path) -> None:
+def test_a_form_of_another_site_changes_nothing(
+    browser: Browser, address: str, store: SqlStore, tmp_path: Path
+) -> None:
     form = (
         f'<form method="post" action="{address}/act"><input name="namespace" value="web">'
         '<input name="name" value="payments"><input name="action" value="close"><input name="reason" value="x">'
@@ -152,7 +154,7 @@ def test_a_form_of_another_site_does_nothing(browser: Browser, address: str, sto
     assert store.read("payments").state is State.OPEN
 
 
-def test_a_hostile_name_stays_text_everywhere(browser: Browser, address: str) -> None:
+def test_a_hostile_name_is_shown_as_text_on_every_page(browser: Browser, address: str) -> None:
     with tab(browser) as page:
         page.goto(address)
         page.get_by_role("link", name=HOSTILE, exact=True).click()
@@ -179,7 +181,7 @@ def shrink(picture: Path) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_pages_have_no_barriers_and_fit_the_window(
+def test_pages_are_accessible_and_fit_the_window(
     look: str, browser: Browser, address: str, store: SqlStore, tmp_path: Path
 ) -> None:
     folder = Path(PICTURES or tmp_path)
@@ -197,7 +199,7 @@ def test_pages_have_no_barriers_and_fit_the_window(
                 shrink(picture)
 
 
-def test_the_error_and_login_pages_have_no_barriers(
+def test_the_error_and_login_pages_are_accessible(
     browser: Browser, store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CBSTORE_PANEL_TOKEN", "0123456789abcdef0123")

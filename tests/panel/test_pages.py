@@ -23,7 +23,7 @@ def words(text: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
-def test_the_list_begins_with_the_worst(client: Client) -> None:
+def test_the_list_begins_with_the_most_severe_breakers(client: Client) -> None:
     shown = names(client.get("/").text)
     assert set(shown[:4]) == {"payments", HOSTILE, "search", "locked"}
     assert shown[4] == "mail"
@@ -31,7 +31,7 @@ def test_the_list_begins_with_the_worst(client: Client) -> None:
     assert shown[7:] == ["clean"]
 
 
-def test_the_list_says_what_each_breaker_does(client: Client) -> None:
+def test_the_list_shows_the_state_of_each_breaker(client: Client) -> None:
     text = words(client.get("/").text)
     assert "3 open 1 half open 4 closed 2 with an override" in text
     assert "payments web open 3 probe in 1 d" in text
@@ -65,32 +65,32 @@ def test_the_list_is_sorted(client: Client) -> None:
     assert names(client.get("/", {"sort": "changed"}).text)[0] in ("ledger", "mail")
 
 
-def test_a_query_that_makes_no_sense_shows_the_whole_list(client: Client) -> None:
+def test_an_invalid_query_shows_the_whole_list(client: Client) -> None:
     query = {"page": "-1", "sort": "'; DROP TABLE breakers", "state": "x", "name": "ignored", "extra": "1"}
     assert len(names(client.get("/", query).text)) == 8
 
 
-def test_the_page_of_a_breaker_explains_it_and_tells_its_history(client: Client) -> None:
+def test_the_page_of_a_breaker_explains_its_state_and_shows_its_history(client: Client) -> None:
     text = words(client.get("/breaker", {"namespace": "web", "name": "payments"}).text)
     assert "payments is open: calls are refused." in text
     assert "the failures reached the threshold" in text
     assert "closed open the failures reached the threshold" in text
 
 
-def test_the_page_of_a_locked_breaker_says_by_whom_and_why(client: Client) -> None:
+def test_the_page_of_a_locked_breaker_shows_the_person_and_the_reason(client: Client) -> None:
     answer = client.get("/breaker", {"namespace": "web", "name": "locked"})
     assert "locked is locked open: every call is refused." in words(answer.text)
     assert "bob set this override. Reason: <b>double</b> charges." in words(answer.text)
     assert "<b>double</b>" not in answer.text
 
 
-def test_a_breaker_that_is_not_there_is_not_found(client: Client) -> None:
+def test_the_page_of_an_unknown_breaker_is_not_found(client: Client) -> None:
     assert client.get("/breaker", {"namespace": "web", "name": "none"}).status == 404
     assert client.get("/breaker", {"namespace": "other", "name": "payments"}).status == 404
     assert client.get("/breaker").status == 404
 
 
-def test_hostile_names_and_reasons_are_text(client: Client) -> None:
+def test_hostile_names_and_reasons_are_shown_as_text(client: Client) -> None:
     for answer in (
         client.get("/"),
         client.get("/breaker", {"namespace": "web", "name": HOSTILE}),
@@ -101,7 +101,7 @@ def test_hostile_names_and_reasons_are_text(client: Client) -> None:
         assert "onerror" not in answer.text
 
 
-def test_many_breakers_are_on_pages_of_a_hundred(client: Client, store: SqlStore) -> None:
+def test_the_list_has_pages_of_a_hundred_breakers(client: Client, store: SqlStore) -> None:
     for number in range(150):
         store.record_failure(f"many-{number:03}", POLICY)
     first, second = client.get("/", {"q": "many"}).text, client.get("/", {"q": "many", "page": "2"}).text
@@ -111,7 +111,7 @@ def test_many_breakers_are_on_pages_of_a_hundred(client: Client, store: SqlStore
     assert names(client.get("/", {"q": "many", "page": "3"}).text) == []
 
 
-def test_what_both_applications_answer_is_the_same(store: SqlStore) -> None:
+def test_the_wsgi_and_asgi_applications_give_the_same_answers(store: SqlStore) -> None:
     wsgi, asgi = (Client(store, colour=colour, prefix="/ops") for colour in ("wsgi", "asgi"))
     for path, query in (
         ("/", {}),
@@ -127,7 +127,7 @@ def test_what_both_applications_answer_is_the_same(store: SqlStore) -> None:
         assert set(one.headers) == set(two.headers)
 
 
-def test_links_carry_the_prefix(store: SqlStore) -> None:
+def test_links_contain_the_prefix(store: SqlStore) -> None:
     text = Client(store, prefix="/ops/breakers", actions=True).get("/").text
     links = re.findall(r'(?:href|src|action|data-live)="([^"]*)"', text)
     assert [link for link in links if not link.startswith(("/ops/breakers/", "#", "?"))] == []
@@ -143,7 +143,7 @@ def test_an_unchanged_page_is_not_sent_again(client: Client, store: SqlStore) ->
     assert fresh.get("/live", headers={"if-none-match": etag}).status == 200
 
 
-def test_a_store_that_stops_answering_is_said_on_the_last_page(
+def test_the_last_page_is_shown_with_the_error_if_the_store_stops_answering(
     client: Client, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "payments" in client.get("/").text

@@ -112,7 +112,7 @@ def test_ten_open_tabs_add_no_query(store: SqlStore, monkeypatch: pytest.MonkeyP
         end()
 
 
-def test_every_tab_hears_of_a_change_and_the_reader_ends_with_the_last_tab(store: SqlStore) -> None:
+def test_every_tab_receives_a_change_and_the_reader_thread_ends_with_the_last_tab(store: SqlStore) -> None:
     client = Client(store, events=True, period=0.1)
     reader = client.application._panel.settings.reader
     client.get("/")
@@ -143,7 +143,7 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_an_asgi_tab_hears_of_a_change_and_leaves_when_it_is_closed(store: SqlStore) -> None:
+def test_an_asgi_tab_receives_a_change_and_is_removed_when_it_is_closed(store: SqlStore) -> None:
     client = Client(store, colour="asgi", period=0.1)
     reader = client.application._panel.settings.reader
     client.get("/")
@@ -186,7 +186,7 @@ def test_an_asgi_tab_hears_of_a_change_and_leaves_when_it_is_closed(store: SqlSt
 @pytest.mark.parametrize("sort", ["worst", "name", "failures", "changed"])
 @pytest.mark.parametrize("state", ["", "open", "half_open", "closed", "override"])
 @pytest.mark.parametrize("text", ["", "E", "web"])
-def test_the_database_selects_and_sorts_as_the_code_for_other_stores(
+def test_the_sql_pages_select_and_sort_like_the_pages_of_other_stores(
     sort: str, state: str, text: str, store: SqlStore
 ) -> None:
     view = View(text=text, state=state, sort=sort)
@@ -197,7 +197,7 @@ def test_the_database_selects_and_sorts_as_the_code_for_other_stores(
     assert shown(SqlPages(store).read(view)) == shown(WholeStore(store).read(view))
 
 
-def test_requests_at_the_same_moment_share_one_read() -> None:
+def test_simultaneous_requests_share_one_read() -> None:
     reads: list[View] = []
 
     class Source:

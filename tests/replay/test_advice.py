@@ -22,20 +22,20 @@ def recommended(log: list[LoggedCall]) -> str:
 @pytest.mark.parametrize(
     ("rate", "worst", "normal"), [(0.0, 0.0, 0.01), (0.004, 0.03, 0.05), (0.04, 0.05, 0.1), (0.5, 0.5, 0.3)]
 )
-def test_normal_is_above_the_worst_that_is_healthy(rate: float, worst: float, normal: float) -> None:
+def test_normal_is_above_the_worst_healthy_failure_rate(rate: float, worst: float, normal: float) -> None:
     assert advice.normal_for(Health([], rate, worst)) == normal
 
 
-def test_a_log_without_an_outage_gets_the_test_that_fits_its_failure_rate() -> None:
+def test_the_advice_for_a_log_without_an_outage_fits_its_failure_rate() -> None:
     assert recommended(calls((5000, 0.01))) == "trip=FailureRate(normal=0.05, broken=0.5)"
 
 
-def test_a_brownout_is_worth_a_failure_rate() -> None:
+def test_the_advice_for_a_partial_outage_is_a_failure_rate() -> None:
     label = recommended(calls((3000, 0.02), (600, 0.55), (3000, 0.02), (600, 0.55), (3000, 0.02)))
     assert label.startswith("trip=FailureRate")
 
 
-def test_a_flaky_dependency_is_not_worth_a_short_row() -> None:
+def test_the_advice_for_a_flaky_dependency_is_not_a_low_threshold() -> None:
     assert recommended(calls((10_000, 0.15))) not in ("failure_threshold=3", "failure_threshold=5")
 
 

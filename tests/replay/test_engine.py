@@ -18,7 +18,7 @@ def log(*verdicts: Verdict, every: float = 1.0, seconds: float = 0.0) -> list[Lo
     return [LoggedCall(100.0 + index * every, verdict, seconds) for index, verdict in enumerate(verdicts)]
 
 
-def test_an_outage_is_noticed_and_told_in_calls() -> None:
+def test_the_replay_of_an_outage_counts_detected_refused_and_failed_calls() -> None:
     # The third failure, at 104, opens the circuit; 105 to 108 are refused; the probe at 109 closes it.
     made = log(S, S, F, F, F, F, F, S, S, S, S)
     result = replay(made, POLICY, [Outage(102.0, 106.0, 5, 5)])
@@ -61,7 +61,7 @@ def test_a_call_is_admitted_when_it_begins_and_counted_when_it_ends() -> None:
     assert (result.opened, result.refused_good) == (1, 1)
 
 
-def test_calls_without_a_verdict_count_for_nothing_and_give_a_probe_back() -> None:
+def test_calls_without_a_verdict_do_not_count_and_release_the_probe() -> None:
     made = log(F, F, N, F, N, N, N, N, N, S)
     result = replay(made, POLICY, [])
     # Open from 103 to 108; the probe at 108 has no verdict, so the call at 109 is the next one.
@@ -80,7 +80,7 @@ def test_the_ramp_refuses_calls_after_the_probe() -> None:
     assert replay(made, ramped, []).refused_good > replay(made, POLICY, []).refused_good
 
 
-def test_a_failure_rate_sees_what_no_count_in_a_row_sees() -> None:
+def test_a_failure_rate_detects_a_partial_outage_that_a_count_in_a_row_misses() -> None:
     made = calls((1000, 0.01), (400, 0.5), (1000, 0.01))
     outages = health_of(made).outages
     rate = BreakerPolicy(trip=FailureRate(normal=0.05, broken=0.5), recovery_timeout=5.0)
@@ -88,7 +88,7 @@ def test_a_failure_rate_sees_what_no_count_in_a_row_sees() -> None:
     assert replay(made, rate, outages).missed == 0
 
 
-def test_processes_alone_notice_later_and_lose_more() -> None:
+def test_processes_without_shared_state_detect_an_outage_later_and_lose_more_calls() -> None:
     made = calls((800, 0.0), (800, 1.0), (800, 0.0), processes=40)
     outages = health_of(made).outages
     policy = BreakerPolicy(failure_threshold=5, recovery_timeout=30.0)

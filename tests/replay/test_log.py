@@ -25,11 +25,11 @@ def test_calls_are_read_in_the_order_in_which_they_ended() -> None:
     ]
 
 
-def test_a_call_began_its_seconds_before_it_ended() -> None:
+def test_the_beginning_of_a_call_is_its_end_minus_its_duration() -> None:
     assert parse_log(lines({}))[0].began == 99.5
 
 
-def test_only_the_calls_of_one_breaker_are_taken() -> None:
+def test_parse_log_with_a_name_returns_only_the_calls_of_that_breaker() -> None:
     log = lines({"name": "a", "seconds": 1}, {"name": "b", "seconds": 2}, {"seconds": 3})
     assert [call.seconds for call in parse_log(log, name="b")] == [2.0, 3.0]
     assert len(parse_log(log)) == 3
@@ -50,7 +50,7 @@ def test_only_the_calls_of_one_breaker_are_taken() -> None:
         ('{"time": NaN, "outcome": "success", "seconds": 1}', "time must be a number"),
     ],
 )
-def test_what_is_not_a_call_is_said_with_its_line(line: str, message: str) -> None:
+def test_the_error_for_an_invalid_call_names_its_line(line: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         parse_log([*lines({}), line])
     assert message in str(refused.value)

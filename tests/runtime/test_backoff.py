@@ -40,18 +40,18 @@ def test_jitter_can_lengthen_a_pause(rand: float, pause: float) -> None:
     assert ExponentialBackoff(1.0, 5.0, jitter=(0.8, 1.2), rand=lambda: rand).next() == pytest.approx(pause)
 
 
-def test_the_pause_after_some_attempts_counts_nothing() -> None:
+def test_after_returns_a_pause_without_counting_an_attempt() -> None:
     pauses = ExponentialBackoff(1.0, 30.0, rand=unchanged)
     assert [pauses.after(3), pauses.after(0), pauses.after(99)] == [8.0, 1.0, 30.0]
     assert pauses.next() == 1.0
 
 
 @pytest.mark.parametrize("factor", [1e300, float("inf")])
-def test_a_factor_beyond_all_numbers_gives_the_longest_pause(factor: float) -> None:
+def test_a_factor_too_large_for_a_float_gives_the_longest_pause(factor: float) -> None:
     assert ExponentialBackoff(1.0, 30.0, factor=factor, rand=unchanged).after(5) == 30.0
 
 
-def test_an_attempt_soon_after_the_last_one_goes_on_with_longer_pauses() -> None:
+def test_the_pauses_continue_to_grow_if_the_next_attempt_comes_soon() -> None:
     clock = Clock()
     pauses = ExponentialBackoff(0.1, 5.0, quiet=10.0, clock=clock, rand=unchanged)
     pauses.next()
@@ -69,7 +69,7 @@ def test_after_a_quiet_time_the_pauses_start_again() -> None:
     assert pauses.next() == pytest.approx(0.1)
 
 
-def test_the_application_s_random_numbers_are_not_drawn() -> None:
+def test_the_random_module_of_the_application_is_not_used() -> None:
     before = random.getstate()
     ExponentialBackoff(0.1, 5.0).next()
     InMemoryStore().record_failure("b")

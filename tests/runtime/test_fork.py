@@ -95,7 +95,7 @@ def owners() -> dict[str, tuple[object, Callable[[], object]]]:
 
 
 @pytest.mark.parametrize("kind", owners())
-def test_a_lock_that_a_thread_holds_is_free_in_the_child(kind: str) -> None:
+def test_a_lock_held_by_a_thread_is_free_in_the_child(kind: str) -> None:
     owner, work = owners()[kind]
     # Held by another thread: a reentrant lock would let this one in.
     with ThreadPoolExecutor(1) as holder, ExitStack() as stack:
@@ -127,7 +127,7 @@ def let_go(store: CombiningStore, held: Held) -> None:
         batch.full.set()
 
 
-def test_failures_that_are_gathered_in_the_parent_are_not_waited_for_in_the_child() -> None:
+def test_a_child_does_not_wait_for_a_batch_of_its_parent() -> None:
     held = Held()
     store = CombiningStore(held, PATIENCE)
     with ThreadPoolExecutor(2) as threads, ExitStack() as stack:
@@ -142,7 +142,7 @@ def test_failures_that_are_gathered_in_the_parent_are_not_waited_for_in_the_chil
         assert second.result() is not None
 
 
-def test_work_that_hangs_in_the_parent_takes_no_thread_from_the_child() -> None:
+def test_hanging_work_of_the_parent_uses_no_thread_of_the_child() -> None:
     asked, workers, released = StoreCall("read", ("b",)), TimeoutWorkers(), threading.Event()
     with ThreadPoolExecutor(MOST) as callers, ExitStack() as stack:
         stack.callback(released.set)
@@ -153,7 +153,7 @@ def test_work_that_hangs_in_the_parent_takes_no_thread_from_the_child() -> None:
         assert all(each.result() for each in hanging)
 
 
-def test_what_is_gone_is_not_begun_and_not_remembered() -> None:
+def test_a_deleted_object_is_not_reset_in_the_child_and_not_remembered() -> None:
     class Counted(ForkSafeLock):
         def begin(self) -> None:
             raise AssertionError

@@ -63,7 +63,7 @@ def interrupted(request: pytest.FixtureRequest) -> Generator[Callable[[], None]]
     signal.signal(signal.SIGUSR1, before)
 
 
-def test_an_exception_of_a_handler_is_known(interrupted: Callable[[], None]) -> None:
+def test_an_exception_raised_by_a_signal_handler_is_recognised(interrupted: Callable[[], None]) -> None:
     with pytest.raises(TimeLimit) as raised:
         interrupted()
     assert from_signal_handler(raised.value)
@@ -73,7 +73,7 @@ def raises(*_: object) -> NoReturn:
     raise TimeLimit
 
 
-def test_an_exception_of_the_code_itself_is_not_one() -> None:
+def test_an_exception_raised_by_other_code_is_not_from_a_signal_handler() -> None:
     calls: list[Callable[[], object]] = [raises, lambda: raises(1, None, sys), lambda: plain(1, None)]
     for call in calls:
         with pytest.raises(TimeLimit) as raised:
@@ -82,7 +82,7 @@ def test_an_exception_of_the_code_itself_is_not_one() -> None:
     assert not from_signal_handler(TimeLimit())
 
 
-def test_no_step_of_a_generator_is_given_the_exception_of_a_handler(interrupted: Callable[[], None]) -> None:
+def test_an_exception_of_a_signal_handler_is_not_thrown_into_a_generator(interrupted: Callable[[], None]) -> None:
     ended = []
 
     def steps() -> Generator[str, None, str]:

@@ -29,7 +29,7 @@ def threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
 
 
-def test_the_thread_ends_when_the_object_is_gone() -> None:
+def test_the_thread_ends_when_its_object_is_deleted() -> None:
     work = Work()
     periodic = Periodic("cbstore-test", lambda: 0.001, work.once_more)
     periodic.ensure()
@@ -40,7 +40,7 @@ def test_the_thread_ends_when_the_object_is_gone() -> None:
     assert not thread.is_alive()
 
 
-def test_it_can_be_closed_while_another_thread_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_periodic_can_be_closed_while_another_thread_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work()
     periodic = Periodic("cbstore-test", lambda: 0.001, work.once_more)
     start = threading.Thread.start
@@ -57,7 +57,7 @@ def test_it_can_be_closed_while_another_thread_starts_it(monkeypatch: pytest.Mon
     assert "cbstore-test" not in threads()
 
 
-def test_a_thread_that_cannot_start_is_no_error_and_starts_later() -> None:
+def test_a_thread_that_cannot_start_raises_no_error_and_starts_later() -> None:
     work = Work()
     periodic = Periodic("cbstore-test", lambda: 0.001, work.once_more)
     with no_new_threads():
@@ -87,7 +87,7 @@ def work() -> AsyncWork:
     return AsyncWork()
 
 
-def test_the_wait_goes_on_in_the_next_event_loop(work: AsyncWork) -> None:
+def test_the_pause_continues_in_the_next_event_loop(work: AsyncWork) -> None:
     clock, pauses = Clock(), iter([5.0, 7.0, 9.0])
     periodic = AsyncPeriodic("cbstore-test", pauses.__next__, work.once_more, clock=clock)
 
@@ -110,7 +110,7 @@ def test_the_wait_goes_on_in_the_next_event_loop(work: AsyncWork) -> None:
     assert work.calls == 2
 
 
-def test_work_that_a_loop_s_end_cut_off_is_still_due(work: AsyncWork) -> None:
+def test_work_that_the_end_of_an_event_loop_interrupted_is_still_due(work: AsyncWork) -> None:
     clock = Clock()
     periodic = AsyncPeriodic("cbstore-test", lambda: 5.0, work.once_more, clock=clock)
 
@@ -127,7 +127,7 @@ def test_work_that_a_loop_s_end_cut_off_is_still_due(work: AsyncWork) -> None:
     assert work.calls == 3
 
 
-def test_a_caller_does_the_work_where_no_loop_lives_long_enough(work: AsyncWork) -> None:
+def test_one_caller_does_the_work_if_every_event_loop_ends_too_soon(work: AsyncWork) -> None:
     clock = Clock()
     periodic = AsyncPeriodic("cbstore-test", lambda: 5.0, work.once_more, clock=clock)
     told: list[bool] = []

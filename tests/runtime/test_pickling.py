@@ -119,7 +119,7 @@ def bound_to_the_process() -> list[Any]:
 
 @WAYS
 @pytest.mark.parametrize("value", bound_to_the_process(), ids=lambda value: type(value).__name__)
-def test_what_belongs_to_a_process_says_so_when_it_is_pickled_or_copied(
+def test_an_object_of_one_process_refuses_pickling_and_copying_with_the_reason(
     value: Any, duplicate: Callable[[object], Any]
 ) -> None:
     with pytest.raises(TypeError, match=rf"^{type(value).__name__} cannot be pickled or copied: .* in each process$"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from cbstore_sql.runtime.recent import RecentNames
 
 
-def test_the_name_put_longest_ago_is_forgotten() -> None:
+def test_the_name_stored_longest_ago_is_removed_first() -> None:
     names: RecentNames[int] = RecentNames(2)
     names.put("a", 1)
     names.put("b", 2)

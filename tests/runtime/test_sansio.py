@@ -28,7 +28,7 @@ def resumed_after_the_first_wish() -> Steps:
 
 
 @pytest.mark.parametrize("make", [adding, resumed_after_the_first_wish])
-def test_steps_are_sent_answers_and_thrown_errors(make: Callable[[], Steps]) -> None:
+def test_a_generator_receives_answers_and_errors(make: Callable[[], Steps]) -> None:
     asked = []
 
     def do(wish: str) -> int:
@@ -46,7 +46,7 @@ def test_steps_are_sent_answers_and_thrown_errors(make: Callable[[], Steps]) -> 
 
 
 @pytest.mark.parametrize("make", [adding, resumed_after_the_first_wish])
-def test_an_error_that_no_step_judges_is_raised(make: Callable[[], Steps]) -> None:
+def test_an_error_that_the_generator_does_not_catch_is_raised(make: Callable[[], Steps]) -> None:
     def do(_: str) -> int:
         raise KeyError
 

@@ -58,7 +58,9 @@ def test_work_beyond_the_limit_waits_and_can_be_cancelled(workers: DaemonWorkers
     assert not cancelled.wait(0.01)
 
 
-def test_the_end_of_work_is_told_in_time_and_late(workers: DaemonWorkers, goes: threading.Event) -> None:
+def test_when_done_calls_its_function_before_and_after_the_end_of_the_work(
+    workers: DaemonWorkers, goes: threading.Event
+) -> None:
     told: list[bool] = []
     work = Work(goes.wait)
     work.when_done(lambda ended: told.append(ended.result()))
@@ -69,7 +71,7 @@ def test_the_end_of_work_is_told_in_time_and_late(workers: DaemonWorkers, goes: 
     assert told == [True, True]
 
 
-def test_where_no_thread_can_start_the_work_is_refused_and_later_work_is_done(workers: DaemonWorkers) -> None:
+def test_work_is_refused_while_no_thread_can_start_and_later_work_is_done(workers: DaemonWorkers) -> None:
     with no_new_threads():
         for _ in range(2 * LIMIT):
             with pytest.raises(RuntimeError):
@@ -78,7 +80,7 @@ def test_where_no_thread_can_start_the_work_is_refused_and_later_work_is_done(wo
         assert done(workers, Work(lambda number=number: number)) == number  # type: ignore[misc] # mypy's lambda
 
 
-def test_where_no_further_thread_can_start_those_that_run_do_the_work(
+def test_running_threads_do_the_work_if_no_further_thread_can_start(
     workers: DaemonWorkers, goes: threading.Event
 ) -> None:
     workers.submit(Work(goes.wait))

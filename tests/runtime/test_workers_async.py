@@ -26,7 +26,7 @@ def goes() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_an_event_loop_is_answered_while_its_default_executor_is_busy_or_shut_down(workers: DaemonWorkers) -> None:
+def test_work_is_done_while_the_default_executor_is_busy_or_shut_down(workers: DaemonWorkers) -> None:
     async def main() -> list[int]:
         loop, busy = asyncio.get_running_loop(), threading.Event()
         loop.set_default_executor(ThreadPoolExecutor(1))
@@ -40,7 +40,7 @@ def test_an_event_loop_is_answered_while_its_default_executor_is_busy_or_shut_do
     assert asyncio.run(main()) == [1, 2]
 
 
-def test_an_event_loop_hears_of_errors(workers: DaemonWorkers) -> None:
+def test_an_error_of_the_work_is_raised_in_the_event_loop(workers: DaemonWorkers) -> None:
     def fail(error: type[BaseException]) -> None:
         raise error
 
@@ -49,7 +49,7 @@ def test_an_event_loop_hears_of_errors(workers: DaemonWorkers) -> None:
             asyncio.run(run_in_thread(workers, lambda error=error: fail(error)))  # type: ignore[misc] # mypy's lambda
 
 
-def test_a_loop_that_ends_before_the_work_is_left_alone(workers: DaemonWorkers, goes: threading.Event) -> None:
+def test_work_that_outlives_its_event_loop_causes_no_error(workers: DaemonWorkers, goes: threading.Event) -> None:
     began = threading.Event()
 
     def hang() -> None:

@@ -35,7 +35,7 @@ async def turns(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0)
 
 
-def test_tasks_are_combined_too_and_a_cancelled_one_is_counted() -> None:
+def test_failures_of_tasks_are_batched_and_a_cancelled_one_is_counted() -> None:
     async def fail_all() -> None:
         memory = Held()
         store = AsyncCombiningStore(memory, 0.001)
@@ -52,7 +52,7 @@ def test_tasks_are_combined_too_and_a_cancelled_one_is_counted() -> None:
     asyncio.run(fail_all())
 
 
-def test_tasks_that_reach_the_threshold_wait_for_nobody_and_one_that_is_alone_does_not_either() -> None:
+def test_a_batch_of_tasks_at_the_threshold_and_a_single_failure_are_written_at_once() -> None:
     async def fail_all() -> None:
         memory = Held()
         store = AsyncCombiningStore(memory, ENDLESS)

@@ -11,12 +11,12 @@ from cbstore_sql.stores.threaded import ThreadedStore, as_async
 from tests.stores.aio.turns import cancelled_after, numbers_of_turns
 
 
-def test_an_asynchronous_store_is_taken_as_it_is() -> None:
+def test_as_async_returns_an_asynchronous_store_unchanged() -> None:
     store = AsyncInMemoryStore()
     assert as_async(store) is store
 
 
-def test_a_store_in_memory_is_shared_without_threads() -> None:
+def test_as_async_shares_a_store_in_memory_without_threads() -> None:
     async def main(store: Store) -> None:
         lent = as_async(store)
         assert lent.namespace == store.namespace
@@ -32,14 +32,14 @@ def test_a_store_in_memory_is_shared_without_threads() -> None:
     asyncio.run(main(InMemoryStore("mine")))
 
 
-def test_a_class_derived_from_it_may_block_and_gets_threads() -> None:
+def test_as_async_uses_threads_for_a_subclass_of_the_store_in_memory() -> None:
     class Slow(InMemoryStore):
         """It might sleep."""
 
     assert isinstance(as_async(Slow()), ThreadedStore)
 
 
-def test_a_failure_once_begun_is_counted_before_the_store_is_closed(sql_url: str) -> None:
+def test_a_failure_that_has_begun_is_counted_before_the_store_closes(sql_url: str) -> None:
     async def main() -> None:
         namespace = uuid.uuid4().hex
         for turns in numbers_of_turns():

@@ -34,7 +34,7 @@ def missing() -> None:
     raise KeyError
 
 
-def test_trip_refusal_and_recovery_in_a_few_lines(breakers: Breakers) -> None:
+def test_a_breaker_opens_refuses_and_recovers_under_the_manual_clock(breakers: Breakers) -> None:
     breaker = breakers.make(POLICY)
     for _ in range(2):
         with pytest.raises(DownError):
@@ -72,7 +72,7 @@ def test_half_open_makes_the_next_call_the_probe(breakers: Breakers) -> None:
     assert breakers.state("payments") == "open"
 
 
-def test_closed_clears_the_count(breakers: Breakers) -> None:
+def test_forcing_closed_clears_the_count(breakers: Breakers) -> None:
     breaker = breakers.make(POLICY)
     with pytest.raises(DownError):
         breaker.call("payments", fail)
@@ -111,7 +111,7 @@ def test_a_fleet_counts_together_and_probes_once(breakers: Breakers) -> None:
     assert third.call("payments", len, "order") == 5
 
 
-def test_the_applications_own_breaker_is_taken_over_and_given_back() -> None:
+def test_use_connects_the_application_s_breaker_and_close_restores_it() -> None:
     own_store = InMemoryStore()
     breaker = CircuitBreaker(own_store, POLICY, ignore=(KeyError,), fallback=lambda refused: "queued")
 
@@ -137,7 +137,7 @@ def test_the_applications_own_breaker_is_taken_over_and_given_back() -> None:
     assert len(breakers.events_of(Opened)) == 1
 
 
-def test_an_asynchronous_breaker_is_taken_over_too(breakers: Breakers) -> None:
+def test_use_connects_an_asynchronous_breaker(breakers: Breakers) -> None:
     breaker = breakers.use(AsyncCircuitBreaker(AsyncInMemoryStore(), POLICY))
 
     async def answer() -> str:
@@ -153,7 +153,7 @@ def test_an_asynchronous_breaker_is_taken_over_too(breakers: Breakers) -> None:
     assert asyncio.run(main()) == "ok"
 
 
-def test_something_else_cannot_be_taken_over(breakers: Breakers) -> None:
+def test_use_refuses_an_object_that_is_not_a_breaker(breakers: Breakers) -> None:
     with pytest.raises(ConfigurationError, match="takes a CircuitBreaker, got InMemoryStore"):
         breakers.use(InMemoryStore())  # type: ignore[type-var] # that is the mistake
 
@@ -176,7 +176,7 @@ def test_switched_off_breakers_admit_everything_and_count_nothing(breakers: Brea
         breaker.call("payments", len, "order")
 
 
-def test_a_store_outage_starts_and_ends_on_command(breakers: Breakers) -> None:
+def test_an_outage_lasts_for_its_block(breakers: Breakers) -> None:
     breaker = breakers.make(POLICY)
     with breakers.outage():
         assert breaker.call("payments", len, "order") == 5
@@ -187,7 +187,7 @@ def test_a_store_outage_starts_and_ends_on_command(breakers: Breakers) -> None:
     assert breakers.store.read("payments").failure_count == 1
 
 
-def test_a_slow_store_costs_no_time_and_begins_the_outage_policy(breakers: Breakers) -> None:
+def test_a_slow_store_begins_an_outage_without_waiting(breakers: Breakers) -> None:
     breaker = breakers.make(POLICY, on_store_outage="block", store_timeout=1.0)
     with breakers.store.slow(0.5):
         assert breaker.call("payments", len, "order") == 5

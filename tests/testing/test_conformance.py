@@ -63,7 +63,9 @@ def test_a_store_that_keeps_the_contract_passes_with_processes(migrated_sqlite_u
     assert "skipped" not in done.stdout
 
 
-def test_without_processes_those_tests_are_skipped_and_said_to_be(migrated_sqlite_url: str, tmp_path: Path) -> None:
+def test_without_processes_the_tests_with_processes_are_skipped_with_a_reason(
+    migrated_sqlite_url: str, tmp_path: Path
+) -> None:
     done = run(tmp_path, GOOD.format(url=migrated_sqlite_url), "-k", "processes", "-rs")
     assert "3 skipped" in done.stdout
     assert "without --processes" in done.stdout
@@ -77,13 +79,13 @@ def test_a_store_with_a_mistake_fails(mistake: str, migrated_sqlite_url: str, tm
     assert "1 failed" in done.stdout
 
 
-def test_wrong_arguments_say_how_to_call_it(tmp_path: Path) -> None:
+def test_wrong_arguments_print_the_usage(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cbstore_sql.testing.conformance", "mystore"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "MODULE:FUNCTION" in done.stderr
 
 
-def test_a_function_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_function_names_the_function(tmp_path: Path) -> None:
     done = run(tmp_path, "", "-x")
     assert "--store must be package.module:function" in done.stdout

@@ -18,12 +18,12 @@ PYRIGHT = ("pyright", "--pythonpath", sys.executable)
 
 
 @pytest.mark.parametrize("checker", [MYPY, PYRIGHT], ids=["mypy", "pyright"])
-def test_a_type_checker_accepts_the_usage(checker: tuple[str, ...]) -> None:
+def test_the_type_checker_accepts_the_example_usage(checker: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", *checker, str(USAGE)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_everything_public_is_used() -> None:
+def test_the_example_usage_contains_every_public_name() -> None:
     names = {node.id for node in ast.walk(ast.parse(USAGE.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)}
     assert set(cbstore_sql.__all__) - names == set()

@@ -17,7 +17,7 @@ def test_a_closed_circuit_has_no_probe(store: Store) -> None:
     assert store.claim_probe("b", POLICY, now=5000.0) is None
 
 
-def test_an_open_circuit_lets_one_probe_in_when_its_time_has_elapsed(store: Store) -> None:
+def test_an_open_circuit_admits_one_probe_after_its_open_time(store: Store) -> None:
     opened(store)
     assert store.claim_probe("b", POLICY, now=1059.999) is None
     claim = store.claim_probe("b", POLICY, token="me", now=1060.0)
@@ -36,7 +36,7 @@ def test_a_lost_claim_changes_nothing(store: Store) -> None:
     assert store.read("b", now=1061.0) == before
 
 
-def test_a_lease_that_has_run_out_is_taken_over(store: Store) -> None:
+def test_an_expired_lease_can_be_taken_over(store: Store) -> None:
     opened(store)
     first = store.claim_probe("b", POLICY, now=1060.0)
     assert store.claim_probe("b", POLICY, now=1089.999) is None
@@ -48,7 +48,7 @@ def test_a_lease_that_has_run_out_is_taken_over(store: Store) -> None:
     assert second.permit.token != first.permit.token
 
 
-def test_a_repeated_claim_is_answered_like_the_first(store: Store) -> None:
+def test_a_repeated_claim_with_the_same_token_returns_the_same_permit(store: Store) -> None:
     opened(store)
     first = store.claim_probe("b", POLICY, token="me", now=1060.0)
     again = store.claim_probe("b", POLICY, token="me", now=1070.0)
@@ -58,7 +58,7 @@ def test_a_repeated_claim_is_answered_like_the_first(store: Store) -> None:
     assert again.snapshot.probe_until == first.snapshot.probe_until
 
 
-def test_each_claim_without_a_token_makes_one_of_its_own(store: Store) -> None:
+def test_each_claim_without_a_token_makes_a_new_token(store: Store) -> None:
     tokens = set()
     for round_ in range(3):
         store.reset("b")
@@ -69,7 +69,7 @@ def test_each_claim_without_a_token_makes_one_of_its_own(store: Store) -> None:
     assert len(tokens) == 3
 
 
-def test_without_a_time_of_its_own_a_claim_uses_the_store_s_clock(store: Store) -> None:
+def test_a_claim_without_now_uses_the_store_s_clock(store: Store) -> None:
     store.force_open("b", 0.0)
     claim = store.claim_probe("b", POLICY)
     assert claim is not None

@@ -7,21 +7,21 @@ from cbstore_sql import BreakerPolicy, Snapshot, State, Store
 POLICY = BreakerPolicy(probe_lease=30.0)
 
 
-def test_force_open_opens_a_breaker_never_written(store: Store) -> None:
+def test_force_open_opens_a_new_breaker(store: Store) -> None:
     forced = store.force_open("b", 30.0, now=1000.0)
     assert (forced.previous_state, forced.snapshot.state) == (State.CLOSED, State.OPEN)
     assert store.read("b", now=1000.0) == forced.snapshot
     assert forced.snapshot.open_until == 1030.0
 
 
-def test_force_open_never_shortens(store: Store) -> None:
+def test_force_open_never_shortens_the_open_time(store: Store) -> None:
     store.force_open("b", 600.0, now=1000.0)
     again = store.force_open("b", 5.0, now=1001.0)
     assert (again.snapshot.open_until, again.changed) == (1600.0, False)
     assert store.force_open("b", 600.0, now=1001.0).snapshot.open_until == 1601.0
 
 
-def test_force_open_takes_the_probe_away(store: Store) -> None:
+def test_force_open_ends_the_current_probe(store: Store) -> None:
     store.force_open("b", 0.0, now=1000.0)
     claim = store.claim_probe("b", POLICY, now=1000.0)
     assert claim is not None
@@ -45,7 +45,7 @@ def test_reset_leaves_a_clean_closed_breaker(store: Store) -> None:
     assert store.read("b", now=6000.0) == done.snapshot
 
 
-def test_reset_fences_permits_given_before_even_of_a_breaker_never_written(store: Store) -> None:
+def test_reset_makes_earlier_permits_invalid_also_for_a_new_breaker(store: Store) -> None:
     permit = store.read("b").permit
     store.reset("b")
     assert store.record_failure(permit, POLICY) is None

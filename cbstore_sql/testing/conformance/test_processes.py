@@ -120,7 +120,7 @@ def test_the_probe_of_a_killed_process_is_free_after_its_lease(shared_backend: B
         assert closed.snapshot.state is State.CLOSED
 
 
-def test_a_process_killed_while_it_counts_loses_nothing_confirmed(shared_backend: Backend) -> None:
+def test_a_killed_process_loses_no_confirmed_failure(shared_backend: Backend) -> None:
     namespace = uuid.uuid4().hex
     with child(count_for_ever, shared_backend, namespace) as (told, kill):
         confirmed = 0

@@ -27,7 +27,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
         return [future.result() for future in [pool.submit(run, call) for call in calls]]
 
 
-def test_of_racing_claims_exactly_one_wins(store: Store) -> None:
+def test_exactly_one_of_several_racing_claims_wins(store: Store) -> None:
     for round_ in range(ROUNDS):
         name = f"b{round_}"
         store.force_open(name, 0.0, now=1000.0)
@@ -37,7 +37,7 @@ def test_of_racing_claims_exactly_one_wins(store: Store) -> None:
         assert store.read(name).permit == won[0].permit
 
 
-def test_of_racing_take_overs_exactly_one_wins(store: Store) -> None:
+def test_exactly_one_of_several_racing_takeovers_wins(store: Store) -> None:
     for round_ in range(ROUNDS):
         name = f"b{round_}"
         store.force_open(name, 0.0, now=1000.0)
@@ -55,7 +55,7 @@ def test_racing_failures_are_all_counted_and_one_caller_sees_the_circuit_open(st
         assert store.read(name).failure_count == THREADS
 
 
-def test_racing_first_failures_through_permits_are_all_counted(store: Store) -> None:
+def test_racing_first_failures_with_permits_are_all_counted(store: Store) -> None:
     policy = BreakerPolicy(failure_threshold=THREADS * 2)
     for round_ in range(ROUNDS):
         permit = store.read(f"b{round_}").permit

@@ -12,30 +12,30 @@ def test_a_breaker_never_written_reads_as_closed_and_clean(store: Store) -> None
     assert store.read("b", now=1000.0) == Snapshot("b", State.CLOSED, 0, 0, 0, 0.0, 0.0, 0.0, "", 0.0, 1000.0)
 
 
-def test_reading_does_not_make_a_breaker(store: Store) -> None:
+def test_reading_does_not_create_a_breaker(store: Store) -> None:
     store.read("b")
     transition = store.reset("b", now=1.0)
     assert transition.snapshot.generation == 1
 
 
-def test_a_read_returns_what_the_last_operation_left(store: Store) -> None:
+def test_a_read_returns_the_state_after_the_last_operation(store: Store) -> None:
     written = store.record_failure("b", BreakerPolicy(failure_threshold=1), now=1000.0)
     assert written is not None
     assert store.read("b", now=1000.0) == written.snapshot
 
 
-def test_without_a_time_of_its_own_a_read_uses_the_store_s_clock(store: Store) -> None:
+def test_a_read_without_now_uses_the_store_s_clock(store: Store) -> None:
     before = time.time() - 1.0
     assert before < store.read("b").as_of < time.time() + 1.0
 
 
-def test_breakers_of_different_names_are_apart(store: Store) -> None:
+def test_breakers_with_different_names_are_separate(store: Store) -> None:
     for name in ("", "a", "A", "a ", "á", "a\u0301", "🔌", "a:b", "a%b", "a'b\"c", "x" * 512):
         store.record_failure(name, now=1.0)
         assert store.read(name).failure_count == 1, name
 
 
-def test_namespaces_are_apart(backend: Backend) -> None:
+def test_breakers_in_different_namespaces_are_separate(backend: Backend) -> None:
     own, names = uuid.uuid4().hex, ("", "default", "a", "a:b", "ä", "%41")
     with ExitStack() as stack:
         stores = [stack.enter_context(backend.open(f"{namespace}{own}")) for namespace in names]

@@ -9,7 +9,7 @@ from cbstore_sql import BreakerPolicy, Permit, State, Store
 POLICY = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, probe_lease=30.0)
 
 
-def test_failures_are_counted_and_the_threshold_opens(store: Store) -> None:
+def test_failures_are_counted_and_open_the_circuit_at_the_threshold(store: Store) -> None:
     seen = [store.record_failure("b", POLICY, now=1000.0 + i) for i in range(3)]
     states = [(t.previous_state, t.snapshot.state, t.snapshot.failure_count) for t in seen if t]
     closed, opened = State.CLOSED, State.OPEN
@@ -17,7 +17,7 @@ def test_failures_are_counted_and_the_threshold_opens(store: Store) -> None:
     assert store.read("b").open_until == 1062.0
 
 
-def test_a_success_in_between_starts_the_count_anew(store: Store) -> None:
+def test_a_success_in_between_restarts_the_count(store: Store) -> None:
     for _ in range(5):
         store.record_failure("b", POLICY, now=1000.0)
         store.record_failure("b", POLICY, now=1000.0)
@@ -35,14 +35,14 @@ def test_a_permit_from_before_a_state_change_has_no_effect(store: Store) -> None
     assert before.failure_count == store.read("b").failure_count == 0
 
 
-def test_the_first_ever_failure_through_a_permit_is_counted(store: Store) -> None:
+def test_the_first_failure_of_a_new_breaker_with_a_permit_is_counted(store: Store) -> None:
     permit = store.read("b").permit
     assert store.record_failure(permit, POLICY, now=1000.0) is not None
     assert store.record_failure(permit, POLICY, now=1000.0) is not None
     assert store.read("b").failure_count == 2
 
 
-def test_a_permit_of_a_breaker_since_forgotten_has_no_effect(store: Store) -> None:
+def test_a_permit_with_an_unknown_generation_has_no_effect(store: Store) -> None:
     store.force_open("b", 0.0, now=1000.0)
     claim = store.claim_probe("b", POLICY, token="me", now=1000.0)
     assert claim is not None
@@ -52,7 +52,7 @@ def test_a_permit_of_a_breaker_since_forgotten_has_no_effect(store: Store) -> No
     assert store.read("elsewhere").failure_count == 0
 
 
-def test_the_probe_s_failure_re_opens_and_only_the_owner_s(store: Store) -> None:
+def test_only_a_failure_of_the_probe_s_owner_opens_the_circuit_again(store: Store) -> None:
     store.force_open("b", 0.0, now=1000.0)
     first = store.claim_probe("b", POLICY, now=1000.0)
     second = store.claim_probe("b", POLICY, now=1030.0)
@@ -93,13 +93,13 @@ def test_an_unfenced_failure_prolongs_an_open_circuit_and_a_permit_does_not(stor
     assert store.read("b").open_until == 1065.0
 
 
-def test_several_failures_in_one_report(store: Store) -> None:
+def test_several_failures_in_one_report_are_counted(store: Store) -> None:
     opened = store.record_failure("b", POLICY, failures=7, now=1000.0)
     assert opened is not None
     assert (opened.snapshot.state, opened.snapshot.failure_count) == (State.OPEN, 7)
 
 
-def test_without_a_time_of_its_own_a_failure_uses_the_store_s_clock(store: Store) -> None:
+def test_a_failure_without_now_uses_the_store_s_clock(store: Store) -> None:
     opened = store.record_failure("b", BreakerPolicy(failure_threshold=1, recovery_timeout=60.0))
     assert opened is not None
     assert abs(opened.snapshot.last_failure_time - time.time()) < 5.0

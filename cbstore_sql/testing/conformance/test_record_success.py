@@ -12,7 +12,7 @@ def probe(store: Store, now: float = 1000.0) -> Permit:
     return claim.permit
 
 
-def test_a_success_on_a_clean_breaker_has_nothing_to_do(store: Store) -> None:
+def test_a_success_on_a_clean_breaker_returns_none(store: Store) -> None:
     assert store.record_success("b", POLICY) is None
     assert store.record_success(store.read("b").permit, POLICY) is None
 
@@ -33,7 +33,7 @@ def test_a_success_does_not_close_an_open_circuit(store: Store) -> None:
     assert store.read("b", now=1.0) == before
 
 
-def test_the_owner_s_success_closes_and_nobody_else_s(store: Store) -> None:
+def test_only_a_success_of_the_probe_s_owner_closes_the_circuit(store: Store) -> None:
     bystander = store.read("b").permit
     owner = probe(store)
     assert store.record_success(bystander, POLICY) is None
@@ -46,7 +46,7 @@ def test_the_owner_s_success_closes_and_nobody_else_s(store: Store) -> None:
     assert store.record_success(owner, POLICY) is None
 
 
-def test_an_owner_that_lost_its_lease_settles_nothing(store: Store) -> None:
+def test_an_owner_that_lost_its_lease_cannot_report(store: Store) -> None:
     first = probe(store, now=1000.0)
     second = store.claim_probe("b", POLICY, now=1030.0)
     assert second is not None
@@ -55,7 +55,7 @@ def test_an_owner_that_lost_its_lease_settles_nothing(store: Store) -> None:
     assert store.record_success(second.permit, POLICY) is not None
 
 
-def test_an_owner_of_another_life_of_the_breaker_settles_nothing(store: Store) -> None:
+def test_an_owner_of_a_deleted_breaker_s_probe_cannot_report(store: Store) -> None:
     first = probe(store)
     store._delete("b")
     second = probe(store)
@@ -64,7 +64,7 @@ def test_an_owner_of_another_life_of_the_breaker_settles_nothing(store: Store) -
     assert store.record_success(second, POLICY) is not None
 
 
-def test_as_many_probes_as_the_policy_asks_for_close_the_circuit(store: Store) -> None:
+def test_success_threshold_probes_close_the_circuit(store: Store) -> None:
     policy = BreakerPolicy(success_threshold=3)
     permit = probe(store)
     for successes in (1, 2):
@@ -80,7 +80,7 @@ def test_as_many_probes_as_the_policy_asks_for_close_the_circuit(store: Store) -
     assert (closed.snapshot.state, closed.snapshot.success_count) == (State.CLOSED, 0)
 
 
-def test_an_expected_state_confines_a_success(store: Store) -> None:
+def test_a_success_with_expected_state_counts_only_in_that_state(store: Store) -> None:
     store.record_failure("b", POLICY, now=1.0)
     assert store.record_success("b", POLICY, expected_state="half_open") is None
     assert store.record_success("b", POLICY, expected_state="closed") is not None

@@ -25,7 +25,7 @@ def logged(*calls: bool) -> ChangeLog:
         (LocalChanges("b", successes=7, failures=5), [(7, 1), (0, 4)]),
     ],
 )
-def test_the_first_failure_is_reported_alone_with_the_successes_before_it(
+def test_the_first_report_contains_one_failure_and_the_successes_before_it(
     changes: LocalChanges, parts: list[tuple[int, int]]
 ) -> None:
     assert [(part.successes, part.failures) for part in changes.parts()] == parts
@@ -39,13 +39,13 @@ def test_a_success_clears_the_failures_before_it() -> None:
 @pytest.mark.parametrize(
     ("since", "counts"), [((), (2, 3)), ((False,), (2, 4)), ((True,), (3, 0)), ((True, False), (3, 1))]
 )
-def test_changes_taken_back_come_before_those_since_then(since: tuple[bool, ...], counts: tuple[int, int]) -> None:
+def test_restored_changes_come_before_newer_changes(since: tuple[bool, ...], counts: tuple[int, int]) -> None:
     log = logged(*since)
     log.restore(LocalChanges("b", successes=2, failures=3), 1000.0, may_be_counted=False)
     assert (log.successes, log.failures) == counts
 
 
-def test_failures_that_may_be_counted_are_not_taken_back_and_an_opened_circuit_is() -> None:
+def test_restoring_drops_failures_the_store_may_have_counted_but_keeps_an_opening() -> None:
     log = logged()
     log.restore(LocalChanges("b", successes=2, failures=3), 1000.0, may_be_counted=True)
     assert (log.successes, log.failures, log.opened) == (0, 0, False)

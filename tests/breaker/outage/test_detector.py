@@ -14,7 +14,7 @@ def test_an_unknown_policy_is_refused() -> None:
         CircuitBreaker(InMemoryStore(), on_store_outage="ignore")  # type: ignore[arg-type] # on purpose
 
 
-def test_the_beginning_and_the_end_are_reported_once_each(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_beginning_and_the_end_of_an_outage_are_each_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     told: list[BreakerEvent] = []
     outage = OutageDetector("local", told.append)
     outage.mark_up()
@@ -29,7 +29,7 @@ def test_the_beginning_and_the_end_are_reported_once_each(caplog: pytest.LogCapt
     assert not outage.is_out
 
 
-def test_a_missing_table_is_named_until_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+def test_refusals_name_a_missing_table_until_the_table_exists(caplog: pytest.LogCaptureFixture) -> None:
     outage = OutageDetector("raise", lambda _: None)
     outage.mark_down("b", SchemaError("no table: run migrate"))
     assert [(record.levelname, "run migrate" in record.message) for record in caplog.records] == [("ERROR", True)]
@@ -41,7 +41,7 @@ def test_a_missing_table_is_named_until_it_is_there(caplog: pytest.LogCaptureFix
     assert refused.value.applied is False
 
 
-def test_a_trial_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trial_of_the_store_emits_no_event(caplog: pytest.LogCaptureFixture) -> None:
     told: list[BreakerEvent] = []
     outage = OutageDetector("local", told.append)
     outage.mark_down("a", StoreUnavailableError("gone"))
@@ -51,13 +51,13 @@ def test_a_trial_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
     assert (outage.is_out, len(told), len(caplog.records)) == (True, 1, 1)
 
 
-def test_the_log_says_why_in_our_words(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_gives_the_reason_in_the_library_s_words(caplog: pytest.LogCaptureFixture) -> None:
     outage = OutageDetector("local", lambda _: None)
     outage.mark_down("a", StoreUnavailableError("password=s3cr3t", reason="authentication failed"))
     assert caplog.messages == ["the breaker store does not answer (StoreUnavailableError: authentication failed)"]
 
 
-def test_events_come_in_pairs_also_if_the_store_recovers_while_a_listener_hears_of_the_outage() -> None:
+def test_events_come_in_pairs_if_the_store_recovers_while_a_listener_runs() -> None:
     told: list[str] = []
 
     def listen(event: BreakerEvent) -> None:

@@ -24,7 +24,7 @@ READ, WRITE = StoreCall("read", ("b",)), StoreCall("record_failure", ("b",))
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_store_error_and_a_mistake_of_the_caller_are_raised_unchanged(error: Exception) -> None:
+def test_a_store_error_and_an_error_of_the_caller_are_raised_unchanged(error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
         raise_store_error(WRITE, error)
     assert raised.value is error
@@ -42,7 +42,9 @@ def test_a_store_error_and_a_mistake_of_the_caller_are_raised_unchanged(error: E
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize(("call", "applied"), [(READ, False), (WRITE, None)], ids=["read", "write"])
-def test_everything_else_is_a_store_that_does_not_answer(error: Exception, call: StoreCall, applied: bool) -> None:
+def test_any_other_exception_becomes_a_store_unavailable_error(
+    error: Exception, call: StoreCall, applied: bool
+) -> None:
     with pytest.raises(StoreUnavailableError, match=type(error).__name__) as raised:
         raise_store_error(call, error)
     assert raised.value.__cause__ is error
@@ -60,7 +62,7 @@ def test_everything_else_is_a_store_that_does_not_answer(error: Exception, call:
         (StoreError("password"), "StoreError"),
     ],
 )
-def test_the_log_has_the_class_and_only_words_of_the_library(error: StoreError, words: str) -> None:
+def test_the_log_contains_the_class_and_only_words_of_the_library(error: StoreError, words: str) -> None:
     assert described(error) == words
 
 
@@ -72,6 +74,8 @@ def test_the_log_has_the_class_and_only_words_of_the_library(error: StoreError, 
         (SchemaError("no table"), True),
     ],
 )
-def test_what_certainly_had_no_effect(error: StoreError, not_applied: bool) -> None:
+def test_was_not_applied_is_true_only_for_operations_that_certainly_had_no_effect(
+    error: StoreError, not_applied: bool
+) -> None:
     assert was_not_applied(error) is not_applied
     assert original_of(error) is error

@@ -47,14 +47,14 @@ def taken(local: LocalBreakers) -> LocalChanges:
     return changes
 
 
-def test_the_answer_to_the_latest_question_is_known(local: LocalBreakers) -> None:
+def test_the_answer_to_the_latest_read_wins(local: LocalBreakers) -> None:
     local.note(CLEAN, 900.0)
     local.note(DIRTY, 900.0)
     local.note(CLEAN, 800.0)
     assert local.read("b").failure_count == 2
 
 
-def test_of_many_names_those_noted_longest_ago_are_forgotten(
+def test_the_names_noted_longest_ago_are_forgotten_first(
     clock: Clock, told: list[BreakerEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_KNOWN", 20)
@@ -69,7 +69,7 @@ def test_of_many_names_those_noted_longest_ago_are_forgotten(
     assert local.read("old").state is State.CLOSED
 
 
-def test_a_later_answer_of_the_store_does_not_change_what_goes_on_here(local: LocalBreakers) -> None:
+def test_a_later_answer_of_the_store_does_not_replace_local_changes(local: LocalBreakers) -> None:
     local.note(DIRTY, 1000.0)
     fails(local, 1)
     local.note(CLEAN, 1001.0)
@@ -79,7 +79,7 @@ def test_a_later_answer_of_the_store_does_not_change_what_goes_on_here(local: Lo
     assert local.read("b").failure_count == 0
 
 
-def test_where_nothing_happened_nothing_is_reported(local: LocalBreakers) -> None:
+def test_a_breaker_without_local_changes_is_not_reported(local: LocalBreakers) -> None:
     local.note(OPEN, 1000.0)
     with pytest.raises(CircuitBreakerOpenError):
         local.admit("b")
@@ -95,7 +95,7 @@ def test_failures_are_reported_once(local: LocalBreakers) -> None:
     assert local.take("b") is None
 
 
-def test_a_success_that_the_store_decided_clears_failures_not_yet_reported(local: LocalBreakers) -> None:
+def test_a_success_counted_by_the_store_clears_unreported_failures(local: LocalBreakers) -> None:
     fails(local, 1)
     fails(local, 1, uncounted=False)
     local.succeeded("b")
@@ -105,7 +105,7 @@ def test_a_success_that_the_store_decided_clears_failures_not_yet_reported(local
     assert local.is_settled
 
 
-def test_successes_are_reported_where_they_clear_failures(local: LocalBreakers) -> None:
+def test_successes_after_failures_are_reported(local: LocalBreakers) -> None:
     local.note(DIRTY, 1000.0)
     succeeds(local, 1000)
     fails(local, 1)
@@ -121,7 +121,7 @@ def test_successes_of_a_clean_breaker_are_not_reported(local: LocalBreakers) -> 
     assert taken(local) == LocalChanges("b", 0, successes=2)
 
 
-def test_a_failure_that_the_store_may_have_counted_is_not_reported_but_a_success_after_it_is(
+def test_a_failure_the_store_may_have_counted_is_not_reported_but_a_later_success_is(
     local: LocalBreakers,
 ) -> None:
     fails(local, 1, uncounted=False)
@@ -132,20 +132,22 @@ def test_a_failure_that_the_store_may_have_counted_is_not_reported_but_a_success
     assert taken(local) == LocalChanges("b", successes=1)
 
 
-def test_a_circuit_that_opened_here_is_reported_for_the_rest_of_its_time(local: LocalBreakers, clock: Clock) -> None:
+def test_a_locally_opened_circuit_is_reported_with_its_remaining_open_time(local: LocalBreakers, clock: Clock) -> None:
     local.note(CLEAN._replace(generation=4), clock.now)
     fails(local, 3)
     clock.advance(20.0)
     assert taken(local) == LocalChanges("b", 4, opened=True, open_for=40.0, opened_ago=20.0)
 
 
-def test_a_circuit_whose_time_is_over_is_reported_for_a_probe_at_once(local: LocalBreakers, clock: Clock) -> None:
+def test_a_locally_opened_circuit_past_its_open_time_is_reported_with_zero_seconds(
+    local: LocalBreakers, clock: Clock
+) -> None:
     fails(local, 3)
     clock.advance(100.0)
     assert taken(local) == LocalChanges("b", opened=True, open_for=0.0, opened_ago=100.0)
 
 
-def test_an_open_circuit_is_decided_here_until_its_report_has_arrived(local: LocalBreakers) -> None:
+def test_a_locally_opened_circuit_rejects_calls_until_its_report_is_delivered(local: LocalBreakers) -> None:
     fails(local, 3)
     assert local.is_open_here("b")
     changes = taken(local)
@@ -164,13 +166,15 @@ def test_open_circuits_are_reported_first(local: LocalBreakers) -> None:
     assert local.pending() == ["b", "a", "c"]
 
 
-def test_a_circuit_that_opened_elsewhere_is_not_reported(local: LocalBreakers) -> None:
+def test_a_circuit_that_another_process_opened_is_not_reported(local: LocalBreakers) -> None:
     local.note(OPEN, 1000.0)
     local.settle(Permit("b", 3), Verdict.FAILURE, uncounted=True)
     assert local.take("b") is None
 
 
-def test_a_circuit_known_to_be_open_is_remembered_for_a_store_that_lost_it(local: LocalBreakers, clock: Clock) -> None:
+def test_a_circuit_seen_open_is_kept_so_that_an_emptied_store_can_be_restored(
+    local: LocalBreakers, clock: Clock
+) -> None:
     local.note(OPEN, clock.now)
     local.note(DIRTY._replace(name="another"), clock.now)
     clock.advance(20.0)
@@ -179,7 +183,7 @@ def test_a_circuit_known_to_be_open_is_remembered_for_a_store_that_lost_it(local
     assert local.known_open() == []
 
 
-def test_a_success_clears_what_a_failure_in_doubt_would_add(local: LocalBreakers) -> None:
+def test_a_success_clears_the_failures_before_a_failure_in_doubt(local: LocalBreakers) -> None:
     permit = local.admit("b")
     local.settle(permit, Verdict.FAILURE, uncounted=True)
     local.settle(permit, Verdict.SUCCESS, uncounted=True)
@@ -188,7 +192,7 @@ def test_a_success_clears_what_a_failure_in_doubt_would_add(local: LocalBreakers
     assert local.is_in_doubt
 
 
-def test_a_circuit_opened_by_hand_is_reported_from_what_is_known_of_it(local: LocalBreakers, clock: Clock) -> None:
+def test_a_forced_open_is_reported_with_the_known_generation_and_open_time(local: LocalBreakers, clock: Clock) -> None:
     local.note(OPEN, clock.now)
     local.force_open("b", 5.0)
     assert local.read("b").open_until == clock.now + 60.0, "never less"
@@ -197,7 +201,7 @@ def test_a_circuit_opened_by_hand_is_reported_from_what_is_known_of_it(local: Lo
     assert local.read("c").state is State.OPEN
 
 
-def test_of_a_circuit_that_closed_again_here_only_the_success_is_left(local: LocalBreakers, clock: Clock) -> None:
+def test_a_circuit_that_a_local_probe_closed_is_reported_as_one_success(local: LocalBreakers, clock: Clock) -> None:
     fails(local, 3)
     clock.advance(60.0)
     succeeds(local)
@@ -205,7 +209,9 @@ def test_of_a_circuit_that_closed_again_here_only_the_success_is_left(local: Loc
 
 
 @pytest.mark.parametrize("may_be_counted", [False, True])
-def test_failures_put_back_are_reported_unless_they_may_be_counted(local: LocalBreakers, may_be_counted: bool) -> None:
+def test_failures_put_back_are_reported_unless_the_store_may_have_counted_them(
+    local: LocalBreakers, may_be_counted: bool
+) -> None:
     fails(local, 2)
     local.put_back(taken(local), may_be_counted=may_be_counted)
     assert local.pending() == ([] if may_be_counted else ["b"])
@@ -214,14 +220,14 @@ def test_failures_put_back_are_reported_unless_they_may_be_counted(local: LocalB
 
 
 @pytest.mark.parametrize("may_be_counted", [False, True])
-def test_an_open_circuit_put_back_is_reported(local: LocalBreakers, may_be_counted: bool) -> None:
+def test_an_opening_put_back_is_reported_again(local: LocalBreakers, may_be_counted: bool) -> None:
     fails(local, 3)
     changes = taken(local)
     local.put_back(changes, may_be_counted=may_be_counted)
     assert taken(local) == changes
 
 
-def test_a_circuit_that_opens_while_its_failures_are_reported_is_reported_too(local: LocalBreakers) -> None:
+def test_a_circuit_that_opens_during_a_report_of_its_failures_is_reported_too(local: LocalBreakers) -> None:
     fails(local, 2)
     changes = taken(local)
     fails(local, 1)
@@ -229,7 +235,7 @@ def test_a_circuit_that_opens_while_its_failures_are_reported_is_reported_too(lo
     assert taken(local) == LocalChanges("b", opened=True, open_for=60.0)
 
 
-def test_a_count_in_doubt_is_kept_until_the_store_took_a_write_of_that_breaker(local: LocalBreakers) -> None:
+def test_a_count_in_doubt_is_kept_until_the_store_accepts_a_write_of_the_breaker(local: LocalBreakers) -> None:
     local.note(CLEAN, 1000.0)
     fails(local, 2, uncounted=False)
     local.clear()
@@ -242,7 +248,7 @@ def test_a_count_in_doubt_is_kept_until_the_store_took_a_write_of_that_breaker(l
     assert local.read("b").failure_count == 0
 
 
-def test_a_count_in_doubt_is_out_of_date_in_a_later_generation(local: LocalBreakers, clock: Clock) -> None:
+def test_a_later_generation_drops_a_count_in_doubt(local: LocalBreakers, clock: Clock) -> None:
     local.note(CLEAN, clock.now)
     fails(local, 2, uncounted=False)
     local.clear()
@@ -253,7 +259,7 @@ def test_a_count_in_doubt_is_out_of_date_in_a_later_generation(local: LocalBreak
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_process_owes_nothing_and_no_probe_of_its_parent_is_under_way(local: LocalBreakers) -> None:
+def test_a_forked_process_inherits_no_pending_report_and_no_running_probe(local: LocalBreakers) -> None:
     fails(local, 2)
     local.settle(Permit("another", 0), Verdict.FAILURE, uncounted=False)
     local.force_open("probed", 0.0)

@@ -30,7 +30,7 @@ def fails(breaker: object, times: int) -> None:
             breaker.call("b", fail)  # type: ignore[attr-defined] # a driver
 
 
-def test_a_circuit_opens_in_the_process_alone(make: Make, failing: Failing) -> None:
+def test_failures_in_an_outage_open_the_circuit_in_this_process(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     fails(breaker, 3)
@@ -41,7 +41,7 @@ def test_a_circuit_opens_in_the_process_alone(make: Make, failing: Failing) -> N
     assert breaker.told() == ["StoreDegraded", "Opened", "Rejected"]
 
 
-def test_what_was_counted_before_counts(make: Make, failing: Failing) -> None:
+def test_failures_before_the_outage_count_in_the_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     fails(breaker, 2)
     outage(failing, GONE)
@@ -50,7 +50,7 @@ def test_what_was_counted_before_counts(make: Make, failing: Failing) -> None:
         breaker.call("b", lambda: None)
 
 
-def test_a_circuit_known_to_be_open_stays_open(make: Make, failing: Failing) -> None:
+def test_a_circuit_seen_open_stays_open_in_the_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     failing.force_open("b", 60.0)
     with pytest.raises(CircuitBreakerOpenError):
@@ -61,7 +61,9 @@ def test_a_circuit_known_to_be_open_stays_open(make: Make, failing: Failing) -> 
         breaker.call("b", lambda: None)
 
 
-def test_a_circuit_that_opened_meanwhile_is_kept_open_for_all(make: Make, failing: Failing, clock: Clock) -> None:
+def test_a_circuit_opened_in_the_outage_is_open_for_all_processes_afterwards(
+    make: Make, failing: Failing, clock: Clock
+) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     fails(breaker, 3)
@@ -74,7 +76,7 @@ def test_a_circuit_that_opened_meanwhile_is_kept_open_for_all(make: Make, failin
         breaker.call("b", lambda: None)
 
 
-def test_failures_that_did_not_open_it_are_added(make: Make, failing: Failing) -> None:
+def test_failures_in_the_outage_are_added_to_the_store_afterwards(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     fails(breaker, 1)
     outage(failing, GONE)
@@ -84,7 +86,7 @@ def test_failures_that_did_not_open_it_are_added(make: Make, failing: Failing) -
     assert failing.read("b").failure_count == 2
 
 
-def test_a_late_report_of_another_generation_is_not_added(make: Make, failing: Failing) -> None:
+def test_a_late_failure_of_another_generation_is_not_added_to_the_store(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     late = breaker.admit("b")
     failing.reset("b")
@@ -98,7 +100,7 @@ def test_a_late_report_of_another_generation_is_not_added(make: Make, failing: F
     assert failing.read("b").failure_count == 1
 
 
-def test_a_success_meanwhile_takes_them_back(make: Make, failing: Failing) -> None:
+def test_a_success_in_the_outage_clears_the_failures_before_it(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     fails(breaker, 2)
@@ -109,7 +111,7 @@ def test_a_success_meanwhile_takes_them_back(make: Make, failing: Failing) -> No
     assert failing.read("b").failure_count == 1
 
 
-def test_a_failure_the_store_may_have_counted_is_not_counted_there_again(make: Make, failing: Failing) -> None:
+def test_a_failure_the_store_may_have_counted_is_not_added_again(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     failing.on_write = UNKNOWN
     fails(breaker, 2)
@@ -118,7 +120,7 @@ def test_a_failure_the_store_may_have_counted_is_not_counted_there_again(make: M
     assert failing.read("b").failure_count == 1, "the second was decided here"
 
 
-def test_a_circuit_somebody_else_opened_is_left_to_him(make: Make, failing: Failing) -> None:
+def test_a_circuit_that_another_process_opened_is_not_changed(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     fails(breaker, 3)
@@ -128,7 +130,7 @@ def test_a_circuit_somebody_else_opened_is_left_to_him(make: Make, failing: Fail
     assert failing.read("b") == theirs
 
 
-def test_what_could_not_be_brought_is_brought_the_next_time(make: Make, failing: Failing) -> None:
+def test_a_report_that_fails_is_repeated_at_the_next_recovery(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     fails(breaker, 3)
@@ -139,7 +141,7 @@ def test_what_could_not_be_brought_is_brought_the_next_time(make: Make, failing:
     assert failing.read("b").state is State.OPEN
 
 
-def test_a_call_admitted_before_the_outage_counts_in_it(make: Make, failing: Failing) -> None:
+def test_a_call_admitted_before_the_outage_counts_in_the_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, BreakerPolicy(failure_threshold=1))
     permit = breaker.admit("b")
     outage(failing, GONE)
@@ -148,7 +150,7 @@ def test_a_call_admitted_before_the_outage_counts_in_it(make: Make, failing: Fai
         breaker.call("b", lambda: None)
 
 
-def test_a_call_admitted_in_the_outage_counts_after_it(make: Make, failing: Failing) -> None:
+def test_a_call_admitted_in_the_outage_counts_afterwards(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     failed, answered = breaker.admit("b"), breaker.admit("b")
@@ -159,7 +161,7 @@ def test_a_call_admitted_in_the_outage_counts_after_it(make: Make, failing: Fail
     assert failing.read("b").failure_count == 1
 
 
-def test_one_probe_at_a_time_is_let_through_and_closes_the_circuit(make: Make, failing: Failing) -> None:
+def test_one_probe_at_a_time_is_admitted_and_closes_the_circuit_in_an_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, BreakerPolicy(failure_threshold=1, recovery_timeout=0.0))
     outage(failing, GONE)
     fails(breaker, 1)
@@ -175,7 +177,7 @@ def test_one_probe_at_a_time_is_let_through_and_closes_the_circuit(make: Make, f
     assert failing.read("b").state is State.CLOSED
 
 
-def test_the_next_outage_begins_with_what_is_known_then(make: Make, failing: Failing) -> None:
+def test_the_next_outage_starts_from_the_states_read_before_it(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     outage(failing, GONE)
     fails(breaker, 3)
@@ -198,7 +200,7 @@ def probed(store: Failing) -> None:
 @pytest.mark.parametrize(
     ("report", "state"), [("success", State.CLOSED), ("failure", State.OPEN), ("release", State.HALF_OPEN)]
 )
-def test_the_verdict_of_a_probe_is_heard_when_the_store_answers(
+def test_the_verdict_of_a_probe_reaches_the_store_after_the_outage(
     make: Make, failing: Failing, policy: str, report: str, state: State
 ) -> None:
     breaker = make(failing, PROBING, on_store_outage=policy)
@@ -212,7 +214,7 @@ def test_the_verdict_of_a_probe_is_heard_when_the_store_answers(
     assert failing.read("b").probe_token == ""
 
 
-def test_one_that_was_heard_is_not_heard_twice(make: Make, failing: Failing) -> None:
+def test_a_probe_s_verdict_that_the_store_applied_is_not_applied_twice(make: Make, failing: Failing) -> None:
     breaker = make(failing, PROBING)
     probed(failing)
     permit = breaker.admit("b")
@@ -225,7 +227,7 @@ def test_one_that_was_heard_is_not_heard_twice(make: Make, failing: Failing) -> 
     assert failing.read("b") == heard
 
 
-def test_a_probe_that_was_claimed_without_an_answer_blocks_nobody(make: Make, failing: Failing) -> None:
+def test_a_probe_claimed_without_an_answer_is_released_after_the_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, PROBING, on_store_outage="allow")
     probed(failing)
     failing.after_write = UNKNOWN
@@ -236,7 +238,7 @@ def test_a_probe_that_was_claimed_without_an_answer_blocks_nobody(make: Make, fa
     assert failing.read("b").probe_token == ""
 
 
-def test_somebody_else_s_probe_is_left_alone(make: Make, failing: Failing) -> None:
+def test_a_probe_of_another_process_is_not_released(make: Make, failing: Failing) -> None:
     breaker = make(failing, PROBING, on_store_outage="allow")
     probed(failing)
     failing.on_write = UNKNOWN

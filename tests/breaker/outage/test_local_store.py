@@ -27,7 +27,7 @@ def converted(row: Row) -> Row:
     return row_by_steady_clock(Snapshot.of("b", row, 5000.0), NOW)
 
 
-def test_moments_are_moved_to_the_clock_of_the_process() -> None:
+def test_times_are_converted_to_the_clock_of_the_process() -> None:
     row = converted(PROBING)
     assert (row.state, row.generation, row.failure_count, row.success_count) == ("half_open", 6, 3, 2)
     assert (row.last_failure_time, row.open_until) == (NOW - 10.0, NOW - 5.0)

@@ -18,7 +18,7 @@ def outbox(clock: Clock) -> Outbox:
     return Outbox(clock)
 
 
-def test_only_verdicts_of_shared_probes_are_reported(outbox: Outbox) -> None:
+def test_only_verdicts_of_probes_in_the_store_are_kept_for_a_report(outbox: Outbox) -> None:
     for permit in (Permit("b", 6), LocalPermit("b", 6, "me"), UnreportedPermit("b", 0)):
         outbox.settled(permit, Verdict.SUCCESS)
     assert outbox.is_empty
@@ -29,9 +29,7 @@ def test_only_verdicts_of_shared_probes_are_reported(outbox: Outbox) -> None:
     assert outbox.is_empty
 
 
-def test_a_claim_that_was_not_found_is_looked_for_in_later_rounds_until_its_time_is_over(
-    outbox: Outbox, clock: Clock
-) -> None:
+def test_a_claim_not_found_is_searched_again_in_each_round_until_its_lease_ends(outbox: Outbox, clock: Clock) -> None:
     outbox.claimed("b", "me")
     for _ in range(2):
         outbox.begin_round()
@@ -50,7 +48,7 @@ def test_a_claim_that_was_not_found_is_looked_for_in_later_rounds_until_its_time
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_process_reports_nothing_for_its_parent(outbox: Outbox) -> None:
+def test_a_forked_process_inherits_no_pending_report(outbox: Outbox) -> None:
     outbox.settled(PROBE, Verdict.SUCCESS)
     child = os.fork()
     if child == 0:

@@ -57,7 +57,7 @@ def test_an_outage_ends_without_any_call(failing: Failing) -> None:
     assert not breaker._controller.is_out
 
 
-def test_an_outage_ends_in_an_event_loop_too(failing: Failing) -> None:
+def test_an_outage_in_an_event_loop_ends_without_any_call(failing: Failing) -> None:
     async def run() -> bool:
         recovered = threading.Event()
         async with AsyncCircuitBreaker(failing, listeners=[told(recovered)]) as breaker:
@@ -68,7 +68,7 @@ def test_an_outage_ends_in_an_event_loop_too(failing: Failing) -> None:
     assert asyncio.run(run())
 
 
-def test_a_closed_breaker_asks_no_more(failing: Failing) -> None:
+def test_a_closed_breaker_stops_asking_the_store(failing: Failing) -> None:
     breaker = CircuitBreaker(failing)
     breaker.call("b", str)
     breaker.close()
@@ -77,7 +77,7 @@ def test_a_closed_breaker_asks_no_more(failing: Failing) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_process_asks_for_itself(failing: Failing) -> None:
+def test_a_forked_process_asks_the_store_itself(failing: Failing) -> None:
     with CircuitBreaker(failing) as breaker:
         breaker.call("b", str)
         child = os.fork()
@@ -91,7 +91,7 @@ def test_a_forked_process_asks_for_itself(failing: Failing) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_an_outage_is_no_outage_of_another_breaker(clock: Clock, failing: Failing) -> None:
+def test_an_outage_of_one_store_does_not_affect_a_breaker_over_another_store(clock: Clock, failing: Failing) -> None:
     with CircuitBreaker(failing) as one, CircuitBreaker(InMemoryStore(clock=clock), BreakerPolicy()) as other:
         one.call("b", str)
         other.call("b", str)
@@ -132,7 +132,7 @@ def fails_without_answer(controller: Controlled) -> None:
     controller._settle_without_store(Permit("b", 0), Verdict.FAILURE, uncounted=False)
 
 
-def test_a_store_on_trial_has_recovered_after_a_minute_without_an_error(controller: Controlled, clock: Clock) -> None:
+def test_a_trial_of_the_store_ends_after_a_minute_without_an_error(controller: Controlled, clock: Clock) -> None:
     store = InMemoryStore(clock=clock)
     fails_without_answer(controller)
     assert controller.recover(store)
@@ -159,7 +159,7 @@ def test_writes_of_other_breakers_end_the_trial_sooner(controller: Controlled, c
     assert controller.told() == ["StoreDegraded", "StoreRecovered"]
 
 
-def test_a_trial_that_fails_is_heard_by_nobody_and_the_count_goes_on(
+def test_a_failed_trial_emits_no_event_and_the_local_count_continues(
     controller: Controlled, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = InMemoryStore(clock=clock)
@@ -172,7 +172,7 @@ def test_a_trial_that_fails_is_heard_by_nobody_and_the_count_goes_on(
     assert controller._local.read("b").state is State.OPEN
 
 
-def test_a_success_that_the_view_answers_clears_a_count_in_doubt(controller: Controlled, clock: Clock) -> None:
+def test_a_success_answered_by_the_view_clears_a_count_in_doubt(controller: Controlled, clock: Clock) -> None:
     store = InMemoryStore(clock=clock)
     fails_without_answer(controller)
     controller.recover(store)
@@ -186,9 +186,7 @@ def test_a_success_that_the_view_answers_clears_a_count_in_doubt(controller: Con
     assert controller.takes_success == controller.view.takes_success, "the short way again"
 
 
-def test_failures_that_arrive_during_the_hand_over_do_not_keep_it_from_ending(
-    controller: Controlled, clock: Clock
-) -> None:
+def test_new_failures_during_the_recovery_do_not_prevent_its_end(controller: Controlled, clock: Clock) -> None:
     store, numbers = InMemoryStore(clock=clock, max_breakers=None), itertools.count()
     controller._begin_outage("b", GONE)
 
@@ -214,7 +212,7 @@ def test_failures_that_arrive_during_the_hand_over_do_not_keep_it_from_ending(
     assert counted == next(numbers) - 1, "each exactly once"
 
 
-def test_an_open_circuit_that_an_emptied_store_lost_is_open_again(controller: Controlled, clock: Clock) -> None:
+def test_an_open_circuit_that_an_emptied_store_lost_is_opened_again(controller: Controlled, clock: Clock) -> None:
     store = InMemoryStore(clock=clock)
     store.force_open("b", 60.0)
     with pytest.raises(CircuitBreakerOpenError):

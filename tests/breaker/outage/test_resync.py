@@ -90,7 +90,9 @@ def bench(clock: Clock) -> Bench:
         (PendingReport(PROBE, None, 2000.0), "read"),
     ],
 )
-def test_a_report_about_a_probe_is_made_until_it_has_arrived(bench: Bench, report: PendingReport, asked: str) -> None:
+def test_a_report_about_a_probe_is_repeated_until_the_store_answers(
+    bench: Bench, report: PendingReport, asked: str
+) -> None:
     bench.outbox.put(report)
     with pytest.raises(StoreUnavailableError):
         answered(bench.probes(), UNKNOWN)
@@ -101,7 +103,7 @@ def test_a_report_about_a_probe_is_made_until_it_has_arrived(bench: Bench, repor
     assert bench.outbox.is_empty
 
 
-def test_a_claim_that_has_not_landed_yet_is_looked_for_again(bench: Bench, clock: Clock) -> None:
+def test_a_claim_that_the_store_does_not_show_yet_is_searched_again(bench: Bench, clock: Clock) -> None:
     bench.outbox.claimed("b", "me")
     opened = OPENED.snapshot
     answered(bench.probes(), opened)
@@ -113,7 +115,7 @@ def test_a_claim_that_has_not_landed_yet_is_looked_for_again(bench: Bench, clock
     answered(bench.probes())
 
 
-def test_the_first_failure_is_reported_alone_and_then_the_others_in_one(bench: Bench) -> None:
+def test_the_first_failure_is_reported_alone_and_the_others_together(bench: Bench) -> None:
     bench.fails(3)
     assert written(bench.all_changes(), read(), COUNTED, COUNTED) == [
         ("read_many", None),
@@ -135,7 +137,7 @@ def test_successes_are_reported_with_the_failures_after_them(bench: Bench) -> No
     answered(bench.all_changes())
 
 
-def test_a_success_alone_is_reported_where_the_store_has_failures(bench: Bench) -> None:
+def test_a_success_without_failures_is_reported_only_if_the_store_has_failures(bench: Bench) -> None:
     bench.knows(DIRTY)
     for snapshot, answers in ((DIRTY, [CLEARED]), (CLEAN, [])):
         bench.local.clear()
@@ -153,14 +155,14 @@ def test_a_failure_that_the_store_may_have_counted_is_not_reported_again(
     assert written(bench.all_changes(), read(), COUNTED)[1:] == [("record_failure", 1), ("record_failure", others - 1)]
 
 
-def test_where_the_work_is_closed_in_the_middle_nothing_is_lost_and_nothing_counted_twice(bench: Bench) -> None:
+def test_an_interrupted_report_loses_no_failure_and_counts_none_twice(bench: Bench) -> None:
     bench.fails(3)
     assert written(bench.all_changes(), read()) == [("read_many", None), ("record_failure", 1)]
     assert written(bench.all_changes(), read(), COUNTED)[1:] == [("record_failure", 1), ("record_failure", 1)]
 
 
 @pytest.mark.parametrize("error", [GONE, UNKNOWN])
-def test_an_open_circuit_is_reported_until_it_has_arrived(bench: Bench, error: StoreError) -> None:
+def test_a_report_of_an_open_circuit_is_repeated_until_the_store_answers(bench: Bench, error: StoreError) -> None:
     bench.local.force_open("b", 60.0)
     with pytest.raises(StoreUnavailableError):
         answered(bench.all_changes(), read(), CLEAN, error)
@@ -168,7 +170,7 @@ def test_an_open_circuit_is_reported_until_it_has_arrived(bench: Bench, error: S
     answered(bench.all_changes())
 
 
-def test_a_circuit_that_another_process_opened_is_left_to_it(bench: Bench) -> None:
+def test_a_circuit_that_another_process_opened_is_not_opened_again(bench: Bench) -> None:
     bench.fails(1)
     answered(bench.all_changes(), read(OPENED.snapshot))
     bench.local.force_open("b", 60.0)
@@ -176,7 +178,7 @@ def test_a_circuit_that_another_process_opened_is_left_to_it(bench: Bench) -> No
     answered(bench.all_changes())
 
 
-def test_a_circuit_that_was_opened_probed_and_closed_meanwhile_is_not_opened_again(bench: Bench) -> None:
+def test_a_circuit_that_others_opened_and_closed_meanwhile_is_not_opened_again(bench: Bench) -> None:
     bench.knows(CLEAN)
     bench.local.force_open("b", 60.0)
     answered(bench.all_changes(), read(CLOSED_SINCE), CLOSED_SINCE)
@@ -185,7 +187,7 @@ def test_a_circuit_that_was_opened_probed_and_closed_meanwhile_is_not_opened_aga
     answered(bench.all_changes())
 
 
-def test_what_was_known_long_ago_does_not_keep_a_circuit_from_being_opened(bench: Bench, clock: Clock) -> None:
+def test_knowledge_from_long_ago_does_not_prevent_the_report_of_an_opening(bench: Bench, clock: Clock) -> None:
     bench.knows(CLEAN)
     clock.advance(3600.0)
     bench.local.force_open("b", 60.0)
@@ -193,7 +195,7 @@ def test_what_was_known_long_ago_does_not_keep_a_circuit_from_being_opened(bench
 
 
 @pytest.mark.parametrize(("closed_ago", "opens"), [(10.0, False), (30.0, True)])
-def test_where_nothing_is_known_the_moment_at_which_it_closed_decides(
+def test_for_an_unknown_breaker_the_time_of_its_last_closing_decides(
     bench: Bench, clock: Clock, closed_ago: float, opens: bool
 ) -> None:
     bench.local.force_open("b", 60.0)
@@ -202,7 +204,7 @@ def test_where_nothing_is_known_the_moment_at_which_it_closed_decides(
     answered(bench.all_changes(), read(closed), closed, *([OPENED] if opens else []))
 
 
-def test_a_store_that_was_emptied_is_told_of_the_circuits_it_had_open(bench: Bench) -> None:
+def test_circuits_that_an_emptied_store_lost_are_opened_again(bench: Bench) -> None:
     bench.knows(OPENED.snapshot)
     (read_many, force_open) = made(bench.lost_circuits(), read(CLEAN._replace(generation=0)), OPENED)
     assert read_many.arguments == (["b"],)
@@ -229,7 +231,9 @@ def test_many_breakers_are_read_in_few_calls(bench: Bench) -> None:
     assert sorted(name for batch in batches for name in batch) == sorted(names)
 
 
-def test_a_full_namespace_keeps_no_other_breaker_waiting(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_namespace_does_not_delay_the_reports_of_other_breakers(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     bench.fails(1)
     bench.local.force_open("c", 60.0)
     answers = {"b": CLEAN, "c": CLEAN._replace(name="c")}
@@ -238,7 +242,7 @@ def test_a_full_namespace_keeps_no_other_breaker_waiting(bench: Bench, caplog: p
     answered(bench.all_changes())
 
 
-def test_of_a_late_call_only_its_failure_is_news(bench: Bench) -> None:
+def test_a_late_call_is_reported_only_if_it_failed(bench: Bench) -> None:
     for verdict in (Verdict.SUCCESS, Verdict.NONE):
         answered(bench.late(LocalPermit("b", 4), verdict))
     assert written(bench.late(LocalPermit("b", 4), Verdict.FAILURE), CLEAN) == [("read", None), ("record_failure", 1)]

@@ -79,7 +79,7 @@ def about_the_store(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]
     return [record for record in caplog.records if "cb_event" not in vars(record)]
 
 
-def test_a_store_that_cannot_be_asked_may_let_all_calls_through(make: Make, failing: Failing) -> None:
+def test_the_policy_allow_admits_every_call_in_an_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY, on_store_outage="allow")
     failing.on_read = UNAVAILABLE
     assert breaker.call("b", lambda: "answer") == "answer"
@@ -94,7 +94,7 @@ def test_a_store_that_cannot_be_asked_may_let_all_calls_through(make: Make, fail
     assert failing.read("b").failure_count == 0
 
 
-def test_or_refuses_them(make: Make, failing: Failing) -> None:
+def test_the_policy_block_rejects_every_call_in_an_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY, on_store_outage="block")
     failing.on_read = UNAVAILABLE
     with pytest.raises(CircuitBreakerOpenError, match="store"):
@@ -102,14 +102,14 @@ def test_or_refuses_them(make: Make, failing: Failing) -> None:
     assert breaker.told() == ["StoreDegraded", "Rejected"]
 
 
-def test_or_raises_the_store_s_error(make: Make, failing: Failing) -> None:
+def test_the_policy_raise_raises_the_store_s_error_in_an_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY, on_store_outage="raise")
     failing.on_read = UNAVAILABLE
     with pytest.raises(StoreUnavailableError):
         breaker.call("b", lambda: "answer")
 
 
-def test_a_missing_table_is_one_clear_error_in_the_log_and_calls_go_by_the_policy(
+def test_a_missing_table_is_logged_as_one_error_and_calls_follow_the_outage_policy(
     make: Make, failing: Failing, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing.on_read = SchemaError("run cbstore migrate")
@@ -127,7 +127,7 @@ def test_a_missing_table_is_one_clear_error_in_the_log_and_calls_go_by_the_polic
 
 
 @pytest.mark.parametrize("policy", ["local", "allow", "block", "raise"])
-def test_after_its_first_failure_no_call_asks_the_store(make: Make, failing: Failing, policy: str) -> None:
+def test_after_the_first_failure_of_the_store_no_call_asks_it(make: Make, failing: Failing, policy: str) -> None:
     breaker = make(failing, POLICY, on_store_outage=policy)
     failing.on_read = UNAVAILABLE
     for _ in range(5):
@@ -140,7 +140,7 @@ def test_after_its_first_failure_no_call_asks_the_store(make: Make, failing: Fai
     assert failing.reads == 3
 
 
-def test_a_store_that_does_not_answer_yet_is_still_out(make: Make, failing: Failing) -> None:
+def test_check_store_does_not_end_the_outage_of_a_store_that_still_fails(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     assert breaker.do("check_store")
     failing.on_read = UNAVAILABLE
@@ -149,7 +149,7 @@ def test_a_store_that_does_not_answer_yet_is_still_out(make: Make, failing: Fail
     assert breaker.told() == ["StoreDegraded"]
 
 
-def test_an_outage_and_its_end_are_told_and_logged_once(
+def test_an_outage_and_its_end_are_each_emitted_and_logged_once(
     make: Make, failing: Failing, caplog: pytest.LogCaptureFixture
 ) -> None:
     breaker = make(failing, POLICY)
@@ -166,7 +166,7 @@ def test_an_outage_and_its_end_are_told_and_logged_once(
     assert "s3cr3t" not in caplog.text
 
 
-def test_a_renewal_that_cannot_be_made_does_not_give_the_probe_up(make: Make, failing: Failing) -> None:
+def test_a_failed_renewal_does_not_end_the_probe(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     failing.force_open("b", 0.0)
     permit = breaker.admit("b")
@@ -179,7 +179,7 @@ def test_a_renewal_that_cannot_be_made_does_not_give_the_probe_up(make: Make, fa
     assert breaker.do("renew", permit) is False
 
 
-def test_forcing_and_resetting_say_when_the_store_is_out(make: Make, failing: Failing) -> None:
+def test_force_open_and_reset_raise_when_the_store_is_unavailable(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     failing.on_write = UNAVAILABLE
     for operation in (("force_open", "b", 1.0), ("reset", "b")):
@@ -197,7 +197,7 @@ UNEXPECTED = [
 
 @pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("where", ["on_read", "on_write", "after_write"])
-def test_whatever_a_store_raises_begins_the_outage_policy_with_one_log_line_that_names_its_class(
+def test_any_exception_of_a_store_begins_an_outage_and_is_logged_once_with_its_class(
     make: Make, failing: Failing, error: Exception, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     breaker = make(failing, POLICY)
@@ -220,7 +220,7 @@ def test_whatever_a_store_raises_begins_the_outage_policy_with_one_log_line_that
     assert failing.reads > reads, "the store is used again"
 
 
-def test_what_a_person_asks_for_raises_a_store_error(make: Make, failing: Failing) -> None:
+def test_operations_that_a_person_calls_raise_a_store_error(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     failing.on_read = failing.on_write = KeyError("a bug in a store")
     for operation in (("snapshot", "b"), ("force_open", "b", 1.0), ("reset", "b")):
@@ -229,7 +229,7 @@ def test_what_a_person_asks_for_raises_a_store_error(make: Make, failing: Failin
         assert isinstance(raised.value.__cause__, KeyError)
 
 
-def test_a_mistake_of_the_caller_is_no_outage(make: Make, failing: Failing) -> None:
+def test_a_wrong_argument_of_the_caller_does_not_begin_an_outage(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     with pytest.raises(InvalidNameError):
         breaker.call("\0", lambda: "answer")
@@ -238,7 +238,7 @@ def test_a_mistake_of_the_caller_is_no_outage(make: Make, failing: Failing) -> N
     assert breaker.told() == []
 
 
-def test_check_store_asks_when_called(make: Make, failing: Failing) -> None:
+def test_check_store_reads_and_writes_when_called(make: Make, failing: Failing) -> None:
     breaker = make(failing, POLICY)
     assert breaker.do("check_store")
     failing.on_write = UNAVAILABLE
@@ -261,7 +261,7 @@ class RefusingCounts(Failing):
 
 
 @pytest.mark.parametrize("applied", [None, False])
-def test_a_store_that_refuses_only_real_writes_is_one_outage_in_which_circuits_open(
+def test_a_store_that_rejects_only_counts_is_one_outage_in_which_circuits_open(
     make: Make, clock: Clock, applied: bool | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = RefusingCounts(clock)
@@ -283,7 +283,7 @@ def test_a_store_that_refuses_only_real_writes_is_one_outage_in_which_circuits_o
     assert len(about_the_store(caplog)) == 2
 
 
-def test_the_first_real_write_ends_an_outage_that_began_with_a_write(make: Make, clock: Clock) -> None:
+def test_the_first_counted_failure_ends_an_outage_that_began_with_a_write(make: Make, clock: Clock) -> None:
     store = RefusingCounts(clock)
     breaker = make(store, BreakerPolicy(failure_threshold=3))
     store.error = UNAVAILABLE
@@ -298,7 +298,7 @@ def test_the_first_real_write_ends_an_outage_that_began_with_a_write(make: Make,
     assert store.read("b").failure_count == 1
 
 
-def test_so_does_a_success_of_the_breaker_whose_write_failed(make: Make, clock: Clock) -> None:
+def test_a_success_of_the_breaker_whose_write_failed_ends_the_outage(make: Make, clock: Clock) -> None:
     store = RefusingCounts(clock)
     breaker = make(store, BreakerPolicy(failure_threshold=3))
     store.error = UNAVAILABLE

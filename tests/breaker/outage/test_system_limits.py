@@ -57,7 +57,9 @@ class TokenError(Exception):
 
 
 @pytest.mark.parametrize("hook", ["do_connect", "connect", "checkout", "checkin"])
-def test_a_connection_hook_that_raises_stops_no_call(url: str, hook: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_hook_that_raises_does_not_stop_a_call(
+    url: str, hook: str, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     broken = False
 
@@ -82,7 +84,7 @@ def test_a_connection_hook_that_raises_stops_no_call(url: str, hook: str, caplog
     engine.dispose()
 
 
-def test_a_creator_that_raises_stops_no_call(url: str) -> None:
+def test_a_creator_that_raises_does_not_stop_a_call(url: str) -> None:
     broken = True
 
     def connect() -> Any:
@@ -97,7 +99,7 @@ def test_a_creator_that_raises_stops_no_call(url: str) -> None:
         assert breaker.check_store()
 
 
-def test_a_hook_of_an_asynchronous_engine_that_raises_stops_no_call(url: str) -> None:
+def test_a_hook_of_an_asynchronous_engine_that_raises_does_not_stop_a_call(url: str) -> None:
     async def main() -> None:
         engine = create_async_engine(url.replace("sqlite", "sqlite+aiosqlite"), poolclass=sa.NullPool)
         broken = True
@@ -128,7 +130,7 @@ class Slow(InMemoryStore):
 
 
 @pytest.mark.parametrize("kind", ["a URL", "an engine", "an own one"])
-def test_without_threads_calls_are_made_and_afterwards_the_store_is_used_again(url: str, kind: str) -> None:
+def test_calls_are_made_while_no_thread_can_start_and_the_store_is_used_again_later(url: str, kind: str) -> None:
     store = stores(url)[kind]
     with CircuitBreaker(store, max_staleness=0, store_timeout=PATIENCE) as breaker:
         with no_new_threads():
@@ -141,7 +143,7 @@ def test_without_threads_calls_are_made_and_afterwards_the_store_is_used_again(u
 
 
 @pytest.mark.parametrize("kind", ["a URL", "an engine", "an own one"])
-def test_without_threads_calls_in_an_event_loop_are_made_too(url: str, kind: str) -> None:
+def test_awaited_calls_are_made_while_no_thread_can_start(url: str, kind: str) -> None:
     async def main() -> None:
         async with AsyncCircuitBreaker(stores(url)[kind], max_staleness=0, store_timeout=PATIENCE) as breaker:
             with no_new_threads():
@@ -154,7 +156,7 @@ def test_without_threads_calls_in_an_event_loop_are_made_too(url: str, kind: str
     asyncio.run(main())
 
 
-def test_a_probe_whose_lease_no_thread_can_renew_is_made_and_settled(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_probe_is_made_and_settled_while_no_thread_can_renew_its_lease(caplog: pytest.LogCaptureFixture) -> None:
     store = InMemoryStore()
     store.record_failure("b", PROBING)
     breaker = CircuitBreaker(store, PROBING)
@@ -165,7 +167,7 @@ def test_a_probe_whose_lease_no_thread_can_renew_is_made_and_settled(caplog: pyt
     assert "RuntimeError" in line.getMessage()
 
 
-def test_llm_calls_are_made_without_threads(url: str) -> None:
+def test_llm_calls_are_made_while_no_thread_can_start(url: str) -> None:
     breaker = LLMCircuitBreaker(LLMCircuitBreakerConfig(enabled=True), store=SqlStore(url), store_timeout=PATIENCE)
     with no_new_threads():
         assert asyncio.run(breaker.call_with_retry(answer)) == "answer"
@@ -173,7 +175,7 @@ def test_llm_calls_are_made_without_threads(url: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["busy", "shut down"])
-def test_the_default_executor_of_the_loop_has_no_part_in_the_store(url: str, state: str) -> None:
+def test_the_store_does_not_use_the_default_executor_of_the_event_loop(url: str, state: str) -> None:
     events: list[BreakerEvent] = []
 
     async def main() -> None:
@@ -238,7 +240,7 @@ class Interrupted(InMemoryStore):
 
 
 @pytest.mark.parametrize("operation", ["read", "claim_probe", "record_success", "record_failure"])
-def test_an_exception_of_a_signal_handler_reaches_the_program_and_is_no_outage(
+def test_an_exception_of_a_signal_handler_reaches_the_program_and_begins_no_outage(
     interrupt: Callable[[], None], operation: str
 ) -> None:
     store = Interrupted(interrupt)
@@ -259,7 +261,7 @@ def test_an_exception_of_a_signal_handler_reaches_the_program_and_is_no_outage(
     assert store.read("b").probe_token == ""
 
 
-def test_it_reaches_the_program_from_an_asynchronous_breaker_and_from_listeners(
+def test_an_exception_of_a_signal_handler_passes_through_async_breakers_and_listeners(
     interrupt: Callable[[], None],
 ) -> None:
     store = Interrupted(interrupt)
@@ -286,7 +288,7 @@ class ThreadlessStore(ThreadedStore):
         return operation()
 
 
-def test_an_interrupted_batch_interrupts_no_other_thread(interrupt: Callable[[], None]) -> None:
+def test_the_interruption_of_one_thread_s_batch_does_not_interrupt_other_threads(interrupt: Callable[[], None]) -> None:
     class Blocking(InMemoryStore):
         """Holds its first write, and is interrupted in the write of the main thread."""
 
@@ -322,7 +324,7 @@ def test_an_interrupted_batch_interrupts_no_other_thread(interrupt: Callable[[],
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "fork"), reason="POSIX only")
-def test_short_jobs_with_a_loop_each_end_an_outage_too(url: str) -> None:
+def test_short_jobs_that_each_run_their_own_event_loop_end_an_outage(url: str) -> None:
     class Flaky(SqlStore):
         out = True
 

@@ -55,5 +55,5 @@ CLAIMED = {"state": "half_open", "generation": 6, "probe_token": "me", "probe_un
         ),
     ],
 )
-def test_claim_probe(row: Row, token: str, expected: Expected) -> None:
+def test_claim_probe_gives_the_expected_row_for_each_state(row: Row, token: str, expected: Expected) -> None:
     check(row, commands.claim_probe("b", POLICY, token, NOW), expected)

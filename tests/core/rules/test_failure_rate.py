@@ -97,11 +97,11 @@ def test_failures_raise_the_score(row: Row, failures: int, successes: int, expec
         (0.5, {**TRIPPED, "failure_count": 3, "score": 1.0}),
     ],
 )
-def test_evidence_replaces_the_weight_of_the_failures(evidence: float, expected: Expected) -> None:
+def test_a_given_evidence_replaces_the_weight_of_the_failures(evidence: float, expected: Expected) -> None:
     check_failures(HALF, 1, 0, expected, evidence)
 
 
-def test_order_matters_a_success_after_the_failures_would_leave_less() -> None:
+def test_successes_of_a_report_count_before_its_failures() -> None:
     together = commands.record_failure("b", RATE, 1, NOW, 0.0, successes=1).apply_to(CLEAN, NOW)
     failure = commands.record_failure("b", RATE, 1, NOW, 0.0).apply_to(CLEAN, NOW)
     assert together is not None
@@ -138,7 +138,7 @@ def test_successes_lower_the_score(row: Row, target: str | Permit, successes: in
         assert rounded(after) == replace(row, previous_state=row.state, **expected)
 
 
-def test_a_probe_is_settled_as_under_any_other_policy() -> None:
+def test_a_failure_rate_policy_settles_a_probe_like_any_other_policy() -> None:
     closed = {"state": "closed", "closed_at": NOW, "generation": 7, "failure_count": 0, "open_seconds": 0.0}
     check(PROBING, commands.record_success(OWNER, RATE, None, NOW), {**closed, "probe_token": "", "probe_until": 0.0})
     after = commands.record_failure(OWNER, RATE, 1, NOW, 0.0).apply_to(PROBING, NOW)
@@ -146,7 +146,7 @@ def test_a_probe_is_settled_as_under_any_other_policy() -> None:
     assert (after.state, after.score, after.score_generation) == ("open", 0.0, 0)
 
 
-def test_a_failure_while_open_leaves_the_score() -> None:
+def test_a_failure_of_an_open_circuit_does_not_change_the_score() -> None:
     after = commands.record_failure("b", RATE, 9, NOW, 0.0).apply_to(OPEN, NOW)
     assert after is not None
     assert (after.failure_count, after.score) == (12, 0.0)

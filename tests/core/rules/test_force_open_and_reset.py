@@ -31,7 +31,7 @@ FORCED = {"state": "open", "last_failure_time": NOW, "open_until": 1120.0}
         ),
     ],
 )
-def test_force_open(row: Row, expected: Expected) -> None:
+def test_force_open_gives_the_expected_row_for_each_state(row: Row, expected: Expected) -> None:
     check(row, commands.force_open("b", 120.0, NOW), expected)
 
 
@@ -39,7 +39,7 @@ RAMPING = Row("closed", "half_open", 7, closed_at=990.0, hold_until=1010.0, scor
 
 
 @pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, ELAPSED, PROBING, LAPSED, replace(FREE, success_count=1), RAMPING])
-def test_reset_leaves_only_a_new_generation(row: Row) -> None:
+def test_reset_clears_everything_except_the_generation(row: Row) -> None:
     after = commands.reset("b", NOW).apply_to(row, NOW)
     assert after is not None
     assert replace(after, history="", score_generation=0) == Row(
@@ -48,7 +48,7 @@ def test_reset_leaves_only_a_new_generation(row: Row) -> None:
     assert after.score_generation != after.generation
 
 
-def test_reset_leaves_the_override() -> None:
+def test_reset_keeps_the_override() -> None:
     locked = replace(OPEN, override="open", override_until=2000.0, override_by="ann", override_reason="deploy")
     after = commands.reset("b", NOW).apply_to(locked, NOW)
     assert after is not None

@@ -77,13 +77,13 @@ def test_a_state_written_through_the_protocol_adds_an_entry() -> None:
         (OPEN, commands.replace_state("b", {"failure_count": 9}, 60.0, None)),
     ],
 )
-def test_other_changes_add_none(row: Row, command: Command) -> None:
+def test_other_changes_add_no_entry(row: Row, command: Command) -> None:
     changed = command.apply_to(replace(row, history="1Fco;"), NOW)
     assert changed is not None
     assert changed.history == "1Fco;"
 
 
-def test_eight_entries_with_the_longest_labels_fit_and_the_oldest_is_dropped() -> None:
+def test_the_history_keeps_eight_entries_and_drops_the_oldest() -> None:
     text = ""
     for number in range(20):
         text = append(text, 1.8e9 + number, "closed", "open", "N", "x" * 15)
@@ -104,7 +104,7 @@ def test_eight_entries_with_the_longest_labels_fit_and_the_oldest_is_dropped() -
         ("2000Ncobob;1000Ncoann;", ["ann", "bob"]),
     ],
 )
-def test_an_entry_that_was_cut_off_or_damaged_is_skipped(text: str, labels: list[str]) -> None:
+def test_a_damaged_entry_is_skipped(text: str, labels: list[str]) -> None:
     assert [entry.by for entry in decode_history(text)] == labels
 
 

@@ -45,7 +45,7 @@ def test_an_override_without_seconds_has_no_end() -> None:
     check(replace(CLEAN, **LOCKED), command, {key: expected[key] for key in expected if key != "override_by"})
 
 
-def test_clearing_removes_all_of_it() -> None:
+def test_clear_override_removes_every_part_of_the_override() -> None:
     cleared = {"override": "", "override_until": 0.0, "override_by": "", "override_reason": ""}
     check(replace(OPEN, **LOCKED), commands.clear_override("b", "bob", NOW), cleared)
     check(OPEN, commands.clear_override("b", "bob", NOW), {})
@@ -72,18 +72,18 @@ HELD: dict[str, Any] = {"hold_until": 1000.001}
     ],
 )
 @pytest.mark.parametrize("row", [ELAPSED, LAPSED])
-def test_a_claim_under_a_hold_or_an_override(row: Row, steering: dict[str, Any], won: bool) -> None:
+def test_holds_and_overrides_decide_whether_a_claim_succeeds(row: Row, steering: dict[str, Any], won: bool) -> None:
     after = commands.claim_probe("b", POLICY, "me", NOW).apply_to(replace(row, **steering), NOW)
     assert (after is not None) is won
 
 
-def test_the_owner_hears_of_its_claim_again_whatever_was_set_meanwhile() -> None:
+def test_the_owner_can_repeat_its_claim_under_an_override_or_a_hold() -> None:
     row = replace(PROBING, override="open", hold_until=2000.0)
     check(row, commands.claim_probe("b", POLICY, "owner", NOW), {})
 
 
 @pytest.mark.parametrize("steering", [{"override": "open"}, {"override": "closed"}, {"hold_until": 9e9}])
-def test_reports_count_whatever_is_set(steering: dict[str, Any]) -> None:
+def test_reports_count_under_an_override_and_a_hold(steering: dict[str, Any]) -> None:
     locked = {name: replace(row, **steering) for name, row in {"dirty": DIRTY, "probing": PROBING}.items()}
     tripped = commands.record_failure("b", POLICY, 1, NOW, 0.0).apply_to(locked["dirty"], NOW)
     closed = commands.record_success(OWNER, BreakerPolicy(), None, NOW).apply_to(locked["probing"], NOW)

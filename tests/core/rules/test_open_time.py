@@ -12,7 +12,7 @@ from cbstore_sql.core.policy import BreakerPolicy
 from tests.core.rules.rows import CLEAN, DIRTY, NOW, POLICY, PROBING
 
 
-def test_a_recovery_timeout_of_zero_lets_a_probe_in_at_once() -> None:
+def test_a_recovery_timeout_of_zero_admits_a_probe_at_once() -> None:
     policy = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0)
     after = commands.record_failure("b", policy, 1, NOW, 0.0).apply_to(CLEAN, NOW)
     assert after is not None
@@ -37,14 +37,14 @@ BACKOFF = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, backoff_mult
         ),
     ],
 )
-def test_open_time_backoff(policy: BreakerPolicy, row: Row, seconds: float) -> None:
+def test_the_open_time_grows_by_the_backoff_up_to_its_cap(policy: BreakerPolicy, row: Row, seconds: float) -> None:
     after = commands.record_failure("b", policy, 1, NOW, 0.0).apply_to(row, NOW)
     assert after is not None
     assert (after.open_seconds, after.open_until) == (seconds, NOW + seconds)
 
 
 @pytest.mark.parametrize(("rand", "until"), [(0.0, 1060.0), (0.5, 1075.0), (1.0, 1090.0)])
-def test_jitter_lengthens_the_open_time_but_not_what_backoff_builds_on(rand: float, until: float) -> None:
+def test_jitter_lengthens_the_open_time_but_not_the_base_of_the_backoff(rand: float, until: float) -> None:
     policy = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, recovery_jitter=0.5)
     after = commands.record_failure("b", policy, 1, NOW, rand).apply_to(DIRTY, NOW)
     assert after is not None

@@ -13,7 +13,7 @@ from tests.core.rules.rows import CLEAN, DIRTY, NOW, OPEN, PROBING, Expected, ch
 
 
 @pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, PROBING])
-def test_replace_state_overwrites_all_five_fields_and_fences(row: Row) -> None:
+def test_replace_state_overwrites_all_five_fields_and_raises_the_generation(row: Row) -> None:
     whole = {
         "state": "half_open",
         "failure_count": 9,
@@ -42,7 +42,9 @@ def test_replace_state_overwrites_all_five_fields_and_fences(row: Row) -> None:
         (replace(PROBING, success_count=1), {}, {"generation": 7, "success_count": 0}),
     ],
 )
-def test_replace_state_keeps_what_is_not_named(row: Row, updates: dict[str, Any], expected: Expected) -> None:
+def test_replace_state_keeps_the_fields_that_are_not_given(
+    row: Row, updates: dict[str, Any], expected: Expected
+) -> None:
     check(row, commands.replace_state("b", updates, 30.0, "half_open"), expected)
 
 
@@ -54,5 +56,5 @@ def test_replace_state_has_an_effect_only_in_the_expected_state(row: Row, expect
 
 
 @pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, PROBING])
-def test_increment_failure_counts_and_leaves_the_rest(row: Row) -> None:
+def test_increment_failure_changes_only_the_count(row: Row) -> None:
     check(row, commands.increment_failure("b"), {"failure_count": row.failure_count + 1})

@@ -91,7 +91,9 @@ REOPENED = {
         ),
     ],
 )
-def test_record_failure(row: Row, target: str | Permit, expected: Expected) -> None:
+def test_record_failure_gives_the_expected_row_for_each_state(
+    row: Row, target: str | Permit, expected: Expected
+) -> None:
     if expected is not None and row is FREE:
         expected = {column: value for column, value in expected.items() if not column.startswith("probe_")}
     check(row, commands.record_failure(target, POLICY, 1, NOW, 0.0), expected)
@@ -103,7 +105,7 @@ def test_a_threshold_of_one_opens_at_the_first_failure() -> None:
 
 
 @pytest.mark.parametrize(("failures", "state"), [(1, "closed"), (2, "closed"), (3, "open"), (9, "open")])
-def test_several_failures_in_one_report_trip_where_as_many_reports_would(failures: int, state: str) -> None:
+def test_several_failures_in_one_report_open_the_circuit_like_several_reports(failures: int, state: str) -> None:
     after = commands.record_failure("b", POLICY, failures, NOW, 0.0).apply_to(CLEAN, NOW)
     assert after is not None
     assert (after.state, after.failure_count) == (state, failures)

@@ -64,15 +64,17 @@ CLOSED = {
         pytest.param(FREE, UNOWNED, None, id="half_open with a free slot: nobody owns it"),
     ],
 )
-def test_record_success(row: Row, target: str | Permit, expected: Expected) -> None:
+def test_record_success_gives_the_expected_row_for_each_state(
+    row: Row, target: str | Permit, expected: Expected
+) -> None:
     check(row, commands.record_success(target, POLICY, None, NOW), expected)
 
 
-def test_one_success_cleans_a_closed_circuit_however_many_probes_a_half_open_one_needs() -> None:
+def test_one_success_clears_a_closed_circuit_with_any_success_threshold() -> None:
     check(DIRTY, commands.record_success("b", BreakerPolicy(success_threshold=2), None, NOW), {"failure_count": 0})
 
 
-def test_several_probes_close_the_circuit_where_the_policy_asks_for_several() -> None:
+def test_success_threshold_probes_close_the_circuit() -> None:
     policy = BreakerPolicy(success_threshold=2)
     nearer = {"generation": 7, "success_count": 1, "probe_token": "", "probe_until": 0.0}
     check(PROBING, commands.record_success(OWNER, policy, None, NOW), nearer)
@@ -93,6 +95,6 @@ def test_several_probes_close_the_circuit_where_the_policy_asks_for_several() ->
         (PROBING, "open", False),
     ],
 )
-def test_record_success_in_an_expected_state(row: Row, expected_state: str, effect: bool) -> None:
+def test_record_success_has_an_effect_only_in_the_expected_state(row: Row, expected_state: str, effect: bool) -> None:
     after = commands.record_success("b", POLICY, expected_state, NOW).apply_to(row, NOW)
     assert (after is not None) is effect

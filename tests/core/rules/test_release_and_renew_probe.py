@@ -46,7 +46,7 @@ from tests.core.rules.rows import (
         ),
     ],
 )
-def test_release_probe(row: Row, permit: Permit, expected: Expected) -> None:
+def test_release_probe_gives_the_expected_row_for_each_state(row: Row, permit: Permit, expected: Expected) -> None:
     check(row, commands.release_probe(permit, NOW), expected)
 
 
@@ -63,5 +63,5 @@ def test_release_probe(row: Row, permit: Permit, expected: Expected) -> None:
         pytest.param(replace(DIRTY, generation=6, probe_token="owner"), OWNER, None, id="closed: lost"),
     ],
 )
-def test_renew_probe(row: Row, permit: Permit, expected: Expected) -> None:
+def test_renew_probe_gives_the_expected_row_for_each_state(row: Row, permit: Permit, expected: Expected) -> None:
     check(row, commands.renew_probe(permit, POLICY, NOW), expected)

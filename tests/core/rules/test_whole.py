@@ -23,7 +23,7 @@ from tests.core.rules.rows import CLEAN, NOW, POLICY, UNOWNED, check
     ],
     ids=lambda command: command.operation,
 )
-def test_what_creates_no_breaker_has_no_effect_on_one_never_written(command: Command) -> None:
+def test_operations_that_create_no_breaker_have_no_effect_on_a_new_breaker(command: Command) -> None:
     assert not OPERATIONS[command.operation].creates
     check(CLEAN, command, None)
 

@@ -39,7 +39,7 @@ async def at_every_turn(
             return
 
 
-def test_a_failure_is_counted(open_store: OpenStore) -> None:
+def test_a_cancelled_failure_is_counted_if_it_had_begun(open_store: OpenStore) -> None:
     async def main() -> None:
         async with open_store(uuid.uuid4().hex) as store:
             async for name, begun in at_every_turn(store, store.record_failure):
@@ -48,7 +48,7 @@ def test_a_failure_is_counted(open_store: OpenStore) -> None:
     asyncio.run(main())
 
 
-def test_the_first_failure_is_counted_by_a_store_that_still_has_to_connect(open_store: OpenStore) -> None:
+def test_a_cancelled_first_failure_is_counted_while_the_store_still_connects(open_store: OpenStore) -> None:
     async def main() -> None:
         for turns in numbers_of_turns():
             async with open_store(uuid.uuid4().hex) as store:
@@ -62,7 +62,7 @@ def test_the_first_failure_is_counted_by_a_store_that_still_has_to_connect(open_
     asyncio.run(main())
 
 
-def test_a_probe_is_claimed_and_its_owner_can_ask_again(open_store: OpenStore) -> None:
+def test_the_owner_of_a_cancelled_claim_can_claim_the_probe_again(open_store: OpenStore) -> None:
     async def main() -> None:
         async with open_store(uuid.uuid4().hex) as store:
 
@@ -77,7 +77,7 @@ def test_a_probe_is_claimed_and_its_owner_can_ask_again(open_store: OpenStore) -
     asyncio.run(main())
 
 
-def test_a_probe_is_settled(open_store: OpenStore) -> None:
+def test_a_cancelled_report_settles_the_probe_if_it_had_begun(open_store: OpenStore) -> None:
     async def main() -> None:
         async with open_store(uuid.uuid4().hex) as store:
             permits: dict[str, Permit] = {}
@@ -97,7 +97,7 @@ def test_a_probe_is_settled(open_store: OpenStore) -> None:
     asyncio.run(main())
 
 
-def test_a_read_leaves_the_store_in_order(open_store: OpenStore) -> None:
+def test_a_cancelled_read_leaves_the_store_usable(open_store: OpenStore) -> None:
     async def main() -> None:
         async with open_store(uuid.uuid4().hex) as store:
             async for name, _ in at_every_turn(store, store.read):
@@ -106,7 +106,7 @@ def test_a_read_leaves_the_store_in_order(open_store: OpenStore) -> None:
     asyncio.run(main())
 
 
-def test_closing_is_carried_through_as_well(open_store: OpenStore) -> None:
+def test_a_cancelled_close_is_completed(open_store: OpenStore) -> None:
     async def main() -> None:
         for turns in numbers_of_turns():
             store = open_store(uuid.uuid4().hex)

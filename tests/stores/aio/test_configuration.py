@@ -38,7 +38,7 @@ SECRET = "s3cr3t"
         "sqlite+aiosqlite:///:memory:",
     ],
 )
-def test_a_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
+def test_an_invalid_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         AsyncSqlStore(url)
     assert SECRET not in str(caught.value)
@@ -68,12 +68,12 @@ def test_a_url_needs_no_driver(scheme: str, driver: str) -> None:
         pytest.param(lambda: SqlStore(create_async_engine("postgresql+psycopg://h/d").sync_engine), id="sync_engine"),
     ],
 )
-def test_an_engine_of_the_other_colour_is_refused(make: Callable[[], Any]) -> None:
+def test_a_synchronous_engine_is_refused(make: Callable[[], Any]) -> None:
     with pytest.raises(ConfigurationError, match="synchronous"):
         make()
 
 
-def test_a_client_of_the_other_colour_is_refused() -> None:
+def test_a_redis_client_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"AsyncRedisStore needs a client from redis\.asyncio"):
         AsyncRedisStore(redis.Redis())
     with pytest.raises(ConfigurationError, match="RedisStore needs a client from redis"):
@@ -89,7 +89,7 @@ def test_exactly_one_database_is_needed() -> None:
         AsyncSqlStore("sqlite:///x.db", engine=create_async_engine("sqlite+aiosqlite:///x.db"))
 
 
-def test_a_pool_of_one_connection_for_everybody_is_refused() -> None:
+def test_an_engine_with_a_static_pool_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="StaticPool"):
         AsyncSqlStore(create_async_engine("sqlite+aiosqlite://"))
 
@@ -116,7 +116,7 @@ def test_a_missing_table_names_the_command(tmp_path: Path) -> None:
         lambda: AsyncRedisStore.from_url(f"redis://u:{SECRET}@127.0.0.1:1/0"),
     ],
 )
-def test_no_secret_is_shown_by_a_store_or_its_errors(make: Callable[[], Any]) -> None:
+def test_a_store_and_its_errors_show_no_secret(make: Callable[[], Any]) -> None:
     async def main() -> None:
         async with make() as store:
             assert SECRET not in repr(store)
@@ -128,7 +128,7 @@ def test_no_secret_is_shown_by_a_store_or_its_errors(make: Callable[[], Any]) ->
     asyncio.run(main())
 
 
-def test_every_breaker_of_every_namespace_is_read_at_once(sql_url: str) -> None:
+def test_read_all_returns_the_breakers_of_every_namespace(sql_url: str) -> None:
     async def main() -> None:
         async with AsyncSqlStore(sql_url, namespace="read_all") as store:
             await store.record_failure("b")

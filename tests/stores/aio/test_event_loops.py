@@ -51,21 +51,21 @@ async def failures(store: AsyncStore) -> int:
         return (await store.read("b")).failure_count
 
 
-def test_a_store_closed_at_the_end_of_each_loop_serves_one_after_the_other(open_store: OpenStore) -> None:
+def test_a_store_closed_at_the_end_of_each_event_loop_works_in_the_next_loop(open_store: OpenStore) -> None:
     store = open_store(uuid.uuid4().hex)
     for _ in range(3):
         asyncio.run(fail_often_and_close(store))
     assert asyncio.run(failures(store)) == 3 * TASKS
 
 
-def test_a_store_made_for_a_url_need_not_even_be_closed(sql_url: str) -> None:
+def test_a_store_made_from_a_url_works_in_the_next_loop_without_being_closed(sql_url: str) -> None:
     store = AsyncSqlStore(sql_url, namespace=uuid.uuid4().hex)
     for _ in range(3):
         asyncio.run(fail_often(store))
     assert asyncio.run(failures(store)) == 3 * TASKS
 
 
-def test_an_engine_of_another_loop_has_to_be_disposed_of(async_url: str) -> None:
+def test_an_engine_of_another_event_loop_is_refused_until_it_is_disposed_of(async_url: str) -> None:
     engine = create_async_engine(async_url)
     store = AsyncSqlStore(engine, namespace=uuid.uuid4().hex)
     asyncio.run(fail_often(store))
@@ -77,7 +77,7 @@ def test_an_engine_of_another_loop_has_to_be_disposed_of(async_url: str) -> None
     asyncio.run(engine.dispose())
 
 
-def test_an_engine_without_a_pool_serves_any_loop(async_url: str) -> None:
+def test_an_engine_without_a_pool_works_in_every_event_loop(async_url: str) -> None:
     store = AsyncSqlStore(create_async_engine(async_url, poolclass=sa.NullPool), namespace=uuid.uuid4().hex)
     for _ in range(2):
         asyncio.run(fail_often(store))
@@ -90,7 +90,7 @@ async def fail_once(store: AsyncRedisStore) -> int:
     return failed.snapshot.failure_count
 
 
-def test_a_client_closed_at_the_end_of_each_loop_serves_one_after_the_other(redis_url: str) -> None:
+def test_a_redis_client_closed_at_the_end_of_each_loop_works_in_the_next_loop(redis_url: str) -> None:
     client = redis.asyncio.Redis.from_url(redis_url)
     store = AsyncRedisStore(client, namespace=uuid.uuid4().hex)
 
@@ -102,7 +102,7 @@ def test_a_client_closed_at_the_end_of_each_loop_serves_one_after_the_other(redi
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning")
-def test_a_client_of_another_loop_has_to_be_closed(redis_url: str) -> None:
+def test_a_redis_client_of_another_event_loop_is_refused_until_it_is_closed(redis_url: str) -> None:
     store = AsyncRedisStore(redis.asyncio.Redis.from_url(redis_url))
     asyncio.run(fail_once(store))
     with pytest.raises(StoreUnavailableError, match=r"client\.aclose") as caught:
@@ -110,7 +110,7 @@ def test_a_client_of_another_loop_has_to_be_closed(redis_url: str) -> None:
     assert caught.value.applied is None
 
 
-def test_a_forked_child_has_connections_of_its_own_and_leaves_the_parent_s_alone(migrated_postgres_url: str) -> None:
+def test_a_forked_child_opens_new_connections_and_does_not_use_the_parent_s(migrated_postgres_url: str) -> None:
     store = AsyncSqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex)
 
     async def backend() -> str:
@@ -140,7 +140,7 @@ def in_child(is_well: Callable[[], bool]) -> NoReturn:
     os._exit(not well)
 
 
-def test_two_loops_at_once_are_refused(sql_url: str) -> None:
+def test_a_store_in_two_event_loops_at_once_is_refused(sql_url: str) -> None:
     async def main() -> None:
         async with AsyncSqlStore(sql_url) as store:
             await store.read("b")
@@ -152,7 +152,7 @@ def test_two_loops_at_once_are_refused(sql_url: str) -> None:
 
 
 @pytest.mark.parametrize("connected", [False, True])
-def test_a_loop_that_ends_at_any_turn_leaves_no_connection_behind(sql_url: str, connected: bool) -> None:
+def test_an_event_loop_that_ends_at_any_moment_leaves_no_connection(sql_url: str, connected: bool) -> None:
     store = AsyncSqlStore(sql_url, namespace=uuid.uuid4().hex)
 
     async def begin(name: str, turns: int) -> bool:
@@ -175,7 +175,7 @@ def test_a_loop_that_ends_at_any_turn_leaves_no_connection_behind(sql_url: str, 
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_connections_that_closed_loops_were_opening_take_no_slot(migrated_postgres_url: str) -> None:
+def test_connections_that_closed_event_loops_were_opening_use_no_place_in_the_pool(migrated_postgres_url: str) -> None:
     async def read(store: AsyncSqlStore) -> int:
         with within(0.02):
             return (await store.read("b")).failure_count

@@ -70,7 +70,7 @@ needs_timeout = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.t
 
 
 @pytest.mark.parametrize("wait", [pytest.param(by_timeout, marks=needs_timeout), by_wait_for])
-def test_a_caller_that_stops_waiting_goes_on_and_its_failure_is_counted(
+def test_the_failure_of_a_caller_that_stops_waiting_is_counted(
     sql_url: str, namespace: str, locked: LockRows, wait: Wait
 ) -> None:
     async def main() -> None:
@@ -86,7 +86,9 @@ def test_a_caller_that_stops_waiting_goes_on_and_its_failure_is_counted(
     asyncio.run(main())
 
 
-def test_closing_waits_for_what_is_under_way_and_leaves_no_task(sql_url: str, namespace: str, locked: LockRows) -> None:
+def test_closing_waits_for_running_operations_and_leaves_no_task(
+    sql_url: str, namespace: str, locked: LockRows
+) -> None:
     async def main() -> None:
         store = AsyncSqlStore(sql_url, namespace=namespace)
         with locked():
@@ -104,7 +106,7 @@ def test_closing_waits_for_what_is_under_way_and_leaves_no_task(sql_url: str, na
         assert store.read("b").failure_count == 1
 
 
-def test_a_loop_that_ends_takes_the_connection_along(sql_url: str, namespace: str, locked: LockRows) -> None:
+def test_the_end_of_an_event_loop_closes_its_connection(sql_url: str, namespace: str, locked: LockRows) -> None:
     # SQLite's thread cannot be interrupted while it waits; it gives up by itself.
     store = AsyncSqlStore(sql_url + ("?timeout=0.2" if sql_url.startswith("sqlite") else ""), namespace=namespace)
 
@@ -127,7 +129,7 @@ def test_a_loop_that_ends_takes_the_connection_along(sql_url: str, namespace: st
     asyncio.run(second())
 
 
-def test_a_lock_that_outlasts_every_repetition_is_a_conflict(migrated_sqlite_url: str) -> None:
+def test_a_lock_that_outlasts_every_retry_raises_a_conflict_error(migrated_sqlite_url: str) -> None:
     async def main() -> None:
         async with AsyncSqlStore(f"{migrated_sqlite_url}?timeout=0.001") as store:
             with locked_on_sqlite(migrated_sqlite_url, ""), pytest.raises(StoreConflictError):

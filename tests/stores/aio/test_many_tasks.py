@@ -28,7 +28,7 @@ def test_fifty_tasks_share_a_pool_of_two(async_url: str) -> None:
     asyncio.run(main())
 
 
-def test_of_fifty_claims_exactly_one_wins(open_store: OpenStore) -> None:
+def test_exactly_one_of_fifty_claims_wins(open_store: OpenStore) -> None:
     async def main() -> None:
         async with open_store(uuid.uuid4().hex) as store:
             await store.force_open("b", 0.0, now=1000.0)
@@ -40,7 +40,7 @@ def test_of_fifty_claims_exactly_one_wins(open_store: OpenStore) -> None:
     asyncio.run(main())
 
 
-def test_half_of_the_tasks_cancelled_the_others_get_their_answers(open_store: OpenStore) -> None:
+def test_tasks_receive_their_answers_while_half_of_the_tasks_are_cancelled(open_store: OpenStore) -> None:
     async def main() -> None:
         async with open_store(uuid.uuid4().hex) as store:
             tasks = [asyncio.ensure_future(store.record_failure("b", NEVER)) for _ in range(TASKS)]
@@ -55,7 +55,7 @@ def test_half_of_the_tasks_cancelled_the_others_get_their_answers(open_store: Op
     asyncio.run(main())
 
 
-def test_a_pool_with_no_connection_left_is_said_to_be_so(async_url: str) -> None:
+def test_a_full_pool_raises_an_error_that_names_the_pool(async_url: str) -> None:
     async def main() -> None:
         engine = create_async_engine(async_url, pool_size=1, max_overflow=0, pool_timeout=0.05)
         store = AsyncSqlStore(engine)

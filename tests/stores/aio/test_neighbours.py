@@ -40,7 +40,7 @@ async def driver_of(engine: AsyncEngine) -> Any:
         return (await connection.get_raw_connection()).driver_connection
 
 
-def test_the_application_s_engine_is_shared_and_left_open(async_url: str) -> None:
+def test_the_store_shares_the_application_s_engine_and_does_not_close_it(async_url: str) -> None:
     async def work(engine: AsyncEngine) -> None:
         driver = await driver_of(engine)
         async with AsyncSqlStore(engine) as store:
@@ -52,7 +52,7 @@ def test_the_application_s_engine_is_shared_and_left_open(async_url: str) -> Non
 
 
 @pytest.mark.parametrize("schema", ["cbstore", "nowhere"])
-def test_a_connection_goes_back_as_it_came(migrated_postgres_url: str, schema: str) -> None:
+def test_a_connection_returns_to_the_pool_with_its_settings_unchanged(migrated_postgres_url: str, schema: str) -> None:
     async def work(engine: AsyncEngine) -> None:
         store = AsyncSqlStore(engine, schema=schema)
         outcome = (await asyncio.gather(store.record_failure("b"), return_exceptions=True))[0]
@@ -62,7 +62,7 @@ def test_a_connection_goes_back_as_it_came(migrated_postgres_url: str, schema: s
     beside(work, migrated_postgres_url)
 
 
-def test_a_sqlite_connection_goes_back_as_it_came(migrated_sqlite_url: str) -> None:
+def test_a_sqlite_connection_returns_to_the_pool_with_its_settings_unchanged(migrated_sqlite_url: str) -> None:
     async def work(engine: AsyncEngine) -> None:
         before = (await driver_of(engine)).isolation_level
         await AsyncSqlStore(engine).record_failure("b")
@@ -102,7 +102,7 @@ def test_a_listener_that_begins_a_transaction_on_check_out_loses_no_count(async_
 
 
 @pytest.mark.parametrize("level", ["repeatable\\ read", "serializable"])
-def test_a_stricter_isolation_default_is_absorbed(migrated_postgres_url: str, level: str) -> None:
+def test_a_stricter_default_isolation_level_loses_no_count(migrated_postgres_url: str, level: str) -> None:
     async def work(engine: AsyncEngine) -> None:
         store = AsyncSqlStore(engine, namespace=uuid.uuid4().hex)
         await store.reset("b")
@@ -133,7 +133,7 @@ def test_each_operation_is_one_statement(migrated_postgres_url: str) -> None:
     beside(work, migrated_postgres_url, connect_args={"options": options})
 
 
-def test_relaxed_durability_is_for_counts_alone(migrated_postgres_url: str) -> None:
+def test_relaxed_durability_applies_only_to_counts(migrated_postgres_url: str) -> None:
     class Watched(AsyncSqlStore):
         async def _execute(self, query: Query) -> list[Values]:
             settings.extend(await super()._execute(Query(SHOWN, {}, query.durable)))

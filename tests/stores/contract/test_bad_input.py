@@ -36,14 +36,14 @@ BAD_SECONDS = [*BAD_TIMES, None]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: f"{name!r:.12}")
-def test_a_name_that_not_every_store_can_keep(store: ProtocolStore, name: Any) -> None:
+def test_an_invalid_name_is_refused_by_every_operation(store: ProtocolStore, name: Any) -> None:
     for operation in OPERATIONS:
         with pytest.raises(InvalidNameError):
             operation(store, name)
 
 
 @pytest.mark.parametrize("seconds", BAD_SECONDS, ids=repr)
-def test_seconds_that_are_none(store: ProtocolStore, seconds: Any) -> None:
+def test_an_invalid_number_of_seconds_is_refused(store: ProtocolStore, seconds: Any) -> None:
     with pytest.raises(InvalidPolicyError):
         store.force_open("b", seconds)
     with pytest.raises(InvalidPolicyError):
@@ -53,7 +53,7 @@ def test_seconds_that_are_none(store: ProtocolStore, seconds: Any) -> None:
 
 
 @pytest.mark.parametrize("now", BAD_TIMES, ids=repr)
-def test_a_now_that_is_no_moment(store: ProtocolStore, now: Any) -> None:
+def test_an_invalid_now_is_refused_by_every_operation(store: ProtocolStore, now: Any) -> None:
     policy = BreakerPolicy(failure_threshold=1)
     calls: list[Callable[[], Any]] = [
         lambda: store.read("b", now=now),
@@ -73,7 +73,7 @@ def test_a_now_that_is_no_moment(store: ProtocolStore, now: Any) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 2.5, math.nan, math.inf, True, "5", None, 10**10], ids=repr)
-def test_a_threshold_that_is_none(store: ProtocolStore, threshold: Any) -> None:
+def test_an_invalid_threshold_is_refused(store: ProtocolStore, threshold: Any) -> None:
     with pytest.raises(InvalidPolicyError):
         store.atomic_record_failure("b", threshold, 60.0)
     assert store.read("b").failure_count == 0
@@ -93,7 +93,7 @@ def test_a_threshold_that_is_none(store: ProtocolStore, threshold: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_state_that_cannot_be(store: ProtocolStore, field: dict[str, Any]) -> None:
+def test_an_invalid_state_is_refused(store: ProtocolStore, field: dict[str, Any]) -> None:
     store.record_failure("b", now=1.0)
     with pytest.raises(InvalidStateError):
         store.set_state("b", field)
@@ -103,7 +103,7 @@ def test_a_state_that_cannot_be(store: ProtocolStore, field: dict[str, Any]) -> 
     assert store.read("b").generation == 0
 
 
-def test_a_permit_that_never_owned_a_probe_is_neither_released_nor_renewed(store: ProtocolStore) -> None:
+def test_release_and_renew_refuse_a_permit_without_a_probe_token(store: ProtocolStore) -> None:
     for permit in (store.read("b").permit, "b", None):
         with pytest.raises(InvalidStateError):
             store.release_probe(permit)  # type: ignore[arg-type] # the wrong type is the point
@@ -112,7 +112,7 @@ def test_a_permit_that_never_owned_a_probe_is_neither_released_nor_renewed(store
 
 
 @pytest.mark.parametrize("token", ["", "x" * 257, "\x00", "\udfff", 5], ids=lambda token: f"{token!r:.12}")
-def test_a_probe_token_that_is_none(store: ProtocolStore, token: Any) -> None:
+def test_an_invalid_probe_token_is_refused(store: ProtocolStore, token: Any) -> None:
     store.force_open("b", 0.0, now=1.0)
     with pytest.raises(InvalidNameError):
         store.claim_probe("b", token=token, now=2.0)

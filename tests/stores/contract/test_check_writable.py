@@ -6,7 +6,7 @@ from cbstore_sql import BreakerPolicy, Store
 from cbstore_sql.stores.base import NOBODYS_PROBE
 
 
-def test_a_store_that_takes_writes_says_so_and_no_breaker_is_made(store: Store) -> None:
+def test_check_writable_succeeds_and_changes_no_breaker(store: Store) -> None:
     store.check_writable()
     assert store.read(NOBODYS_PROBE.name, now=1000.0).generation == 0
     store.record_failure("b", now=1000.0)
@@ -15,7 +15,7 @@ def test_a_store_that_takes_writes_says_so_and_no_breaker_is_made(store: Store) 
     assert store.read("b", now=1001.0) == before
 
 
-def test_a_breaker_of_the_reserved_name_is_left_alone(store: Store) -> None:
+def test_check_writable_does_not_change_a_breaker_with_the_reserved_name(store: Store) -> None:
     store.force_open(NOBODYS_PROBE.name, 0.0, now=1000.0)
     claim = store.claim_probe(NOBODYS_PROBE.name, BreakerPolicy(), now=1001.0)
     assert claim is not None

@@ -37,7 +37,7 @@ def full(backend: Backend) -> Iterator[ProtocolStore]:
         yield store
 
 
-def test_one_more_breaker_is_refused_and_nothing_is_written(full: ProtocolStore) -> None:
+def test_a_breaker_beyond_the_limit_is_refused_and_not_written(full: ProtocolStore) -> None:
     for add in ADDING:
         with pytest.raises(TooManyBreakersError) as raised:
             add(full, "another")
@@ -46,7 +46,7 @@ def test_one_more_breaker_is_refused_and_nothing_is_written(full: ProtocolStore)
         assert full.read("another").failure_count == 0
 
 
-def test_breakers_that_are_there_go_on(full: ProtocolStore) -> None:
+def test_existing_breakers_work_in_a_full_namespace(full: ProtocolStore) -> None:
     opened = full.record_failure("b0", POLICY, now=1000.0)
     assert opened
     assert opened.snapshot.state is State.OPEN
@@ -59,7 +59,7 @@ def test_breakers_that_are_there_go_on(full: ProtocolStore) -> None:
     assert full.increment_failure("b2") == 2
 
 
-def test_what_adds_no_breaker_is_not_refused(full: ProtocolStore) -> None:
+def test_operations_that_add_no_breaker_work_in_a_full_namespace(full: ProtocolStore) -> None:
     assert full.read("another").state is State.CLOSED
     assert full.claim_probe("another", POLICY) is None
     assert full.record_success("another", POLICY) is None
@@ -68,25 +68,25 @@ def test_what_adds_no_breaker_is_not_refused(full: ProtocolStore) -> None:
     full.clear("another")
 
 
-def test_a_breaker_that_is_forgotten_makes_room(full: ProtocolStore) -> None:
+def test_a_deleted_breaker_makes_room_for_another(full: ProtocolStore) -> None:
     full.clear("b1")
     full.record_failure("another", POLICY)
     with pytest.raises(TooManyBreakersError):
         full.record_failure("b1", POLICY)
 
 
-def test_each_namespace_has_its_own_bound(backend: Backend, full: ProtocolStore) -> None:
+def test_each_namespace_has_a_separate_limit(backend: Backend, full: ProtocolStore) -> None:
     with backend.open(max_breakers=1) as other:
         other.record_failure("another", POLICY)
 
 
-def test_without_a_bound_any_number_may_be_added(backend: Backend) -> None:
+def test_without_a_limit_any_number_of_breakers_can_be_added(backend: Backend) -> None:
     with backend.open(max_breakers=None) as store:
         for number in range(BOUND + 1):
             store.record_failure(f"b{number}", POLICY)
 
 
-def test_of_many_that_add_at_once_each_is_refused_or_counted(backend: Backend) -> None:
+def test_each_of_many_simultaneous_additions_is_refused_or_counted(backend: Backend) -> None:
     with backend.open(max_breakers=THREADS) as store:
 
         def add(number: int) -> bool:
@@ -104,7 +104,7 @@ def test_of_many_that_add_at_once_each_is_refused_or_counted(backend: Backend) -
             store.record_failure("another", POLICY)
 
 
-def test_of_many_that_add_the_same_one_all_are_counted(backend: Backend) -> None:
+def test_all_simultaneous_failures_of_the_same_new_breaker_are_counted(backend: Backend) -> None:
     with backend.open(max_breakers=1) as store:
         with ThreadPoolExecutor(THREADS) as pool:
             for report in [pool.submit(store.increment_failure, "b") for _ in range(2 * THREADS)]:
@@ -113,7 +113,7 @@ def test_of_many_that_add_the_same_one_all_are_counted(backend: Backend) -> None
 
 
 @pytest.mark.parametrize("bound", [0, -1, 1.5, True, "10", 10**9 + 1], ids=repr)
-def test_a_bound_that_is_none(backend: Backend, bound: Any) -> None:
+def test_an_invalid_limit_is_refused(backend: Backend, bound: Any) -> None:
     awaited = backend.name.startswith(ASYNC)
     open_one = open_async_store if awaited else open_store
     with pytest.raises(ConfigurationError, match="max_breakers"):

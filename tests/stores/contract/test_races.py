@@ -7,7 +7,7 @@ from cbstore_sql.testing.conformance.test_races import *  # noqa: F403 - the sui
 from cbstore_sql.testing.conformance.test_races import ROUNDS, THREADS, at_once
 
 
-def test_of_racing_exchanges_exactly_one_is_made(store: ProtocolStore) -> None:
+def test_exactly_one_of_several_racing_cas_state_calls_succeeds(store: ProtocolStore) -> None:
     for round_ in range(ROUNDS):
         name = f"b{round_}"
         done = at_once(*[partial(store.cas_state, name, "closed", {"state": "open"})] * THREADS)

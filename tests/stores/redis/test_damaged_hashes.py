@@ -38,7 +38,9 @@ def stores(redis_url: str, scriptless_redis_url: str) -> Iterator[list[RedisStor
 
 
 @given(hashes)
-def test_every_client_reads_a_damaged_hash_alike_and_can_go_on(stores: list[RedisStore], damaged: Any) -> None:
+def test_every_client_reads_a_damaged_hash_in_the_same_way_and_can_use_the_breaker(
+    stores: list[RedisStore], damaged: Any
+) -> None:
     seen = set()
     for store in stores:
         store.clear("b")
@@ -52,7 +54,9 @@ def test_every_client_reads_a_damaged_hash_alike_and_can_go_on(stores: list[Redi
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 @pytest.mark.parametrize("field", ["failure_count", "success_count", "generation"])
-def test_what_is_no_whole_number_reads_as_0(store: RedisStore, client: Any, key: str, field: str, text: str) -> None:
+def test_a_text_that_is_not_a_whole_number_reads_as_0(
+    store: RedisStore, client: Any, key: str, field: str, text: str
+) -> None:
     client.hset(key, mapping={field: text, "written": "closed|0|False"})
     assert getattr(store.read("b"), field) == 0
 
@@ -91,7 +95,7 @@ def test_a_write_repairs_damaged_fields(store: RedisStore, client: Any, key: str
         assert client.hget(key, field) == repaired
 
 
-def test_an_open_breaker_without_a_readable_deadline_may_be_probed_at_once(
+def test_an_open_breaker_without_a_readable_deadline_admits_a_probe_at_once(
     store: RedisStore, client: Any, key: str
 ) -> None:
     client.hset(key, mapping={"state": "open", "open_until": "tomorrow"})
@@ -99,7 +103,9 @@ def test_an_open_breaker_without_a_readable_deadline_may_be_probed_at_once(
     assert store.claim_probe("b")
 
 
-def test_a_token_that_is_no_text_is_shown_and_never_owns(store: RedisStore, client: Any, key: str) -> None:
+def test_a_token_that_is_not_valid_utf8_is_readable_and_never_owns_the_probe(
+    store: RedisStore, client: Any, key: str
+) -> None:
     store.force_open("b", 0.0, now=1000.0)
     store.claim_probe("b", now=1000.0)
     client.hset(key, "probe_token", b"\xffme")

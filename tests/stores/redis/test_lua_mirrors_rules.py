@@ -99,7 +99,7 @@ def flattened(lua: str) -> str:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_is_its_rule(name: str) -> None:
+def test_each_lua_operation_is_the_translation_of_its_rule(name: str) -> None:
     assert flattened(source(name)) == function_in_lua(name)
 
 
@@ -109,5 +109,5 @@ def test_every_text_parameter_is_a_parameter_of_a_rule() -> None:
 
 
 @pytest.mark.parametrize("name", HELPERS)
-def test_a_helper_is_the_rules_helper(name: str) -> None:
+def test_each_lua_helper_is_the_translation_of_the_python_helper(name: str) -> None:
     assert function_in_lua(name) in flattened(source("_rules"))

@@ -13,7 +13,9 @@ POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=60.0)
 
 
 @pytest.mark.parametrize("options", [{}, {"decode_responses": True}, {"protocol": 3}, {"encoding": "latin-1"}], ids=str)
-def test_any_client_will_do(connect: Connect, url: str, prefix: str, options: dict[str, Any]) -> None:
+def test_the_store_works_with_every_encoding_of_the_client(
+    connect: Connect, url: str, prefix: str, options: dict[str, Any]
+) -> None:
     store = RedisStore(connect(url, **options), key_prefix=prefix)
     token = "zoë's %41 probe / 1"
     store.record_failure("ключ", POLICY, now=1000.1)
@@ -23,7 +25,7 @@ def test_any_client_will_do(connect: Connect, url: str, prefix: str, options: di
     assert store.record_success(claim.permit)
 
 
-def test_the_clock_is_the_servers(store: RedisStore, client: Any) -> None:
+def test_the_store_uses_the_clock_of_the_server(store: RedisStore, client: Any) -> None:
     before, after = client.time(), store.read("b").as_of
     report = store.record_failure("b")
     assert report
@@ -56,7 +58,7 @@ def test_no_two_breakers_of_a_prefix_share_a_key(client: Any, prefix: str) -> No
         assert [store.increment_failure(name) for name in names] == [1] * len(names)
 
 
-def test_prefixes_keep_applications_apart(client: Any, prefix: str) -> None:
+def test_stores_with_different_prefixes_share_no_breaker(client: Any, prefix: str) -> None:
     first, second = RedisStore(client, key_prefix=prefix), RedisStore(client, key_prefix=f"{prefix}2")
     first.increment_failure("b")
     assert second.read("b").failure_count == 0
@@ -68,7 +70,7 @@ def test_a_store_needs_a_client() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["a\x00", "\ud800", "x" * 513, 7], ids=repr)
-def test_a_prefix_that_cannot_be_kept(client: Any, prefix: Any) -> None:
+def test_an_invalid_key_prefix_is_refused(client: Any, prefix: Any) -> None:
     with pytest.raises(InvalidNameError, match="key_prefix"):
         RedisStore(client, key_prefix=prefix)
 
@@ -97,7 +99,7 @@ def test_a_store_closes_the_client_it_opened_and_no_other(connect: Connect, clie
     assert connected(f"{prefix}-lent")
 
 
-def test_what_code_for_the_published_store_reads_of_it_is_there(client: Any) -> None:
+def test_the_private_attributes_of_massgen_s_store_exist(client: Any) -> None:
     store = RedisStore(client, ttl=60, key_prefix="p")
     assert (store._client, store._ttl, store._key_prefix) == (client, 60, "p")
 

@@ -39,7 +39,9 @@ def refused(store: RedisStore, applied: bool | None = False) -> str:
     return messages.pop()
 
 
-def test_a_read_only_replica_is_read_and_refuses_writes(connect: Connect, private_url: str) -> None:
+def test_a_read_only_replica_answers_reads_and_its_refused_writes_raise_an_error(
+    connect: Connect, private_url: str
+) -> None:
     client = connect(private_url)
     store = RedisStore(client)
     store.record_failure("b")
@@ -51,7 +53,7 @@ def test_a_read_only_replica_is_read_and_refuses_writes(connect: Connect, privat
     assert store.increment_failure("b") == 2
 
 
-def test_a_full_server_is_read_and_refuses_writes(connect: Connect, private_url: str) -> None:
+def test_a_full_server_answers_reads_and_its_refused_writes_raise_an_error(connect: Connect, private_url: str) -> None:
     client = connect(private_url)
     store = RedisStore(client)
     store.record_failure("b")
@@ -62,7 +64,7 @@ def test_a_full_server_is_read_and_refuses_writes(connect: Connect, private_url:
     assert store.increment_failure("b") == 2
 
 
-def test_a_stopped_server_cannot_be_reached(connect: Connect, private_url: str) -> None:
+def test_a_stopped_server_raises_store_unavailable_error(connect: Connect, private_url: str) -> None:
     client = connect(private_url)
     store = RedisStore(client)
     store.record_failure("b")
@@ -74,7 +76,9 @@ def test_a_stopped_server_cannot_be_reached(connect: Connect, private_url: str) 
             operation("b")
 
 
-def test_of_a_client_that_repeats_commands_nothing_is_known(connect: Connect, private_url: str) -> None:
+def test_with_a_client_that_repeats_commands_the_effect_of_an_error_is_unknown(
+    connect: Connect, private_url: str
+) -> None:
     retry = redis.retry.Retry(redis.backoff.NoBackoff(), 1)
     client = connect(private_url, retry=retry)
     store = RedisStore(client)
@@ -86,7 +90,7 @@ def test_of_a_client_that_repeats_commands_nothing_is_known(connect: Connect, pr
 
 
 @pytest.mark.parametrize("around", [None, KeyError("handled meanwhile"), exceptions.ConnectionError("another")])
-def test_a_count_whose_reply_is_lost_is_unknown_and_not_repeated(
+def test_a_count_whose_reply_is_lost_has_an_unknown_effect_and_is_not_repeated(
     connect: Connect, url: str, prefix: str, around: Exception | None
 ) -> None:
     direct = RedisStore(connect(url), key_prefix=prefix)
@@ -112,7 +116,7 @@ def while_handling(around: Exception | None, call: Callable[[], Any]) -> None:
         call()
 
 
-def test_a_pool_without_a_free_connection(connect: Connect, redis_url: str, prefix: str) -> None:
+def test_a_full_pool_raises_an_error_that_names_the_pool(connect: Connect, redis_url: str, prefix: str) -> None:
     client = connect(redis_url, max_connections=1)
     store = RedisStore(client, key_prefix=prefix)
     held = client.connection_pool.get_connection()
@@ -138,14 +142,14 @@ def limited(connect: Connect, private_url: str, request: pytest.FixtureRequest) 
     return open_store
 
 
-def test_the_page_names_these_rights() -> None:
+def test_the_security_page_lists_the_rights_that_these_tests_use() -> None:
     (shown,) = (block for block in blocks("docs/security.md", "text") if block.startswith("ACL"))
     granted = [word for word in shown.split() if word.startswith("+")]
     assert granted == [*RIGHTS.split(), *SCRIPTING_RIGHTS[True].split()]
 
 
 @pytest.mark.parametrize("lack", [{"without": "hset"}, {"without": "hgetall"}, {"prefix": "other"}], ids=str)
-def test_a_user_who_may_not_gets_an_error_that_says_so(limited: Limited, lack: dict[str, str]) -> None:
+def test_a_missing_right_raises_an_error_that_names_the_cause(limited: Limited, lack: dict[str, str]) -> None:
     store = limited(**lack)
     for write in WRITES:
         with pytest.raises(StoreError, match=r"^the Redis user may not use a command or key .*\(NOPERM\)$"):
@@ -153,14 +157,14 @@ def test_a_user_who_may_not_gets_an_error_that_says_so(limited: Limited, lack: d
 
 
 @pytest.mark.parametrize("private_url", [True], indirect=True)
-def test_a_user_who_may_run_no_scripts_gets_an_error_and_no_fallback(limited: Limited) -> None:
+def test_a_missing_right_for_scripts_raises_an_error_without_a_fallback(limited: Limited) -> None:
     store = limited(without="evalsha")
     for _ in range(2):
         with pytest.raises(StoreError, match="NOPERM"):
             store.read("b")
 
 
-def test_a_user_who_may_not_use_the_check_is_taken_to_be_able_to_write(limited: Limited) -> None:
+def test_check_writable_succeeds_if_the_user_lacks_the_right_for_its_command(limited: Limited) -> None:
     limited(without="setrange").check_writable()
 
 
@@ -178,7 +182,7 @@ def test_the_documented_rights_are_enough(limited: Limited) -> None:
     store.check_writable()
 
 
-def test_a_password_that_is_wrong_reaches_no_server(connect: Connect, private_url: str) -> None:
+def test_a_wrong_password_raises_an_error_without_an_effect(connect: Connect, private_url: str) -> None:
     store = RedisStore(connect(private_url.replace("redis://:", "redis://:x")))
     with pytest.raises(StoreUnavailableError, match=r"\(AuthenticationError\)$") as raised:
         store.record_failure("b")
@@ -198,13 +202,13 @@ def test_a_password_that_is_wrong_reaches_no_server(connect: Connect, private_ur
         (exceptions.ResponseError("ERR secret"), "refused the command (ResponseError)"),
     ],
 )
-def test_an_error_tells_its_kind_and_not_its_text(error: Exception, text: str) -> None:
+def test_a_translated_error_shows_the_kind_and_not_the_text_of_the_redis_error(error: Exception, text: str) -> None:
     with pytest.raises(StoreError) as raised, translated(None):
         raise error
     assert str(raised.value).endswith(text)
     assert raised.value.__cause__ is error
 
 
-def test_what_is_no_error_of_redis_passes() -> None:
+def test_an_exception_that_is_not_from_redis_is_not_translated() -> None:
     with pytest.raises(KeyError), translated(None):
         raise KeyError("mine")

@@ -33,7 +33,7 @@ def claimed(store: RedisStore) -> Permit:
     return claim.permit
 
 
-def test_a_foreign_client_reads_what_we_write(store: RedisStore, client: Any, key: str) -> None:
+def test_a_foreign_client_can_read_the_fields_that_the_store_writes(store: RedisStore, client: Any, key: str) -> None:
     store.record_failure("b", now=1000.1)
     store.record_failure("b", ONE_FAILURE, now=1000.1)
     store.claim_probe("b", ONE_FAILURE, now=1060.1)
@@ -49,7 +49,7 @@ def test_a_foreign_client_reads_what_we_write(store: RedisStore, client: Any, ke
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("probe", [False, True])
-def test_we_read_what_a_foreign_client_writes(
+def test_the_store_can_read_the_fields_that_a_foreign_client_writes(
     store: RedisStore, client: Any, key: str, state: str, probe: bool
 ) -> None:
     foreign_write(client, key, state, 7, 1060.123456789, probe=probe)
@@ -63,19 +63,21 @@ def test_we_read_what_a_foreign_client_writes(
 
 
 @pytest.mark.parametrize("number", ["1.7e+09", "1700000000", "1700000000.0", "1700000000.00"])
-def test_any_text_of_a_number_is_the_number(store: RedisStore, client: Any, key: str, number: str) -> None:
+def test_every_notation_of_a_number_is_read(store: RedisStore, client: Any, key: str, number: str) -> None:
     client.hset(key, mapping={"state": "open", "open_until": number, "failure_count": "3"})
     assert store.read("b").open_until == 1.7e9
 
 
-def test_a_field_written_back_in_other_words_is_no_foreign_change(store: RedisStore, client: Any, key: str) -> None:
+def test_a_field_rewritten_in_another_notation_is_not_a_foreign_change(
+    store: RedisStore, client: Any, key: str
+) -> None:
     permit = claimed(store)
     client.hset(key, "open_until", "1060.500")
     assert store.read("b").permit == permit
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_foreign_change_of_state_makes_older_permits_stale(
+def test_a_foreign_change_of_state_makes_older_permits_invalid(
     store: RedisStore, client: Any, key: str, state: str
 ) -> None:
     permit = claimed(store)
@@ -88,7 +90,7 @@ def test_a_foreign_change_of_state_makes_older_permits_stale(
         assert store.release_probe(permit, now=1061.0) is None
 
 
-def test_a_permit_given_after_a_foreign_change_counts(store: RedisStore, client: Any, key: str) -> None:
+def test_a_permit_from_after_a_foreign_change_is_valid(store: RedisStore, client: Any, key: str) -> None:
     claimed(store)
     foreign_write(client, key, "closed", 2, 2000.0, probe=False)
     permit = store.read("b").permit
@@ -98,7 +100,7 @@ def test_a_permit_given_after_a_foreign_change_counts(store: RedisStore, client:
     assert report.permit == permit
 
 
-def test_a_foreign_count_leaves_permits_and_the_probe_alone(store: RedisStore, client: Any, key: str) -> None:
+def test_a_foreign_count_does_not_change_permits_or_the_probe(store: RedisStore, client: Any, key: str) -> None:
     permit = claimed(store)
     client.hincrby(key, "failure_count", 4)
     client.hset(key, "last_failure_time", "1061.25")
@@ -107,7 +109,7 @@ def test_a_foreign_count_leaves_permits_and_the_probe_alone(store: RedisStore, c
     assert store.record_success(permit)
 
 
-def test_a_foreign_probe_is_held_until_its_client_reports(store: RedisStore, client: Any, key: str) -> None:
+def test_a_foreign_probe_lasts_until_its_client_reports(store: RedisStore, client: Any, key: str) -> None:
     store.record_failure("b", ONE_FAILURE, now=1000.5)
     foreign_write(client, key, "half_open", 1, 1060.5, probe=True)
     with untouched(client, key):
@@ -117,7 +119,7 @@ def test_a_foreign_probe_is_held_until_its_client_reports(store: RedisStore, cli
     assert store.read("b").probe_token == ""
 
 
-def test_a_foreign_probe_ends_with_its_key(store: RedisStore, client: Any, key: str) -> None:
+def test_a_foreign_probe_ends_when_its_key_expires(store: RedisStore, client: Any, key: str) -> None:
     foreign_write(client, key, "half_open", 1, 1060.5, probe=True)
     store.increment_failure("b")
     assert 0 < client.pttl(key) <= 3600_000
@@ -125,14 +127,14 @@ def test_a_foreign_probe_ends_with_its_key(store: RedisStore, client: Any, key: 
     assert store.read("b").state is State.OPEN
 
 
-def test_a_slot_that_a_foreign_client_left_free_can_be_claimed(store: RedisStore, client: Any, key: str) -> None:
+def test_a_probe_that_a_foreign_client_released_can_be_claimed(store: RedisStore, client: Any, key: str) -> None:
     foreign_write(client, key, "half_open", 1, 1060.5, probe=False)
     claim = store.claim_probe("b", now=1061.0)
     assert claim
     assert client.hget(key, "half_open_probe_active") == "True"
 
 
-def test_a_foreign_change_begins_the_row_of_successes_anew_and_a_foreign_close_ends_the_backoff(
+def test_a_foreign_change_resets_the_successes_and_a_foreign_closing_resets_the_backoff(
     store: RedisStore, client: Any, key: str
 ) -> None:
     policy = BreakerPolicy(failure_threshold=1, recovery_timeout=10.0, success_threshold=2)
@@ -154,7 +156,7 @@ def test_a_partial_hash_is_completed_by_defaults(store: RedisStore, client: Any,
     assert store.read("b").state is State.OPEN
 
 
-def test_fields_of_others_stay(store: RedisStore, client: Any, key: str) -> None:
+def test_unknown_fields_of_a_key_are_kept(store: RedisStore, client: Any, key: str) -> None:
     client.hset(key, "note", "keep me")
     store.record_failure("b")
     store.reset("b")

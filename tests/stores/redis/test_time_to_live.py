@@ -20,20 +20,24 @@ def seconds_left(client: Any, key: str) -> int:
 
 
 @pytest.mark.parametrize("ttl", [1, 100, 7200])
-def test_a_closed_breaker_lives_its_ttl(client: Any, prefix: str, key: str, ttl: int) -> None:
+def test_the_key_of_a_closed_breaker_expires_after_the_ttl(client: Any, prefix: str, key: str, ttl: int) -> None:
     RedisStore(client, ttl, prefix).record_failure("b", now=1000.0)
     assert seconds_left(client, key) == ttl
 
 
 @pytest.mark.parametrize(("ttl", "rest"), [(1, 60), (60, 60), (100, 100)])
-def test_an_open_breaker_outlives_its_open_time(client: Any, prefix: str, key: str, ttl: int, rest: int) -> None:
+def test_the_key_of_an_open_breaker_outlives_the_open_time(
+    client: Any, prefix: str, key: str, ttl: int, rest: int
+) -> None:
     RedisStore(client, ttl, prefix).record_failure("b", ONE_FAILURE, now=1000.5)
     assert seconds_left(client, key) == 1000 + rest
     RedisStore(client, ttl, prefix).force_open("b", 1000.2, now=1000.5)
     assert seconds_left(client, key) == 1001 + rest
 
 
-def test_a_breaker_whose_open_time_is_long_over_still_lives(store: RedisStore, client: Any, key: str) -> None:
+def test_the_key_of_a_breaker_whose_open_time_is_over_lives_for_the_ttl(
+    store: RedisStore, client: Any, key: str
+) -> None:
     store.set_state("b", {"state": "open", "open_until": 1000.0})
     assert seconds_left(client, key) == 3600
 
@@ -41,7 +45,7 @@ def test_a_breaker_whose_open_time_is_long_over_still_lives(store: RedisStore, c
 @pytest.mark.parametrize(
     ("lives", "expected"), [((1, None), 560), ((700, None), 700), ((1, 900), 900), ((700, 1), 700)]
 )
-def test_a_breaker_with_a_probe_outlives_the_lease(
+def test_the_key_of_a_breaker_with_a_probe_outlives_the_lease(
     client: Any, prefix: str, key: str, lives: tuple[int, int | None], expected: int
 ) -> None:
     ttl, probe_ttl = lives
@@ -51,7 +55,7 @@ def test_a_breaker_with_a_probe_outlives_the_lease(
     assert seconds_left(client, key) == expected
 
 
-def test_a_renewed_lease_and_a_freed_probe_change_the_life(client: Any, prefix: str, key: str) -> None:
+def test_renewing_and_releasing_a_probe_change_the_expiry_of_the_key(client: Any, prefix: str, key: str) -> None:
     store = RedisStore(client, 10, prefix, half_open_probe_ttl=900)
     store.force_open("b", 0.0, now=1000.0)
     claim = store.claim_probe("b", ONE_FAILURE, now=1000.0)
@@ -72,7 +76,7 @@ def test_a_key_without_ttl_never_expires(client: Any, prefix: str, key: str) -> 
     assert client.pttl(key) == -1
 
 
-def test_a_count_alone_never_takes_time_from_the_key(client: Any, prefix: str, key: str) -> None:
+def test_a_count_never_shortens_the_life_of_the_key(client: Any, prefix: str, key: str) -> None:
     store = RedisStore(client, 10, prefix)
     store.increment_failure("b")
     assert seconds_left(client, key) == 10
@@ -96,7 +100,7 @@ def test_reads_and_operations_without_effect_write_nothing(store: RedisStore, cl
         assert store.cas_state("b", "closed", {"state": "open"}) is False
 
 
-def test_a_clean_breaker_is_not_even_made(store: RedisStore, client: Any, key: str) -> None:
+def test_operations_without_effect_do_not_create_a_key(store: RedisStore, client: Any, key: str) -> None:
     with untouched(client, key):
         assert store.record_success("b") is None
         assert store.claim_probe("b") is None
@@ -106,6 +110,6 @@ def test_a_clean_breaker_is_not_even_made(store: RedisStore, client: Any, key: s
 
 @pytest.mark.parametrize("label", ["ttl", "half_open_probe_ttl"])
 @pytest.mark.parametrize("seconds", [0, -1, 1.5, True, "60", 10**9 + 1], ids=repr)
-def test_a_life_that_is_no_whole_number_of_seconds(client: Any, label: str, seconds: Any) -> None:
+def test_a_ttl_that_is_not_a_whole_number_of_seconds_is_refused(client: Any, label: str, seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match=label):
         RedisStore(client, **{label: seconds})

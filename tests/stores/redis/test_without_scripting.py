@@ -28,7 +28,7 @@ def error_replies(client: Any) -> int:
     return count
 
 
-def test_scripting_is_tried_once_a_store(client: Any, prefix: str) -> None:
+def test_each_store_tries_scripting_once(client: Any, prefix: str) -> None:
     store = RedisStore(client, key_prefix=prefix)
     before = error_replies(client)
     store.record_failure("b")
@@ -37,7 +37,7 @@ def test_scripting_is_tried_once_a_store(client: Any, prefix: str) -> None:
     assert error_replies(client) == before + 1
 
 
-def test_every_failure_of_many_threads_is_counted_and_one_sees_the_circuit_open(store: RedisStore) -> None:
+def test_every_failure_of_many_threads_is_counted_and_one_caller_sees_the_opening(store: RedisStore) -> None:
     policy = BreakerPolicy(failure_threshold=THREADS * EACH)
 
     def fail(_: int) -> list[bool]:
@@ -78,12 +78,12 @@ def interrupted(client: Any, prefix: str) -> RedisStore:
     return RedisStore(interrupting, key_prefix=prefix)
 
 
-def test_a_write_in_between_is_seen_and_the_rule_runs_anew(interrupted: RedisStore) -> None:
+def test_a_concurrent_write_is_noticed_and_the_rule_runs_again(interrupted: RedisStore) -> None:
     interrupted._client.times = 3
     assert interrupted.increment_failure("b") == 4
 
 
-def test_a_lost_race_is_no_lost_connection_even_while_one_is_handled(interrupted: RedisStore) -> None:
+def test_a_lost_race_inside_an_exception_handler_is_not_a_lost_connection(interrupted: RedisStore) -> None:
     interrupted._client.times = 1
     try:
         raise redis.ConnectionError("of the caller")
@@ -99,7 +99,7 @@ def test_a_lost_race_is_no_lost_connection_even_while_one_is_handled(interrupted
         (lambda store: store.force_open("b", 1.0), "Failed to atomically force_open for 'b' after 2 retries"),
     ],
 )
-def test_writers_that_always_win_end_in_a_conflict_that_names_operation_and_breaker(
+def test_losing_every_race_raises_a_conflict_error_that_names_the_operation_and_the_breaker(
     interrupted: RedisStore, monkeypatch: pytest.MonkeyPatch, operation: Callable[[RedisStore], Any], message: str
 ) -> None:
     monkeypatch.setattr(watch, "RETRIES", 2)
@@ -136,5 +136,5 @@ def test_a_missing_script_command_means_that_scripting_is_unavailable(text: str)
         "NOSCRIPT No matching script. Please use EVAL.",
     ],
 )
-def test_no_other_refusal_means_that_scripting_is_unavailable(text: str) -> None:
+def test_other_errors_do_not_mean_that_scripting_is_unavailable(text: str) -> None:
     assert not is_scripting_unavailable(redis.ResponseError(text))

@@ -36,7 +36,7 @@ def _wait_for_a_lock(url: str) -> None:
             pass
 
 
-def test_the_application_s_clock_does_not_matter(migrated_postgres_url: str) -> None:
+def test_the_store_uses_the_server_s_clock_and_not_the_application_s(migrated_postgres_url: str) -> None:
     engine = sa.create_engine(migrated_postgres_url)
     with engine.connect() as connection:
         before = connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())"))

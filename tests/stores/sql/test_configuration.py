@@ -24,7 +24,7 @@ SECRET = "s3cr3t"
         "sqlite:///:memory:",
     ],
 )
-def test_a_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
+def test_an_invalid_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         SqlStore(url)
     assert SECRET not in str(caught.value)
@@ -55,7 +55,7 @@ def test_a_url_without_a_driver_means_psycopg(scheme: str) -> None:
         assert store._engine.dialect.driver == "psycopg"
 
 
-def test_no_secret_is_shown_by_a_store_or_its_errors() -> None:
+def test_a_store_and_its_errors_show_no_secret() -> None:
     with SqlStore(f"postgresql://u:{SECRET}@127.0.0.1:1/db?sslpassword={SECRET}") as store:
         assert SECRET not in repr(store)
         with pytest.raises(StoreUnavailableError) as caught:

@@ -66,7 +66,7 @@ def given_up(ask: Callable[[], Any], seconds: float = MOMENT) -> bool | None:
     return caught.value.applied
 
 
-def test_a_store_says_whether_it_keeps_deadlines(migrated_postgres_url: str) -> None:
+def test_keeps_deadlines_is_true_only_for_a_store_made_from_a_url(migrated_postgres_url: str) -> None:
     engine = sa.create_engine(migrated_postgres_url)
     assert not SqlStore(engine).keeps_deadlines
     assert SqlStore(migrated_postgres_url).keeps_deadlines
@@ -74,7 +74,9 @@ def test_a_store_says_whether_it_keeps_deadlines(migrated_postgres_url: str) -> 
 
 
 @pytest.mark.parametrize("colour", ["", "async-"])
-def test_a_late_session_is_busy_and_closes_at_once(colour: str, migrated_postgres_url: str, proxy: FaultProxy) -> None:
+def test_a_session_with_a_late_answer_closes_without_waiting(
+    colour: str, migrated_postgres_url: str, proxy: FaultProxy
+) -> None:
     with psycopg.connect(proxy.url(migrated_postgres_url).replace("+psycopg", "")) as connection:
         session = PgSession(connection, None)
         proxy.switch("hole")
@@ -88,7 +90,7 @@ def test_a_late_session_is_busy_and_closes_at_once(colour: str, migrated_postgre
         assert session.is_dead()
 
 
-def test_a_server_that_acknowledges_and_never_answers(open_postgres: Open, proxy: FaultProxy) -> None:
+def test_a_write_to_a_server_that_stops_answering_ends_at_the_deadline(open_postgres: Open, proxy: FaultProxy) -> None:
     with open_postgres("") as store:
         store.record_failure("b", NEVER)
         proxy.switch("hole")
@@ -97,21 +99,23 @@ def test_a_server_that_acknowledges_and_never_answers(open_postgres: Open, proxy
         assert store.read("b").failure_count == 1
 
 
-def test_what_was_not_even_prepared_in_time_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
+def test_a_statement_not_prepared_before_the_deadline_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
     with open_postgres("") as store:
         store.read("b")
         proxy.switch("hole")
         assert given_up(lambda: store.record_failure("b", NEVER)) is False
 
 
-def test_a_read_that_is_not_answered_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
+def test_a_read_without_an_answer_had_no_effect(open_postgres: Open, proxy: FaultProxy) -> None:
     with open_postgres("") as store:
         store.read("b")
         proxy.switch("hole")
         assert given_up(lambda: store.read("b")) is False
 
 
-def test_a_connection_that_cannot_be_opened_holds_nobody_and_ends(open_postgres: Open, proxy: FaultProxy) -> None:
+def test_a_connection_that_cannot_be_opened_delays_no_caller_beyond_the_deadline(
+    open_postgres: Open, proxy: FaultProxy
+) -> None:
     proxy.switch("hole")
     with open_postgres("?connect_timeout=2") as store:
         for _ in range(20):  # more than there are turns
@@ -128,7 +132,9 @@ def openers(store: Any) -> int:
     return len(threads) + len(getattr(getattr(store, "store", store)._connections, "_opening", ()))
 
 
-def test_what_was_opened_too_late_serves_the_next_one(open_postgres: Open, proxy: FaultProxy) -> None:
+def test_a_connection_opened_after_the_deadline_is_used_by_the_next_caller(
+    open_postgres: Open, proxy: FaultProxy
+) -> None:
     proxy.switch("delay", 0.1)
     with open_postgres("") as store:
         assert given_up(lambda: store.read("b")) is False
@@ -138,7 +144,7 @@ def test_what_was_opened_too_late_serves_the_next_one(open_postgres: Open, proxy
         assert proxy.accepted == 1
 
 
-def test_what_was_opened_too_late_for_a_store_that_is_closed_is_closed(
+def test_a_connection_opened_after_the_store_was_closed_is_closed(
     migrated_postgres_url: str, proxy: FaultProxy
 ) -> None:
     proxy.switch("delay", 0.1)
@@ -149,7 +155,9 @@ def test_what_was_opened_too_late_for_a_store_that_is_closed_is_closed(
     assert eventually(lambda: proxy.connections == 0)
 
 
-def test_a_locked_row_takes_no_session_of_the_server(colour: str, migrated_postgres_url: str, namespace: str) -> None:
+def test_statements_that_wait_for_a_locked_row_are_cancelled_on_the_server(
+    colour: str, migrated_postgres_url: str, namespace: str
+) -> None:
     plain = migrated_postgres_url.replace("+psycopg", "")
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%breakers%'"
     with (
@@ -165,7 +173,9 @@ def test_a_locked_row_takes_no_session_of_the_server(colour: str, migrated_postg
         assert store.read("b").failure_count == 0
 
 
-def test_a_caller_that_waits_for_its_turn_gives_up(colour: str, migrated_postgres_url: str, namespace: str) -> None:
+def test_a_caller_that_waits_for_a_connection_gives_up_at_the_deadline(
+    colour: str, migrated_postgres_url: str, namespace: str
+) -> None:
     with open_store(f"{colour}postgresql", migrated_postgres_url, namespace) as store:
         store.read("b")
         with all_at_work(store):
@@ -182,7 +192,9 @@ def all_at_work(store: Any) -> Iterator[None]:
     connections._slots = turns
 
 
-def test_an_engine_of_the_application_s_own_gives_up_as_well(migrated_postgres_url: str, proxy: FaultProxy) -> None:
+def test_a_store_over_an_application_s_engine_gives_up_at_the_deadline(
+    migrated_postgres_url: str, proxy: FaultProxy
+) -> None:
     engine = sa.create_engine(proxy.url(migrated_postgres_url))
     store = SqlStore(engine, namespace=uuid.uuid4().hex)
     store.read("b")

@@ -39,7 +39,7 @@ def engine(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_the_application_s_engine_is_shared_and_left_open(engine: Engine) -> None:
+def test_the_store_shares_the_application_s_engine_and_does_not_close_it(engine: Engine) -> None:
     with SqlStore(engine) as store:
         store.read("b")
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of the pool that both dialects use here
@@ -47,7 +47,7 @@ def test_the_application_s_engine_is_shared_and_left_open(engine: Engine) -> Non
         assert connection.scalar(sa.select(1)) == 1
 
 
-def test_a_connection_goes_back_as_it_came(engine: Engine) -> None:
+def test_a_connection_returns_to_the_pool_with_its_settings_unchanged(engine: Engine) -> None:
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         mode = "autocommit" if engine.dialect.name == "postgresql" else "isolation_level"
@@ -61,7 +61,7 @@ def test_a_connection_goes_back_as_it_came(engine: Engine) -> None:
         assert getattr(same, mode) == before
 
 
-def test_a_connection_goes_back_as_it_came_after_an_error(postgres_url: str) -> None:
+def test_a_connection_returns_to_the_pool_with_its_settings_unchanged_after_an_error(postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url)
     with pytest.raises(SchemaError):
         SqlStore(engine, schema="nowhere").read("b")
@@ -72,7 +72,7 @@ def test_a_connection_goes_back_as_it_came_after_an_error(postgres_url: str) -> 
 
 
 @pytest.mark.parametrize("pool", [sa.StaticPool, sa.SingletonThreadPool])
-def test_an_engine_whose_connection_the_caller_may_be_working_on_is_refused(
+def test_an_engine_that_may_share_one_connection_with_the_caller_is_refused(
     tmp_path: Path, pool: type[sa.Pool]
 ) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path}/x.db", poolclass=pool)
@@ -96,7 +96,7 @@ def test_a_rolled_back_application_transaction_loses_no_count(migrated_postgres_
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_a_stricter_isolation_default_is_absorbed(migrated_postgres_url: str, level: str) -> None:
+def test_a_stricter_default_isolation_level_loses_no_count(migrated_postgres_url: str, level: str) -> None:
     options = f"-c default_transaction_isolation={level}".replace(" r", "\\ r")
     engine = sa.create_engine(migrated_postgres_url, connect_args={"options": options}, pool_size=8)
     with engine.connect() as connection:
@@ -119,7 +119,7 @@ def test_a_stricter_isolation_default_is_absorbed(migrated_postgres_url: str, le
 @pytest.mark.parametrize(
     "listener", ["SET app.tenant = '7'", "SELECT set_config('app.tenant', '7', false)", "SET search_path = public"]
 )
-def test_a_stricter_isolation_level_with_a_listener_that_speaks_loses_no_count(
+def test_a_stricter_isolation_level_with_a_listener_that_runs_statements_loses_no_count(
     migrated_postgres_url: str, level: str, listener: str
 ) -> None:
     engine = sa.create_engine(migrated_postgres_url, pool_size=8, isolation_level=level)
@@ -164,7 +164,7 @@ def test_a_listener_that_begins_a_transaction_on_check_out_loses_no_count(migrat
     engine.dispose()
 
 
-def test_a_pool_with_no_connection_left_is_said_to_be_so(url: str) -> None:
+def test_a_full_pool_raises_an_error_that_names_the_pool(url: str) -> None:
     engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
     store = SqlStore(engine)
     with engine.connect(), pytest.raises(StoreUnavailableError, match="pool") as caught:
@@ -174,7 +174,9 @@ def test_a_pool_with_no_connection_left_is_said_to_be_so(url: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_an_error_gives_the_connection_back(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_an_error_returns_the_connection_to_the_pool(
+    dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     empty = f"sqlite:///{tmp_path}/empty.db"
     engine = sa.create_engine(empty if dialect == "sqlite" else request.getfixturevalue("postgres_url"))
     with pytest.raises(SchemaError):
@@ -183,7 +185,7 @@ def test_an_error_gives_the_connection_back(dialect: str, tmp_path: Path, reques
     engine.dispose()
 
 
-def test_names_arrive_whole_in_whatever_encoding_the_application_s_connections_have(migrated_postgres_url: str) -> None:
+def test_names_are_stored_unchanged_with_any_client_encoding(migrated_postgres_url: str) -> None:
     engine = sa.create_engine(migrated_postgres_url, connect_args={"client_encoding": "latin1"})
     store = SqlStore(engine, namespace=uuid.uuid4().hex)
     store.force_open("Café", 0.0, now=1000.0)
@@ -225,7 +227,7 @@ def test_a_database_with_another_encoding_loses_no_count(encoded: str, kind: str
 
 @pytest.mark.parametrize("encoded", ["LATIN1"], indirect=True)
 @pytest.mark.parametrize("kind", ["store", "engine", "engine in LATIN1"])
-def test_a_name_that_the_database_cannot_hold_suffers_alone(
+def test_a_name_that_the_database_cannot_encode_does_not_affect_other_breakers(
     encoded: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = sa.create_engine(encoded, connect_args={"client_encoding": "latin1" if "LATIN1" in kind else "utf8"})
@@ -253,7 +255,7 @@ def test_a_name_that_the_database_cannot_hold_suffers_alone(
     engine.dispose()
 
 
-def test_options_of_the_environment_hold_with_relaxed_durability(
+def test_relaxed_durability_keeps_the_options_of_the_environment(
     migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c work_mem=123kB")
@@ -266,7 +268,7 @@ def test_options_of_the_environment_hold_with_relaxed_durability(
         assert store.read("b").failure_count == 1
 
 
-def test_a_search_path_with_functions_of_the_same_names_changes_nothing(migrated_postgres_url: str) -> None:
+def test_a_search_path_with_functions_of_the_same_names_has_no_effect(migrated_postgres_url: str) -> None:
     schema = f"shadow_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(migrated_postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
         admin.execute(f"CREATE SCHEMA {schema}".encode())
@@ -290,7 +292,7 @@ def test_a_search_path_with_functions_of_the_same_names_changes_nothing(migrated
         admin.execute(f"DROP SCHEMA {schema} CASCADE".encode())
 
 
-def test_an_encoding_that_the_application_changes_on_a_pooled_connection_is_followed(
+def test_a_client_encoding_changed_on_a_pooled_connection_is_respected(
     migrated_postgres_url: str,
 ) -> None:
     engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0)
@@ -307,7 +309,7 @@ def test_an_encoding_that_the_application_changes_on_a_pooled_connection_is_foll
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no autocommit before Python 3.12")
-def test_an_application_that_commits_by_itself_loses_no_count(migrated_sqlite_url: str) -> None:
+def test_an_engine_with_autocommit_false_loses_no_count(migrated_sqlite_url: str) -> None:
     engine = sa.create_engine(migrated_sqlite_url, connect_args={"autocommit": False})
     with SqlStore(engine) as store:
         store.record_failure("b")

@@ -86,12 +86,14 @@ def test_each_operation_is_one_statement(heard: Heard, store: SqlStore) -> None:
     assert heard.during(lambda: store.history("b")) == ["SELECT"]
 
 
-def test_only_the_first_ever_failure_counts_the_breakers_and_adds_one(heard: Heard, store: SqlStore) -> None:
+def test_only_the_first_failure_of_a_new_breaker_counts_the_breakers_and_inserts_a_row(
+    heard: Heard, store: SqlStore
+) -> None:
     assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE", "SELECT", "INSERT"]
     assert heard.during(lambda: store.record_failure("b", POLICY)) == ["UPDATE"]
 
 
-def test_an_override_of_an_unknown_name_adds_nothing(heard: Heard, store: SqlStore) -> None:
+def test_an_override_of_an_unknown_name_inserts_no_row(heard: Heard, store: SqlStore) -> None:
     def misspelt() -> None:
         with pytest.raises(UnknownBreakerError):
             store.set_override("misspelt", "open", by="ann", reason="deploy")
@@ -99,7 +101,7 @@ def test_an_override_of_an_unknown_name_adds_nothing(heard: Heard, store: SqlSto
     assert heard.during(misspelt) == ["UPDATE"]
 
 
-def test_what_has_no_effect_on_a_breaker_never_written_adds_nothing(heard: Heard, store: SqlStore) -> None:
+def test_an_operation_without_effect_on_a_new_breaker_inserts_no_row(heard: Heard, store: SqlStore) -> None:
     assert heard.during(lambda: store.record_success("b", POLICY)) == ["UPDATE"]
     assert heard.during(lambda: store.claim_probe("b", POLICY)) == ["UPDATE"]
 
@@ -136,7 +138,7 @@ def wal_written(url: str, call: Callable[[], Any]) -> float:
     return min(tries)
 
 
-def test_what_changes_nothing_writes_no_wal(migrated_postgres_url: str, store: SqlStore) -> None:
+def test_an_operation_without_effect_writes_no_wal(migrated_postgres_url: str, store: SqlStore) -> None:
     url = migrated_postgres_url
     store.reset("b")
     assert wal_written(url, lambda: store.read("b")) == 0

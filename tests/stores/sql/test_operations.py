@@ -68,21 +68,21 @@ def error(sqlstate: str) -> Exception:
     return psycopg.errors.lookup(sqlstate)()
 
 
-def test_one_is_read_of_the_namespace(queries: SqlOperations) -> None:
+def test_read_selects_one_breaker_of_the_namespace(queries: SqlOperations) -> None:
     asked, snapshot = carried_out(queries.read("b", 7.0), [[VALUES]])
     assert snapshot == SEEN
     assert asked[0].parameters == {"namespace": "ours", "name": "b", "now": 7.0}
     assert carried_out(queries.read("b", None), [[UNWRITTEN]])[1] == CLEAN
 
 
-def test_many_are_read_in_one_statement_and_what_is_missing_is_clean(queries: SqlOperations) -> None:
+def test_read_many_is_one_statement_and_missing_breakers_are_clean(queries: SqlOperations) -> None:
     asked, snapshots = carried_out(queries.read_many(["b", "c"], None), [[("b", *VALUES)]])
     assert snapshots == {"b": SEEN, "c": CLEAN._replace(name="c")}
     assert asked[0].parameters == {"namespace": "ours", "names": '["b", "c"]', "now": None}
     assert carried_out(queries.read_many(["b"], None), [[(None, *UNWRITTEN)]])[1] == {"b": CLEAN}
 
 
-def test_all_are_read_of_every_namespace(queries: SqlOperations) -> None:
+def test_read_all_selects_the_breakers_of_every_namespace(queries: SqlOperations) -> None:
     asked, found = carried_out(queries.read_all(), [[("theirs", "b", *VALUES)]])
     assert found == [("theirs", SEEN)]
     assert asked[0].parameters == {"now": None}
@@ -106,7 +106,7 @@ def test_all_are_read_of_every_namespace(queries: SqlOperations) -> None:
     ],
     ids=lambda value: value.operation if isinstance(value, Command) else "",
 )
-def test_an_update_of_a_breaker_that_is_there_is_one_statement(
+def test_an_update_of_an_existing_breaker_is_one_statement(
     queries: SqlOperations, command: Command, durable: bool
 ) -> None:
     asked, transition = carried_out(queries.apply(command), [[VALUES]])
@@ -117,12 +117,12 @@ def test_an_update_of_a_breaker_that_is_there_is_one_statement(
     assert asked[0].parameters == {**command.parameters, "namespace": "ours", "name": "b"}
 
 
-def test_what_has_no_effect_on_one_never_written_does_not_make_one(queries: SqlOperations) -> None:
+def test_a_command_without_effect_on_a_new_breaker_creates_no_row(queries: SqlOperations) -> None:
     for command in (CLAIMED, commands.record_failure(PROBE, POLICY, 1, None, None)):
         assert len(carried_out(queries.apply(command), [[]])[0]) == 1
 
 
-def test_one_never_written_is_made(queries: SqlOperations) -> None:
+def test_a_command_with_an_effect_on_a_new_breaker_creates_its_row(queries: SqlOperations) -> None:
     asked, transition = carried_out(queries.apply(FORCED), [[], [VALUES]])
     assert transition.snapshot == SEEN
     assert [query.durable for query in asked] == [True, True]
@@ -130,7 +130,7 @@ def test_one_never_written_is_made(queries: SqlOperations) -> None:
     assert carried_out(queries.apply(FORCED), [[], []])[1] is None
 
 
-def test_one_too_many_is_not_made() -> None:
+def test_a_breaker_beyond_the_limit_is_not_created() -> None:
     full = SqlOperations("postgresql", "cbstore", "ours", 3)
     asked, _ = carried_out(full.apply(FORCED), [[], [], [VALUES]])
     assert asked[1].parameters == {"namespace": "ours", "name": "b", "others": 2}
@@ -139,13 +139,13 @@ def test_one_too_many_is_not_made() -> None:
         carried_out(full.apply(FORCED), [[], [("ours",)]])
 
 
-def test_a_breaker_is_forgotten_for_good(queries: SqlOperations) -> None:
+def test_delete_is_a_durable_statement(queries: SqlOperations) -> None:
     asked, _ = carried_out(queries.delete("b"), [[]])
     assert asked[0].parameters == {"namespace": "ours", "name": "b"}
     assert asked[0].durable
 
 
-def test_what_met_another_writer_is_repeated_in_a_transaction_of_its_own_and_stays_there(
+def test_a_statement_after_a_conflict_is_repeated_in_a_separate_transaction(
     queries: SqlOperations,
 ) -> None:
     asked, _ = carried_out(
@@ -164,7 +164,7 @@ def test_a_count_that_may_have_been_applied_is_not_repeated(queries: SqlOperatio
     assert raised.value.applied is None
 
 
-def test_that_an_attempt_may_have_been_applied_is_not_forgotten(queries: SqlOperations) -> None:
+def test_an_unknown_effect_of_an_earlier_attempt_is_kept_in_the_raised_error(queries: SqlOperations) -> None:
     lost, never_sent = error("57P01"), NotSentError(error("57P01"))
     for attempts, applied in (([lost, never_sent, never_sent], None), ([never_sent, never_sent], False)):
         with pytest.raises(StoreUnavailableError) as raised:
@@ -173,7 +173,7 @@ def test_that_an_attempt_may_have_been_applied_is_not_forgotten(queries: SqlOper
 
 
 @pytest.mark.parametrize("steps", ["read", "read_many", "read_all", "delete"])
-def test_what_only_reads_or_forgets_may_be_repeated(queries: SqlOperations, steps: str) -> None:
+def test_reads_and_deletes_are_repeated_after_a_lost_connection(queries: SqlOperations, steps: str) -> None:
     asked: dict[str, tuple[QuerySteps[Any], list[Any]]] = {
         "read": (queries.read("b", None), [VALUES]),
         "read_many": (queries.read_many(["b"], None), [("b", *VALUES)]),
@@ -184,7 +184,7 @@ def test_what_only_reads_or_forgets_may_be_repeated(queries: SqlOperations, step
     assert len(carried_out(generator, [error("57P01"), rows])[0]) == 2
 
 
-def test_a_read_that_fails_has_had_no_effect(queries: SqlOperations) -> None:
+def test_a_failed_read_had_no_effect(queries: SqlOperations) -> None:
     with pytest.raises(StoreUnavailableError) as raised:
         carried_out(queries.read("b", None), [error("57P01")] * 2)
     assert raised.value.applied is False

@@ -38,7 +38,7 @@ def operate(store: ProtocolStore, number: int) -> None:
 
 @needs_pgbouncer
 @pytest.mark.parametrize("backend", ["postgresql", "async-postgresql"])
-def test_a_store_made_for_a_url_works_behind_a_transaction_pooler(
+def test_a_store_made_from_a_url_works_behind_a_transaction_pooler(
     pooled: str, backend: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "cbstore_sql"), open_store(backend, pooled, uuid.uuid4().hex) as store:
@@ -64,7 +64,7 @@ def prepared(store: SqlStore) -> int:
         return int(connection.exec_driver_sql(question.replace("%", "%%")).scalar_one())
 
 
-def test_statements_are_prepared_as_the_application_s_engine_says(migrated_postgres_url: str) -> None:
+def test_the_prepare_threshold_of_the_application_s_engine_applies(migrated_postgres_url: str) -> None:
     for threshold, expected in ((None, 0), (0, 1), (3, 1), (100, 0)):
         connect_args = {"prepare_threshold": threshold}
         engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args=connect_args)
@@ -75,7 +75,7 @@ def test_statements_are_prepared_as_the_application_s_engine_says(migrated_postg
         engine.dispose()
 
 
-def test_statements_that_something_deallocated_are_prepared_again_and_no_pooler_is_suspected(
+def test_deallocated_statements_are_prepared_again_without_a_log_line_about_a_pooler(
     migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args={"prepare_threshold": 0})
@@ -97,7 +97,7 @@ def test_statements_that_something_deallocated_are_prepared_again_and_no_pooler_
     engine.dispose()
 
 
-def test_psycopg_s_own_deallocate_all_is_not_taken_for_a_pooler(
+def test_the_deallocate_all_of_psycopg_is_not_mistaken_for_a_pooler(
     migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0, connect_args={"prepare_threshold": 0})

@@ -35,7 +35,7 @@ def store(request: pytest.FixtureRequest, server: Postgres) -> Iterator[Protocol
         yield store
 
 
-def test_a_restart_between_two_operations_reaches_no_caller(store: ProtocolStore, server: Postgres) -> None:
+def test_a_restart_between_two_operations_causes_no_error(store: ProtocolStore, server: Postgres) -> None:
     store.reset("b")
     for failures in range(1, 4):
         store.record_failure("b", NEVER)
@@ -64,7 +64,7 @@ def set_read_only(server: Postgres, value: str) -> None:
         connection.execute(f"ALTER DATABASE postgres SET default_transaction_read_only = {value}".encode())
 
 
-def test_no_session_with_a_server_that_takes_no_writes_is_kept(store: ProtocolStore, server: Postgres) -> None:
+def test_sessions_with_a_read_only_server_are_replaced(store: ProtocolStore, server: Postgres) -> None:
     store.reset("b")
     set_read_only(server, "on")
     with psycopg.connect(server.conninfo, autocommit=True) as connection:
@@ -78,7 +78,9 @@ def test_no_session_with_a_server_that_takes_no_writes_is_kept(store: ProtocolSt
     assert store.read("b").failure_count == 1
 
 
-def test_an_application_s_pool_is_left_to_it_and_its_sessions_are_replaced(server: Postgres) -> None:
+def test_sessions_of_an_application_s_pool_with_a_read_only_server_are_replaced_in_the_same_pool(
+    server: Postgres,
+) -> None:
     engine = sa.create_engine(server.url, pool_size=2)
     store = SqlStore(engine, namespace="engine")
     set_read_only(server, "on")

@@ -57,7 +57,7 @@ def failed(sqlstate: str | None, text: str = "") -> Exception:
         ("42P01 42703 42501 22001 22P02 23514", StatementOutcome.NEVER),
     ],
 )
-def test_a_code_says_what_became_of_a_statement(states: str, verdict: StatementOutcome) -> None:
+def test_the_sqlstate_decides_the_outcome_of_a_statement(states: str, verdict: StatementOutcome) -> None:
     for state in states.split():
         assert classify(failed(state), sent=True) is verdict, state
 
@@ -70,12 +70,12 @@ def test_a_code_says_what_became_of_a_statement(states: str, verdict: StatementO
         ("server conn crashed?", StatementOutcome.UNKNOWN),
     ],
 )
-def test_of_a_pooler_s_error_the_text_says_it(text: str, verdict: StatementOutcome) -> None:
+def test_the_text_of_a_pooler_s_error_decides_the_outcome(text: str, verdict: StatementOutcome) -> None:
     assert classify(failed("08P01", text), sent=True) is verdict
     assert classify(failed("08006", text), sent=True) is StatementOutcome.UNKNOWN
 
 
-def test_an_error_without_a_code_is_judged_by_when_it_came() -> None:
+def test_the_outcome_of_an_error_without_a_code_depends_on_whether_the_statement_was_sent() -> None:
     assert classify(failed(None, "consuming input failed"), sent=True) is StatementOutcome.UNKNOWN
     assert classify(failed(None, "too many clients"), sent=False) is StatementOutcome.GONE
     assert classify(failed("57P01"), sent=False) is StatementOutcome.GONE
@@ -93,22 +93,22 @@ def test_an_error_without_a_code_is_judged_by_when_it_came() -> None:
         ("database disk image is malformed", StatementOutcome.NEVER),
     ],
 )
-def test_sqlite_s_errors_are_told_by_their_text(text: str, verdict: StatementOutcome) -> None:
+def test_the_text_of_a_sqlite_error_decides_the_outcome(text: str, verdict: StatementOutcome) -> None:
     assert classify(sqlite3.OperationalError(text), sent=True) is verdict
 
 
-def test_what_failed_before_it_was_sent_had_no_effect() -> None:
+def test_a_statement_that_failed_before_it_was_sent_had_no_effect() -> None:
     assert classify_error(NotSentError(failed(None))) is StatementOutcome.GONE
     assert classify_error(failed(None)) is StatementOutcome.UNKNOWN
 
 
-def test_without_psycopg_there_are_no_errors_of_its(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_psycopg_errors_is_empty_if_psycopg_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert psycopg_errors("Error", "OperationalError") == (psycopg.Error, psycopg.OperationalError)
     monkeypatch.delitem(sys.modules, "psycopg")
     assert psycopg_errors("Error") == ()
 
 
-def test_what_a_driver_said_before_anything_was_sent_is_not_shown() -> None:
+def test_not_sent_error_does_not_show_the_driver_s_text() -> None:
     assert str(NotSentError(psycopg.OperationalError("password"))) == ""
 
 
@@ -118,7 +118,7 @@ def attempts(verdict: StatementOutcome, effect: Effect = Effect.NOT_IDEMPOTENT, 
     return next((number for number in range(1, most) if patience.pause_after(verdict) is None), most)
 
 
-def test_without_a_deadline_a_lost_connection_is_worth_one_more_attempt() -> None:
+def test_without_a_deadline_a_lost_connection_is_retried_once() -> None:
     assert attempts(StatementOutcome.GONE) == 2
     assert attempts(StatementOutcome.READ_ONLY) == 2
     assert attempts(StatementOutcome.UNKNOWN, Effect.IDEMPOTENT) == 2
@@ -126,25 +126,25 @@ def test_without_a_deadline_a_lost_connection_is_worth_one_more_attempt() -> Non
     assert attempts(StatementOutcome.BUSY) == 1
 
 
-def test_within_a_deadline_what_was_not_applied_is_repeated() -> None:
+def test_within_a_deadline_a_statement_that_had_no_effect_is_repeated() -> None:
     with within(60.0):
         for verdict in (StatementOutcome.GONE, StatementOutcome.READ_ONLY, StatementOutcome.BUSY):
             assert attempts(verdict) == AT_ONCE_AND_AGAIN
         assert attempts(StatementOutcome.UNKNOWN, Effect.IDEMPOTENT) == AT_ONCE_AND_AGAIN
 
 
-def test_no_pause_outlasts_the_deadline() -> None:
+def test_a_pause_that_would_outlast_the_deadline_is_not_made() -> None:
     with within(0.0):
         for verdict in StatementOutcome:
             assert attempts(verdict, Effect.IDEMPOTENT) == 1
 
 
-def test_what_may_have_counted_is_never_counted_again() -> None:
+def test_a_count_with_an_unknown_effect_is_never_repeated() -> None:
     with within(60.0):
         assert attempts(StatementOutcome.UNKNOWN, Effect.NOT_IDEMPOTENT) == 1
 
 
-def test_what_will_be_refused_again_is_not_repeated() -> None:
+def test_a_statement_that_would_fail_again_is_not_repeated() -> None:
     with within(60.0):
         assert attempts(StatementOutcome.NEVER, Effect.READ_ONLY) == 1
         assert attempts(StatementOutcome.CREATED) == 2
@@ -155,7 +155,7 @@ def pauses(verdict: StatementOutcome, number: int) -> list[float | None]:
     return [patience.pause_after(verdict) for _ in range(number)]
 
 
-def test_pauses_grow_to_a_limit_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rng, "random", lambda: 0.5)
     assert pauses(StatementOutcome.CONFLICT, 3) == pytest.approx([0.001, 0.002, 0.004])
     with within(60.0):
@@ -164,7 +164,7 @@ def test_pauses_grow_to_a_limit_and_are_spread(monkeypatch: pytest.MonkeyPatch) 
         assert pauses(StatementOutcome.UNKNOWN, 2000)[-1] == 0.375
 
 
-def test_conflicts_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_after_conflicts_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(retries, "monotonic", clock)
     assert attempts(StatementOutcome.CONFLICT) == attempts(StatementOutcome.SHARED_SESSION) == 20
@@ -198,5 +198,5 @@ TWO_PROBES = BreakerPolicy(success_threshold=2)
         (commands.replace_state("b", {"state": "open"}, 1.0, "closed"), Effect.NOT_IDEMPOTENT),
     ],
 )
-def test_what_a_second_application_does(command: Command, effect: Effect) -> None:
+def test_the_effect_of_repeating_a_command_is_known(command: Command, effect: Effect) -> None:
     assert repeated(command) is effect

@@ -44,13 +44,15 @@ def carried_out(store: SqlStore, statement: Statement, command: Command) -> list
     return [tuple(row) for row in statement.completed(store._execute(Query(statement, given)))]
 
 
-def test_these_are_the_operations_that_make_a_breaker() -> None:
+def test_the_tests_cover_every_operation_that_can_create_a_breaker() -> None:
     assert set(COMMANDS) == {name for name, operation in OPERATIONS.items() if operation.creates}
 
 
 @pytest.mark.parametrize("found", FOUND)
 @pytest.mark.parametrize("operation", COMMANDS)
-def test_on_a_breaker_that_is_there_it_does_what_the_update_does(store: SqlStore, operation: str, found: str) -> None:
+def test_the_upsert_of_an_existing_breaker_has_the_effect_of_the_update(
+    store: SqlStore, operation: str, found: str
+) -> None:
     statements = store._queries._statements
     for name in ("updated", "made"):
         store._apply(commands.replace_state(name, FOUND[found], 60.0, None)._replace(name=name))
@@ -60,7 +62,7 @@ def test_on_a_breaker_that_is_there_it_does_what_the_update_does(store: SqlStore
     assert made == updated
 
 
-def test_a_stale_report_has_no_effect_on_a_breaker_that_was_made_in_the_meantime(store: SqlStore) -> None:
+def test_a_stale_report_has_no_effect_on_a_breaker_that_another_process_just_created(store: SqlStore) -> None:
     stale = store.read("b").permit
     store.reset("b")
     command = commands.record_failure(stale, POLICY, 1, NOW, None)

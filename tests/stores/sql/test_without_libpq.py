@@ -57,6 +57,6 @@ def test_sqlite_needs_no_psycopg(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("use", ["SqlStore", "AsyncSqlStore", "migrate"])
-def test_postgresql_says_what_to_install(tmp_path: Path, use: str) -> None:
+def test_the_error_for_postgresql_without_psycopg_says_what_to_install(tmp_path: Path, use: str) -> None:
     said = without_libpq(ON_POSTGRESQL.format(use=use), tmp_path)
     assert said == "PostgreSQL without a libpq on this machine needs the extra: pip install 'cbstore_sql[binary]'\n"

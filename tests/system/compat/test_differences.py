@@ -69,7 +69,7 @@ def leased(backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> A
         yield store
 
 
-def test_a_probe_that_is_never_settled_blocks_theirs_for_ever_and_ours_for_the_lease(
+def test_an_unreported_probe_blocks_massgen_s_store_for_ever_and_this_store_for_the_lease(
     original: CircuitBreakerStore, leased: ProtocolStore, clock: Clock
 ) -> None:
     for store in (original, leased):
@@ -82,7 +82,7 @@ def test_a_probe_that_is_never_settled_blocks_theirs_for_ever_and_ours_for_the_l
     assert (claim(original, clock.now), claim(leased, clock.now)) == (False, True)
 
 
-def test_the_lease_begins_at_the_time_the_caller_gives(
+def test_the_lease_begins_at_the_caller_s_time(
     original: CircuitBreakerStore, leased: ProtocolStore, clock: Clock
 ) -> None:
     for store in (original, leased):
@@ -94,7 +94,7 @@ def test_the_lease_begins_at_the_time_the_caller_gives(
 
 
 @pytest.mark.parametrize(("method", "arguments", "error"), BAD_INPUT, ids=lambda value: ascii(value)[:60])
-def test_bad_input_is_refused_and_nothing_is_written(
+def test_bad_input_that_massgen_accepts_is_refused_and_not_written(
     original: CircuitBreakerStore, store: ProtocolStore, method: str, arguments: tuple[Any, ...], error: type[Exception]
 ) -> None:
     getattr(original, method)(*arguments)
@@ -105,7 +105,7 @@ def test_bad_input_is_refused_and_nothing_is_written(
     assert store.get_state("b") == before
 
 
-def test_an_endless_retry_after_is_bad_input_too(published: Published, store: ProtocolStore) -> None:
+def test_an_infinite_open_time_is_refused(published: Published, store: ProtocolStore) -> None:
     config = published.breaker.LLMCircuitBreakerConfig(enabled=True)
     over_theirs, over_ours = (
         published.breaker.LLMCircuitBreaker(config, store=each) for each in (published.store.InMemoryStore(), store)
@@ -117,7 +117,9 @@ def test_an_endless_retry_after_is_bad_input_too(published: Published, store: Pr
     assert over_ours.should_block() is False
 
 
-def test_keys_that_are_not_of_the_five_are_dropped(original: CircuitBreakerStore, store: ProtocolStore) -> None:
+def test_keys_other_than_the_five_of_the_protocol_are_dropped(
+    original: CircuitBreakerStore, store: ProtocolStore
+) -> None:
     for each in (original, store):
         each.set_state("b", {**OPEN, "note": "from another program"})
         each.cas_state("b", "open", {"other": 1})
@@ -125,7 +127,7 @@ def test_keys_that_are_not_of_the_five_are_dropped(original: CircuitBreakerStore
     assert len(store.get_state("b")) == 5
 
 
-def test_deadlines_are_set_by_the_servers_clock(
+def test_deadlines_use_the_clock_of_the_server(
     published: Published, shared_backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, slow = time.time(), time.time() - 3600
@@ -143,7 +145,7 @@ def test_bad_input_is_a_value_error_and_lost_contention_a_runtime_error() -> Non
     assert issubclass(StoreConflictError, RuntimeError)
 
 
-def test_make_store_takes_their_arguments_and_raises_their_errors(published: Published, redis_url: str) -> None:
+def test_make_store_accepts_massgen_s_arguments_and_raises_its_errors(published: Published, redis_url: str) -> None:
     for make in (published.store.make_store, make_store):
         assert type(make()).__name__ == type(make("memory", ttl=5)).__name__ == "InMemoryStore"
         with pytest.raises(ValueError, match=r"^Unknown circuit breaker store backend: postgres$"):
@@ -157,7 +159,7 @@ def test_make_store_takes_their_arguments_and_raises_their_errors(published: Pub
             client.delete(f"{options['key_prefix']}:b")
 
 
-def test_an_unknown_argument_for_redis_is_not_swallowed(published: Published) -> None:
+def test_an_unknown_argument_for_redis_raises_a_type_error(published: Published) -> None:
     published.store.make_store("redis", redis_client=object(), tll=5)
     with pytest.raises(TypeError):
         make_store("redis", redis_client=redis.Redis(), tll=5)
@@ -180,7 +182,7 @@ def test_a_success_on_a_clean_breaker_writes_nothing(on_redis: Any) -> None:
     assert [client.exists(key) for key in keys] == [1, 0]
 
 
-def test_a_server_that_cannot_be_reached_is_an_error_of_the_library(published: Published) -> None:
+def test_an_unreachable_server_raises_an_error_of_this_library(published: Published) -> None:
     with redis.Redis(port=1, retry=Retry(NoBackoff(), 0)) as client:
         with pytest.raises(redis.ConnectionError):
             published.store.RedisStore(client).get_state("b")
@@ -189,7 +191,7 @@ def test_a_server_that_cannot_be_reached_is_an_error_of_the_library(published: P
     assert isinstance(caught.value.__cause__, redis.ConnectionError)
 
 
-def test_a_key_outlives_the_probe_it_holds(on_redis: Any) -> None:
+def test_a_key_outlives_the_lease_of_its_probe(on_redis: Any) -> None:
     client, *stores, keys = on_redis
     for store in stores:
         store.set_state("b", OPEN)
@@ -206,7 +208,7 @@ def test_a_damaged_hash_is_read_field_by_field(on_redis: Any) -> None:
     assert (ours.get_state("b")["state"], ours.get_state("b")["failure_count"]) == ("open", 0)
 
 
-def test_an_empty_expected_state_matches_none_on_redis_either(on_redis: Any, original: CircuitBreakerStore) -> None:
+def test_an_empty_expected_state_matches_no_state_on_redis(on_redis: Any, original: CircuitBreakerStore) -> None:
     _, theirs, ours, _ = on_redis
     counts = []
     for store in (original, theirs, ours):
@@ -215,7 +217,7 @@ def test_an_empty_expected_state_matches_none_on_redis_either(on_redis: Any, ori
     assert counts == [1, 0, 1]
 
 
-def test_a_time_keeps_all_its_digits_on_redis(
+def test_a_time_keeps_its_full_precision_on_redis(
     on_redis: Any, original: CircuitBreakerStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, theirs, ours, _ = on_redis

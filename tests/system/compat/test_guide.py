@@ -24,7 +24,7 @@ def names(published: Published) -> dict[str, Any]:
     }
 
 
-def test_the_store_is_swapped_as_shown(names: dict[str, Any], migrated_postgres_url: str) -> None:
+def test_the_example_that_replaces_the_store_works(names: dict[str, Any], migrated_postgres_url: str) -> None:
     assert SWAP.count("postgresql://user@host/database") == 1
     exec(SWAP.replace("postgresql://user@host/database", migrated_postgres_url), names)  # noqa: S102 # our own text
     with names["store"]:
@@ -33,7 +33,7 @@ def test_the_store_is_swapped_as_shown(names: dict[str, Any], migrated_postgres_
         names["store"].clear("claude")
 
 
-def test_a_breaker_is_carried_over_as_shown(
+def test_the_example_that_copies_a_breaker_works(
     published: Published, names: dict[str, Any], redis_url: str, migrated_postgres_url: str
 ) -> None:
     namespace = uuid.uuid4().hex

@@ -134,7 +134,7 @@ def call(breaker: Any, api: Api, **options: Any) -> object:
     return asyncio.run(breaker.call_with_retry(api, **options))
 
 
-def test_the_modules_are_the_published_ones(published: Published) -> None:
+def test_the_modules_of_massgen_are_the_published_ones(published: Published) -> None:
     digests = published.digests()
     assert len(digests) == 3
     for path, (recorded, found) in digests.items():
@@ -145,7 +145,7 @@ def test_our_stores_satisfy_the_published_protocol(published: Published, store: 
     assert isinstance(store, published.store.CircuitBreakerStore)
 
 
-def test_failures_open_it_and_a_good_probe_closes_it(
+def test_failures_open_the_circuit_and_a_successful_probe_closes_it(
     breaker: Any, store: ProtocolStore, transitions: list[tuple[str, str]], published: Published, code: Code
 ) -> None:
     fail(breaker, 3)
@@ -165,7 +165,9 @@ def test_failures_open_it_and_a_good_probe_closes_it(
     ]
 
 
-def test_a_failed_probe_opens_it_again(breaker: Any, store: ProtocolStore, transitions: list[tuple[str, str]]) -> None:
+def test_a_failed_probe_opens_the_circuit_again(
+    breaker: Any, store: ProtocolStore, transitions: list[tuple[str, str]]
+) -> None:
     fail(breaker, 3)
     open_time_elapses(store)
     fail(breaker, 1)
@@ -181,7 +183,7 @@ def test_a_success_clears_the_count(breaker: Any) -> None:
     assert breaker.should_block() is False
 
 
-def test_state_and_failure_count_are_what_the_store_holds(breaker: Any, store: ProtocolStore) -> None:
+def test_state_and_failure_count_are_those_of_the_store(breaker: Any, store: ProtocolStore) -> None:
     assert (breaker.state.value, breaker.failure_count) == ("closed", 0)
     fail(breaker, 2)
     assert (breaker.state.value, breaker.failure_count) == ("closed", 2)
@@ -201,13 +203,13 @@ def test_force_open_never_shortens_an_open_time(breaker: Any, store: ProtocolSto
     assert until > time.time() + 500
 
 
-def test_a_success_does_not_close_what_was_forced_open(breaker: Any) -> None:
+def test_a_success_does_not_close_a_circuit_that_was_forced_open(breaker: Any) -> None:
     breaker.force_open("quota")
     breaker.record_success()
     assert breaker.should_block() is True
 
 
-def test_reset_closes_it_and_clears_the_count(breaker: Any, transitions: list[tuple[str, str]]) -> None:
+def test_reset_closes_the_circuit_and_clears_the_count(breaker: Any, transitions: list[tuple[str, str]]) -> None:
     fail(breaker, 3)
     breaker.reset()
     assert breaker.should_block() is False
@@ -215,7 +217,7 @@ def test_reset_closes_it_and_clears_the_count(breaker: Any, transitions: list[tu
     assert transitions[-1] == ("open", "closed")
 
 
-def test_two_breakers_over_one_store_are_one_circuit(make_breaker: Any, store: ProtocolStore) -> None:
+def test_two_breakers_over_one_store_share_one_circuit(make_breaker: Any, store: ProtocolStore) -> None:
     one, other = make_breaker(store), make_breaker(store)
     fail(one, 2)
     assert other.failure_count == 2
@@ -227,7 +229,9 @@ def test_two_breakers_over_one_store_are_one_circuit(make_breaker: Any, store: P
     assert one.state.value == "closed"
 
 
-def test_a_long_retry_after_opens_it_for_that_time(breaker: Any, store: ProtocolStore, naps: list[float]) -> None:
+def test_a_long_retry_after_opens_the_circuit_for_that_time(
+    breaker: Any, store: ProtocolStore, naps: list[float]
+) -> None:
     api = Api(ApiError(429, retry_after=600))
     with pytest.raises(ApiError):
         call(breaker, api)
@@ -236,12 +240,14 @@ def test_a_long_retry_after_opens_it_for_that_time(breaker: Any, store: Protocol
     assert state["open_until"] - state["last_failure_time"] == pytest.approx(600)
 
 
-def test_a_short_retry_after_is_waited_for_and_does_not_count(breaker: Any, naps: list[float]) -> None:
+def test_the_call_waits_for_a_short_retry_after_which_does_not_count(breaker: Any, naps: list[float]) -> None:
     assert call(breaker, Api(ApiError(429, retry_after=7), "answer")) == "answer"
     assert (naps, breaker.failure_count) == ([7.0], 0)
 
 
-def test_a_429_without_retry_after_counts_until_it_opens(breaker: Any, code: Code, naps: list[float]) -> None:
+def test_statuses_429_without_retry_after_count_until_the_circuit_opens(
+    breaker: Any, code: Code, naps: list[float]
+) -> None:
     api = Api(*(ApiError(429) for _ in range(9)))
     with pytest.raises(ApiError):
         call(breaker, api, max_retries=2)
@@ -251,12 +257,14 @@ def test_a_429_without_retry_after_counts_until_it_opens(breaker: Any, code: Cod
     assert (breaker.state.value, api.calls, len(naps)) == ("open", 3, 2)
 
 
-def test_server_errors_are_retried_counted_and_forgotten_by_a_success(breaker: Any, naps: list[float]) -> None:
+def test_server_errors_are_counted_and_retried_and_a_success_clears_the_count(breaker: Any, naps: list[float]) -> None:
     assert call(breaker, Api(ApiError(500), ApiError(503), "answer")) == "answer"
     assert (breaker.state.value, breaker.failure_count, len(naps)) == ("closed", 0, 2)
 
 
-def test_server_errors_open_it_and_no_further_call_is_made(breaker: Any, code: Code, naps: list[float]) -> None:
+def test_server_errors_open_the_circuit_and_no_further_call_is_made(
+    breaker: Any, code: Code, naps: list[float]
+) -> None:
     api = Api(*(ApiError(500) for _ in range(9)))
     with pytest.raises(ApiError):
         call(breaker, api, max_retries=5)
@@ -267,7 +275,7 @@ def test_server_errors_open_it_and_no_further_call_is_made(breaker: Any, code: C
 
 
 @pytest.mark.parametrize("ends", [ApiError(400), asyncio.CancelledError()], ids=["an error", "a cancellation"])
-def test_a_probe_that_ends_without_a_verdict_opens_it_again(
+def test_a_probe_without_a_verdict_opens_the_circuit_again(
     breaker: Any, store: ProtocolStore, naps: list[float], ends: BaseException
 ) -> None:
     fail(breaker, 3)
@@ -279,14 +287,14 @@ def test_a_probe_that_ends_without_a_verdict_opens_it_again(
     assert state["open_until"] > time.time() + 50
 
 
-def test_a_good_call_through_the_probe_closes_it(breaker: Any, store: ProtocolStore) -> None:
+def test_a_successful_call_as_the_probe_closes_the_circuit(breaker: Any, store: ProtocolStore) -> None:
     fail(breaker, 3)
     open_time_elapses(store)
     assert call(breaker, Api("answer")) == "answer"
     assert (breaker.state.value, breaker.failure_count) == ("closed", 0)
 
 
-def test_by_the_real_clock_a_probe_is_admitted_when_the_open_time_is_over(
+def test_a_probe_is_admitted_after_the_open_time_on_the_real_clock(
     make_breaker: Any, migrated_postgres_url: str
 ) -> None:
     with SqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex) as store:

@@ -40,7 +40,7 @@ def exactly(value: Any) -> Any:
     return type(value), value
 
 
-def test_every_answer_and_every_state_is_the_originals(
+def test_every_answer_and_every_state_matches_massgen_s_store(
     original: CircuitBreakerStore, ours: ProtocolStore, clock: Clock
 ) -> None:
     for number, (method, name, arguments) in enumerate(random_calls(1, clock, calls=CALLS, tick=TICK)):

@@ -40,7 +40,7 @@ def ours(client: redis.Redis, prefix: str) -> RedisStore:
     return RedisStore(client, key_prefix=prefix, protocol_probe_lease=MAX_SECONDS)
 
 
-def test_calls_through_either_store_add_up_to_one_breaker(
+def test_calls_through_both_stores_share_one_breaker(
     published: Published, theirs: Any, ours: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Theirs writes 14 digits of a time: quarters of a second fit into them.
@@ -56,7 +56,7 @@ def test_calls_through_either_store_add_up_to_one_breaker(
         assert theirs.get_state(name) == ours.get_state(name) == reference.get_state(name), told
 
 
-def test_a_probe_claimed_through_one_is_refused_through_the_other(theirs: Any, ours: RedisStore) -> None:
+def test_a_probe_claimed_through_one_store_is_refused_through_the_other(theirs: Any, ours: RedisStore) -> None:
     for claimant, other in ((theirs, ours), (ours, theirs)):
         claimant.set_state("claude", {"state": "open", "open_until": 10.0})
         assert claimant.try_transition_and_claim_probe("claude", 11.0, 60.0)[0] is True

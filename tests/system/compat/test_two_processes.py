@@ -43,7 +43,7 @@ def ask(breaker: Any, barrier: Barrier) -> str:
     return "refused" if breaker.should_block() else "admitted"
 
 
-def test_both_count_on_one_circuit_and_one_of_them_gets_the_probe(
+def test_two_processes_count_on_one_circuit_and_one_of_them_gets_the_probe(
     migrated_postgres_url: str, published: Published
 ) -> None:
     context = multiprocessing.get_context("spawn")

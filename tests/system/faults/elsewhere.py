@@ -27,29 +27,29 @@ ELSEWHERE = (
         "PgBouncer in transaction mode hands the sessions round",
         "statements are not prepared any more, said once; push says that it is unavailable",
         (
-            "tests/stores/sql/test_pooler.py::test_a_store_made_for_a_url_works_behind_a_transaction_pooler",
-            "tests/stores/sql/push/test_unavailable.py::test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on",
+            "tests/stores/sql/test_pooler.py::test_a_store_made_from_a_url_works_behind_a_transaction_pooler",
+            "tests/stores/sql/push/test_unavailable.py::test_push_behind_a_transaction_pooler_is_logged_as_unavailable_once_and_polling_continues",
         ),
     ),
     Elsewhere(
         16,
         "the owner of a probe is killed after its claim",
         "the slot is free when the lease runs out",
-        ("tests/system/fleet/test_fleet.py::test_a_killed_owner_s_slot_is_free_after_the_lease",),
+        ("tests/system/fleet/test_fleet.py::test_the_probe_of_a_killed_owner_is_free_after_the_lease",),
     ),
     Elsewhere(
         17,
         "the owner of a probe is stopped for longer than its lease and goes on",
         "its late report changes nothing",
-        ("tests/system/fleet/test_fleet.py::test_a_stopped_owner_that_wakes_after_its_lease_changes_nothing",),
+        ("tests/system/fleet/test_fleet.py::test_an_owner_that_was_stopped_beyond_its_lease_changes_nothing",),
     ),
     Elsewhere(
         18,
         "a stricter default_transaction_isolation",
         "40001 is absorbed, nothing is lost",
         (
-            "tests/stores/sql/test_neighbours.py::test_a_stricter_isolation_default_is_absorbed",
-            "tests/stores/aio/test_neighbours.py::test_a_stricter_isolation_default_is_absorbed",
+            "tests/stores/sql/test_neighbours.py::test_a_stricter_default_isolation_level_loses_no_count",
+            "tests/stores/aio/test_neighbours.py::test_a_stricter_default_isolation_level_loses_no_count",
         ),
     ),
     Elsewhere(
@@ -57,8 +57,8 @@ ELSEWHERE = (
         "fork after the first connection",
         "the child has connections of its own, the parent's live on",
         (
-            "tests/stores/sql/connections/test_pool.py::test_a_forked_child_has_connections_of_its_own",
-            "tests/stores/sql/push/test_listener.py::test_a_forked_child_listens_for_itself",
+            "tests/stores/sql/connections/test_pool.py::test_a_forked_child_opens_new_connections",
+            "tests/stores/sql/push/test_listener.py::test_a_forked_child_starts_a_separate_listener",
         ),
     ),
     Elsewhere(
@@ -66,9 +66,9 @@ ELSEWHERE = (
         "every await is cancelled",
         "what was begun is carried through, no connection is lost",
         (
-            "tests/stores/aio/test_cancellation.py::test_a_failure_is_counted",
-            "tests/stores/aio/test_cancellation.py::test_a_probe_is_claimed_and_its_owner_can_ask_again",
-            "tests/stores/aio/test_cancellation.py::test_a_read_leaves_the_store_in_order",
+            "tests/stores/aio/test_cancellation.py::test_a_cancelled_failure_is_counted_if_it_had_begun",
+            "tests/stores/aio/test_cancellation.py::test_the_owner_of_a_cancelled_claim_can_claim_the_probe_again",
+            "tests/stores/aio/test_cancellation.py::test_a_cancelled_read_leaves_the_store_usable",
         ),
     ),
     Elsewhere(
@@ -76,15 +76,15 @@ ELSEWHERE = (
         "upgrades at once; an upgrade behind a reader",
         "all succeed; one that must wait too long gives up",
         (
-            "tests/migration/test_parallel.py::test_parallel_processes_all_upgrade_postgresql",
-            "tests/migration/test_locks.py::test_a_table_that_stays_locked_is_given_up",
+            "tests/migration/test_parallel.py::test_all_parallel_processes_can_upgrade_postgresql",
+            "tests/migration/test_locks.py::test_a_table_that_stays_locked_raises_a_conflict_error",
         ),
     ),
     Elsewhere(
         25,
         "the table is migrated under stores at work",
         "what they prepared before is prepared anew, no caller notices",
-        ("tests/migration/test_running_stores.py::test_a_migration_under_a_store_at_work_reaches_no_caller",),
+        ("tests/migration/test_running_stores.py::test_a_migration_causes_no_error_in_a_running_store",),
     ),
     Elsewhere(
         26,
@@ -97,15 +97,15 @@ ELSEWHERE = (
         "a role with as few rights as will do",
         "works; one without rights gets an error that says so",
         (
-            "tests/migration/test_roles.py::test_the_running_role_needs_no_right_to_create",
-            "tests/migration/test_roles.py::test_a_role_without_rights_is_told_so",
+            "tests/migration/test_roles.py::test_the_runtime_role_needs_no_right_to_create",
+            "tests/migration/test_roles.py::test_a_role_without_rights_gets_an_error_that_says_so",
         ),
     ),
     Elsewhere(
         28,
         "names with NUL and surrogates, and far too long ones",
         "the same error from every store, nothing written",
-        ("tests/stores/contract/test_bad_input.py::test_a_name_that_not_every_store_can_keep",),
+        ("tests/stores/contract/test_bad_input.py::test_an_invalid_name_is_refused_by_every_operation",),
     ),
     Elsewhere(
         23,
@@ -114,7 +114,7 @@ ELSEWHERE = (
         (
             "tests/stores/sql/connections/test_sqlite_fork.py::test_children_write_while_the_parent_s_threads_do",
             "tests/stores/sql/connections/test_sqlite_fork.py::test_a_parent_that_closes_its_store_takes_no_lock_from_its_child",
-            "tests/stores/sql/connections/test_sqlite_fork.py::test_a_child_opens_no_file_whose_statement_could_not_be_ended",
+            "tests/stores/sql/connections/test_sqlite_fork.py::test_a_child_refuses_a_file_whose_statement_could_not_be_ended",
         ),
     ),
     Elsewhere(
@@ -122,15 +122,17 @@ ELSEWHERE = (
         "thirty threads abandon statements at a locked row, with libpq 15 and 17 and later",
         "at most 15 sessions on the server, none waiting, none left when the process is gone",
         (
-            "tests/stores/sql/connections/test_cancel.py::test_abandoned_statements_never_hold_more_sessions_than_the_pool_may_open",
-            "tests/stores/sql/connections/test_cancel.py::test_no_session_is_left_when_the_process_is_gone",
+            "tests/stores/sql/connections/test_cancel.py::test_abandoned_statements_use_at_most_as_many_sessions_as_the_pool_allows",
+            "tests/stores/sql/connections/test_cancel.py::test_no_session_remains_after_the_end_of_the_process",
         ),
     ),
     Elsewhere(
         14,
         "no thread can be started",
         "the slot comes back at once, the server ends the session",
-        ("tests/stores/sql/connections/test_cancel.py::test_without_a_thread_the_slot_comes_back_at_once",),
+        (
+            "tests/stores/sql/connections/test_cancel.py::test_without_a_thread_for_cancelling_the_place_in_the_pool_is_free_at_once",
+        ),
     ),
     Elsewhere(
         13,
@@ -143,8 +145,8 @@ ELSEWHERE = (
         "the SQLite file is deleted or replaced",
         "the new file is opened; a missing one is an error and is not made again",
         (
-            "tests/stores/sql/connections/test_sqlite_file.py::test_a_file_that_was_replaced_is_opened_again",
-            "tests/stores/sql/connections/test_sqlite_file.py::test_a_file_that_was_deleted_is_missed_and_not_made_again",
+            "tests/stores/sql/connections/test_sqlite_file.py::test_a_replaced_file_is_opened_again",
+            "tests/stores/sql/connections/test_sqlite_file.py::test_a_deleted_file_raises_an_error_and_is_not_created_again",
         ),
     ),
     Elsewhere(

@@ -57,7 +57,7 @@ def stepped(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[Postgres, Step]]
 
 @needs_libfaketime
 @fault(14, "the server's clock jumps 100 s ahead under a lease of 60 s", "early expiry; the late report is rejected")
-def test_a_clock_that_jumps_ahead_ends_waits_early_and_fences_the_late_owner(
+def test_a_clock_that_jumps_ahead_ends_waits_early_and_makes_the_owner_s_report_late(
     stepped: tuple[Postgres, Step], observed: Observed
 ) -> None:
     server, step = stepped
@@ -83,7 +83,7 @@ def test_a_clock_that_jumps_ahead_ends_waits_early_and_fences_the_late_owner(
     "the server's clock jumps 1,000 s back under an open circuit and a lease",
     "both prolonged by the step; reset helps",
 )
-def test_a_clock_that_jumps_back_prolongs_waits_until_somebody_resets(
+def test_a_clock_that_jumps_back_prolongs_waits_until_a_reset(
     stepped: tuple[Postgres, Step], observed: Observed
 ) -> None:
     server, step = stepped
@@ -106,7 +106,7 @@ def test_a_clock_that_jumps_back_prolongs_waits_until_somebody_resets(
 
 @needs_libfaketime
 @fault(15, "one process's clock is an hour behind", "no difference")
-def test_a_process_with_a_wrong_clock_sees_what_the_others_see(server: Postgres, observed: Observed) -> None:
+def test_a_process_with_a_wrong_clock_sees_the_same_state_as_the_others(server: Postgres, observed: Observed) -> None:
     with SqlStore(server.url) as store:
         store.force_open("b", 60.0)
         told = subprocess.run(

@@ -42,7 +42,7 @@ def test_a_failure_whose_reply_was_lost_is_counted_once(
 
 
 @fault(1, "the reply to a claim is lost and the connection reset", "one owner, who knows it")
-def test_a_claim_whose_reply_was_lost_is_won_by_the_same_token_and_by_nobody_else(
+def test_a_claim_whose_reply_was_lost_can_be_repeated_only_with_the_same_token(
     server: Postgres, proxy: FaultProxy, store: SqlStore, observed: Observed
 ) -> None:
     store.force_open("fragile", 0.0)
@@ -57,9 +57,7 @@ def test_a_claim_whose_reply_was_lost_is_won_by_the_same_token_and_by_nobody_els
 
 
 @fault(2, "pg_terminate_backend of every session between two operations", "no error reaches a caller")
-def test_sessions_that_were_all_ended_while_idle_reach_no_caller(
-    server: Postgres, store: SqlStore, observed: Observed
-) -> None:
+def test_the_end_of_all_idle_sessions_causes_no_error(server: Postgres, store: SqlStore, observed: Observed) -> None:
     with ThreadPoolExecutor(5) as threads:
 
         def fail_often() -> None:
@@ -85,7 +83,7 @@ def test_sessions_that_were_all_ended_while_idle_reach_no_caller(
 
 
 @fault(13, "max_connections is used up by others", "a clear error, nothing applied; served when one is free")
-def test_a_server_without_a_free_connection_is_unavailable_until_one_is_free(
+def test_a_server_without_a_free_connection_is_unavailable_until_a_connection_is_free(
     server: Postgres, observed: Observed
 ) -> None:
     server.stop("fast")

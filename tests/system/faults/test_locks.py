@@ -42,7 +42,9 @@ def test_no_call_waits_for_a_locked_row(server: Postgres, colour: Colour, observ
 
 
 @fault(20, f"an idle transaction keeps a snapshot for {UPDATES:,} updates of a row", "slower; recovers with its end")
-def test_an_old_snapshot_makes_the_table_grow_only_while_it_is_kept(server: Postgres, observed: Observed) -> None:
+def test_an_old_snapshot_makes_the_table_grow_only_until_the_snapshot_ends(
+    server: Postgres, observed: Observed
+) -> None:
     with SqlStore(server.url) as store, server.connect() as reader:
         undisturbed = median_of_updates(store)
         small = server.ask(SIZE)
@@ -77,7 +79,7 @@ def test_an_old_snapshot_makes_the_table_grow_only_while_it_is_kept(server: Post
     "max_notify_queue_pages = 64 and a listener idle in a transaction: the queue of NOTIFY is full",
     "no call is affected",
 )
-def test_a_full_queue_of_notifications_touches_no_call(server: Postgres, observed: Observed) -> None:
+def test_a_full_notification_queue_affects_no_call(server: Postgres, observed: Observed) -> None:
     server.stop("fast")
     server.start({"max_notify_queue_pages": 64})
     trips = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0)
@@ -112,7 +114,7 @@ def fill_the_queue(server: Postgres) -> None:
 
 
 @fault(19, "two breakers fail by turns, in opposite order, with writes combined", "no deadlock: one row a statement")
-def test_opposite_orders_never_deadlock(server: Postgres, observed: Observed) -> None:
+def test_writes_in_opposite_order_never_deadlock(server: Postgres, observed: Observed) -> None:
     names = ("a", "b")
     with (
         SqlStore(server.url) as store,

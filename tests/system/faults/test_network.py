@@ -31,7 +31,7 @@ WANTED = 0.5
 
 @pytest.mark.parametrize("colour", COLOURS)
 @fault(5, "everything sent is acknowledged and dropped for 100 calls", "no call waits longer than the deadline")
-def test_no_call_hangs_on_a_hole_that_acknowledges(
+def test_no_call_hangs_while_the_network_swallows_requests(
     server: Postgres, proxy: FaultProxy, colour: Colour, observed: Observed
 ) -> None:
     with calling(proxy.url(server.url), colour) as callers, ended_at_last(proxy.heal):
@@ -46,7 +46,7 @@ def test_no_call_hangs_on_a_hole_that_acknowledges(
 
 
 @fault(5, "a bare store writes into a hole that acknowledges, over a connection it had", "gives up at its deadline")
-def test_a_store_gives_up_a_statement_in_a_hole_at_its_deadline(
+def test_a_store_gives_up_a_swallowed_statement_at_its_deadline(
     proxy: FaultProxy, store: SqlStore, observed: Observed
 ) -> None:
     store.record_failure("b", NEVER_OPENS)
@@ -65,7 +65,7 @@ def test_a_store_gives_up_a_statement_in_a_hole_at_its_deadline(
 
 
 @fault(5, "a bare store connects into a hole that acknowledges", "gives up at its deadline, nothing applied")
-def test_a_store_gives_up_connecting_into_a_hole_at_its_deadline(
+def test_a_store_gives_up_connecting_without_an_answer_at_its_deadline(
     proxy: FaultProxy, store: SqlStore, observed: Observed
 ) -> None:
     proxy.switch("hole")
@@ -99,7 +99,7 @@ def test_no_call_waits_for_a_slow_server(
 
 @namespaces.needed
 @fault(6, "nft drops what goes to the server while the connection is idle", "gives up at its deadline")
-def test_a_partition_before_a_statement_ends_it_at_its_deadline(cluster: Cluster, observed: Observed) -> None:
+def test_a_statement_in_a_network_partition_ends_at_its_deadline(cluster: Cluster, observed: Observed) -> None:
     def scenario() -> None:
         with cluster.server() as server, SqlStore(server.url) as store:
             store.record_failure("b", NEVER_OPENS)
@@ -121,7 +121,7 @@ def test_a_partition_before_a_statement_ends_it_at_its_deadline(cluster: Cluster
 
 @namespaces.needed
 @fault(6, "nft drops what the server sends while it carries out a statement", "gives up at its deadline")
-def test_a_partition_before_the_reply_ends_a_statement_at_its_deadline(cluster: Cluster, observed: Observed) -> None:
+def test_a_statement_whose_reply_a_partition_stops_ends_at_its_deadline(cluster: Cluster, observed: Observed) -> None:
     def scenario() -> None:
         with cluster.server() as server, SqlStore(server.url) as store, server.connect() as holder:
             store.record_failure("b", NEVER_OPENS)
@@ -142,7 +142,7 @@ def test_a_partition_before_the_reply_ends_a_statement_at_its_deadline(cluster: 
 
 
 @fault(22, "the connection of LISTEN goes into a hole", "the heartbeat notices; listens again by itself")
-def test_a_half_open_listener_is_noticed_and_listens_again(
+def test_a_listener_on_a_dead_connection_is_noticed_and_listens_again(
     server: Postgres, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, observed: Observed
 ) -> None:
     monkeypatch.setattr(listen, "HEARTBEAT", 0.2)

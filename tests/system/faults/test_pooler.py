@@ -17,7 +17,7 @@ pytestmark = needs_pgbouncer
 
 
 @fault(12, "PgBouncer's only connection is in another's transaction, query_wait_timeout 1 s", "08P01: nothing applied")
-def test_a_store_that_a_pooler_turned_away_knows_that_nothing_was_applied(server: Postgres, observed: Observed) -> None:
+def test_a_statement_that_a_pooler_refuses_is_reported_as_not_applied(server: Postgres, observed: Observed) -> None:
     with (
         transaction_pooler(server.url, default_pool_size=1, query_wait_timeout=1) as url,
         SqlStore(url) as store,
@@ -38,7 +38,9 @@ def test_a_store_that_a_pooler_turned_away_knows_that_nothing_was_applied(server
 
 @pytest.mark.parametrize("colour", COLOURS)
 @fault(12, "PgBouncer's only connection is in another's transaction for 100 calls", "no call waits for it")
-def test_no_call_waits_for_a_pooler_that_is_used_up(server: Postgres, colour: Colour, observed: Observed) -> None:
+def test_no_call_waits_for_a_pooler_without_a_free_session(
+    server: Postgres, colour: Colour, observed: Observed
+) -> None:
     with (
         transaction_pooler(server.url, default_pool_size=1) as url,
         calling(url, colour) as callers,

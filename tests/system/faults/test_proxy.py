@@ -60,13 +60,13 @@ def is_silent(client: socket.socket) -> bool:
     return not select.select([client], [], [], 0.1)[0]
 
 
-def test_it_stands_in_the_servers_place_in_any_url(proxy: FaultProxy) -> None:
+def test_url_replaces_host_and_port_in_any_url(proxy: FaultProxy) -> None:
     assert proxy.url("postgresql+psycopg://me:p%40ss@host:1/db?a=b") == (
         f"postgresql+psycopg://me:p%40ss@127.0.0.1:{proxy.port}/db?a=b"
     )
 
 
-def test_it_passes_and_counts_round_trips_and_connections(proxy: FaultProxy) -> None:
+def test_the_proxy_passes_data_and_counts_round_trips_and_connections(proxy: FaultProxy) -> None:
     with connect(proxy) as first, connect(proxy) as second:
         assert [ask(first, b"a"), ask(first, b"b"), ask(second, b"c")] == [b"a", b"b", b"c"]
         assert (proxy.round_trips, proxy.connections, proxy.accepted) == (3, 2, 2)
@@ -74,7 +74,7 @@ def test_it_passes_and_counts_round_trips_and_connections(proxy: FaultProxy) -> 
         assert proxy.connections == 0
 
 
-def test_a_delay_ends_when_the_mode_does(proxy: FaultProxy) -> None:
+def test_a_delay_ends_with_its_mode(proxy: FaultProxy) -> None:
     proxy.switch("delay", 60)
     with connect(proxy) as client:
         client.sendall(b"hello")
@@ -83,7 +83,7 @@ def test_a_delay_ends_when_the_mode_does(proxy: FaultProxy) -> None:
         assert client.recv(100) == b"hello"
 
 
-def test_what_fell_into_a_hole_is_gone_and_so_is_the_connection(proxy: FaultProxy, echo: Echo) -> None:
+def test_data_and_connection_are_lost_after_the_mode_hole(proxy: FaultProxy, echo: Echo) -> None:
     with connect(proxy) as client:
         assert ask(client, b"one") == b"one"
         proxy.switch("hole")
@@ -97,7 +97,7 @@ def test_what_fell_into_a_hole_is_gone_and_so_is_the_connection(proxy: FaultProx
     assert b"two" not in echo.heard
 
 
-def test_a_hole_accepts_and_does_not_even_pass_on_the_end(proxy: FaultProxy) -> None:
+def test_the_mode_hole_accepts_connections_and_does_not_pass_on_their_end(proxy: FaultProxy) -> None:
     with connect(proxy) as client:
         assert ask(client) == b"hello"
         proxy.switch("hole")
@@ -109,7 +109,7 @@ def test_a_hole_accepts_and_does_not_even_pass_on_the_end(proxy: FaultProxy) -> 
     assert proxy.connections == 0
 
 
-def test_eaten_replies_were_to_requests_that_arrived(proxy: FaultProxy, echo: Echo) -> None:
+def test_the_mode_eat_passes_requests_and_swallows_replies(proxy: FaultProxy, echo: Echo) -> None:
     proxy.switch("eat")
     with connect(proxy) as client:
         client.sendall(b"hello")
@@ -117,7 +117,7 @@ def test_eaten_replies_were_to_requests_that_arrived(proxy: FaultProxy, echo: Ec
         assert echo.heard == b"hello"
 
 
-def test_a_reset_reaches_open_and_new_connections(proxy: FaultProxy) -> None:
+def test_the_mode_reset_resets_open_and_new_connections(proxy: FaultProxy) -> None:
     with connect(proxy) as client:
         assert ask(client) == b"hello"
         proxy.switch("reset")
@@ -127,7 +127,7 @@ def test_a_reset_reaches_open_and_new_connections(proxy: FaultProxy) -> None:
         ask(late)
 
 
-def test_refused_clients_come_back_to_the_same_port(proxy: FaultProxy) -> None:
+def test_clients_can_connect_to_the_same_port_after_the_mode_refuse(proxy: FaultProxy) -> None:
     with connect(proxy) as client:
         assert ask(client) == b"hello"
         proxy.switch("refuse")
@@ -139,7 +139,7 @@ def test_refused_clients_come_back_to_the_same_port(proxy: FaultProxy) -> None:
             assert ask(late) == b"hello"
 
 
-def test_one_reply_is_lost_on_request(proxy: FaultProxy, echo: Echo) -> None:
+def test_lose_reply_to_loses_one_reply(proxy: FaultProxy, echo: Echo) -> None:
     with connect(proxy) as client:
         proxy.lose_reply_to(b"boo", b"two")
         assert ask(client, b"one") == b"one"
@@ -150,7 +150,7 @@ def test_one_reply_is_lost_on_request(proxy: FaultProxy, echo: Echo) -> None:
         assert ask(client, b"two") == b"two"
 
 
-def test_a_server_that_is_not_there_resets_the_client(proxy: FaultProxy) -> None:
+def test_a_missing_server_resets_the_client(proxy: FaultProxy) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"tcp://127.0.0.1:{gone.getsockname()[1]}"
     with FaultProxy(url) as before_nobody, connect(before_nobody) as client, pytest.raises(ConnectionResetError):

@@ -104,7 +104,7 @@ def test_a_synchronous_failover_loses_nothing_and_keeps_the_owner(pair: Pair, ob
     "the pool is connected to a standby while the address has moved on to the primary",
     "25006 drops the pool; the next operation connects again",
 )
-def test_a_pool_of_connections_to_a_standby_is_dropped(pair: Pair, observed: Observed) -> None:
+def test_connections_to_a_standby_are_replaced(pair: Pair, observed: Observed) -> None:
     with FaultProxy(pair.standby.url) as address, SqlStore(address.url(pair.standby.url)) as store:
         assert store.read("b").state is State.CLOSED
         # Without a deadline, which might pass while one of the repetitions is on its way: whether that one was applied

@@ -38,7 +38,7 @@ def server(cluster: Cluster) -> Iterator[Postgres]:
 @pytest.mark.parametrize("policy", get_args(OutagePolicy))
 @pytest.mark.parametrize("damage", DAMAGES)
 @fault(30, "the table is away (missing) or a column of it (schema behind the code)", "one clear error; by the policy")
-def test_calls_go_by_the_outage_policy_until_the_table_is_there(
+def test_calls_follow_the_outage_policy_until_the_table_exists(
     server: Postgres, policy: OutagePolicy, damage: str, caplog: pytest.LogCaptureFixture, observed: Observed
 ) -> None:
     break_it, mend_it = DAMAGES[damage]

@@ -46,7 +46,7 @@ def test_no_call_is_lost_when_the_server_is_stopped_and_started(
 
 
 @fault(4, "pg_ctl stop -m smart under load: it waits for the clients", "no call is lost over the sessions there are")
-def test_a_smart_stop_waits_for_the_sessions_the_store_keeps(server: Postgres, observed: Observed) -> None:
+def test_a_smart_shutdown_of_the_server_waits_for_the_store_s_sessions(server: Postgres, observed: Observed) -> None:
     with calling(server.url) as callers:
         server.stop("smart", wait=False)
         assert eventually(lambda: "received smart shutdown request" in server.log)

@@ -55,7 +55,7 @@ def test_no_acknowledged_failure_is_lost_when_a_writer_is_killed(file: Path, obs
 
 
 @fault(29, "max_page_count: the file may not grow", "a typed error; existing breakers go on")
-def test_a_full_file_takes_no_new_breaker_and_goes_on_with_those_it_has(file: Path, observed: Observed) -> None:
+def test_a_full_file_refuses_new_breakers_and_existing_breakers_work(file: Path, observed: Observed) -> None:
     engine = sa.create_engine(f"sqlite:///{file}")
 
     @sa.event.listens_for(engine, "connect")
@@ -83,7 +83,7 @@ def add_until_it_fails(store: SqlStore) -> tuple[int, StoreError]:
 
 
 @fault(29, "the file is opened read-only", "a typed error; reads go on")
-def test_a_read_only_file_is_read_and_refuses_writes_with_a_typed_error(file: Path, observed: Observed) -> None:
+def test_a_read_only_file_answers_reads_and_refused_writes_raise_a_typed_error(file: Path, observed: Observed) -> None:
     with SqlStore(f"sqlite:///{file}") as store:
         store.record_failure("b", NEVER_OPENS)
     with SqlStore(f"sqlite:///file:{file}?mode=ro&uri=true") as store:

@@ -12,12 +12,12 @@ from tests.system.faults.elsewhere import ELSEWHERE
 ALL = set(range(1, 34))
 
 
-def test_every_fault_is_made_somewhere() -> None:
+def test_a_test_makes_every_fault_of_the_list() -> None:
     made = {row.number for row in report.read().rows} | {fault.number for fault in ELSEWHERE}
     assert made == ALL
 
 
-def test_every_row_is_of_a_test_that_there_is_and_every_test_has_a_row() -> None:
+def test_the_rows_of_the_report_and_the_tests_match() -> None:
     assert {report.without_parameters(row.test) for row in report.read().rows} == report.scenarios()
 
 
@@ -28,7 +28,7 @@ def test_the_tests_of_other_suites_exist(test: str) -> None:
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_the_page_shows_the_run_that_is_kept_beside_it() -> None:
+def test_the_page_shows_the_stored_run() -> None:
     page = report.PAGE.read_text(encoding="utf-8")
     assert report.with_table(page, report.read()) == page
 

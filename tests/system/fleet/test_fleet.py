@@ -40,7 +40,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.005)  # other processes' work on the real clock is what is tested here
 
 
-def test_a_fleet_opens_probes_one_at_a_time_and_closes_for_all(
+def test_a_fleet_opens_the_circuit_probes_one_at_a_time_and_closes_it_for_all(
     migrated_postgres_url: str, store: SqlStore, upstream: Upstream
 ) -> None:
     fleet = Fleet(Job(migrated_postgres_url, store.namespace, POLICY, upstream.url), WORKERS)
@@ -68,7 +68,7 @@ def test_a_fleet_opens_probes_one_at_a_time_and_closes_for_all(
     assert store.read(NAME).generation == closing_generation, "and nothing has happened since"
 
 
-def test_while_the_circuit_is_not_closed_one_request_at_most_is_in_flight(
+def test_at_most_one_request_is_in_flight_until_the_circuit_closes(
     migrated_postgres_url: str, store: SqlStore, upstream: Upstream
 ) -> None:
     upstream.status = 503
@@ -86,7 +86,7 @@ def test_while_the_circuit_is_not_closed_one_request_at_most_is_in_flight(
     fleet.stop()
 
 
-def test_a_killed_owner_s_slot_is_free_after_the_lease(
+def test_the_probe_of_a_killed_owner_is_free_after_the_lease(
     migrated_postgres_url: str, store: SqlStore, upstream: Upstream
 ) -> None:
     store.force_open(NAME, 0.0)
@@ -106,7 +106,7 @@ def test_a_killed_owner_s_slot_is_free_after_the_lease(
     assert store.read(NAME).state is State.CLOSED
 
 
-def test_a_stopped_owner_that_wakes_after_its_lease_changes_nothing(
+def test_an_owner_that_was_stopped_beyond_its_lease_changes_nothing(
     migrated_postgres_url: str, store: SqlStore, upstream: Upstream
 ) -> None:
     store.force_open(NAME, 0.0)

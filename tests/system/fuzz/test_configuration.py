@@ -36,7 +36,7 @@ NUMBERS = (
 
 @given(st.dictionaries(st.sampled_from(POLICY), NUMBERS, max_size=4))
 @example({"failure_threshold": 1})
-def test_a_policy_that_is_taken_can_be_run(settings: dict[str, Any]) -> None:
+def test_a_policy_works_if_it_is_not_refused(settings: dict[str, Any]) -> None:
     policy = parse(lambda: BreakerPolicy(**settings))
     if policy is not None:
         store = InMemoryStore(clock=lambda: 1000.0)
@@ -53,7 +53,7 @@ def test_a_policy_that_is_taken_can_be_run(settings: dict[str, Any]) -> None:
 
 @given(st.dictionaries(st.sampled_from(LLM[1:]), NUMBERS, max_size=4))
 @example({"backoff_multiplier": 10**400})
-def test_an_llm_configuration_that_is_taken_has_a_policy(settings: dict[str, Any]) -> None:
+def test_an_llm_configuration_has_a_valid_policy_if_it_is_not_refused(settings: dict[str, Any]) -> None:
     if "retryable_status_codes" in settings:
         settings["retryable_status_codes"] = (500,)
     config = parse(lambda: LLMCircuitBreakerConfig(**settings))
@@ -66,7 +66,7 @@ def test_an_llm_configuration_that_is_taken_has_a_policy(settings: dict[str, Any
     st.sampled_from(["store_timeout", "on_store_outage", "max_staleness", "flush_interval"]),
     NUMBERS | st.sampled_from(["local", "allow"]),
 )
-def test_an_argument_of_a_breaker(name: str, value: Any) -> None:
+def test_a_breaker_with_any_argument_works_or_is_refused(name: str, value: Any) -> None:
     breaker = parse(lambda: CircuitBreaker(InMemoryStore(), **{name: value}))
     if breaker is not None:
         assert breaker.call("b", lambda: 42) == 42
@@ -74,14 +74,14 @@ def test_an_argument_of_a_breaker(name: str, value: Any) -> None:
 
 
 @given(st.sampled_from(["namespace", "max_breakers", "protocol_probe_lease"]), NUMBERS | mess)
-def test_an_argument_of_a_store(name: str, value: Any) -> None:
+def test_a_store_with_any_argument_works_or_is_refused(name: str, value: Any) -> None:
     store = parse(lambda: make_store("memory", **{name: value}))
     if store is not None:
         assert store.increment_failure("b") == 1
 
 
 @given(mess | st.text())
-def test_a_name_is_kept_or_refused(name: str) -> None:
+def test_any_breaker_name_is_stored_or_refused(name: str) -> None:
     store = InMemoryStore()
     try:
         store.increment_failure(name)
@@ -92,7 +92,7 @@ def test_a_name_is_kept_or_refused(name: str) -> None:
 
 
 @given(st.sampled_from(["CBSTORE_SCHEMA", "CBSTORE_VERSION_TABLE"]), mess.filter(lambda text: "\0" not in text))
-def test_a_name_in_the_environment(variable: str, value: str) -> None:
+def test_any_name_in_the_environment_is_valid_or_refused(variable: str, value: str) -> None:
     with patch.dict(os.environ):
         os.environ[variable] = value.encode(errors="replace").decode()
         target = parse(lambda: Target.from_environment("postgresql"))
@@ -102,7 +102,7 @@ def test_a_name_in_the_environment(variable: str, value: str) -> None:
 
 
 @given(mess, mess)
-def test_the_names_of_roles(migrator: str, runtime: str) -> None:
+def test_any_role_names_are_quoted_or_refused(migrator: str, runtime: str) -> None:
     roles = parse(lambda: Roles(migrator, runtime))
     if roles is not None:
         script = grants_sql(roles)
@@ -139,7 +139,7 @@ YAML = [
 @example("breakers: {names: {x: {failure_threshold: 2001-99-99}}}")
 @example("[" * 2000)
 @example("breakers: {defaults: {failure_threshold: 0x" + "f" * 5000 + "}}")
-def test_the_example_s_file(file: Path, text: str) -> None:
+def test_any_file_of_policies_is_loaded_or_refused(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     policies = parse(lambda: load_policies(file))
     assert policies is None or isinstance(policies.default, BreakerPolicy)

@@ -57,7 +57,7 @@ rows = st.builds(
 @given(hashes)
 @example({b"generation": b"9" * 5000})
 @example({b"state": b"\xff", b"probe_token": b"\xff\xfe"})
-def test_any_hash_is_a_breaker_that_can_be(raw: dict[bytes, bytes]) -> None:
+def test_any_hash_decodes_to_a_valid_row(raw: dict[bytes, bytes]) -> None:
     row = codec.from_hash(raw)
     assert row.state in STATES
     assert row.previous_state in STATES
@@ -68,7 +68,7 @@ def test_any_hash_is_a_breaker_that_can_be(raw: dict[bytes, bytes]) -> None:
 
 
 @given(rows)
-def test_what_we_write_we_read(row: Row) -> None:
+def test_an_encoded_row_decodes_to_the_same_row(row: Row) -> None:
     assert codec.from_hash(codec.to_hash(row)) == row
 
 
@@ -88,12 +88,12 @@ def test_a_foreign_change_never_leaves_a_permit_valid(row: Row, state: str, acti
 @example(["9" * 4400], {"b": 0})
 @example([f"{digest_of('n', 'b')} {'9' * 4400}"], {"b": 0})
 @example([f"{digest_of('n', 'b')} ٣"], {"b": 0})
-def test_any_notification_is_a_hint_or_nothing(payloads: list[str], generations: dict[str, int]) -> None:
+def test_any_notification_names_known_breakers_or_none(payloads: list[str], generations: dict[str, int]) -> None:
     assert set(newer_names(payloads, "n", generations)) <= set(generations)
 
 
 @given(st.text(max_size=5).filter(lambda text: text.isprintable()), st.integers(0, 2**53), st.integers(0, 2**53))
-def test_a_notification_of_ours_tells_of_what_is_newer(name: str, told: int, known: int) -> None:
+def test_a_notification_names_a_breaker_only_if_its_generation_is_newer(name: str, told: int, known: int) -> None:
     payload = f"{digest_of('n', name)} {told}"
     assert newer_names([payload], "n", {name: known}) == ([name] if told > known else [])
 
@@ -125,7 +125,7 @@ class UpstreamError(Exception):
 )
 @example(429, {"Retry-After": "9" * 5000}, 0.0)
 @example(429, {"retry-after-ms": b"\xff", "Date": "\ud800"}, 0.0)
-def test_any_answer_of_a_server_has_a_wait_or_none(status: Any, headers: Any, now: float) -> None:
+def test_any_answer_of_a_server_has_a_valid_wait_or_none(status: Any, headers: Any, now: float) -> None:
     error = UpstreamError(status, headers)
     seconds = extract_retry_after(error, now=now)
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)

@@ -28,7 +28,7 @@ def opened(store: Any) -> str:
 @example(f"postgresql://u:{SECRET}@[::1/db")
 @example(f"postgresql://u:{SECRET}@h/db?\0={SECRET}")
 @example(f"host=h password={SECRET}")
-def test_a_database_url(url: str) -> None:
+def test_any_database_url_is_accepted_or_refused_without_being_shown(url: str) -> None:
     parse(lambda: parse_url(url).drivername)
     parse(lambda: parse_url(url, ASYNC_DRIVERS).drivername)
     parse(lambda: opened(make_store(url)))
@@ -36,7 +36,7 @@ def test_a_database_url(url: str) -> None:
 
 
 @given(urls(SQL) | mess)
-def test_the_url_of_a_migration(url: str) -> None:
+def test_any_url_of_a_migration_is_accepted_or_refused_without_being_shown(url: str) -> None:
     parse(lambda: Target(url))
     parse(lambda: len(migration_sql(url)))
 
@@ -47,7 +47,7 @@ def test_the_url_of_a_migration(url: str) -> None:
 @example(f"redis://:{SECRET}@h/0?ssl_ca_certs=%00")
 @example(f"rediss://:{SECRET}@h/0?ssl_cert_reqs={SECRET}")
 @example(f"redis://:{SECRET}@h/0?protocol={SECRET}")
-def test_a_redis_url(url: str) -> None:
+def test_any_redis_url_is_accepted_or_refused_without_being_shown(url: str) -> None:
     if url.startswith(tuple(f"{scheme}://" for scheme in REDIS)):
         parse(lambda: opened(make_store(url)))
     parse(lambda: repr(AsyncRedisStore.from_url(url)))

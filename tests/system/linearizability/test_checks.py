@@ -174,21 +174,21 @@ ONLY_A_SEARCH_FINDS = {
 
 
 @pytest.mark.parametrize("calls", LEGAL.values(), ids=LEGAL)
-def test_a_history_the_machine_can_tell_passes_both_checks(calls: list[Call]) -> None:
+def test_a_linearizable_history_passes_both_checks(calls: list[Call]) -> None:
     assert ([str(violation) for violation in check(calls)], check_order(calls)) == ([], [])
 
 
 @pytest.mark.parametrize("calls", ILLEGAL.values(), ids=ILLEGAL)
-def test_a_history_the_machine_cannot_tell_is_found_by_the_search(calls: list[Call]) -> None:
+def test_the_search_finds_a_history_that_is_not_linearizable(calls: list[Call]) -> None:
     [violation] = check(calls)
     assert str(violation.stuck[0]) in str(violation)
 
 
 @pytest.mark.parametrize("case", [case for case in ILLEGAL if case not in ONLY_A_SEARCH_FINDS])
-def test_generations_tell_of_most_of_them_without_a_search(case: str) -> None:
+def test_the_order_of_generations_reveals_most_wrong_histories(case: str) -> None:
     assert check_order(ILLEGAL[case]) != []
 
 
 @pytest.mark.parametrize("case", ONLY_A_SEARCH_FINDS)
-def test_generations_cannot_tell_of_the_others(case: str) -> None:
+def test_the_order_of_generations_does_not_reveal_the_other_wrong_histories(case: str) -> None:
     assert check_order(ILLEGAL[case]) == []

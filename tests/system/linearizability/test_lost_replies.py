@@ -25,9 +25,7 @@ SAFE: tuple[Callable[[SqlStore, Permit], object], ...] = (
 )
 
 
-def test_what_was_applied_and_could_not_be_repeated_is_not_said_to_have_had_no_effect(
-    server: Postgres, proxy: FaultProxy
-) -> None:
+def test_an_applied_operation_is_never_reported_as_not_applied(server: Postgres, proxy: FaultProxy) -> None:
     for operation in SAFE:
         proxy.heal()
         with SqlStore(proxy.url(server.url)) as store, SqlStore(server.url) as straight:
@@ -57,7 +55,7 @@ def is_committing(server: Postgres) -> bool:
 
 
 @pytest.mark.parametrize(("name", "end"), [("postgresql", "immediate"), (f"{ASYNC}postgresql", "terminated")])
-def test_rows_that_came_before_the_commit_are_no_answer(name: str, end: str, server: Postgres) -> None:
+def test_rows_received_before_a_failed_commit_are_not_returned(name: str, end: str, server: Postgres) -> None:
     with open_store(name, server.url, "default") as store:
         store.record_failure(NAME, POLICY)
         before = store.read(NAME, now=0.0)
@@ -84,7 +82,7 @@ REFUSED_COMMIT = """
 
 
 @pytest.mark.parametrize("name", ["postgresql", f"{ASYNC}postgresql"])
-def test_rows_whose_commit_is_refused_are_no_answer(name: str, server: Postgres) -> None:
+def test_rows_whose_commit_is_refused_are_not_returned(name: str, server: Postgres) -> None:
     with open_store(name, server.url, "default") as store:
         store.record_failure(NAME, POLICY)
         server.ask(REFUSED_COMMIT)

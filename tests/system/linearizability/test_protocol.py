@@ -71,7 +71,7 @@ class ReadingFirst(InMemoryStore):
 
 
 @pytest.mark.parametrize(("kind", "linearizable"), [(AnsweringFromALaterRead, False), (ReadingFirst, True)])
-def test_a_separate_read_is_found(
+def test_the_check_finds_a_store_that_reads_in_a_separate_step(
     kind: Callable[[Callable[[ProtocolStore], object]], ProtocolStore], linearizable: bool
 ) -> None:
     calls: list[MethodCall] = []
@@ -84,7 +84,7 @@ def test_a_separate_read_is_found(
     assert explains(calls) is linearizable
 
 
-def test_a_lost_claim_answers_with_a_state_in_which_it_is_lost() -> None:
+def test_a_lost_claim_returns_a_state_in_which_the_claim_is_lost() -> None:
     calls: list[MethodCall] = []
 
     def another_caller(store: ProtocolStore) -> None:
@@ -99,7 +99,7 @@ def test_a_lost_claim_answers_with_a_state_in_which_it_is_lost() -> None:
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_a_count_that_is_lost_is_found(wrong: bool) -> None:
+def test_the_check_finds_a_lost_count(wrong: bool) -> None:
     store = InMemoryStore()
     first = called(store, "increment_failure", (), "one")
     second = called(store, "increment_failure", (), "one")

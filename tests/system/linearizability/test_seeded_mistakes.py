@@ -52,7 +52,7 @@ def found(calls: list[Call]) -> tuple[bool, bool]:
 
 
 @pytest.mark.parametrize(("kind", "wrong"), [(SqlStore, False), (ClaimingThroughSubselect, True)])
-def test_a_state_read_through_a_subselect_is_found(
+def test_the_checks_find_a_state_read_through_a_subselect(
     kind: type[SqlStore], wrong: bool, migrated_postgres_url: str
 ) -> None:
     with kind(migrated_postgres_url, namespace=uuid.uuid4().hex) as store:
@@ -86,7 +86,7 @@ def waiting_for(watcher: psycopg.Connection[tuple[int]], pid: int) -> int:
 
 
 @pytest.mark.parametrize(("kind", "wrong"), [(SqlStore, False), (RepeatingBlindly, True)])
-def test_a_count_repeated_after_a_lost_reply_is_found(
+def test_the_checks_find_a_count_repeated_after_a_lost_reply(
     kind: type[SqlStore], wrong: bool, migrated_postgres_url: str
 ) -> None:
     with (
@@ -104,7 +104,7 @@ def test_a_count_repeated_after_a_lost_reply_is_found(
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_a_lost_update_is_found(wrong: bool) -> None:
+def test_the_checks_find_a_lost_update(wrong: bool) -> None:
     store = ReadingThenWriting(threading.Barrier(2).wait) if wrong else InMemoryStore()
     calls = recorded(store)
     at_once = [threading.Thread(target=store.record_failure, args=(NAME, POLICY)) for _ in range(2)]
@@ -116,7 +116,7 @@ def test_a_lost_update_is_found(wrong: bool) -> None:
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_an_ignored_lease_is_found_by_random_work(wrong: bool) -> None:
+def test_the_checks_find_an_ignored_lease_in_random_work(wrong: bool) -> None:
     rule = claim_ignoring_leases if wrong else OPERATIONS["claim_probe"].rule
     operation = Operation(rule, OPERATIONS["claim_probe"].parameters)
     store = InMemoryStore()

@@ -95,7 +95,7 @@ def test_a_breaker_forgets_names_used_once(store: SqlStore) -> None:
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_overlapping_failures_leave_a_bounded_number_of_names() -> None:
+def test_overlapping_failures_keep_a_bounded_number_of_names() -> None:
     tracker = batching.ContentionTracker()
     for number in range(NAMES):
         command = record_failure(f"once-{number}", DEFAULT_POLICY, 1, None, None)
@@ -106,7 +106,7 @@ def test_overlapping_failures_leave_a_bounded_number_of_names() -> None:
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_what_an_outage_needed_is_forgotten_after_it(store: SqlStore) -> None:
+def test_names_kept_for_an_outage_are_forgotten_afterwards(store: SqlStore) -> None:
     failing = FailingStore(store)
     events: list[BreakerEvent] = []
     with CircuitBreaker(failing, max_staleness=0, listeners=[events.append], store_timeout=None) as breaker:

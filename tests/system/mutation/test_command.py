@@ -27,7 +27,7 @@ sys.exit(report([
 """
 
 
-def test_what_no_test_notices_is_reported() -> None:
+def test_the_command_reports_a_mutant_that_no_test_detects() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TRY_TWO],
         cwd=ROOT,
@@ -42,7 +42,7 @@ def test_what_no_test_notices_is_reported() -> None:
     assert "2 mutants: 1 noticed, 0 excluded, 1 survived" in done.stdout
 
 
-def test_the_lists_follow_the_code() -> None:
+def test_the_lists_of_mutants_match_the_code() -> None:
     """Each text to be replaced is there, and each mutant excluded by name is still one."""
     mutants, excluded = tried(ROOT, "")
     assert excluded == len(EQUIVALENT)

@@ -27,29 +27,29 @@ VULNERABLE = {"name": "redis", "version": "5.0.0", "vulns": [{"id": "PYSEC-1", "
 SKIPPED = {"name": "redis", "skip_reason": "Dependency not found on PyPI and could not be audited: redis (5.0.0)"}
 
 
-def test_a_vulnerability_ends_it_with_an_error() -> None:
+def test_the_audit_fails_if_a_package_is_vulnerable() -> None:
     code, text = said(CLEAN, VULNERABLE)
     assert code == 1
     assert "VULNERABLE: redis 5.0.0: PYSEC-1" in text
 
 
-def test_without_one_it_ends_well() -> None:
+def test_the_audit_succeeds_if_no_package_is_vulnerable() -> None:
     assert said(CLEAN, {**VULNERABLE, "vulns": []}) == (0, "2 of 2 packages audited, 0 vulnerable")
 
 
-def test_what_was_not_found_out_is_said_and_is_no_error() -> None:
+def test_a_package_without_an_answer_is_named_and_the_audit_succeeds() -> None:
     code, text = said(CLEAN, SKIPPED)
     assert code == 0
     assert "not audited, since nothing could be found out: redis" in text
 
 
-def test_where_no_advisories_can_be_had_it_says_so() -> None:
+def test_the_audit_says_that_it_could_not_get_any_advisories() -> None:
     for none in (said(SKIPPED, {**SKIPPED, "name": "rich"}), said()):
         assert none[0] == 0
         assert "NOT AUDITED" in none[1]
 
 
-def test_everything_that_the_extras_bring_is_asked_about() -> None:
+def test_the_audit_covers_every_package_of_the_extras() -> None:
     project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     section = project.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     assert set(EXTRAS) == set(re.findall(r"^(\w+) = \[", section, re.MULTILINE))

@@ -68,7 +68,7 @@ def full(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("policy", OUTAGE_POLICIES)
-def test_calls_of_a_breaker_that_cannot_be_added_go_on_with_their_outcomes(
+def test_calls_of_a_breaker_beyond_the_limit_are_made_and_their_outcomes_reach_the_caller(
     full: Store, policy: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     events: list[BreakerEvent] = []
@@ -84,7 +84,7 @@ def test_calls_of_a_breaker_that_cannot_be_added_go_on_with_their_outcomes(
 
 
 @pytest.mark.parametrize("policy", OUTAGE_POLICIES)
-def test_a_breaker_that_is_there_still_opens(full: Store, policy: Any) -> None:
+def test_an_existing_breaker_opens_in_a_full_namespace(full: Store, policy: Any) -> None:
     with CircuitBreaker(full, POLICY, on_store_outage=policy, store_timeout=PATIENT) as breaker:
         for name in ("another", "there"):
             with pytest.raises(UpstreamError):
@@ -94,7 +94,7 @@ def test_a_breaker_that_is_there_still_opens(full: Store, policy: Any) -> None:
         assert full.read("there").state is State.OPEN
 
 
-def test_awaited_calls_go_on_as_well(migrated_postgres_url: str) -> None:
+def test_awaited_calls_of_a_breaker_beyond_the_limit_are_made(migrated_postgres_url: str) -> None:
     events: list[BreakerEvent] = []
 
     async def run() -> None:
@@ -109,7 +109,7 @@ def test_awaited_calls_go_on_as_well(migrated_postgres_url: str) -> None:
     assert degraded(events) == []
 
 
-def test_a_rate_limit_that_cannot_be_kept_is_no_outage(full: Store) -> None:
+def test_a_rate_limit_that_cannot_be_stored_begins_no_outage(full: Store) -> None:
     events: list[BreakerEvent] = []
 
     async def refuse() -> None:

@@ -37,26 +37,26 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
-def test_the_runtime_role_may_not(granted: Granted, statement: str) -> None:
+def test_the_runtime_role_is_refused_every_other_statement(granted: Granted, statement: str) -> None:
     with pytest.raises(errors.InsufficientPrivilege):
         run_script(granted.runtime, statement)
 
 
-def test_the_runtime_role_neither_migrates_nor_drops(granted: Granted) -> None:
+def test_the_runtime_role_can_neither_migrate_nor_drop_the_table(granted: Granted) -> None:
     with pytest.raises(StoreError, match="may not create or change it"):
         downgrade(granted.runtime, "base")
     with pytest.raises(StoreError, match="may not create or change it"):
         migrate(granted.runtime, schema="mine")
 
 
-def test_the_migrator_owns_what_it_made(granted: Granted) -> None:
+def test_the_migrator_owns_the_tables(granted: Granted) -> None:
     owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'cbstore'"
     with psycopg.connect(granted.admin.replace("+psycopg", "")) as connection:
         assert connection.execute(owners.encode()).fetchall() == [(granted.roles.migrator,)]
     migrate(granted.migrator)
 
 
-def test_without_delete_breakers_work_and_are_neither_cleared_nor_pruned(granted: Granted) -> None:
+def test_without_the_right_to_delete_breakers_work_but_cannot_be_cleared_or_pruned(granted: Granted) -> None:
     run_script(granted.admin, grants_sql(granted.roles, delete=False))
     with SqlStore(granted.runtime, namespace="without delete") as store:
         store.force_open("b", 0.0)
@@ -71,7 +71,7 @@ def test_without_delete_breakers_work_and_are_neither_cleared_nor_pruned(granted
         store.clear("b")
 
 
-def test_a_table_that_an_administrator_made_is_handed_over(granted: Granted) -> None:
+def test_a_table_made_by_an_administrator_changes_its_owner(granted: Granted) -> None:
     migrate(granted.admin, schema="select", version_table="user")
     script = grants_sql(granted.roles, "select").replace("cbstore_version", "user")
     run_script(granted.admin, script)
@@ -80,7 +80,7 @@ def test_a_table_that_an_administrator_made_is_handed_over(granted: Granted) -> 
     downgrade(granted.migrator, "base", schema="select", version_table="user")
 
 
-def test_a_failure_half_way_leaves_nothing(granted: Granted) -> None:
+def test_a_script_that_fails_creates_no_role(granted: Granted) -> None:
     script = grants_sql(Roles("never_made", "never_made_either")).replace("COMMIT", "SELECT 1/0; COMMIT")
     with pytest.raises(errors.DivisionByZero):
         run_script(granted.admin, script)
@@ -88,7 +88,7 @@ def test_a_failure_half_way_leaves_nothing(granted: Granted) -> None:
         assert connection.execute(b"SELECT FROM pg_roles WHERE rolname LIKE 'never_made%'").fetchall() == []
 
 
-def test_the_timeouts_of_the_page_are_those_of_every_session(granted: Granted) -> None:
+def test_the_timeouts_of_the_page_apply_to_every_session(granted: Granted) -> None:
     settings = next(block for block in blocks("docs/security.md", "sql") if "statement_timeout" in block)
     run_script(granted.admin, settings.replace("cbstore_runtime", granted.roles.runtime))
     with psycopg.connect(granted.runtime.replace("+psycopg", "")) as connection:
@@ -98,7 +98,7 @@ def test_the_timeouts_of_the_page_are_those_of_every_session(granted: Granted) -
         assert store.increment_failure("b") == 1
 
 
-def test_the_command_prints_the_script_with_the_names_it_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_script_with_the_given_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grants", "--schema", "team_a", "--migrator", "owner", "--runtime", "app", "--no-delete"]) == 0
     assert capsys.readouterr().out == grants_sql(Roles("owner", "app"), "team_a", delete=False)
     assert main(["grants"]) == 0
@@ -116,7 +116,7 @@ def test_the_command_takes_names_from_the_environment(
 
 @pytest.mark.parametrize("name", ["", "a" * 64, "é" * 32, "public", "none", "pg_x", "a$cbstore$b", "\ud800"])
 @pytest.mark.parametrize("option", ["--migrator", "--runtime", "--operator", "--reader"])
-def test_a_role_name_that_postgresql_does_not_take_is_refused(
+def test_a_role_name_that_postgresql_does_not_accept_is_refused(
     option: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["grants", option, name]) == 2
@@ -146,7 +146,7 @@ def managed(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("strange", ["plain", *STRANGE])
-def test_an_owner_who_may_create_roles_gives_four_roles_of_any_name_what_they_need(managed: str, strange: str) -> None:
+def test_an_owner_with_createrole_can_set_up_four_roles_with_any_names(managed: str, strange: str) -> None:
     suffix = f"{strange} managed {secrets.token_hex(2)}"
     roles = Roles(f"m {suffix}", f"a {suffix}", f"o {suffix}", f"r {suffix}")
     names = (roles.migrator, roles.runtime, str(roles.operator), str(roles.reader))
@@ -176,7 +176,7 @@ def test_an_owner_who_may_create_roles_gives_four_roles_of_any_name_what_they_ne
             downgrade(url, "base")
 
 
-def test_the_two_roles_are_not_the_same() -> None:
+def test_two_roles_with_the_same_name_are_refused() -> None:
     with pytest.raises(ConfigurationError):
         Roles("app", "app")
 

@@ -53,7 +53,7 @@ def test_a_name_that_needs_quoting_or_would_be_cut_is_refused(name: Any) -> None
         migrate("postgresql://nobody@127.0.0.1:1/none", version_table=name)
 
 
-def test_every_name_in_the_table_s_description_is_one() -> None:
+def test_every_identifier_of_the_table_is_valid() -> None:
     table = make_table("cbstore")
     names = [table.name, VERSION_TABLE, *table.c.keys(), *(str(each.name) for each in table.constraints if each.name)]
     assert len(names) > len(table.c)
@@ -62,11 +62,11 @@ def test_every_name_in_the_table_s_description_is_one() -> None:
 
 
 @pytest.mark.parametrize("length", [1, LONGEST - len("cbstore_"), LONGEST - len("cbstore_") + 1, LONGEST])
-def test_a_channel_is_never_longer_than_postgresql_takes(length: int) -> None:
+def test_a_channel_name_is_never_longer_than_postgresql_allows(length: int) -> None:
     assert len(channel_of("s" * length)) <= LONGEST
 
 
-def test_a_schema_of_the_longest_name_serves(postgres_url: str) -> None:
+def test_a_schema_with_the_longest_name_works(postgres_url: str) -> None:
     schema, neighbour = "s" * LONGEST, "s" * (LONGEST - 1)
     with fresh_database(postgres_url) as (url, _):
         for each in (schema, neighbour):
@@ -81,19 +81,19 @@ def test_a_schema_of_the_longest_name_serves(postgres_url: str) -> None:
         downgrade(url, "base", schema=schema, version_table="v" * LONGEST_VERSION_TABLE)
 
 
-def test_a_version_table_whose_key_would_be_cut_is_refused() -> None:
+def test_a_version_table_whose_primary_key_name_would_be_cut_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="59"):
         migrate("postgresql://nobody@127.0.0.1:1/none", version_table="v" * (LONGEST_VERSION_TABLE + 1))
 
 
-def test_a_word_of_sql_serves_as_a_schema(postgres_url: str) -> None:
+def test_a_reserved_word_works_as_a_schema_name(postgres_url: str) -> None:
     with fresh_database(postgres_url) as (url, _):
         migrate(url, schema="select", version_table="table")
         with SqlStore(url, schema="select") as store:
             assert store.increment_failure("b") == 1
 
 
-def test_statements_hold_no_name_or_value_of_a_caller() -> None:
+def test_statements_contain_no_name_or_value_of_a_caller() -> None:
     """Names, namespaces and tokens are parameters in every statement: there is nothing to escape."""
     statements = statements_for("postgresql", "cbstore")
     for name in OPERATIONS:
@@ -104,7 +104,7 @@ def test_statements_hold_no_name_or_value_of_a_caller() -> None:
         assert literals - history <= {"closed", "open", "half_open", "", "epoch", "count", "score"}
 
 
-def test_a_hostile_breaker_is_a_breaker(migrated_postgres_url: str) -> None:
+def test_a_breaker_with_a_hostile_name_works(migrated_postgres_url: str) -> None:
     name = "'; DROP TABLE cbstore.breakers; --\"\\ %s $1 :name \u202e\x1b[31m"
     with SqlStore(migrated_postgres_url, namespace=name) as store:
         assert store.increment_failure(name) == 1

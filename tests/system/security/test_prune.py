@@ -68,11 +68,11 @@ def names(store: SqlStore) -> list[str]:
         (Row(failure_count=4, last_failure_time=900.0), True),
     ],
 )
-def test_idle_is_what_remembers_nothing_younger(row: Row, expected: bool) -> None:
+def test_a_row_is_idle_if_all_its_times_are_older_than_the_limit(row: Row, expected: bool) -> None:
     assert pruning.is_idle(row, 1000.0, 100.0) is expected
 
 
-def test_what_is_long_idle_is_forgotten_and_the_rest_stays(url: str, store: SqlStore) -> None:
+def test_prune_deletes_long_idle_breakers_and_keeps_the_others(url: str, store: SqlStore) -> None:
     now = time.time()
     store.record_failure("counted long ago", now=LONG_AGO)
     store.record_failure("open and claimable for long", ONE_FAILURE, now=LONG_AGO)
@@ -88,21 +88,21 @@ def test_what_is_long_idle_is_forgotten_and_the_rest_stays(url: str, store: SqlS
     assert names(store) == ["counted lately", "its probe ran lately", "open until tomorrow"]
 
 
-def test_a_forgotten_breaker_is_one_never_written(url: str, store: SqlStore) -> None:
+def test_a_pruned_breaker_reads_as_a_new_breaker(url: str, store: SqlStore) -> None:
     store.record_failure("b", ONE_FAILURE, now=LONG_AGO)
     assert prune(url, idle_for=DAY) == 1
     assert store.read("b").state is State.CLOSED
     assert store.increment_failure("b") == 1
 
 
-def test_a_deadline_that_is_over_by_less_keeps_an_open_breaker(url: str, store: SqlStore) -> None:
+def test_an_open_breaker_whose_deadline_passed_recently_is_kept(url: str, store: SqlStore) -> None:
     now = time.time()
     store.set_state("b", {"state": "open", "open_until": now - DAY / 2})
     assert prune(url, idle_for=DAY) == 0
     assert prune(url, idle_for=DAY / 4) == 1
 
 
-def test_one_namespace_is_pruned_alone(url: str, store: SqlStore) -> None:
+def test_prune_with_a_namespace_deletes_only_in_that_namespace(url: str, store: SqlStore) -> None:
     with SqlStore(url, namespace="other") as other:
         for each in (store, other):
             each.record_failure("b", now=LONG_AGO)
@@ -116,7 +116,9 @@ def test_a_dry_run_only_counts(url: str, store: SqlStore) -> None:
     assert names(store) == ["b"]
 
 
-def test_any_number_is_removed_batch_by_batch(url: str, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prune_deletes_any_number_of_rows_in_batches(
+    url: str, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pruning, "BATCH", 2)
     for name in ("", "a", "b", "é", "снова"):
         store.record_failure(name, now=LONG_AGO)
@@ -125,7 +127,7 @@ def test_any_number_is_removed_batch_by_batch(url: str, store: SqlStore, monkeyp
     assert names(store) == ["aa"]
 
 
-def test_the_applications_engine_serves_and_keeps_its_settings(url: str, store: SqlStore) -> None:
+def test_prune_works_with_the_application_s_engine_and_keeps_its_settings(url: str, store: SqlStore) -> None:
     store.record_failure("b", now=LONG_AGO)
     engine = sa.create_engine(url)
     with engine.connect() as connection:
@@ -137,7 +139,7 @@ def test_the_applications_engine_serves_and_keeps_its_settings(url: str, store: 
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-def test_a_row_that_somebody_is_writing_to_is_left_alone_and_not_waited_for(url: str, store: SqlStore) -> None:
+def test_prune_skips_a_locked_row_without_waiting(url: str, store: SqlStore) -> None:
     for name in ("a", "b"):
         store.record_failure(name, now=LONG_AGO)
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"options": "-c lock_timeout=5s"})
@@ -147,7 +149,7 @@ def test_a_row_that_somebody_is_writing_to_is_left_alone_and_not_waited_for(url:
     assert names(store) == ["a"]
 
 
-def test_idle_is_asked_again_of_the_row_as_it_is_when_it_is_deleted() -> None:
+def test_the_delete_statement_checks_again_that_the_row_is_idle() -> None:
     rows = pruning._IdleRows(make_table("cbstore"), DAY, None)
     statement = str(pruning._delete(rows, None).compile(dialect=sa.make_url("postgresql+psycopg://").get_dialect()()))
     assert statement.count("last_failure_time <=") == 2
@@ -155,14 +157,14 @@ def test_idle_is_asked_again_of_the_row_as_it_is_when_it_is_deleted() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 3599.9, -1.0, float("nan"), float("inf"), "30d", True, None], ids=repr)
-def test_a_time_that_is_too_short_or_none_is_refused(url: str, store: SqlStore, seconds: Any) -> None:
+def test_a_short_or_invalid_idle_time_is_refused(url: str, store: SqlStore, seconds: Any) -> None:
     store.record_failure("b", now=LONG_AGO)
     with pytest.raises(ConfigurationError, match="idle_for"):
         prune(url, idle_for=seconds)
     assert names(store) == ["b"]
 
 
-def test_what_cannot_be_pruned_is_a_typed_error(tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_pruned_raises_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cbstore migrate"):
         prune(f"sqlite:///{tmp_path}/empty.db", idle_for=DAY)
     with pytest.raises(StoreUnavailableError):
@@ -171,7 +173,9 @@ def test_what_cannot_be_pruned_is_a_typed_error(tmp_path: Path) -> None:
         prune(f"sqlite:///{tmp_path}/empty.db", idle_for=DAY, namespace="a\0b")
 
 
-def test_the_command_forgets_and_says_how_many(url: str, store: SqlStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_deletes_and_prints_the_number(
+    url: str, store: SqlStore, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("a", "b"):
         store.record_failure(name, now=LONG_AGO)
     assert main(["prune", "--url", url, "--idle-for", "30d", "--dry-run"]) == 0
@@ -183,7 +187,7 @@ def test_the_command_forgets_and_says_how_many(url: str, store: SqlStore, capsys
 
 
 @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "30 d", "1e3d", "٣d"])
-def test_the_command_wants_a_time_with_its_unit(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_a_time_without_a_unit(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["prune", f"--idle-for={text}"])
     assert "--idle-for" in capsys.readouterr().err
@@ -198,7 +202,7 @@ def test_the_command_refuses_a_time_longer_than_a_store_keeps(
     assert "idle_for must be" in capsys.readouterr().err
 
 
-def test_the_command_makes_no_sqlite_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_does_not_create_a_sqlite_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--url", f"sqlite:///{tmp_path}/none.db", "--idle-for", "30d"]) == 3
     assert "no such SQLite file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

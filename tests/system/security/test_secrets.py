@@ -151,7 +151,7 @@ NOWHERE = [
 
 
 @pytest.mark.parametrize(("work", "url"), NOWHERE)
-def test_a_sql_url_that_leads_nowhere(work: str, url: str, heard: Heard) -> None:
+def test_no_operation_on_an_unreachable_sql_url_shows_the_password(work: str, url: str, heard: Heard) -> None:
     error = heard.run(lambda: SQL_WORK[work](url))
     assert error is None or isinstance(error, (CircuitBreakerError, SystemExit)), repr(error)
     assert SECRET not in heard.everything()
@@ -159,20 +159,20 @@ def test_a_sql_url_that_leads_nowhere(work: str, url: str, heard: Heard) -> None
 
 @pytest.mark.parametrize("url", REDIS_URLS, ids=range(len(REDIS_URLS)))
 @pytest.mark.parametrize("work", REDIS_WORK)
-def test_a_redis_url_that_leads_nowhere(work: str, url: str, heard: Heard) -> None:
+def test_no_operation_on_an_unreachable_redis_url_shows_the_password(work: str, url: str, heard: Heard) -> None:
     assert isinstance(heard.run(lambda: REDIS_WORK[work](url)), CircuitBreakerError)
     assert SECRET not in heard.everything()
 
 
 @pytest.mark.parametrize("work", SQL_WORK)
-def test_a_password_that_the_server_refuses(work: str, granted: Granted, heard: Heard) -> None:
+def test_no_operation_with_a_refused_password_shows_the_password(work: str, granted: Granted, heard: Heard) -> None:
     wrong = f"wrong-{SECRET}"
     url = sa.make_url(granted.runtime).set(password=wrong).render_as_string(hide_password=False)
     heard.run(lambda: SQL_WORK[work](url))
     assert SECRET not in heard.everything()
 
 
-def test_a_guarded_call_whose_store_is_not_there(heard: Heard) -> None:
+def test_a_guarded_call_without_its_store_shows_no_password(heard: Heard) -> None:
     def guard() -> CircuitBreaker:
         breaker = CircuitBreaker(SqlStore(SQL_URLS[0]), push=True, listeners=[logging.getLogger("heard").debug])
         assert breaker.call("b", lambda: 42) == 42
@@ -202,14 +202,14 @@ def test_no_representation_of_a_redis_store_shows_a_url(url: str, heard: Heard) 
     assert SECRET not in heard.everything()
 
 
-def test_errors_show_the_librarys_words_alone() -> None:
+def test_errors_show_only_words_of_the_library() -> None:
     cause = ValueError(SECRET)
     for error in (StoreError("no"), StoreUnavailableError("no", applied=False), TooManyBreakersError("n", 1)):
         error.__cause__ = cause
         assert SECRET not in f"{error} {error!r} {error.args}"
 
 
-def test_help_does_not_show_the_environments_url(
+def test_help_does_not_show_the_url_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CBSTORE_URL", SQL_URLS[0])
@@ -219,7 +219,7 @@ def test_help_does_not_show_the_environments_url(
     assert SECRET not in capsys.readouterr().out
 
 
-def test_what_a_statement_is_given_is_not_logged(heard: Heard, tmp_path: Path) -> None:
+def test_parameters_of_a_statement_are_not_logged(heard: Heard, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/breakers.db"
     migrate(url)
     with SqlStore(url, namespace=SECRET) as store:
@@ -228,7 +228,7 @@ def test_what_a_statement_is_given_is_not_logged(heard: Heard, tmp_path: Path) -
     assert SECRET not in heard.everything()
 
 
-def test_the_tests_hear_what_is_said(heard: Heard) -> None:
+def test_the_recorder_of_these_tests_records_logs_output_and_errors(heard: Heard) -> None:
     """Else silence would prove nothing."""
 
     def tell() -> None:

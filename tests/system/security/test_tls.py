@@ -130,7 +130,7 @@ def refused(work: Count, url: str) -> str:
     return str(raised.value)
 
 
-def test_the_page_shows_the_urls_that_are_tried_here() -> None:
+def test_the_page_shows_the_urls_that_these_tests_use() -> None:
     (shown,) = (block for block in blocks("docs/security.md", "text") if "sslrootcert" in block)
     for url in ("postgresql://app@db.example/app", "redis://:password@cache.example:6379/0"):
         assert verified(url, Path("/etc/ssl/our-authority.pem")) in shown.splitlines()
@@ -141,7 +141,7 @@ REDIS = pytest.mark.parametrize("work", [count_in_redis, count_in_redis_async])
 
 
 @SQL
-def test_postgresql_with_the_right_authority_and_name(work: Count, postgresql: Encrypted) -> None:
+def test_postgresql_with_the_right_authority_and_name_is_accepted(work: Count, postgresql: Encrypted) -> None:
     assert work(verified(postgresql.named, postgresql.ours)) == 1
 
 
@@ -156,16 +156,16 @@ def test_postgresql_of_another_name_is_refused(work: Count, postgresql: Encrypte
 
 
 @SQL
-def test_without_verifying_any_server_is_believed(work: Count, postgresql: Encrypted) -> None:
+def test_without_verification_any_server_is_accepted(work: Count, postgresql: Encrypted) -> None:
     """Why the page asks for ``verify-full``."""
     assert work(f"{postgresql.named}?sslmode=require") == 1
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_asked_for(migrated_postgres_url: str) -> None:
+def test_a_server_without_tls_is_refused_if_the_url_requires_tls(migrated_postgres_url: str) -> None:
     refused(count, f"{migrated_postgres_url}?sslmode=require")
 
 
-def test_migrating_and_pruning_verify_as_well(postgresql: Encrypted) -> None:
+def test_migrate_and_prune_verify_the_server(postgresql: Encrypted) -> None:
     for work in (migrate, partial(prune, idle_for=3600)):
         work(verified(postgresql.named, postgresql.ours))
         with pytest.raises(StoreUnavailableError):
@@ -173,7 +173,7 @@ def test_migrating_and_pruning_verify_as_well(postgresql: Encrypted) -> None:
 
 
 @REDIS
-def test_redis_with_the_right_authority_and_name(work: Count, redis: Encrypted) -> None:
+def test_redis_with_the_right_authority_and_name_is_accepted(work: Count, redis: Encrypted) -> None:
     assert work(verified(redis.named, redis.ours)) == 1
 
 

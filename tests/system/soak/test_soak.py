@@ -19,7 +19,7 @@ SECONDS = 5.0
 SEED = 5
 
 
-def test_nothing_is_lost_and_nothing_grows_while_faults_are_made() -> None:
+def test_no_call_is_lost_and_no_resource_grows_during_faults() -> None:
     with cluster() as servers:
         verdict = soak(servers, SECONDS, SEED)
     told = "\n".join(table(verdict))
@@ -38,7 +38,7 @@ def test_a_seed_repeats_the_schedule_of_faults() -> None:
     assert {turn.fault for turn in turns[:one_of_each]} == FAULTS.keys()
 
 
-def test_what_grows_is_told() -> None:
+def test_growth_names_the_resources_that_grow() -> None:
     flat = [Usage(3, 2, 10 + round_ % 2, 50 * MEBIBYTE) for round_ in range(40)]
     assert growth(flat) == []
     assert growth([reading._replace(files=round_) for round_, reading in enumerate(flat)]) == [
@@ -48,7 +48,7 @@ def test_what_grows_is_told() -> None:
     assert growth([reading._replace(threads=round_ // 4) for round_, reading in enumerate(flat)]) != []
 
 
-def test_the_judge_condemns_what_must_not_be() -> None:
+def test_the_judge_reports_impossible_effects_unclaimed_probes_and_hung_calls() -> None:
     """An effect out of nothing, a probe that nobody claimed, and a call that hung."""
     out_of_nothing = Snapshot.of("0-now-0", Row(failure_count=1, last_failure_time=1.0), as_of=2.0)
     read = Call(0, Command(READ, "0-now-0", {"now": 2.0}), 0.0, 1.0, 2.0, 3.0, out_of_nothing)

@@ -50,7 +50,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("url", ["migrated_postgres_url", "migrated_sqlite_url"])
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_nothing_is_printed_when_the_interpreter_ends(program: str, url: str, request: pytest.FixtureRequest) -> None:
+def test_the_end_of_the_interpreter_prints_nothing(program: str, url: str, request: pytest.FixtureRequest) -> None:
     if "push" in program and "sqlite" in url:
         pytest.skip("push needs PostgreSQL")
     command = [sys.executable, "-c", PROGRAMS[program], request.getfixturevalue(url), uuid.uuid4().hex]

@@ -81,7 +81,7 @@ def abandon(store: Any) -> bool | None:
 
 @pytest.mark.parametrize("colour", ["", "async-"])
 @pytest.mark.parametrize("libpq", ["as installed", "without PQcancelStart"], indirect=True)
-def test_abandoned_statements_never_hold_more_sessions_than_the_pool_may_open(
+def test_abandoned_statements_use_at_most_as_many_sessions_as_the_pool_allows(
     colour: str, libpq: str, server: Server
 ) -> None:
     most = 0
@@ -110,7 +110,7 @@ def test_abandoned_statements_never_hold_more_sessions_than_the_pool_may_open(
         assert store.read("b").failure_count == 1
 
 
-def test_the_server_ends_a_session_whose_client_has_gone(libpq: str, server: Server) -> None:
+def test_the_server_ends_the_session_of_an_abandoned_statement(libpq: str, server: Server) -> None:
     with SqlStore(server.url, namespace=uuid.uuid4().hex) as store:
         store.reset("b")
         with server.locked(store.namespace):
@@ -119,7 +119,7 @@ def test_the_server_ends_a_session_whose_client_has_gone(libpq: str, server: Ser
         assert store.read("b").failure_count == 0
 
 
-def test_the_application_s_engine_holds_the_connection_until_the_server_has_ended_its_session(server: Server) -> None:
+def test_an_application_s_engine_keeps_the_connection_until_the_server_ended_the_session(server: Server) -> None:
     engine = sa.create_engine(server.url, pool_size=1, max_overflow=0)
     store = SqlStore(engine, namespace=uuid.uuid4().hex)
     store.reset("b")
@@ -133,7 +133,9 @@ def test_the_application_s_engine_holds_the_connection_until_the_server_has_ende
     engine.dispose()
 
 
-def test_without_a_thread_the_slot_comes_back_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_for_cancelling_the_place_in_the_pool_is_free_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -150,7 +152,9 @@ def test_without_a_thread_the_slot_comes_back_at_once(server: Server, monkeypatc
         assert store.read("b").failure_count == 1
 
 
-def test_a_server_that_does_not_answer_keeps_no_slot(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_the_cancel_request_keeps_no_place_in_the_pool(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cancel, "SECONDS", 0.2)
     with (
         FaultProxy(server.url) as proxy,
@@ -195,7 +199,7 @@ else:
 
 
 @pytest.mark.parametrize("end", ["exits after its deadlines", "exits at work", "is killed at work"])
-def test_no_session_is_left_when_the_process_is_gone(end: str, server: Server) -> None:
+def test_no_session_remains_after_the_end_of_the_process(end: str, server: Server) -> None:
     namespace = uuid.uuid4().hex
     with SqlStore(server.url, namespace=namespace) as store:
         store.reset("b")

@@ -40,7 +40,7 @@ def backend(store: SqlStore) -> int:
     return int(asked(store, "SELECT pg_backend_pid()::text"))
 
 
-def test_operations_one_after_the_other_share_a_connection(store: SqlStore) -> None:
+def test_successive_operations_use_the_same_connection(store: SqlStore) -> None:
     backends = set()
     for _ in range(20):
         store.record_failure("b", NEVER)
@@ -49,7 +49,7 @@ def test_operations_one_after_the_other_share_a_connection(store: SqlStore) -> N
     assert store._engine.pool.checkedout() == 1  # type: ignore[attr-defined] # of the pool that is used here
 
 
-def test_a_pinned_statement_is_read_committed_and_leaves_nothing_behind(migrated_postgres_url: str) -> None:
+def test_a_pinned_statement_runs_in_read_committed_and_leaves_the_session_unchanged(migrated_postgres_url: str) -> None:
     strict = sa.make_url(migrated_postgres_url).update_query_dict(
         {"options": "-c default_transaction_isolation=serializable"}
     )
@@ -63,14 +63,14 @@ def test_a_pinned_statement_is_read_committed_and_leaves_nothing_behind(migrated
         assert backend(store) == before
 
 
-def test_threads_take_a_connection_each_at_most(store: SqlStore) -> None:
+def test_each_thread_uses_at_most_one_connection(store: SqlStore) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: store.record_failure("b", NEVER), range(200)))
     assert store.read("b").failure_count == 200
     assert store._engine.pool.checkedout() <= 4  # type: ignore[attr-defined] # of the pool that is used here
 
 
-def test_more_threads_than_connections_wait_for_one_another(store: SqlStore, migrated_postgres_url: str) -> None:
+def test_more_threads_than_connections_wait_and_all_succeed(store: SqlStore, migrated_postgres_url: str) -> None:
     store.reset("b")
     with (
         psycopg.connect(migrated_postgres_url.replace("+psycopg", "")) as holder,
@@ -90,7 +90,7 @@ def test_more_threads_than_connections_wait_for_one_another(store: SqlStore, mig
     assert store.read("b").failure_count == 20
 
 
-def test_closing_puts_every_connection_back(migrated_postgres_url: str) -> None:
+def test_closing_the_store_ends_every_session(migrated_postgres_url: str) -> None:
     store = SqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex)
     own = backend(store)
     store.close()
@@ -100,7 +100,7 @@ def test_closing_puts_every_connection_back(migrated_postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize("make", [SqlStore, lambda url: Blocking(lambda: AsyncSqlStore(url))], ids=["", "async"])
-def test_closing_ends_a_session_of_a_pool_that_was_dropped_while_it_was_at_work(
+def test_closing_ends_a_busy_session_of_a_replaced_pool(
     make: Callable[[str], Any], migrated_postgres_url: str, collector_off: None
 ) -> None:
     name = uuid.uuid4().hex
@@ -136,7 +136,7 @@ def drop_pool(store: Any) -> None:
         store._engine.dispose()
 
 
-def test_sessions_that_the_server_ended_reach_no_caller(store: SqlStore, migrated_postgres_url: str) -> None:
+def test_a_session_that_the_server_ended_causes_no_error(store: SqlStore, migrated_postgres_url: str) -> None:
     store.record_failure("b", NEVER)
     own = backend(store)
     with psycopg.connect(migrated_postgres_url.replace("+psycopg", ""), autocommit=True) as observer:
@@ -148,13 +148,13 @@ def test_sessions_that_the_server_ended_reach_no_caller(store: SqlStore, migrate
     assert backend(store) != own
 
 
-def test_disposing_of_the_engine_ends_what_was_kept(store: SqlStore) -> None:
+def test_disposing_of_the_engine_ends_the_kept_sessions(store: SqlStore) -> None:
     own = backend(store)
     store._engine.dispose()
     assert backend(store) != own
 
 
-def test_a_statement_that_fails_gives_its_connection_back(migrated_postgres_url: str) -> None:
+def test_a_failed_statement_returns_its_connection(migrated_postgres_url: str) -> None:
     with SqlStore(migrated_postgres_url, schema="nowhere") as store:
         for _ in range(30):
             with pytest.raises(SchemaError):
@@ -162,7 +162,7 @@ def test_a_statement_that_fails_gives_its_connection_back(migrated_postgres_url:
         assert store._engine.pool.checkedout() == 1  # type: ignore[attr-defined] # of the pool that is used here
 
 
-def test_a_forked_child_has_connections_of_its_own(store: SqlStore) -> None:
+def test_a_forked_child_opens_new_connections(store: SqlStore) -> None:
     own = backend(store)
     child = os.fork()
     if child == 0:
@@ -185,7 +185,7 @@ def test_a_forked_child_of_a_sqlite_store_works(migrated_sqlite_url: str) -> Non
         assert store.read("b").failure_count == 2
 
 
-def test_relaxed_durability_is_for_counts_alone(migrated_postgres_url: str) -> None:
+def test_relaxed_durability_applies_only_to_counts(migrated_postgres_url: str) -> None:
     waits: list[bool] = []
 
     class Watched(SqlStore):
@@ -212,19 +212,19 @@ def test_relaxed_durability_is_for_counts_alone(migrated_postgres_url: str) -> N
         assert set(waits) == {False}
 
 
-def test_full_durability_takes_one_pool(store: SqlStore) -> None:
+def test_full_durability_uses_one_pool(store: SqlStore) -> None:
     assert store._counting is store._connections
     assert asked(store, "SHOW synchronous_commit") == "on"
 
 
-def test_relaxed_durability_keeps_the_url_s_own_options(migrated_postgres_url: str) -> None:
+def test_relaxed_durability_keeps_the_options_of_the_url(migrated_postgres_url: str) -> None:
     url = f"{migrated_postgres_url}{'&' if '?' in migrated_postgres_url else '?'}options=-c%20work_mem%3D123kB"
     with SqlStore(url, durability="relaxed") as store:
         assert asked(store, "SHOW work_mem") == "123kB"
         assert asked(store, "SHOW synchronous_commit") == "off"
 
 
-def test_a_durability_that_is_none_or_cannot_be_had_is_refused(migrated_postgres_url: str) -> None:
+def test_an_invalid_or_unavailable_durability_is_refused(migrated_postgres_url: str) -> None:
     with pytest.raises(ConfigurationError, match="durability"):
         SqlStore(migrated_postgres_url, durability="some")  # type: ignore[arg-type] # the wrong value is the point
     engine = open_engine(migrated_postgres_url)
@@ -244,7 +244,7 @@ def test_a_durability_that_is_none_or_cannot_be_had_is_refused(migrated_postgres
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("url", ["migrated_postgres_url", "migrated_sqlite_url"])
-def test_nobody_works_on_after_an_interruption_or_a_broken_connection(
+def test_a_connection_is_not_used_again_after_an_interruption_or_a_broken_connection(
     url: str, error: BaseException, over: bool, request: pytest.FixtureRequest
 ) -> None:
     with SqlStore(request.getfixturevalue(url)) as store:

@@ -34,7 +34,7 @@ def ends(request: pytest.FixtureRequest) -> Iterator[tuple[SocketWait, socket.so
         yield request.param(near.fileno()), far
 
 
-def test_silence_is_none_and_something_to_read_is_true(ends: tuple[SocketWait, socket.socket]) -> None:
+def test_wait_returns_none_without_data_and_true_with_data_to_read(ends: tuple[SocketWait, socket.socket]) -> None:
     wait, far = ends
     assert wait.wait(0.0, write=False) is None
     assert wait.wait(0.0, write=True) is False, "there is room to write"
@@ -44,13 +44,13 @@ def test_silence_is_none_and_something_to_read_is_true(ends: tuple[SocketWait, s
     assert wait.wait(MONTH / 31, write=True) is True
 
 
-def test_an_end_that_closed_is_something_to_read(ends: tuple[SocketWait, socket.socket]) -> None:
+def test_wait_returns_true_after_the_other_end_closed(ends: tuple[SocketWait, socket.socket]) -> None:
     wait, far = ends
     far.close()
     assert wait.wait(None, write=False) is True
 
 
-def test_without_poll_there_is_select(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_select_is_used_if_poll_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.socket()) as some:
         assert isinstance(wait_for_socket(some.fileno()), PollWait)
         monkeypatch.delattr(select, "poll")
@@ -66,16 +66,14 @@ def test_a_store_works_without_poll(backend: str, migrated_postgres_url: str, mo
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "async-postgresql", "sqlite", "async-sqlite"])
-def test_a_deadline_in_a_month_is_kept(backend: str, migrated_postgres_url: str, migrated_sqlite_url: str) -> None:
+def test_a_deadline_in_a_month_works(backend: str, migrated_postgres_url: str, migrated_sqlite_url: str) -> None:
     url = migrated_sqlite_url if "sqlite" in backend else migrated_postgres_url
     with open_store(backend, url, uuid.uuid4().hex) as store, within(MONTH):
         store.record_failure("b")
         assert store.read("b").failure_count == 1
 
 
-def test_a_wait_longer_than_poll_can_count_is_made_of_several(
-    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wait_longer_than_poll_allows_is_divided(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libpq, "LONGEST_WAIT", 0.01)
     waited: list[float] = []
     with psycopg.connect(migrated_postgres_url.replace("+psycopg", "")) as connection:
@@ -132,7 +130,7 @@ def test_a_program_patched_by_eventlet_loses_no_count(migrated_postgres_url: str
     assert done.stdout == "20\n", done.stderr
 
 
-def test_many_threads_without_poll(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_threads_work_without_poll(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(select, "poll")
     with SqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex) as store:
         threads = [threading.Thread(target=store.record_failure, args=("b",)) for _ in range(20)]

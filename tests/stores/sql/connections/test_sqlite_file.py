@@ -34,7 +34,7 @@ from tests.waiting import eventually
         ("sqlite:///file:b.db", "{cwd}/file:b.db"),
     ],
 )
-def test_a_url_leads_to_an_absolute_path(url: str, path: str) -> None:
+def test_the_path_of_a_url_is_absolute(url: str, path: str) -> None:
     expected = path.format(cwd=os.getcwd())
     assert path_of(make_url(url)) == expected
     assert path_of(absolute(make_url(url))) == expected
@@ -56,12 +56,14 @@ def test_a_database_in_memory_is_refused(url: str, use: Any) -> None:
         use(url)
 
 
-def test_a_uri_s_path_is_decoded() -> None:
+def test_the_path_of_a_file_uri_is_decoded() -> None:
     url = make_url("sqlite:///x").set(database="file:/data/a%20b.db").update_query_dict({"uri": "true", "mode": "ro"})
     assert path_of(url) == path_of(absolute(url)) == "/data/a b.db"
 
 
-def test_a_relative_path_means_the_directory_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_means_the_directory_at_the_construction_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     migrate("sqlite:///b.db")
     with SqlStore("sqlite:///b.db") as store:
@@ -70,7 +72,7 @@ def test_a_relative_path_means_the_directory_at_the_start(tmp_path: Path, monkey
     assert not Path("/b.db").exists()
 
 
-def test_a_file_that_this_process_has_open_is_found(tmp_path: Path) -> None:
+def test_is_open_here_is_true_while_this_process_has_the_file_open(tmp_path: Path) -> None:
     path = tmp_path / "b.db"
     file = SqliteFile(make_url(f"sqlite:///{path}"))
     assert not file.is_open_here()
@@ -113,7 +115,7 @@ def remove(path: Path) -> None:
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_file_that_was_replaced_is_opened_again(opened: Any, journal: str, tmp_path: Path) -> None:
+def test_a_replaced_file_is_opened_again(opened: Any, journal: str, tmp_path: Path) -> None:
     path = tmp_path / "b.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA journal_mode = {journal}")
@@ -127,7 +129,7 @@ def test_a_file_that_was_replaced_is_opened_again(opened: Any, journal: str, tmp
         assert other.read("c").failure_count == 1
 
 
-def test_a_file_that_was_deleted_is_missed_and_not_made_again(opened: Any, tmp_path: Path) -> None:
+def test_a_deleted_file_raises_an_error_and_is_not_created_again(opened: Any, tmp_path: Path) -> None:
     opened.record_failure("b")
     remove(tmp_path / "b.db")
     for _ in range(2):
@@ -139,7 +141,7 @@ def test_a_file_that_was_deleted_is_missed_and_not_made_again(opened: Any, tmp_p
 
 
 @pytest.mark.parametrize("store", [SqlStore, lambda url: Blocking(lambda: AsyncSqlStore(url))], ids=["sync", "async"])
-def test_a_file_that_is_read_only_is_said_to_be(store: Any, tmp_path: Path) -> None:
+def test_a_write_to_a_read_only_file_raises_an_error_that_says_so(store: Any, tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path}/b.db")
     with store(f"sqlite:///file:{tmp_path}/b.db?mode=ro&uri=true") as opened:
         assert opened.read("b").failure_count == 0

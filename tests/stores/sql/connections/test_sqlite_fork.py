@@ -151,7 +151,7 @@ def test_a_parent_that_closes_its_store_takes_no_lock_from_its_child(url: str) -
         os.close(end)
 
 
-def test_a_statement_that_outlasts_the_wait_is_interrupted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_that_outlasts_the_wait_of_a_fork_is_interrupted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_fork, "WAIT", 0.05)
     interrupted: list[BaseException] = []
     with SqlStore(url, namespace="n") as store:
@@ -188,7 +188,7 @@ def refused(ask: Callable[[], object], caplog: pytest.LogCaptureFixture) -> None
     assert [record.levelno for record in caplog.records if record.name == "cbstore_sql"].count(logging.ERROR) == 1
 
 
-def test_a_child_opens_no_file_whose_statement_could_not_be_ended(
+def test_a_child_refuses_a_file_whose_statement_could_not_be_ended(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite_fork, "WAIT", 0.05)
@@ -204,7 +204,7 @@ def test_a_child_opens_no_file_whose_statement_could_not_be_ended(
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
-def test_a_child_opens_no_file_that_the_application_s_engine_has_open(
+def test_a_child_refuses_a_file_that_the_application_s_engine_has_open(
     url: str, colour: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if colour == "sync":
@@ -231,13 +231,13 @@ def test_a_child_opens_no_file_that_the_application_s_engine_has_open(
     asyncio.run(main())
 
 
-def test_a_child_opens_no_file_that_something_else_has_open(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_child_refuses_a_file_that_other_code_has_open(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with SqlStore(url, namespace="n") as store, closing(sqlite3.connect(sa.make_url(url).database or "")) as other:
         other.execute("SELECT count(*) FROM breakers").fetchall()
         assert went_well(forked(lambda: refused(lambda: store.read("b"), caplog)))
 
 
-def test_a_store_that_was_never_used_says_nothing_at_a_fork(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fork_logs_nothing_about_a_store_that_was_never_used(url: str, caplog: pytest.LogCaptureFixture) -> None:
     store = SqlStore(url, namespace="n")
 
     def work() -> None:

@@ -20,7 +20,7 @@ from tests.stores.sql.push.tools import LONG, TRIPS_AT_ONCE, hearing, pushing, r
 from tests.waiting import eventually
 
 
-def test_a_circuit_opened_elsewhere_is_refused_here_long_before_the_view_is_stale(
+def test_push_makes_a_circuit_that_another_process_opened_refuse_calls_at_once(
     listening: CircuitBreaker, other: SqlStore
 ) -> None:
     with CircuitBreaker(other, TRIPS_AT_ONCE, store_timeout=None, push=True) as elsewhere:
@@ -28,7 +28,9 @@ def test_a_circuit_opened_elsewhere_is_refused_here_long_before_the_view_is_stal
         assert eventually(lambda: refuses(listening))
 
 
-def test_a_circuit_closed_elsewhere_is_open_to_calls_here(listening: CircuitBreaker, other: SqlStore) -> None:
+def test_push_makes_a_circuit_that_another_process_closed_admit_calls_at_once(
+    listening: CircuitBreaker, other: SqlStore
+) -> None:
     with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.force_open("b", LONG)
         assert eventually(lambda: refuses(listening))
@@ -37,7 +39,7 @@ def test_a_circuit_closed_elsewhere_is_open_to_calls_here(listening: CircuitBrea
 
 
 @pytest.mark.parametrize("kind", [AsyncSqlStore, SqlStore])
-def test_asynchronous_breakers_hear_and_tell(
+def test_asynchronous_breakers_send_and_receive_notifications(
     kind: type[AsyncSqlStore | SqlStore], url: str, namespace: str, listening: CircuitBreaker
 ) -> None:
     async def run() -> None:
@@ -57,13 +59,15 @@ def test_asynchronous_breakers_hear_and_tell(
     asyncio.run(run())
 
 
-def test_a_breaker_that_is_closed_at_once_has_told(listening: CircuitBreaker, other: SqlStore) -> None:
+def test_a_breaker_closed_right_after_a_change_has_sent_the_notification(
+    listening: CircuitBreaker, other: SqlStore
+) -> None:
     with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.force_open("b", LONG)
     assert eventually(lambda: refuses(listening))
 
 
-def test_only_changes_of_state_are_told(
+def test_only_changes_of_state_are_sent(
     listening: CircuitBreaker, observer: psycopg.Connection, namespace: str
 ) -> None:
     told = hearing(observer)
@@ -80,7 +84,7 @@ def test_only_changes_of_state_are_told(
     assert ours == [f"{digest_of(namespace, 'b')} {change.snapshot.generation}"]
 
 
-def test_a_notification_that_fails_undoes_nothing(
+def test_a_failed_notification_does_not_undo_the_change(
     migrated_postgres_url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     role = f"r{namespace}"
@@ -99,7 +103,7 @@ def test_a_notification_that_fails_undoes_nothing(
         observer.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_without_push_nothing_listens_and_nothing_is_told(
+def test_without_push_no_session_listens_and_no_notification_is_sent(
     url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     told = hearing(observer)

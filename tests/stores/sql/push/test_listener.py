@@ -26,7 +26,7 @@ from tests.stores.sql.push.tools import LONG, pushing, refuses, sessions
 from tests.waiting import PATIENCE, eventually
 
 
-def test_a_listener_whose_session_ended_listens_again_and_catches_up(
+def test_a_listener_whose_session_ended_listens_again_and_reads_missed_changes(
     listening: CircuitBreaker, other: SqlStore, observer: psycopg.Connection, namespace: str
 ) -> None:
     other.force_open("b", LONG)
@@ -40,7 +40,7 @@ def test_a_listener_whose_session_ended_listens_again_and_catches_up(
         assert eventually(lambda: not refuses(listening))
 
 
-def test_what_changed_before_the_listener_listened_is_read_by_it(url: str, namespace: str, other: SqlStore) -> None:
+def test_a_listener_reads_changes_from_before_it_began_to_listen(url: str, namespace: str, other: SqlStore) -> None:
     with SqlStore(url, namespace=namespace) as store:
         breaker = CircuitBreaker(store, store_timeout=None, max_staleness=LONG, push=True)
         breaker.call("b", int)
@@ -52,7 +52,7 @@ def test_what_changed_before_the_listener_listened_is_read_by_it(url: str, names
             assert eventually(lambda: refuses(breaker))
 
 
-def test_a_heartbeat_finds_a_session_that_does_not_listen_any_more(
+def test_the_heartbeat_replaces_a_session_that_no_longer_listens(
     monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     monkeypatch.setattr(listen, "HEARTBEAT", 0.1)
@@ -72,7 +72,7 @@ def test_a_heartbeat_finds_a_session_that_does_not_listen_any_more(
         assert eventually(lambda: set(listen._drivers) - before)
 
 
-def test_closing_ends_thread_and_connection_and_the_breaker_can_be_used_again(
+def test_closing_ends_the_listener_and_the_breaker_can_be_used_again(
     listening: CircuitBreaker, other: SqlStore, observer: psycopg.Connection, namespace: str
 ) -> None:
     assert len(sessions(observer, namespace)) == 2
@@ -85,7 +85,7 @@ def test_closing_ends_thread_and_connection_and_the_breaker_can_be_used_again(
     assert eventually(lambda: listening.push_state == "listening")
 
 
-def test_an_asynchronous_breaker_takes_one_connection_more(
+def test_an_asynchronous_breaker_with_push_uses_one_more_connection(
     url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     async def run() -> None:
@@ -100,7 +100,7 @@ def test_an_asynchronous_breaker_takes_one_connection_more(
     asyncio.run(run())
 
 
-def test_the_thread_ends_when_no_breaker_is_in_use(
+def test_the_listener_ends_when_no_breaker_is_in_use(
     monkeypatch: pytest.MonkeyPatch, url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     monkeypatch.setattr(listen, "HEARTBEAT", 0.1)
@@ -111,7 +111,9 @@ def test_the_thread_ends_when_no_breaker_is_in_use(
         assert eventually(lambda: len(sessions(observer, namespace)) == 1)
 
 
-def test_the_application_s_engine_opens_the_connection(url: str, namespace: str, other: SqlStore) -> None:
+def test_the_listener_uses_the_application_s_engine_but_no_place_in_its_pool(
+    url: str, namespace: str, other: SqlStore
+) -> None:
     engine = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=1)
     with SqlStore(engine, namespace=namespace) as store, pushing(store) as breaker:
         with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
@@ -122,7 +124,7 @@ def test_the_application_s_engine_opens_the_connection(url: str, namespace: str,
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # prefork servers do it
-def test_a_forked_child_listens_for_itself(listening: CircuitBreaker, other: SqlStore) -> None:
+def test_a_forked_child_starts_a_separate_listener(listening: CircuitBreaker, other: SqlStore) -> None:
     ready, tell_ready = os.pipe()
     child = os.fork()
     if child == 0:
@@ -140,7 +142,7 @@ def test_a_forked_child_listens_for_itself(listening: CircuitBreaker, other: Sql
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_breaker_that_nothing_refers_to_leaves_no_thread_and_no_session(
+def test_a_deleted_breaker_leaves_no_thread_and_no_session(
     url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     with SqlStore(url, namespace=namespace) as store:
@@ -168,7 +170,9 @@ def test_a_listener_whose_thread_could_not_start_starts_later(url: str, namespac
         assert eventually(lambda: breaker.push_state == "listening")
 
 
-def test_a_circuit_that_only_push_told_of_stays_open_in_an_outage(listening: CircuitBreaker, other: SqlStore) -> None:
+def test_a_circuit_known_to_be_open_only_by_push_stays_open_in_an_outage(
+    listening: CircuitBreaker, other: SqlStore
+) -> None:
     with CircuitBreaker(other, store_timeout=None, push=True) as elsewhere:
         elsewhere.force_open("b", LONG)
     assert eventually(lambda: refuses(listening))
@@ -176,7 +180,7 @@ def test_a_circuit_that_only_push_told_of_stays_open_in_an_outage(listening: Cir
     assert refuses(listening), "by the breakers of this process"
 
 
-def test_a_breaker_with_the_default_view_that_is_forgotten_leaves_no_session(
+def test_a_deleted_breaker_with_the_default_view_leaves_no_session(
     url: str, namespace: str, observer: psycopg.Connection
 ) -> None:
     with SqlStore(url, namespace=namespace) as store:

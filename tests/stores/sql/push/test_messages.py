@@ -21,11 +21,11 @@ from cbstore_sql.stores.sql.push.channel import channel_of, digest_of, newer_nam
         ([f"{digest_of('n', 'a')} 4", f"{digest_of('n', 'b')} 1"], ["a", "b"]),
     ],
 )
-def test_only_what_is_in_use_and_newer_is_read(payloads: list[str], names: list[str]) -> None:
+def test_only_breakers_in_use_with_a_newer_generation_are_read(payloads: list[str], names: list[str]) -> None:
     assert newer_names(payloads, "n", {"a": 3, "b": 0, "c": 7}) == names
 
 
-def test_a_notification_fits_whatever_the_names(migrated_postgres_url: str) -> None:
+def test_channel_and_payload_fit_postgresql_s_limits_for_every_name(migrated_postgres_url: str) -> None:
     assert len(channel_of("s" * 63)) <= 63
     assert channel_of("cbstore") == "cbstore_cbstore"
     assert len(digest_of("n" * 512, "ü" * 256)) == 24

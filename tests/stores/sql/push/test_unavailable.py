@@ -26,7 +26,7 @@ from tests.waiting import eventually
 
 
 @needs_pgbouncer
-def test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on(
+def test_push_behind_a_transaction_pooler_is_logged_as_unavailable_once_and_polling_continues(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     migrated_postgres_url: str,
@@ -61,7 +61,7 @@ def test_behind_a_transaction_pooler_it_is_said_once_and_polling_goes_on(
         pytest.param(OSError(), False, id="no driver's error"),
     ],
 )
-def test_a_standby_is_no_outage(error: BaseException, impossible: bool) -> None:
+def test_an_error_of_a_standby_means_that_push_is_impossible(error: BaseException, impossible: bool) -> None:
     assert is_impossible(error) is impossible
 
 

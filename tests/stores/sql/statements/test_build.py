@@ -56,7 +56,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("dialect", "name", "text"), CASES)
-def test_the_sql_is_the_reviewed_one(dialect: str, name: str, text: str) -> None:
+def test_the_sql_matches_the_golden_file(dialect: str, name: str, text: str) -> None:
     path = GOLDEN / dialect / f"{name}.sql"
     formatted = laid_out(text)
     if os.environ.get("UPDATE_GOLDEN"):
@@ -66,14 +66,14 @@ def test_the_sql_is_the_reviewed_one(dialect: str, name: str, text: str) -> None
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_no_golden_file_is_left_over(dialect: str) -> None:
+def test_every_golden_file_belongs_to_a_statement(dialect: str) -> None:
     known = set(texts(statements_for(dialect, DIALECTS[dialect])))
     assert {path.stem for path in (GOLDEN / dialect).glob("*.sql")} == known
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_condition_speaks_of_the_updated_row_alone(dialect: str, operation: str) -> None:
+def test_conditions_use_only_columns_of_the_updated_row(dialect: str, operation: str) -> None:
     known = texts(statements_for(dialect, DIALECTS[dialect]))
     for text in (known[operation], known.get(f"{operation}.upsert", "")):
         assert not re.search(r"\b(SELECT|WITH|FROM|JOIN)\b", text.replace("extract(epoch FROM", "extract("))
@@ -88,7 +88,7 @@ def test_postgresql_reads_the_clock_when_the_row_is_reached(operation: str) -> N
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_update_remembers_the_state_it_found(dialect: str, operation: str) -> None:
+def test_every_update_writes_the_previous_state(dialect: str, operation: str) -> None:
     assert re.search(r"previous_state=\S*state\b", statements_for(dialect, DIALECTS[dialect]).update[operation].text)
 
 

@@ -62,7 +62,7 @@ def success(target: str | Permit, expected: str | None = None, policy: BreakerPo
         (commands.reset("b", NOW), None),
     ],
 )
-def test_a_command_has_the_form_that_fits_it(command: Command, name: str | None) -> None:
+def test_specialization_for_selects_the_form_for_a_command(command: Command, name: str | None) -> None:
     assert specialization_for(command.operation, command.parameters) == name
 
 
@@ -137,19 +137,19 @@ def given_by(form: Specialization, command: Command) -> dict[str, Value]:
 
 @settings(max_examples=500)
 @given(rows, reports)
-def test_a_form_makes_of_every_row_what_the_rule_makes_of_it(row: Row, command: Command) -> None:
+def test_a_specialized_statement_gives_the_same_result_as_the_whole_rule(row: Row, command: Command) -> None:
     assert by_its_form(row, command) == command.apply_to(row, NOW)
 
 
 @given(rows, reports)
-def test_a_rule_has_an_effect_only_on_the_rows_that_its_variant_demands(row: Row, command: Command) -> None:
+def test_a_rule_changes_only_rows_that_match_the_conditions_of_its_specialized_form(row: Row, command: Command) -> None:
     form = SPECIALIZATIONS[command.operation][str(specialization_for(command.operation, command.parameters))]
     if command.apply_to(row, NOW) is not None:
         assert all(getattr(row, column) == value for column, value in form.row.items())
         assert all(getattr(row, column) == value for column, value in form.implied.items())
 
 
-def test_what_a_form_excludes_is_given_to_none_that_has_it() -> None:
+def test_a_report_without_a_fence_uses_only_the_form_by_name() -> None:
     for operation in SPECIALIZATIONS:
         command = failure(CLOSED) if operation == "record_failure" else success(CLOSED)
         assert command.parameters["generation"] != UNFENCED
@@ -191,7 +191,7 @@ UNKNOWN = Value(COLUMN) > 1
         (choose(UNKNOWN, 1, 2), "CASE WHEN (x > 1) THEN 1 ELSE 2 END"),
     ],
 )
-def test_what_is_known_is_decided_and_the_rest_is_sql(term: Any, text: str) -> None:
+def test_known_values_are_evaluated_and_the_rest_becomes_sql(term: Any, text: str) -> None:
     value = plain(term)
     if isinstance(value, sa.ClauseElement):
         value = value.compile(compile_kwargs={"literal_binds": True})
