@@ -88,7 +88,7 @@ def printable(text: str) -> str:
     """Escape the characters of a text that could deceive a reader or control a terminal.
 
     Args:
-        text: The text, such as the name of a breaker. An empty text gives ``''``.
+        text: The text, such as the name of a breaker. An empty text gives two quotes, ``''``.
     """
     escaped = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
     return "".join(escaped) or "''"

@@ -117,7 +117,7 @@ class CircuitBreakerStore(Protocol):
 
         Returns:
             Three values: whether this caller won the claim; the state as a dictionary; and the kind of change. The kind
-                is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
+            is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
         """
 
     def clear(self, backend: str) -> None:
@@ -270,7 +270,7 @@ class ProtocolStore(Store):
 
         Returns:
             Three values: whether this caller won the claim; the state as a dictionary; and the kind of change. The kind
-                is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
+            is ``"open->half_open"``, ``"half_open_probe_claimed"``, or ``None`` if this caller did not win.
 
         Raises:
             InvalidStateError: ``now`` is out of range.

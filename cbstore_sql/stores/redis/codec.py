@@ -81,7 +81,7 @@ def to_argument(value: str | float | None) -> bytes | float:
 
 
 def from_answer(answer: Sequence[bytes]) -> list[Any]:
-    """Decode the answer of a Lua script.
+    """Decode the answer of a Lua script to the columns of a breaker.
 
     Args:
         answer: Each field of the hash and its text, as the script found them; then, in the same form, the fields that

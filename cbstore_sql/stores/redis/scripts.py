@@ -41,11 +41,11 @@ _CONSTANTS = {
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script.
+    """A Lua script, with the name by which a Redis server that has loaded it can run it.
 
     Attributes:
-        text: The whole text, as it is sent to the server.
-        digest: The name by which the server knows the script: the SHA-1 of the text, in hexadecimal.
+        text: The whole text of the script, as the client sends it to the server.
+        digest: The name of the script: the SHA-1 of the text, in hexadecimal.
     """
 
     text: bytes

@@ -38,7 +38,7 @@ def read(name: str, key: bytes) -> RedisSteps[Snapshot]:
         key: The key of the breaker.
 
     Returns:
-        The breaker, by the server's clock.
+        The snapshot of the breaker; its ``as_of`` is the server's clock.
     """
     row = codec.from_hash((yield hash_of(key)))
     return Snapshot.of(name, row, (yield from _server_time()))
@@ -103,7 +103,7 @@ def _attempt(key: bytes, command: Command, lifetime: Lifetime, *, adds: bool) ->
 
 
 def hash_of(key: bytes) -> Call:
-    """Return the call that reads the whole hash of a breaker.
+    """Make a request that reads all fields of a breaker's hash.
 
     Args:
         key: The key of the breaker.

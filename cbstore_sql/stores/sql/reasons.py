@@ -58,7 +58,7 @@ _SQLITE = (
 
 
 def reason(error: BaseException, state: str | None) -> str:
-    """Say in a few words why a database cannot be used, without any part of the driver's text.
+    """Return in a few words why a database cannot be used, without any part of the driver's text.
 
     The driver's text may contain secrets.
 

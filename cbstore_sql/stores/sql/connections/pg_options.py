@@ -29,7 +29,7 @@ _OBJECTS = ("autocommit", "context", "cursor_factory", "row_factory", "server_cu
 def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any]]:
     """Split a PostgreSQL URL into a URL that libpq accepts and the keyword arguments for ``psycopg.connect``.
 
-    The arguments hold timeouts for options that the URL does not give.
+    The arguments hold defaults, such as timeouts, for options that the URL does not give.
 
     Args:
         url: The URL of the database.
