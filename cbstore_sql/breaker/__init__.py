@@ -10,6 +10,7 @@
 `flow`                                admit, settle and renew as generators that yield store calls
 `notifier`, `notifier_async`          the listeners, and how long calls take
 `refresh`                             reads all breakers of the view again, in one statement
+`host_reads`                          the reads that the processes of one host share, for ``share_reads``
 `seen`                                one entry of the view
 `view`                                the last snapshot of each breaker in this process, used for ``max_staleness``
 `unreported`, `success_reports`       successes that are not in the store yet, and how they are reported

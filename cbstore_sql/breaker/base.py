@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from cbstore_sql.breaker.arguments import (
     Exceptions,
@@ -29,7 +29,7 @@ from cbstore_sql.breaker.outage.recovery import recovery_backoff
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.push import make_push
 from cbstore_sql.breaker.reentrancy import note_progress
-from cbstore_sql.breaker.view import DEFAULT_MAX_STALENESS, make_view
+from cbstore_sql.breaker.view import DEFAULT_MAX_STALENESS, View, make_view
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import DEFAULT_STORE_TIMEOUT, check_flush_interval, check_store_timeout
@@ -39,6 +39,9 @@ from cbstore_sql.runtime.pickling import NotPicklable
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.push import PushState
+
+if TYPE_CHECKING:
+    from cbstore_sql.breaker.host_reads import HostReads
 
 Fallback = Callable[[CircuitBreakerOpenError], Any]
 """A function that receives the refusal of a call. The refused call returns the function's result."""
@@ -95,6 +98,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         max_staleness: float = DEFAULT_MAX_STALENESS,
         flush_interval: float = 0.0,
         push: bool = False,
+        share_reads: bool = False,
     ) -> None:
         """Make a breaker. All times are seconds.
 
@@ -138,9 +142,13 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             push: Whether processes notify each other of state changes at once, through PostgreSQL's LISTEN and NOTIFY.
                 Push needs one more connection and a thread. A process notices a change whose notification was lost
                 within ``max_staleness``, as without push. An `AsyncSqlStore` must have been made from a URL.
+            share_reads: Whether the processes of one host share their reads of the store, through a file that only this
+                user can read. One process at a time reads for all of them, so the load of the server grows with the
+                number of hosts, not of processes. The bound ``max_staleness`` holds as before. Only for PostgreSQL.
 
         Raises:
-            ConfigurationError: ``on_store_outage`` is not one of the four values, or the store cannot push.
+            ConfigurationError: ``on_store_outage`` is not one of the four values, the store cannot push, or the
+                processes of this host cannot share reads.
             InvalidArgumentError: An argument is of the wrong kind; the message says what to write.
             InvalidNameError: A name in ``policies`` is not a valid breaker name.
             InvalidPolicyError: ``max_staleness`` or ``flush_interval`` is negative or not a number, ``store_timeout``
@@ -167,12 +175,13 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
             notifier=self._notifier(check_listeners(listeners, awaits=self._awaits)),
             view=view,
             announce=None if self._push is None else self._push.announce,
+            host_reads=_host_reads(checked, view, wanted=check_flag("share_reads", share_reads)),
         )
         if self._push is not None:
             self._push.end_with(self)
         self._refresher: BackgroundT | None = None
         if view is not None:
-            self._refresher = self._background("cbstore-view", lambda: view.period, self._refresh)
+            self._refresher = self._background("cbstore-view", self._controller.refresh.pause, self._refresh)
         self._recovery: BackgroundT = self._background("cbstore-recovery", recovery_backoff().next, self._recover)
         self._controller.watch = self._recovery.ensure
         self._reporter: BackgroundT = self._background("cbstore-report", lambda: 0.0, self._report_successes)
@@ -297,3 +306,18 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         """Use the controller of another breaker, and watch the controller's store for both breakers."""
         self._controller = controller
         controller.watch = self._recovery.ensure
+
+
+def _host_reads(store: Store | AsyncStore, view: View | None, *, wanted: bool) -> HostReads | None:
+    """Make the object for ``share_reads``; ``None`` if ``wanted`` is false.
+
+    Args:
+        store: The store that the breaker was given.
+        view: The breaker's view, or ``None``.
+        wanted: Whether the breaker was made with ``share_reads``.
+    """
+    if not wanted:
+        return None
+    from cbstore_sql.breaker.host_reads import make_host_reads
+
+    return make_host_reads(store, view)

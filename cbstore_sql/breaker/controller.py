@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing, soonest
 from cbstore_sql.breaker.notifier import Notifier
@@ -43,6 +44,9 @@ from cbstore_sql.errors import BreakerNotStoredError, CircuitBreakerOpenError, S
 from cbstore_sql.events import ProbeStalled
 from cbstore_sql.runtime.interrupts import from_signal_handler
 
+if TYPE_CHECKING:
+    from cbstore_sql.breaker.host_reads import HostReads
+
 log = logging.getLogger("cbstore_sql")
 
 
@@ -62,6 +66,7 @@ class BreakerController:
         view: The last snapshots that this process saw; ``None`` means that every call asks the store.
         announce: A function that receives every state change in the store, before the listeners receive the event. The
             function must not wait or raise. ``None`` means no function.
+        host_reads: The reads that the processes of this host share; ``None`` if this process reads for itself.
 
     Attributes:
         notifier: The listeners.
@@ -90,6 +95,7 @@ class BreakerController:
         notifier: Notifier | None = None,
         view: View | None = None,
         announce: Callable[[Transition], object] | None = None,
+        host_reads: HostReads | None = None,
     ) -> None:
         self.view = view
         self.fresh_permit: Callable[[str], Permit | None] = nothing if view is None else view.fresh_permit
@@ -131,6 +137,7 @@ class BreakerController:
             record=self._refreshed,
             refreshed=self.successes.wake_if_due,
             begin_outage=self._begin_outage,
+            host_reads=host_reads,
         )
 
     @property

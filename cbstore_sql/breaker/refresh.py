@@ -1,8 +1,9 @@
-"""The refresh of the view: one statement reads all breakers in use again."""
+"""The refresh of the view: one statement reads all breakers in use again, for this process or for all of the host."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.notifier import Notifier
@@ -13,20 +14,32 @@ from cbstore_sql.errors import StoreError
 from cbstore_sql.events import ViewRefreshed
 from cbstore_sql.stores.call import StoreCall
 
+if TYPE_CHECKING:
+    from cbstore_sql.breaker.host_reads import HostReads, Published
+
+# While another process of the host reads, this process looks for the answer again after this many seconds.
+_NEXT_LOOK = 0.005
+
+# The process that read last reads again when one period is over. Other processes look for its answer a little later, so
+# that the same process goes on reading: after this part of the time from then until the view is too old.
+_LATER = 0.25
+
+# When this part of that time is over and there is still no answer, a process reads for itself.
+_TOO_LATE = 0.6
+
 
 class ViewRefresh:
-    """Read all breakers that this process uses from the store again, so that its view stays up to date.
-
-    The view is this process's copy of the shared state.
+    """A job that repeatedly reads the breakers of a view from the store again.
 
     Args:
-        view: The view; ``None`` if every call asks the store. Then there is nothing to read.
-        outage: The object that remembers whether the store answers. While the store is unavailable, nothing is read.
+        view: The view; ``None`` if every call asks the store. Then the job does nothing.
+        outage: The record of the store's state. While the store is unavailable, the job reads nothing.
         notifier: The listeners, which receive an event with the age of the view after each read.
         record: A function that receives each snapshot and the moment just before the read, in seconds of the view's
             clock.
-        refreshed: A function that is called after each complete read.
+        refreshed: A function that the job calls after each complete read.
         begin_outage: A function that receives a breaker's name and the store's error when a read fails.
+        host_reads: The reads that the processes of this host share; ``None`` if this process reads for itself.
     """
 
     def __init__(
@@ -38,6 +51,7 @@ class ViewRefresh:
         record: Callable[[Snapshot, float], None],
         refreshed: Callable[[], object],
         begin_outage: Callable[[str, StoreError], None],
+        host_reads: HostReads | None = None,
     ) -> None:
         self._view = view
         self._outage = outage
@@ -45,30 +59,104 @@ class ViewRefresh:
         self._record = record
         self._refreshed = refreshed
         self._begin_outage = begin_outage
+        self._host_reads = host_reads
+        # When `run` is due; 0.0 means one period after the last call.
+        self._next_at = 0.0
+        # The breakers in use, while another process reads: `View.in_use` may be called only once for each refresh.
+        self._waiting: list[str] = []
+
+    def pause(self) -> float:
+        """Return the seconds until the next call of `run`."""
+        view = self._view
+        if view is None or self._host_reads is None or not self._next_at:
+            return 0.0 if view is None else view.period
+        return max(_NEXT_LOOK, self._next_at - view.clock())
 
     def run(self) -> StoreCalls[bool]:
-        """Read all breakers in use with one store call, and pass each to ``record``.
+        """Read the breakers in use: from the store, or from the answer that a process of this host has published.
 
         Returns:
-            A generator of store calls. It returns ``False`` if no breaker is in use, so that the background work can
-            end.
+            Whether any breaker is in use. ``False`` ends the background work until the next call.
         """
         view = self._view
-        names = [] if view is None else view.in_use()
+        names = self._waiting or ([] if view is None else view.in_use())
+        self._waiting = []
         if view is None or not names or self._outage.is_out:
+            self._next_at = 0.0
             return bool(names)
+        if self._host_reads is None:
+            yield from self._read(view, names, names)
+        else:
+            yield from self._read_for_host(view, self._host_reads, names)
+        return True
+
+    def _read(self, view: View, names: list[str], own: list[str]) -> StoreCalls[tuple[list[Snapshot], float] | None]:
+        """Read breakers from the store and record those that this process uses.
+
+        Args:
+            view: The view.
+            names: The breakers to read.
+            own: The breakers that this process uses.
+
+        Returns:
+            All breakers, and the moment just before the read; ``None`` if the store did not answer.
+        """
         asked_at = view.clock()
         try:
             snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
         except StoreError as error:
-            self._begin_outage(names[0], error)
-            return True
+            self._begin_outage(own[0], error)
+            return None
         view.answered(asked_at)
-        ages = view.staleness()
-        for snapshot in snapshots.values():
+        self._record_all([snapshots[name] for name in own if name in snapshots], asked_at)
+        return list(snapshots.values()), asked_at
+
+    def _read_for_host(self, view: View, host: HostReads, names: list[str]) -> StoreCalls[None]:
+        """Use the published answer if it is young enough and has all names; otherwise read for all processes."""
+        last = host.published(view.clock())
+        if last is not None and self._use(view, last, names):
+            return
+        if not host.try_acquire():
+            yield from self._wait_or_read(view, names)
+            return
+        try:
+            # Another process may have published an answer between the two steps above.
+            last = host.published(view.clock())
+            if last is not None and self._use(view, last, names):
+                return
+            found = yield from self._read(view, host.names_for_all(names, last, view.clock()), names)
+            if found is not None:
+                host.publish(*found, names, last)
+                self._next_at = found[1] + view.period
+        finally:
+            host.release()
+
+    def _use(self, view: View, last: Published, names: list[str]) -> bool:
+        """Record a published answer; return ``False`` if it is too old or does not have all names."""
+        age = view.clock() - last.asked_at
+        if age >= view.period or not last.snapshots.keys() >= set(names):
+            return False
+        self._record_all([last.snapshots[name] for name in names], last.asked_at)
+        self._next_at = last.asked_at + view.period + _LATER * (view.max_staleness - view.period)
+        return True
+
+    def _wait_or_read(self, view: View, names: list[str]) -> StoreCalls[None]:
+        """Let another process read, for as long as the view stays young enough; after that, read for this process."""
+        oldest = max(view.staleness().values(), default=0.0)
+        if oldest < view.period + _TOO_LATE * (view.max_staleness - view.period):
+            self._waiting = names
+            self._next_at = view.clock() + _NEXT_LOOK
+            return
+        yield from self._read(view, names, names)
+        self._next_at = view.clock() + view.period
+
+    def _record_all(self, snapshots: list[Snapshot], asked_at: float) -> None:
+        """Record the snapshots of one read, and emit the age that the oldest entry of the view had before."""
+        view = self._view
+        ages = {} if view is None else view.staleness()
+        for snapshot in snapshots:
             self._record(snapshot, asked_at)
         self._refreshed()
         if self._notifier.listeners and ages:
             oldest = max(ages, key=ages.__getitem__)
             self._notifier.emit(ViewRefreshed(oldest, ages[oldest]))
-        return True

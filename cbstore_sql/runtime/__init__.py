@@ -8,6 +8,7 @@
 `periodic`, `periodic_async`  a job that repeats in a background thread or task
 `backoff`                     growing pauses between attempts
 `fork`                        functions to call before and after a fork, and locks that are free in a child
+`host_file`                   a small file that the processes of one user on one host share
 `pickling`                    a base class of objects that cannot be pickled
 `recent`                      a dictionary of the names that were used last
 `rng`                         random numbers that do not change the application's random sequence

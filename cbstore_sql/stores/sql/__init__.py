@@ -7,6 +7,7 @@
 `statements`            the SQL text, built from `core.rules`
 `connections`           engines, pools and libpq
 `push`                  LISTEN and NOTIFY
+`identity`              what tells the rows of two stores apart
 `retry`                 classifies a failed statement, and tells whether to repeat the statement
 `sqlstates`             PostgreSQL's error codes by name
 `reasons`               why a database cannot be used, in words without secrets

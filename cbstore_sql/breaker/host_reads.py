@@ -1,0 +1,143 @@
+"""Reads that the processes of one host share: one process reads the breakers, and the others use its answer.
+
+The answer stands in a file that all processes of the host read. Its age counts from the moment before the store was
+asked, on the steady clock of the host, so the bound of the view holds in each process. A process that finds the answer
+too old tries to become the reader. A reader that ends or hangs is replaced, because its right to write ends with it, or
+because the other processes read for themselves before their views become too old.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cbstore_sql.breaker.view import View
+from cbstore_sql.core.model import Snapshot, State
+from cbstore_sql.errors import ConfigurationError
+from cbstore_sql.stores.base import Store
+from cbstore_sql.stores.base_async import AsyncStore
+
+if TYPE_CHECKING:
+    from cbstore_sql.runtime.host_file import HostFile
+
+# A name that its process did not ask for again within this many seconds is not read for others any more.
+_WANTED_SECONDS = 10.0
+
+# The largest number of breakers that a reader reads for other processes.
+_MOST_NAMES = 1000
+
+# The order of the fields in the file. It is a part of the file's name, so two versions of this library never share a
+# file whose fields differ.
+_FIELDS = Snapshot._fields
+
+
+class Published(NamedTuple):
+    """An answer of the store that a process has published.
+
+    Attributes:
+        asked_at: The moment just before the store was asked, in seconds of the steady clock of the host.
+        snapshots: The breakers, by name.
+        wanted: For each name, the moment at which a process last asked for it.
+    """
+
+    asked_at: float
+    snapshots: dict[str, Snapshot]
+    wanted: dict[str, float]
+
+
+class HostReads:
+    """The published answer for the breakers of one store, and the right to publish the next answer.
+
+    Args:
+        file: The file that the processes share.
+    """
+
+    def __init__(self, file: HostFile) -> None:
+        self._file = file
+
+    def published(self, now: float) -> Published | None:
+        """Return the last published answer.
+
+        Args:
+            now: The present moment, in seconds of the steady clock.
+
+        Returns:
+            The answer; ``None`` if there is none, if it cannot be understood, or if it claims to be from the future,
+            as an answer from before a restart of the machine may do.
+        """
+        content = self._file.read()
+        try:
+            found = json.loads(content)
+            snapshots = {fields[0]: _snapshot(fields) for fields in found["breakers"]}
+            answer = Published(float(found["asked_at"]), snapshots, dict(found["wanted"]))
+        except (ValueError, TypeError, KeyError, IndexError):
+            return None
+        return answer if answer.asked_at <= now else None
+
+    def try_acquire(self) -> bool:
+        """Take the right to publish, without waiting; return whether this object has it now."""
+        return self._file.try_acquire()
+
+    def release(self) -> None:
+        """Give the right to publish back."""
+        self._file.release()
+
+    @staticmethod
+    def names_for_all(own: Sequence[str], last: Published | None, now: float) -> list[str]:
+        """Return the names that the reader reads: its own names, and those that other processes asked for recently.
+
+        Args:
+            own: The names that this process uses.
+            last: The last published answer, or ``None``.
+            now: The present moment, in seconds of the steady clock.
+        """
+        others = () if last is None else (n for n, asked in last.wanted.items() if now - asked < _WANTED_SECONDS)
+        return list(dict.fromkeys((*own, *others)))[: max(len(own), _MOST_NAMES)]
+
+    def publish(
+        self, snapshots: Iterable[Snapshot], asked_at: float, own: Iterable[str], last: Published | None
+    ) -> None:
+        """Publish an answer of the store. The caller must have the right to publish.
+
+        Args:
+            snapshots: The answer.
+            asked_at: The moment just before the store was asked, in seconds of the steady clock.
+            own: The names that this process uses.
+            last: The answer that was published before, or ``None``.
+        """
+        rows = list(snapshots)
+        wanted = {} if last is None else last.wanted
+        wanted = {row.name: wanted[row.name] for row in rows if row.name in wanted} | dict.fromkeys(own, asked_at)
+        self._file.write(json.dumps({"asked_at": asked_at, "breakers": rows, "wanted": wanted}).encode())
+
+
+def make_host_reads(store: Store | AsyncStore, view: View | None) -> HostReads:
+    """Make the object that shares the reads of one store with the other processes of the host.
+
+    Args:
+        store: The store that the breaker was given.
+        view: The breaker's view; ``None`` if the breaker has no view.
+
+    Raises:
+        ConfigurationError: The breaker has no view, the store is not on PostgreSQL, or this user has no private
+            directory on this host.
+    """
+    if view is None:
+        raise ConfigurationError("share_reads serves the local view: it needs a shared store and max_staleness above 0")
+    from cbstore_sql.stores.sql.identity import identity_of
+
+    identity = "\n".join((*identity_of(store), *_FIELDS))
+    try:
+        from cbstore_sql.runtime.host_file import HostFile  # no such file locks on Windows
+
+        return HostReads(HostFile(hashlib.sha256(identity.encode()).hexdigest()[:32]))
+    except (OSError, ImportError) as error:
+        raise ConfigurationError(f"share_reads needs a directory that only this user can enter: {error}") from error
+
+
+def _snapshot(fields: list[Any]) -> Snapshot:
+    """Make a snapshot from the fields in the file."""
+    snapshot = Snapshot._make(fields)
+    return snapshot._replace(state=State(snapshot.state))
