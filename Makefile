@@ -6,6 +6,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 FLEET_ARGS ?=
+HA_ARGS ?=
 MUTANTS ?=
 LEG ?=
 
@@ -19,7 +20,7 @@ SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_
 EXTRAS := binary,redis,aiosqlite,cli,prometheus,opentelemetry
 export CBSTORE_TEST_MASSGEN ?= $(CURDIR)/$(MASSGEN)
 
-.PHONY: dev test suite demo bench regression soak lint mutants faults versions audit site dist format clean help
+.PHONY: dev test suite demo bench regression soak ha lint mutants faults versions audit site dist format clean help
 
 dev: .venv/dev.stamp ## Make the development environment in .venv
 
@@ -43,6 +44,9 @@ soak: .venv/dev.stamp ## Run for ten minutes under random faults (SOAK_ARGS="--m
 
 fleet: .venv/dev.stamp ## Measure when a fleet trips, simulated and with real processes (FLEET_ARGS="--simulate")
 	$(BIN)/python -m tests.system.fleet $(FLEET_ARGS)
+
+ha: .venv/dev.stamp ## Make guarded calls while a Patroni cluster changes its primary (HA_ARGS="--changes failover")
+	$(BIN)/python -m tests.system.ha $(HA_ARGS)
 
 lint: .venv/dev.stamp ## Check style and types
 	$(BIN)/ruff check .

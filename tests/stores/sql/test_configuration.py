@@ -30,6 +30,26 @@ def test_an_invalid_url_is_refused_and_not_shown(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{SECRET}@a:5432,b:5432/db",
+        "postgresql+psycopg://a:5432,b:5432/db",
+        f"postgresql://u:{SECRET}@/db?host=a:5432,b:5432",
+        sa.make_url(f"postgresql://u:{SECRET}@/db?host=a:5432,b:5432"),
+    ],
+)
+def test_several_hosts_in_a_form_that_is_not_understood_are_refused_with_the_form_to_write(url: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"\?host=a:5432&host=b:5432") as caught:
+        SqlStore(url)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("hosts", ["@/db?host=a:5432&host=b:5432", "@/db?host=a,b&port=5432,5433", "@a,b/db"])
+def test_several_hosts_are_taken_as_sqlalchemy_writes_them(hosts: str) -> None:
+    SqlStore(f"postgresql://u:{SECRET}{hosts}").close()
+
+
 @pytest.mark.parametrize("schema", ["", "Upper", "a-b", 'x"; drop', "a" * 64, "1a", "é", None])
 def test_a_schema_name_that_needs_quoting_is_refused(schema: Any) -> None:
     with pytest.raises(ConfigurationError):

@@ -12,6 +12,7 @@
 `libpq`                       one statement over psycopg's libpq connection
 `prepare`                     a flag for whether a store prepares statements
 `pg_options`                  the options with which connections to PostgreSQL are opened
+`host_order`                  tries the host that gave the last connection first, where a URL has several hosts
 `session_setup`               the first statement of a PostgreSQL session
 `socket_wait`                 waits for a socket, with ``poll`` or ``select``
 `cancel`                      cancels an abandoned statement on the server and waits until its session has ended

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
+from cbstore_sql.deadline import remaining
 from cbstore_sql.stores.sql.connections.engine import sqlite_mode
 from cbstore_sql.stores.sql.connections.prepare import Preparing
 from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
@@ -62,6 +63,9 @@ class CheckoutHealth:
 
         Args:
             fairy: The connection, checked out of SQLAlchemy's pool.
+
+        Raises:
+            NotSentError: The server has ended the session, for example because it was restarted or demoted.
         """
         from cbstore_sql.stores.sql.connections.libpq import PgSession
 
@@ -71,6 +75,9 @@ class CheckoutHealth:
             session = fairy.info[_SESSION] = PgSession(driver, driver.prepare_threshold, self._setup)
         else:
             session.look_at_encoding()
+        if session.is_lost():
+            # A statement on this connection would be sent to nobody, and nobody could say whether it had an effect.
+            raise NotSentError(StaleConnectionError("the server ended the session"))
         return session
 
     def check_file(self) -> None:
@@ -120,6 +127,19 @@ class CheckoutHealth:
             self.preparing.give_up()
 
 
+def check_deadline() -> None:
+    """Check that the deadline has not passed, after the pool of the application has given a connection.
+
+    The pool knows no deadline, and a connection may take long to open if a host does not answer. The connection then
+    stays in the pool for the next statement.
+
+    Raises:
+        LateError: The deadline has passed.
+    """
+    if remaining() == 0.0:
+        raise LateError(sent=False)
+
+
 def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
     """Return whether an error makes a connection unusable, so that the caller must close the connection.
 
@@ -127,7 +147,8 @@ def is_over(fairy: PoolProxiedConnection, error: BaseException) -> bool:
         fairy: The connection, checked out of SQLAlchemy's pool.
         error: The error that was raised on the connection.
     """
-    if not isinstance(error, Exception) or isinstance(error, LateError) or classify_error(error) in ON_ALL_CONNECTIONS:
+    late = isinstance(error, LateError) and error.sent
+    if not isinstance(error, Exception) or late or classify_error(error) in ON_ALL_CONNECTIONS:
         return True
     session: PgSession | None = fairy.info.get(_SESSION)
     return session is not None and not session.is_sound()
@@ -179,6 +200,7 @@ class Checkouts:
         except Exception as error:
             raise NotSentError(error) from error
         try:
+            check_deadline()
             rows = self._execute(fairy, query)
         except BaseException as error:
             self._give_back(fairy, error)

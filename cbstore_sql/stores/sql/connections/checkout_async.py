@@ -15,14 +15,20 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.runtime.tasks import OneLoop, in_background
-from cbstore_sql.stores.sql.connections.checkout import CheckoutHealth, busy_session, close_broken, is_over
+from cbstore_sql.stores.sql.connections.checkout import (
+    CheckoutHealth,
+    busy_session,
+    check_deadline,
+    close_broken,
+    is_over,
+)
 from cbstore_sql.stores.sql.connections.engine import (
     ASYNC_DRIVERS,
     engine_settings,
     importing_driver,
     parse_url,
+    prepare_own,
     sqlite_mode,
-    without_questions,
 )
 from cbstore_sql.stores.sql.connections.prepare import Preparing
 from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
@@ -44,7 +50,7 @@ def open_async_engine(url: str | URL, *, relaxed: bool = False) -> AsyncEngine:
     with importing_driver(parsed):
         # No connection ever has a transaction to roll back, and a rollback in aiosqlite would wait for its thread.
         engine = create_async_engine(parsed, pool_reset_on_return=None, **options)
-    without_questions(engine.dialect)
+    prepare_own(engine.sync_engine)
     return engine
 
 
@@ -93,6 +99,7 @@ class AsyncCheckouts:
         except Exception as error:
             raise NotSentError(error) from error
         try:
+            check_deadline()
             rows = await self._execute(fairy, query)
         except BaseException as error:
             await self._give_back(fairy, error)

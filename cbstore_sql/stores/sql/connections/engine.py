@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Dialect, Engine, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.extras import needs_extra
+from cbstore_sql.stores.sql.connections.host_order import try_last_host_first
 from cbstore_sql.stores.sql.connections.pg_options import pg_arguments
 from cbstore_sql.stores.sql.connections.sqlite_file import SqliteFile, absolute, path_of
 from cbstore_sql.stores.sql.connections.sqlite_fork import SqliteForks
@@ -28,6 +30,13 @@ _EXTRAS = {
     "psycopg": ("PostgreSQL without a libpq on this machine", "binary"),
     "aiosqlite": ("AsyncSqlStore on SQLite", "aiosqlite"),
 }
+
+# libpq's own form, //a:5432,b:5432/app, which SQLAlchemy cannot read.
+_SEVERAL_HOSTS = re.compile(r"^\w+(?:\+\w+)?://(?:[^/?]*@)?[^/?@,]+:\d+,")
+_WRITE_HOSTS = (
+    "write several hosts in the query of the URL: "
+    "postgresql://user@/app?host=a:5432&host=b:5432&target_session_attrs=read-write"
+)
 
 # These pools give one connection to several users at once, or again to a thread that holds the connection already.
 _SHARING_POOLS = (sa.StaticPool, sa.SingletonThreadPool)
@@ -86,8 +95,13 @@ def parse_url(url: str | URL, drivers: Drivers = SYNC_DRIVERS) -> URL:
     """
     if not isinstance(url, (str, URL)):
         raise ConfigurationError(f"expected a URL or an engine ({drivers.kind}), got {type(url).__name__}")
+    if isinstance(url, str) and _SEVERAL_HOSTS.search(url):
+        raise ConfigurationError(_WRITE_HOSTS)
     with _reading():
         parsed = make_url(url)
+    hosts = parsed.query.get("host", ())
+    if isinstance(hosts, str) and "," in hosts and ":" in hosts:
+        raise ConfigurationError(_WRITE_HOSTS)
     database, _, driver = parsed.drivername.partition("+")
     database = "postgresql" if database == "postgres" else database
     known = drivers.by_database.get(database)
@@ -128,7 +142,7 @@ def open_engine(url: str | URL, *, relaxed: bool = False) -> Engine:
     parsed, options = engine_settings(parse_url(url), relaxed=relaxed)
     with importing_driver(parsed):
         engine = sa.create_engine(parsed, **options)
-    without_questions(engine.dialect)
+    prepare_own(engine)
     return engine
 
 
@@ -168,17 +182,19 @@ def open_single_use_engine(url: str | URL) -> Engine:
     return engine
 
 
-def without_questions(dialect: Dialect) -> None:
-    """On PostgreSQL, stop SQLAlchemy from sending queries about the server over the first connection of an engine.
+def prepare_own(engine: Engine) -> None:
+    """Prepare an engine that a store made, if the engine is for PostgreSQL.
 
-    SQLAlchemy uses the answers to compile statements. The store compiles its statements without them, and no timeout of
-    the driver limits these round trips.
+    SQLAlchemy then sends no queries about the server over the first connection. It uses the answers to compile
+    statements. The store compiles its statements without them, and no timeout of the driver limits these round trips.
+    For the order of several hosts, see `try_last_host_first`.
 
     Args:
-        dialect: The dialect object of one engine.
+        engine: The engine; for an asynchronous store, the sync engine behind the ``AsyncEngine``.
     """
-    if dialect.name == "postgresql":
-        dialect.initialize = lambda connection: None  # type: ignore[method-assign] # of this one engine
+    if engine.dialect.name == "postgresql":
+        engine.dialect.initialize = lambda connection: None  # type: ignore[method-assign] # of this one engine
+        try_last_host_first(engine)
 
 
 def wants_relaxed(durability: Durability, engine: Engine, *, owned: bool) -> bool:

@@ -102,6 +102,19 @@ class PgSession:
         # Between two statements, the only message of a server is that it ends the session.
         return self.pgconn.status != ConnStatus.OK or self._socket.wait(0.0, write=False) is not None
 
+    def is_lost(self) -> bool:
+        """Whether the connection is closed, or the server has ended the session; for a connection of the application.
+
+        Unlike `is_dead`, this method reads what the server has sent: the application may have subscribed to
+        notifications. This method makes no round trip.
+        """
+        while self.pgconn.status == ConnStatus.OK and self._socket.wait(0.0, write=False) is not None:
+            try:
+                self.pgconn.consume_input()
+            except Exception:  # noqa: BLE001 - whatever it is, the connection cannot be used
+                return True
+        return bool(self.pgconn.status != ConnStatus.OK)
+
     def is_sound(self) -> bool:
         """Return whether the session can run another statement after an error."""
         return bool(self.pgconn.status == ConnStatus.OK and self.pgconn.transaction_status not in _UNSETTLED)
@@ -192,19 +205,24 @@ class PgSession:
     def _set_up(self, setup: SessionSetup, query: Query, prepare: bool) -> Wire:
         """Run the first statement of the session, then the statement of the query; see `steps`."""
         try:
-            rows = yield from self._ask(Query(setup.statement, setup.parameters), False)
+            rows = yield from self._ask(Query(setup.statement, setup.parameters), False, sent=False)
         except Exception as error:
             # A server on Windows does not support client_connection_check_interval.
             if sqlstate(error) != sqlstates.INVALID_PARAMETER_VALUE:
                 raise NotSentError(error) from error
         else:
             setup.check(rows)
-        finally:
-            self.sent = False
         self._setup_due = monotonic() + INTERVAL
         return (yield from self._ask(query, prepare))
 
-    def _ask(self, query: Query, prepare: bool) -> Wire:
+    def _ask(self, query: Query, prepare: bool, *, sent: bool = True) -> Wire:
+        """Run one statement; see `steps`.
+
+        Args:
+            query: The statement with its parameters.
+            prepare: Whether the statement may be prepared.
+            sent: The value of the attribute ``sent`` from now on; ``False`` for a statement that has no effect.
+        """
         statement, pgconn = query.statement, self.pgconn
         if self._encoding != _UTF8:
             statement = statement.in_encoding(self._encoding)
@@ -217,7 +235,7 @@ class PgSession:
             pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
         else:
             pgconn.send_query_params(statement.command, values, statement.types, statement.formats, BINARY)
-        self.sent = True
+        self.sent = sent
         try:
             return statement.unpack((yield from _answer(pgconn)))
         except Exception as error:
