@@ -16,7 +16,9 @@ from tests.docs.pages import blocks
 from tests.stores.redis.conftest import Connect
 from tests.system.faults.proxy import FaultProxy
 
-RIGHTS = "+hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem +setrange"
+RIGHTS = (
+    "+hget +hgetall +hset +pttl +expire +persist +time +del +exists +zadd +zcard +zscore +zrangebyscore +zrem +setrange"
+)
 SCRIPTING_RIGHTS = {True: "+evalsha +script|load", False: "+watch +unwatch +multi +exec"}
 WRITES: list[Callable[[RedisStore], Any]] = [
     lambda store: store.record_failure("b"),
@@ -172,6 +174,7 @@ def test_the_documented_rights_are_enough(limited: Limited) -> None:
     store = limited()
     forever = RedisStore(store._client, ttl=None)
     store.record_failure("b", BreakerPolicy(failure_threshold=1), now=1000.0)
+    assert store.history("b")
     claim = forever.claim_probe("b", now=2000.0)
     assert claim
     assert forever.renew_probe(claim.permit, now=2001.0)
