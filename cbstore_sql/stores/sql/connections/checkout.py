@@ -76,7 +76,7 @@ class CheckoutHealth:
         else:
             session.look_at_encoding()
         if session.is_lost():
-            # A statement on this connection would be sent to nobody, and nobody could say whether it had an effect.
+            # No server would receive a statement on this connection, so nothing could tell whether it had an effect.
             raise NotSentError(StaleConnectionError("the server ended the session"))
         return session
 
