@@ -64,8 +64,8 @@ class HostReads:
             now: The present moment, in seconds of the steady clock.
 
         Returns:
-            The answer; ``None`` if the file is missing, if it cannot be understood, or if it claims to be from the future,
-            as an answer from before a restart of the machine may do.
+            The answer; ``None`` if the file is missing or cannot be understood, or if the answer claims to be from the
+            future, as an answer from before a restart of the machine may do.
         """
         content = self._file.read()
         try:
