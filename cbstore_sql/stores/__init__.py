@@ -2,6 +2,8 @@
 
 ==================================  ===================================================================
 `base`, `base_async`                the interface: `Store`, `AsyncStore`
+`operator_actions`                  the part of `Store` by which a person or a program decides about a breaker
+`backend`                           the part of `Store` that a backend implements
 `dict_protocol`                     the eight methods of MassGen's `CircuitBreakerStore`, over any store
 `factory`                           `make_store`: a store by name or URL
 `memory`                            `InMemoryStore`, for one process

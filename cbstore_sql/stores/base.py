@@ -21,32 +21,25 @@ Every operation may raise:
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TypeVar
 
 from cbstore_sql.core import commands, validation
-from cbstore_sql.core.commands import Command
 from cbstore_sql.core.history import HistoryEntry, decode_history
-from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, Transition
+from cbstore_sql.core.model import Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
-from cbstore_sql.errors import UnknownBreakerError
-from cbstore_sql.runtime.pickling import NotPicklable
+from cbstore_sql.stores.operator_actions import OperatorActions
 
 StoreT = TypeVar("StoreT", bound="Store")
 
-NOBODYS_PROBE = Permit("cbstore.check_writable", 0, "nobody")
-"""A permit that no store returns. The release of this permit is a write whose condition never holds."""
 
-
-class Store(NotPicklable, ABC):
+class Store(OperatorActions):
     """A place that keeps the breakers of one namespace, with synchronous methods.
 
     Many threads may use one store at the same time. Every operation is atomic, also between processes.
 
-    A backend implements `_read`, `_apply` and `_delete`, and `_history` if the backend keeps a history. A backend also
-    implements `_check_writable` if its `_apply` checks the rule's condition before the write.
+    A subclass implements the methods of `cbstore_sql.stores.backend.Backend`.
 
     Args:
         namespace: The name that separates the breakers of this application from those of other applications in the same
@@ -221,110 +214,6 @@ class Store(NotPicklable, ABC):
         """
         return self._apply(commands.renew_probe(permit, policy, now))
 
-    def force_open(self, name: str, seconds: float, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Open the circuit until at least now + ``seconds``. This method never shortens an open time.
-
-        Reports of calls that began earlier then have no effect. A repetition is safe.
-
-        Args:
-            name: The breaker's name.
-            seconds: The open time in seconds, from now. 0 means that a caller may claim the probe at once, unless the
-                present open time ends later.
-            by: Who opened the circuit, for the history; at most 256 bytes of UTF-8. ``None`` means this process.
-            now: The moment of the opening, Unix seconds; ``None`` means the store's clock.
-
-        Returns:
-            The transition: the previous state, and the breaker after the operation.
-        """
-        return self._always(commands.force_open(name, seconds, now, by))
-
-    def reset(self, name: str, *, by: str | None = None, now: float | None = None) -> Transition:
-        """Close the circuit, clear all its counts, and end a hold (a pause that the dependency asked for).
-
-        All calls are let through again at once, unless an override (a setting of an operator) is in force: it stays.
-        Reports of calls that began earlier have no effect. A repetition is safe.
-
-        Args:
-            name: The breaker's name.
-            by: Who reset the breaker, for the history; at most 256 bytes of UTF-8. ``None`` means this process.
-            now: The moment of the reset, Unix seconds; ``None`` means the store's clock.
-
-        Returns:
-            The transition: the previous state, and the breaker after the operation.
-        """
-        return self._always(commands.reset(name, now, by))
-
-    def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Make every process refuse calls before now + ``seconds`` (a hold). A new hold never shortens an earlier one.
-
-        The state does not change, and reports of calls count as usual. During a hold, no caller can claim the probe.
-        The overrides ``closed`` and ``shadow`` let calls through during a hold. A repetition is safe.
-
-        Args:
-            name: The breaker's name.
-            seconds: The duration of the hold in seconds, from now.
-            now: The beginning of the hold, Unix seconds; ``None`` means the store's clock.
-
-        Returns:
-            The transition: the previous state, and the breaker after the operation.
-        """
-        return self._always(commands.hold(name, seconds, now))
-
-    def set_override(
-        self,
-        name: str,
-        mode: OverrideMode,
-        *,
-        by: str,
-        reason: str,
-        seconds: float | None = None,
-        create: bool = False,
-        now: float | None = None,
-    ) -> Transition:
-        """Set an override: every process refuses or lets through all calls, whatever the state of the circuit.
-
-        The override lasts until it expires or `clear_override` removes it. The state goes on underneath: reports of
-        calls count as usual. A new override replaces the earlier override. When an override expires, the store writes
-        nothing.
-
-        Args:
-            name: The breaker's name.
-            mode: ``"open"`` refuses every call. ``"closed"`` lets every call through, also during a hold. ``"shadow"``
-                lets every call through and reports which calls the breaker would have refused.
-            by: Who sets the override; at most 256 bytes of UTF-8.
-            reason: Why the override is set, for the next person who looks at the breaker; at most 256 bytes of UTF-8.
-            seconds: The duration of the override in seconds, by the store's clock; at least 0.001. ``None`` means until
-                `clear_override`.
-            create: Whether the store creates the breaker if it does not exist.
-            now: The beginning of the override, Unix seconds; ``None`` means the store's clock.
-
-        Returns:
-            The transition: the previous state, and the breaker after the operation.
-
-        Raises:
-            UnknownBreakerError: The breaker does not exist, and ``create`` is false.
-        """
-        command = commands.set_override(name, mode, by, reason, seconds=seconds, create=create, now=now)
-        return self._existing(command)
-
-    def clear_override(self, name: str, *, by: str, now: float | None = None) -> Transition:
-        """Remove the override (the setting of an operator), so that the state of the circuit decides again.
-
-        Without an override, nothing changes. A repetition is safe.
-
-        Args:
-            name: The breaker's name.
-            by: Who removes the override; at most 256 bytes of UTF-8.
-            now: The moment of the removal, Unix seconds; ``None`` means the store's clock.
-
-        Returns:
-            The transition: the previous state, and the breaker after the operation.
-
-        Raises:
-            UnknownBreakerError: The breaker does not exist.
-        """
-        return self._existing(commands.clear_override(name, by, now))
-
     def history(self, name: str) -> tuple[HistoryEntry, ...]:
         """Return a breaker's last changes, oldest first: changes of state, and overrides (settings of an operator).
 
@@ -356,59 +245,3 @@ class Store(NotPicklable, ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
-
-    def _always(self, command: Command) -> Transition:
-        transition = self._apply(command)
-        if transition is None:
-            raise AssertionError(f"{command.operation} has no condition")
-        return transition
-
-    def _existing(self, command: Command) -> Transition:
-        transition = self._apply(command)
-        if transition is None:
-            raise UnknownBreakerError(command.name)
-        return transition
-
-    def _history(self, name: str) -> str:
-        """Return a breaker's history as text (see `core.history`). A store that keeps no history returns ``""``."""
-        return ""
-
-    def _read_many(self, names: list[str], now: float | None) -> dict[str, Snapshot]:
-        """Return several breakers by name. A backend overrides this method to read all breakers in one round trip."""
-        return {name: self._read(name, now) for name in names}
-
-    def _check_writable(self) -> None:
-        """Check that the store accepts writes; see `check_writable`.
-
-        By default, this method releases a probe with a permit that no store returns, so the release changes nothing.
-        """
-        self._apply(commands.release_probe(NOBODYS_PROBE, None))
-
-    @abstractmethod
-    def _read(self, name: str, now: float | None) -> Snapshot:
-        """Return one breaker. A breaker without a row has the values of ``Row()``.
-
-        Args:
-            name: The breaker's name, already checked.
-            now: The ``as_of`` of the snapshot, Unix seconds. ``None`` means the store's clock.
-        """
-
-    @abstractmethod
-    def _apply(self, command: Command) -> Transition | None:
-        """Carry out one command in one atomic step.
-
-        Args:
-            command: The command.
-
-        Returns:
-            The transition. ``None`` if the rule's condition does not hold, or if the breaker has no row and
-            ``command.creates`` is false.
-        """
-
-    @abstractmethod
-    def _delete(self, name: str) -> None:
-        """Delete the row of one breaker. If there is no row, do nothing.
-
-        Args:
-            name: The breaker's name, already checked.
-        """

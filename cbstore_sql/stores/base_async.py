@@ -18,7 +18,7 @@ from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, Transition
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.errors import UnknownBreakerError
 from cbstore_sql.runtime.pickling import NotPicklable
-from cbstore_sql.stores.base import NOBODYS_PROBE
+from cbstore_sql.stores.backend import NOBODYS_PROBE
 
 AsyncStoreT = TypeVar("AsyncStoreT", bound="AsyncStore")
 

@@ -12,7 +12,7 @@ from cbstore_sql.breaker.outage.outbox import Outbox
 from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.errors import StoreError
 from cbstore_sql.runtime.backoff import ExponentialBackoff
-from cbstore_sql.stores.base import NOBODYS_PROBE
+from cbstore_sql.stores.backend import NOBODYS_PROBE
 from cbstore_sql.stores.call import StoreCall
 
 HAND_OVER_TIMEOUT = 5.0

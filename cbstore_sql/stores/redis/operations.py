@@ -14,7 +14,7 @@ from cbstore_sql.core.model import Row, Snapshot, Transition
 from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.core.validation import check_name, shown
 from cbstore_sql.errors import ConfigurationError
-from cbstore_sql.stores.base import NOBODYS_PROBE
+from cbstore_sql.stores.backend import NOBODYS_PROBE
 from cbstore_sql.stores.decode import to_snapshot, to_transition
 from cbstore_sql.stores.redis import codec, watch
 from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result

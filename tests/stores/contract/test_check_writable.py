@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cbstore_sql import BreakerPolicy, Store
-from cbstore_sql.stores.base import NOBODYS_PROBE
+from cbstore_sql.stores.backend import NOBODYS_PROBE
 
 
 def test_check_writable_succeeds_and_changes_no_breaker(store: Store) -> None:

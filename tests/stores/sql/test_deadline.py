@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from cbstore_sql import AsyncSqlStore, BreakerPolicy, SqlStore, StoreUnavailableError
 from cbstore_sql.deadline import within
 from cbstore_sql.stores.dict_protocol import ProtocolStore
-from cbstore_sql.stores.sql.connections.libpq import PgSession, drive, drive_async
+from cbstore_sql.stores.sql.connections.drive import drive, drive_async
+from cbstore_sql.stores.sql.connections.libpq import PgSession
 from cbstore_sql.stores.sql.operations import Query
 from cbstore_sql.stores.sql.retry import LateError
 from cbstore_sql.stores.sql.statements.statement import Statement

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from cbstore_sql.core.model import Permit
-from cbstore_sql.stores.base import NOBODYS_PROBE
+from cbstore_sql.stores.backend import NOBODYS_PROBE
 from tests.system.linearizability.checker import TooManyOrdersError, check_one
 from tests.system.linearizability.generations import check_order
 from tests.system.linearizability.history import Call, by_name

@@ -9,7 +9,9 @@
 `connection_sqlite`           a SQLite connection that stays checked out, sync and async
 `sqlite_file`                 the file behind a SQLite URL
 `sqlite_fork`                 closes SQLite connections before a fork
-`libpq`                       one statement over psycopg's libpq connection
+`libpq`                       a session: one statement over psycopg's libpq connection
+`wire`                        reads the server's answer from a libpq connection, without waiting
+`drive`                       waits for the socket of a session, in a thread or in an event loop
 `prepare`                     a flag for whether a store prepares statements
 `pg_options`                  the options with which connections to PostgreSQL are opened
 `host_order`                  tries the host that gave the last connection first, where a URL has several hosts

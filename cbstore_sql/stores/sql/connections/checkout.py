@@ -227,7 +227,7 @@ class Checkouts:
 
     def _execute(self, fairy: PoolProxiedConnection, query: Query) -> list[Values]:
         if self._engine.dialect.name == "postgresql":
-            from cbstore_sql.stores.sql.connections.libpq import drive
+            from cbstore_sql.stores.sql.connections.drive import drive
 
             session = self._health.session_of(fairy)
             return drive(session, session.steps(query, prepare=self._health.preparing.wanted))

@@ -126,7 +126,7 @@ class AsyncCheckouts:
 
     async def _execute(self, fairy: PoolProxiedConnection, query: Query) -> list[Values]:
         if self._engine.dialect.name == "postgresql":
-            from cbstore_sql.stores.sql.connections.libpq import drive_async
+            from cbstore_sql.stores.sql.connections.drive import drive_async
 
             session = self._health.session_of(fairy)
             return await drive_async(session, session.steps(query, prepare=self._health.preparing.wanted))

@@ -9,7 +9,8 @@ from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 from cbstore_sql.stores.sql.connections.cancel import abandoned
 from cbstore_sql.stores.sql.connections.connection import Lease
-from cbstore_sql.stores.sql.connections.libpq import PgSession, drive, drive_async, go_on_async
+from cbstore_sql.stores.sql.connections.drive import drive, drive_async, go_on_async
+from cbstore_sql.stores.sql.connections.libpq import PgSession
 from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
 

@@ -3,30 +3,24 @@
 psycopg's cursors convert types, look up plans and describe results for each statement. The few statements of a store
 have fixed types, so this module uses no cursors. A generator does the work and never waits. Where it needs
 the socket, it yields whether to wait until the socket is writable too, and receives whether the socket is readable.
-`drive` and `drive_async` wait for the socket until the deadline.
+`drive` and `drive_async` of `cbstore_sql.stores.sql.connections.drive` wait for the socket until the deadline.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Generator
 from contextlib import suppress
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 
-from cbstore_sql.deadline import remaining
 from cbstore_sql.stores.sql import sqlstates
 from cbstore_sql.stores.sql.connections.session_setup import INTERVAL, SessionSetup
-from cbstore_sql.stores.sql.connections.socket_wait import LONGEST_WAIT, wait_for_socket
-from cbstore_sql.stores.sql.operations import Query, Values
-from cbstore_sql.stores.sql.retry import LateError, NotSentError, sqlstate
+from cbstore_sql.stores.sql.connections.socket_wait import wait_for_socket
+from cbstore_sql.stores.sql.connections.wire import Wire, answer, unsent
+from cbstore_sql.stores.sql.operations import Query
+from cbstore_sql.stores.sql.retry import NotSentError, sqlstate
 from cbstore_sql.stores.sql.statements.statement import BINARY, Statement
-
-Wire = Generator[bool, bool, Any]
-"""A generator that yields whether to wait until the socket is writable, and receives whether the socket is readable."""
 
 BEGIN_PINNED = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
@@ -34,7 +28,6 @@ ROLLBACK = Statement("ROLLBACK")
 """The statements around a pinned statement, which needs READ COMMITTED whatever the session's default isolation."""
 
 _UNSETTLED = frozenset({TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN})
-_GOOD = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 
 _UTF8 = "utf-8"
 
@@ -57,6 +50,7 @@ class PgSession:
     Attributes:
         driver: The psycopg connection.
         pgconn: The libpq connection of the psycopg connection.
+        socket: An object that waits for the socket of the connection.
         sent: Whether the current statement was sent, so that it may have had an effect.
         is_shared: Whether a transaction pooler gives each statement another server session, so that statements must not
             be prepared.
@@ -69,12 +63,12 @@ class PgSession:
         "_prepared",
         "_setup",
         "_setup_due",
-        "_socket",
         "_uses",
         "driver",
         "is_shared",
         "pgconn",
         "sent",
+        "socket",
     )
 
     def __init__(self, driver: Any, after: int | None, setup: SessionSetup | None = None) -> None:
@@ -88,7 +82,7 @@ class PgSession:
         self._uses: dict[bytes, int] = {}
         self._prepared: set[bytes] = set()
         self._lost = 0
-        self._socket = wait_for_socket(self.pgconn.socket)
+        self.socket = wait_for_socket(self.pgconn.socket)
         self.look_at_encoding()
 
     def look_at_encoding(self) -> None:
@@ -100,7 +94,7 @@ class PgSession:
     def is_dead(self) -> bool:
         """Return whether the connection is closed, or the server has ended the session. This method sends nothing."""
         # Between two statements, the only message of a server is that it ends the session.
-        return self.pgconn.status != ConnStatus.OK or self._socket.wait(0.0, write=False) is not None
+        return self.pgconn.status != ConnStatus.OK or self.socket.wait(0.0, write=False) is not None
 
     def is_lost(self) -> bool:
         """Whether the connection is closed, or the server has ended the session; for a connection of the application.
@@ -108,7 +102,7 @@ class PgSession:
         Unlike `is_dead`, this method reads what the server has sent: the application may have subscribed to
         notifications. This method makes no round trip.
         """
-        while self.pgconn.status == ConnStatus.OK and self._socket.wait(0.0, write=False) is not None:
+        while self.pgconn.status == ConnStatus.OK and self.socket.wait(0.0, write=False) is not None:
             try:
                 self.pgconn.consume_input()
             except Exception:  # noqa: BLE001 - whatever it is, the connection cannot be used
@@ -126,61 +120,6 @@ class PgSession:
     def cut(self) -> None:
         """Close the connection at once, without waiting for the server."""
         self.pgconn.finish()
-
-    def wait(self, seconds: float | None, *, write: bool) -> bool:
-        """Wait until the session's socket is readable. If ``write`` is true, also return when the socket is writable.
-
-        Args:
-            seconds: The longest time to wait, seconds; ``None`` means no limit.
-            write: Whether to return also when the socket is writable.
-
-        Returns:
-            Whether the socket is readable.
-
-        Raises:
-            LateError: The socket did not become ready in time.
-        """
-        while True:
-            part = seconds if seconds is None or seconds < LONGEST_WAIT else LONGEST_WAIT
-            readable = self._socket.wait(part, write=write)
-            if readable is not None:
-                return readable
-            if seconds is None or part is None or seconds <= part:
-                self._give_up()
-            seconds -= part
-
-    async def wait_async(self, seconds: float | None, *, write: bool) -> bool:
-        """Await, in an event loop, that the session's socket is readable or, if ``write`` is true, writable.
-
-        Args:
-            seconds: The longest time to wait, seconds; ``None`` means no limit.
-            write: Whether to return also when the socket is writable.
-
-        Returns:
-            Whether the socket is readable.
-
-        Raises:
-            LateError: The socket did not become ready in time.
-        """
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[bool | None] = loop.create_future()
-        number = self.pgconn.socket
-        loop.add_reader(number, _settle, ready, True)
-        if write:
-            loop.add_writer(number, _settle, ready, False)
-        late = None if seconds is None else loop.call_later(seconds, _settle, ready, None)
-        try:
-            readable = await ready
-        finally:
-            loop.remove_reader(number)
-            if write:
-                loop.remove_writer(number)
-            if late is not None:
-                late.cancel()
-        return self._give_up() if readable is None else readable
-
-    def _give_up(self) -> NoReturn:
-        raise LateError(sent=self.sent)
 
     def steps(self, query: Query, *, prepare: bool) -> Wire:
         """Make a generator that runs one statement in its own transaction. `drive` or `drive_async` runs the generator.
@@ -237,7 +176,7 @@ class PgSession:
             pgconn.send_query_params(statement.command, values, statement.types, statement.formats, BINARY)
         self.sent = sent
         try:
-            return statement.unpack((yield from _answer(pgconn)))
+            return statement.unpack((yield from answer(pgconn)))
         except Exception as error:
             if sqlstate(error) == sqlstates.INVALID_SQL_STATEMENT_NAME:
                 self._forget_prepared(was_prepared=was_prepared)
@@ -263,8 +202,8 @@ class PgSession:
         """Run the statement in a READ COMMITTED transaction; see `steps`."""
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             # A listener of the application's engine began a transaction, whose isolation level cannot change any more.
-            yield from _unsent(self._simple(COMMIT))
-        yield from _unsent(self._simple(BEGIN_PINNED))
+            yield from unsent(self._simple(COMMIT))
+        yield from unsent(self._simple(BEGIN_PINNED))
         try:
             rows = yield from self._ask(query, prepare)
             yield from self._simple(COMMIT)
@@ -280,7 +219,7 @@ class PgSession:
         If the transaction of the listener has failed, roll back first. See `steps` for the arguments.
         """
         if self.pgconn.transaction_status == TransactionStatus.INERROR:
-            yield from _unsent(self._simple(ROLLBACK))
+            yield from unsent(self._simple(ROLLBACK))
             return (yield from self._ask(query, prepare))
         rows = yield from self._ask(query, prepare)
         yield from self._simple(COMMIT)
@@ -304,7 +243,7 @@ class PgSession:
             return False
         self.pgconn.send_prepare(statement.name, statement.command, statement.types)
         try:
-            yield from _unsent(_answer(self.pgconn))
+            yield from unsent(answer(self.pgconn))
         except NotSentError as error:
             self.is_shared |= sqlstate(error.reason) == sqlstates.DUPLICATE_PREPARED_STATEMENT
             raise
@@ -313,118 +252,4 @@ class PgSession:
 
     def _simple(self, statement: Statement) -> Wire:
         self.pgconn.send_query_params(statement.command, None)
-        return (yield from _answer(self.pgconn))
-
-
-def _unsent(steps: Wire) -> Wire:
-    try:
-        return (yield from steps)
-    except Exception as error:
-        raise NotSentError(error) from error
-
-
-def _answer(pgconn: Any) -> Wire:
-    """Send the queued messages, wait for the complete answer of the server and return the result.
-
-    A result arrives before the commit, and the commit may still fail. So this generator reads on until the server has
-    no more results, and returns the first result that is an error, else the last result.
-
-    Args:
-        pgconn: The libpq connection.
-
-    Raises:
-        psycopg.Error: The server reported an error, or the connection was lost.
-    """
-    while pgconn.flush():
-        if (yield True):
-            pgconn.consume_input()
-    told = None
-    while True:
-        while pgconn.is_busy():
-            yield False
-            try:
-                pgconn.consume_input()
-            except Exception:
-                # A server that ends a connection may have sent an error result before.
-                if _is_good(told):
-                    raise
-                break
-        result = pgconn.get_result()
-        if result is None:
-            break
-        if _is_good(told):
-            told = result
-    _pass_on_notifications(pgconn)
-    if told is None or told.status not in _GOOD:
-        raise sys.modules["psycopg.errors"].error_from_result(told)
-    return told
-
-
-def _is_good(result: Any) -> bool:
-    """Whether a result is free of errors. ``None`` means that the server has sent no result yet, and gives ``True``."""
-    return result is None or result.status in _GOOD
-
-
-def _pass_on_notifications(pgconn: Any) -> None:
-    while (notification := pgconn.notifies()) is not None:
-        if pgconn.notify_handler is not None:
-            pgconn.notify_handler(notification)
-
-
-def drive(session: PgSession, steps: Wire) -> list[Values]:
-    """Run a statement's generator to the end and return the rows. Wait for the socket where the generator asks for it.
-
-    Args:
-        session: The session of the generator.
-        steps: A generator that `PgSession.steps` returned.
-
-    Raises:
-        LateError: The statement did not end by the caller's deadline. The caller must close the session.
-        NotSentError: An error occurred before the statement was sent.
-    """
-    try:
-        wants_write = next(steps)
-        while True:
-            wants_write = steps.send(session.wait(remaining(), write=wants_write))
-    except StopIteration as done:
-        rows: list[Values] = done.value
-        return rows
-
-
-async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
-    """Run a statement's generator to the end in an event loop, and return the rows.
-
-    Args:
-        session: The session of the generator.
-        steps: A generator that `PgSession.steps` returned.
-
-    Raises:
-        LateError: The statement did not end by the caller's deadline. The caller must close the session.
-        NotSentError: An error occurred before the statement was sent.
-    """
-    return await go_on_async(session, steps, next(steps))
-
-
-async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:
-    """Run a statement's generator, which has already yielded once, to the end in an event loop, and return the rows.
-
-    Args:
-        session: The session of the generator.
-        steps: A generator that `PgSession.steps` returned.
-        wants_write: What the generator yielded: whether to wait until the socket is writable too.
-
-    Raises:
-        LateError: The statement did not end by the caller's deadline. The caller must close the session.
-        NotSentError: An error occurred before the statement was sent.
-    """
-    try:
-        while True:
-            wants_write = steps.send(await session.wait_async(remaining(), write=wants_write))
-    except StopIteration as done:
-        rows: list[Values] = done.value
-        return rows
-
-
-def _settle(future: asyncio.Future[bool | None], ready: bool | None) -> None:
-    if not future.done():
-        future.set_result(ready)
+        return (yield from answer(self.pgconn))

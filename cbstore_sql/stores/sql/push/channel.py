@@ -13,7 +13,8 @@ from time import monotonic
 from typing import Any
 
 from cbstore_sql.deadline import within
-from cbstore_sql.stores.sql.connections.libpq import PgSession, drive
+from cbstore_sql.stores.sql.connections.drive import drive
+from cbstore_sql.stores.sql.connections.libpq import PgSession
 from cbstore_sql.stores.sql.operations import Query, Values
 from cbstore_sql.stores.sql.retry import StatementOutcome, classify_error
 from cbstore_sql.stores.sql.schema.table import check_identifier

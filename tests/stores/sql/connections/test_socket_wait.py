@@ -18,7 +18,7 @@ import pytest
 
 from cbstore_sql import SqlStore
 from cbstore_sql.deadline import within
-from cbstore_sql.stores.sql.connections import libpq
+from cbstore_sql.stores.sql.connections import drive
 from cbstore_sql.stores.sql.connections.libpq import PgSession
 from cbstore_sql.stores.sql.connections.socket_wait import PollWait, SelectWait, SocketWait, wait_for_socket
 from cbstore_sql.stores.sql.retry import LateError
@@ -74,11 +74,11 @@ def test_a_deadline_in_a_month_works(backend: str, migrated_postgres_url: str, m
 
 
 def test_a_wait_longer_than_poll_allows_is_divided(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libpq, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(drive, "LONGEST_WAIT", 0.01)
     waited: list[float] = []
     with psycopg.connect(migrated_postgres_url.replace("+psycopg", "")) as connection:
         session = PgSession(connection, None)
-        inner = session._socket
+        inner = session.socket
 
         class Counted:
             def wait(self, seconds: float | None, *, write: bool) -> bool | None:
@@ -86,9 +86,9 @@ def test_a_wait_longer_than_poll_allows_is_divided(migrated_postgres_url: str, m
                 waited.append(seconds)
                 return inner.wait(seconds, write=write)
 
-        session._socket = Counted()
+        session.socket = Counted()
         with pytest.raises(LateError):
-            session.wait(0.025, write=False)
+            drive.wait(session, 0.025, write=False)
         assert waited == pytest.approx([0.01, 0.01, 0.005])
 
 
