@@ -1,4 +1,4 @@
-"""Fixtures for every test: the servers' URLs, and how Hypothesis searches."""
+"""Fixtures for every test: the URLs of the servers, and the profiles of Hypothesis."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
-    """A superuser's SQLAlchemy URL of a database that belongs to this run."""
+    """The SQLAlchemy URL of a superuser and of a database that only this run uses."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(pytestconfig.stash[SERVERS][choice.POSTGRES].start())
         url, version = stack.enter_context(clients.fresh_database(server))
@@ -49,7 +49,7 @@ def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
-    """The URL of a Redis that others may use too: tests keep to names of their own."""
+    """The URL of a Redis that other runs may use too. Each test must use unique names."""
     with pytestconfig.stash[SERVERS][choice.REDIS].start() as url:
         pytestconfig.stash[VERSIONS].append(f"Redis {clients.redis_version(url)}")
         yield url
@@ -57,7 +57,7 @@ def redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def scriptless_redis_url() -> Iterator[str]:
-    """The URL of a Redis, always the wheel's, that knows no Lua command."""
+    """The URL of a Redis from the wheel, without the commands for Lua."""
     with wheels.redis(scripting=False) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""The borders between the files, held by reading the source."""
+"""Tests of the borders between modules, by reading the source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cbstore_sql.core import rules
 PACKAGE = Path(cbstore_sql.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# What may be imported where; everything else of the package is pure.
+# Which package may import which library. All other packages import none of them.
 HOMES = {
     "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/", "integrations/django/"),
     # For the names of libpq's codes, in modules that are imported only for PostgreSQL.

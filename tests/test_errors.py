@@ -1,4 +1,4 @@
-"""Errors survive pickling and copying, and say what to do."""
+"""Tests that errors can be pickled and copied, and that the docstring lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures themselves: real servers, of this run alone, that keep what the other tests rely on."""
+"""Tests of the fixtures: the servers have the properties that the other tests need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is in two colours has the same methods in both, with the same parameters."""
+"""Synchronous and asynchronous classes have the same methods with the same parameters."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ PROTOCOL_PARAMETERS = {"protocol_probe_lease"}
 
 
 def plain(text: str) -> str:
-    """A name or an annotation without its colour."""
+    """Return a name or an annotation without the words for asynchronous code."""
     text = re.sub(r"\b(?:Awaitable\[|Coroutine\[Any, Any, )(\w+)\]", r"\1", text)
     return re.sub(r"__a(enter|exit)__", r"__\1__", re.sub(r"Async(?=[A-Z])|_async\b", "", text))
 
 
 def methods(kind: type) -> dict[str, Any]:
-    """What a caller can call, by its plain name."""
+    """Return the public methods by their plain names."""
     found = {plain(name): method for name, method in inspect.getmembers(kind, callable)}
     public = {name for name in found if not name.startswith("_")} - PROTOCOL_METHODS
     return {name: found[name] for name in sorted(public | (DUNDERS & set(found)))}
 
 
 def parameters(method: Any) -> list[tuple[Any, ...]]:
-    """Names, kinds, defaults and types, the last of them the returned one."""
+    """Return the names, kinds, defaults and types of the parameters, and the type of the result."""
     signature = inspect.signature(method)
     taken = [
         (parameter.name, parameter.kind, parameter.default, types(parameter.annotation))
@@ -62,7 +62,7 @@ def parameters(method: Any) -> list[tuple[Any, ...]]:
 
 
 def types(annotation: Any) -> tuple[str, ...]:
-    """The types of a union, each once: an asynchronous breaker takes a store of either colour."""
+    """Return the types of a union, each once, because an asynchronous breaker accepts both kinds of store."""
     return tuple(dict.fromkeys(plain(str(annotation)).split(" | ")))
 
 
@@ -83,7 +83,7 @@ def is_docstring(statement: ast.stmt) -> bool:
 
 
 def uncoloured(code: Any) -> list[str]:
-    """The lines of a class or function without docstrings, comments and all that is asynchronous."""
+    """Return the lines of a class or function without docstrings, comments and asynchronous keywords."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
     for node in ast.walk(tree):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):

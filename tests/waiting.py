@@ -1,4 +1,4 @@
-"""Waiting for what a test brings about in another process."""
+"""Waiting for an effect in another process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATIENCE = 30.0
 
 
 def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> bool:
-    """Whether a condition becomes true."""
+    """Return whether a condition becomes true within the time limit."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:

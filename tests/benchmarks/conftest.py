@@ -20,7 +20,7 @@ def servers(postgres_url: str, redis_url: str) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def section(servers: Servers) -> Iterator[Callable[[str], Section]]:
-    """Runs a subject when it is first asked for."""
+    """Run each subject once, when a test needs its result for the first time."""
     found: dict[str, Section] = {}
     with hired(TINY.processes) as crew:
 

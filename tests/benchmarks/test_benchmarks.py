@@ -1,4 +1,4 @@
-"""Every subject runs; what the figures are made of does what it says. No figure is judged."""
+"""Every subject of the benchmarks runs, and the parts of a measurement work. No test judges a figure."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_each_store_counts_and_wins_and_loses_claims_as_the_subjects_expect(serv
 
 
 def won(answer: object) -> bool:
-    """Whether a claim was won: MassGen's store answers with a tuple that says so first."""
+    """Return whether a claim was won. MassGen's store returns a tuple whose first item says so."""
     return bool(answer[0] if isinstance(answer, tuple) else answer)
 
 

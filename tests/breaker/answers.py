@@ -1,4 +1,4 @@
-"""A store's part in the steps of a controller, played by hand."""
+"""Runs the steps of a controller with given answers in place of a store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cbstore_sql.breaker.flow import StoreCalls
 
 
 def answered(steps: StoreCalls[Any], *answers: Any) -> Any:
-    """Carry steps out with these answers, errors among them; the steps must ask exactly as often."""
+    """Run steps with these answers and errors. The steps must make exactly as many store calls as there are answers."""
     left = list(answers)
     try:
         next(steps)

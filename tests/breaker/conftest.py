@@ -23,7 +23,7 @@ def store(clock: Clock) -> InMemoryStore:
 
 @pytest.fixture(params=[SyncDriver, AsyncDriver], ids=["sync", "async"])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Make a breaker of either colour."""
+    """A function that makes a synchronous or an asynchronous breaker."""
     made: list[SyncDriver] = []
 
     def make_one(*args: Any, **options: Any) -> SyncDriver:

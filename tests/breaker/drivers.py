@@ -1,4 +1,4 @@
-"""One face over both breakers, so that what a breaker does is told once and run in both colours."""
+"""One interface for both breakers, so that one test runs with the synchronous and the asynchronous breaker."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Clock:
 
 
 class SyncDriver:
-    """`CircuitBreaker`, with the events it told."""
+    """Drives a `CircuitBreaker` and records its events."""
 
     def __init__(self, store: Store, *args: Any, **options: Any) -> None:
         self.events: list[BreakerEvent] = []
-        # On a busy machine a thread may not come to its turn within the usual quarter of a second.
+        # On a busy machine, a thread may not run within the default timeout of a quarter of a second.
         options.setdefault("store_timeout", PATIENCE)
         self.breaker: Any = self._make(store, *args, **options)
         self.breaker.add_listener(self.events.append)
-        # When a store that was out is asked again is each test's to say: by check_store.
+        # Each test decides when the breaker asks a failed store again: it calls check_store.
         self.breaker._controller.watch = lambda: None
 
     def _make(self, store: Store, *args: Any, **options: Any) -> Any:
@@ -45,7 +45,7 @@ class SyncDriver:
         self.run(self.breaker.close())
 
     def told(self) -> list[str]:
-        """The names of the events, without the one that every call ends with."""
+        """Return the names of the events, without `CallFinished`."""
         return [type(event).__name__ for event in self.events if not isinstance(event, CallFinished)]
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,7 +80,7 @@ class SyncDriver:
 
 
 class AsyncDriver(SyncDriver):
-    """`AsyncCircuitBreaker`, each of its coroutines run to its end in one event loop."""
+    """Drives an `AsyncCircuitBreaker`: runs each coroutine to its end in one event loop."""
 
     def _make(self, store: Store, *args: Any, **options: Any) -> Any:
         breaker = AsyncCircuitBreaker(store, *args, **options)

@@ -1,4 +1,4 @@
-"""Wrong arguments are refused where they are written, by both breakers, with an error that says what to write."""
+"""Both breakers refuse wrong arguments at once, with an error that says what to write."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ async def awaited(_: object) -> bool:
 
 
 class AwaitedObject:
-    """Its call makes a coroutine."""
+    """An object whose call returns a coroutine."""
 
     async def __call__(self, _: object) -> bool:
         return True
 
 
 class Metrics:
-    """Is not a listener, but has one."""
+    """An object that is not a listener, but has a method that is one."""
 
     def listener(self, event: BreakerEvent) -> None:
-        """Take an event."""
+        """Receive an event."""
 
 
 def hidden(event: object) -> Any:
-    """Return a coroutine although it is a plain function."""
+    """A plain function that returns a coroutine."""
     return awaited(event)
 
 

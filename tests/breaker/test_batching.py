@@ -1,4 +1,4 @@
-"""Failures counted together: fewer writes, the same counts, the same trip."""
+"""Tests of the batching of failures: fewer writes, the same counts, the same opening."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENDLESS = 2 * PATIENCE
 
 
 class Counting(InMemoryStore):
-    """Counts the writes, fails them on demand, and holds the first one until it is released."""
+    """A store that counts its writes, can make them fail, and can block the first write until a test releases it."""
 
     def __init__(self, namespace: str = "default") -> None:
         super().__init__(namespace)
@@ -63,14 +63,14 @@ def gathered(store: CombiningStore) -> int:
 
 
 def let_go(store: CombiningStore) -> None:
-    """Have nobody wait any longer."""
+    """Release all waiting callers."""
     for batch in list(store._open.values()):
         batch.full.set()
 
 
 @contextmanager
 def one_being_written(counting: Counting, store: CombiningStore) -> Iterator[ThreadPoolExecutor]:
-    """Threads to fail in while a failure of ``b`` is being written; at the end nobody waits any longer."""
+    """Yield a thread pool while one write of a failure of ``b`` is blocked. At the end, release all callers."""
     counting.released.clear()
     with ThreadPoolExecutor(4) as pool:
         try:
@@ -83,7 +83,7 @@ def one_being_written(counting: Counting, store: CombiningStore) -> Iterator[Thr
 
 
 def fail_at_once(counting: Counting, store: CombiningStore, target: Any, policy: BreakerPolicy) -> list[Any]:
-    """Fail from many threads: while one of them is written, the others gather."""
+    """Report failures from many threads. While the first one is written, the others are gathered in a batch."""
     counting.released.clear()
 
     def fail(_: int) -> Any:
@@ -240,7 +240,7 @@ def test_a_caller_whose_deadline_is_over_does_not_wait_for_the_batch() -> None:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """A program started in the background may have been told to ignore the signal."""
+    """Restore the signal's default handler, because a background process may ignore the signal."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Which functions each breaker guards, and that a function it cannot guard never counts as a failure."""
+"""Each breaker guards suitable functions. A function that a breaker cannot guard never counts as a failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def fetch(value: int = 1) -> int:
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function as API clients do: a plain function that returns what the other one returned."""
+    """Wrap a function as API clients do: return a plain function that returns the result of the inner function."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -46,7 +46,7 @@ class Client:
 
 
 class LikeFuture:
-    """Is awaited without being a coroutine."""
+    """An object that can be awaited but is not a coroutine."""
 
     def __await__(self) -> Generator[Any, None, int]:
         yield from ()

@@ -1,4 +1,4 @@
-"""Counting across processes: reports carry the successes they come after. Every schedule is exact."""
+"""Reports of failures contain the successes before them, so that counts across processes are exact."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def store(clock: Clock) -> FailingStore:
 
 
 def fleet(store: InMemoryStore, clock: Clock, policy: BreakerPolicy, size: int = 2) -> list[SimulatedProcess]:
-    """Return processes that have all seen the circuit clean just now."""
+    """Return processes whose views show the circuit without failures."""
     processes = [SimulatedProcess(store, policy, clock) for _ in range(size)]
     for process in processes:
         process.succeed()
         process.refresh()
     clock.advance(0.6)
     for process in processes:
-        process.refresh()  # so that the first successes are too old to be carried
+        process.refresh()  # The first successes are now too old for a report.
     return processes
 
 
@@ -126,7 +126,7 @@ def test_with_a_slow_refresh_a_report_carries_the_successes_of_two_periods(
         view.record(Snapshot.of("b", Row(), as_of=1.0), clock(), refreshed=True)
         clock.advance(age / 2)
         view.takes_success(permit)
-    # The first success is half as old as the second lets on: only the question below moves the clock on.
+    # The first success is half as old as it seems: only the refresh below moves the clock.
     clock.advance(age / 2)
     assert len(view.take_successes(permit)) == 1 + carried
 
@@ -283,7 +283,7 @@ def call(driver: SyncDriver, fails: bool) -> None:
 
 
 def test_both_breakers_carry_successes(make: Make, clock: Clock) -> None:
-    """Both kinds of breaker over one store, with views that stay as they are."""
+    """Run both kinds of breaker over one store, with views that are never refreshed."""
     store = CountingStore(clock)
     first, second = (make(store, IN_A_ROW, max_staleness=3600.0) for _ in range(2))
     call(second, fails=False)

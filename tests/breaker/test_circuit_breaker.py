@@ -1,4 +1,4 @@
-"""What a guarded call does, told once for both breakers."""
+"""Tests of a guarded call, for both breakers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=60.0, probe_lease=3
 
 
 class Down(Exception):
-    """The dependency's own error."""
+    """The error of the guarded dependency."""
 
 
 def fail(error: BaseException | None = None) -> None:

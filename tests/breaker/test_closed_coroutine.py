@@ -17,7 +17,7 @@ def test_closing_the_coroutine_of_a_probe_awaits_nothing_and_releases_the_probe(
         closing = guard.__aexit__(GeneratorExit, GeneratorExit(), None)
         with pytest.raises(StopIteration):
             closing.send(None)
-        while not store.read("b").probe_claimable:  # until a task gave the probe back
+        while not store.read("b").probe_claimable:  # until a task has released the probe
             await asyncio.sleep(0)
 
     asyncio.run(closed_half_way())

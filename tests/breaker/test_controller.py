@@ -1,4 +1,4 @@
-"""What the controller passes to its parts, and what it decides without asking the store."""
+"""Tests of the controller: which part it uses, and what it decides without the store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_healthy_call_uses_the_methods_of_the_view_directly() -> None:
 
 
 class CountingView(View):
-    """Counts how often it is asked for a permit and for a snapshot."""
+    """A view that counts the requests for permits and for snapshots."""
 
     def __init__(self) -> None:
         super().__init__(3600.0)
@@ -85,7 +85,7 @@ def test_every_exception_counts_by_default() -> None:
 
 
 class FarStore(InMemoryStore):
-    """Has a view before it, like a store on a network."""
+    """A store in memory that breakers use with a view, like a store on a network."""
 
     reads_locally = False
 

@@ -1,4 +1,4 @@
-"""What becomes of each step while the store does not answer, asking it nothing."""
+"""Tests of each step of a call in an outage, without a call of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPENED = Transition(State.CLOSED, Snapshot.of("b", Row("open", generation=5, ope
 
 
 class Watched(BreakerController):
-    """A controller that counts how often somebody was sent to see whether the store answers."""
+    """A controller that counts how often it started the background check of the store."""
 
     def __init__(self, clock: Clock, policy: OutagePolicy = "local") -> None:
         breaker = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0, probe_lease=30.0)

@@ -1,4 +1,4 @@
-"""The steps of a guarded call, driven by hand: what they ask of a store, and what they make of its answers."""
+"""Tests of the steps of a guarded call: their store calls, and what they do with the answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAKEN_OVER = Transition(State.HALF_OPEN, PROBING)
 
 
 class Driven:
-    """CallFlow, and everything they told."""
+    """Drives a `CallFlow` and records everything that it reports."""
 
     def __init__(self, **options: Any) -> None:
         self.asks: list[StoreCall] = []

@@ -1,4 +1,4 @@
-"""A guard serves one block at a time, and a probe's lease is renewed only while its call makes progress."""
+"""A guard guards one block at a time. The lease of a probe is renewed only while its call makes progress."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_progress_of_a_call_that_is_not_a_probe_is_ignored(scope: ProbeScope) ->
 
 
 class Stalled:
-    """Listens until a probe has stalled."""
+    """A listener that sets an event when a probe has stalled."""
 
     def __init__(self) -> None:
         self.event = threading.Event()

@@ -1,4 +1,4 @@
-"""With ``min_reporters``, fewer processes than that never trip a breaker."""
+"""Fewer processes than ``min_reporters`` never open the circuit."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_recovered_process_may_report_again(clock: Clock) -> None:
             process.succeed()
             process.refresh()
     assert first._store.read(NAME).score == 0.0
-    clock.advance(1.0)  # so that their reports carry no successes
+    clock.advance(1.0)  # With this, the reports contain no successes.
     for _ in range(6):
         first.fail()
     for _ in range(5):

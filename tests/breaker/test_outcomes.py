@@ -1,4 +1,4 @@
-"""Which exceptions count: refusals by other breakers, and exceptions inside groups."""
+"""Tests of which exceptions count as failures: refusals by other breakers, and exceptions inside groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILURE, NONE = Verdict.FAILURE, Verdict.NONE
 
 
 class Refused(CircuitBreakerOpenError, ConnectionError):
-    """A refusal that an HTTP client's users catch as one of the client's own errors."""
+    """A refusal that is also an error class of an HTTP client."""
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_an_error_of_this_library_counts_only_if_record_on_names_it(error: BaseE
 
 @pytest.fixture(params=["built in", "exceptiongroup"])
 def group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make an exception group: Python's own, or one of the shape that the package has before Python 3.11."""
+    """Make an exception group. Before Python 3.11, make an object with the same attributes."""
     if request.param == "built in":
         if sys.version_info < (3, 11):
             pytest.skip("Python 3.10 has no exception groups")

@@ -1,4 +1,4 @@
-"""Overrides, holds and ramps as a breaker of either colour obeys them, with and without a view, and in an outage."""
+"""Both breakers obey overrides, holds and ramps, with and without a view, and in an outage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHO = {"by": "alice", "reason": "test"}
 
 
 class Shared(InMemoryStore):
-    """A store that is worth a view, and that can be out."""
+    """A store that breakers use with a view, and that a test can make unavailable."""
 
     reads_locally = False
     keeps_deadlines = True
@@ -48,7 +48,7 @@ def shared(clock: Clock) -> Shared:
 
 @pytest.fixture(autouse=True)
 def one_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the store, the view and the outage go by the same clock, which only the test moves."""
+    """Make the store, the view and the outage use one clock that only the test moves."""
     monkeypatch.setattr(controller, "monotonic", clock)
     monkeypatch.setattr(base, "make_view", lambda bound, *, needed: View(bound, clock) if bound and needed else None)
 

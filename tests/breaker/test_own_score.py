@@ -1,4 +1,4 @@
-"""What one process may add to the shared score."""
+"""Tests of how much one process may add to the shared score."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scores(clock: Clock) -> OwnScores:
 
 
 def report(scores: OwnScores, step: float, successes: float = 0.0, clip: float = 0.9) -> float:
-    """Send a report that the store confirms; return what it adds."""
+    """Send a report that the store confirms, and return how much it adds to the score."""
     sent = scores.begin("b", 0, step, clip)
     scores.end(sent, successes, applied=True)
     return sent.gain
@@ -70,7 +70,7 @@ def test_successes_allow_no_further_failures_while_another_report_is_running(sco
 
 
 def look(scores: OwnScores, score: float, asked_at: float, relief: float = 1.0, generation: int = 0) -> None:
-    """Take in an answer of the store, with so much relief by this process's own successes."""
+    """Process a read of the store's score. ``relief`` is the effect of this process's own successes."""
     scores.seen(
         Snapshot.of("b", Row(generation=generation, score=score, score_generation=generation), 0.0),
         asked_at,
@@ -160,7 +160,7 @@ def test_a_forked_child_starts_from_zero(scores: OwnScores) -> None:
 
 
 class _Row:
-    """The shared score, as the store keeps it."""
+    """The shared score as a store would keep it."""
 
     def __init__(self) -> None:
         self.score = 0.0
@@ -185,7 +185,7 @@ STEPS = st.lists(
 def test_fewer_processes_than_min_reporters_never_reach_the_limit(
     steps: list[tuple[int, str, float, float]],
 ) -> None:
-    """Two processes, ``min_reporters=3``: reports overlap, are lost, refused, and answers come late."""
+    """Run two processes with ``min_reporters=3`` whose reports overlap, are lost, are refused, or are answered late."""
     clock, row, clip = Clock(), _Row(), clip_for(3)
     processes = [OwnScores(clock), OwnScores(clock)]
     sent: list[list[tuple[Contribution, float]]] = [[], []]

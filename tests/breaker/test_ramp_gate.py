@@ -1,4 +1,4 @@
-"""Which calls of one process a ramp admits."""
+"""Tests of which calls of one process a ramp admits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def closed(name: str = "b", at: float = CLOSED_AT) -> Snapshot:
 
 
 def refusal(gate: RampGate, after: float = 0.0, name: str = "b") -> float | None:
-    """Ask for one call some seconds after the circuit closed."""
+    """Ask for the admission of one call some seconds after the circuit closed."""
     return gate.refusal(closed(name), RAMP_UP, CLOSED_AT + after)
 
 

@@ -1,4 +1,4 @@
-"""After closing, a circuit admits a growing share of the calls."""
+"""A circuit that has just closed admits a growing share of the calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call guarded once more inside a probe is part of the probe; nothing else is."""
+"""A guarded call inside a probe is part of the probe. Calls of other callers are not."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def breaker(due: InMemoryStore) -> Iterator[CircuitBreaker]:
 
 @pytest.fixture(params=["the same object", "another object"])
 def inner(request: pytest.FixtureRequest, due: InMemoryStore, breaker: CircuitBreaker) -> Iterator[CircuitBreaker]:
-    """Return what guards the inner call: two breaker objects over one row are one probe."""
+    """The breaker of the inner call: the outer breaker itself, or another object over the same row."""
     if request.param == "the same object":
         yield breaker
         return
@@ -254,7 +254,7 @@ def test_a_forked_child_is_not_inside_the_probe_and_does_not_report_it(
     due: InMemoryStore, breaker: CircuitBreaker
 ) -> None:
     def fork() -> int:
-        """Return what a child finds: 0 if it is refused inside the block and reports nothing when it leaves."""
+        """Fork, and return the child's exit code: 0 if the child is refused inside the block and reports nothing."""
         child = os.fork()
         if child:
             return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,4 +1,4 @@
-"""How the view is refreshed: one question for all breakers in use."""
+"""Tests of the refresh of the view: one read for all breakers in use."""
 
 from __future__ import annotations
 

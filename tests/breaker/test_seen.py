@@ -1,4 +1,4 @@
-"""One entry of the view, by itself."""
+"""Tests of one entry of the view."""
 
 from __future__ import annotations
 

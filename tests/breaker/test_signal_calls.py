@@ -1,4 +1,4 @@
-"""A signal handler that makes a guarded call of its own: both calls end, and both count."""
+"""A signal handler can make a guarded call inside a guarded call. Both calls end, and both count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FarStore(InMemoryStore):
 
 
 class LostStore(InMemoryStore):
-    """Takes no writes, so that its breakers are kept in this process."""
+    """A store that refuses writes, so that the process uses its local breakers."""
 
     def _apply(self, command: Command) -> Transition | None:
         raise StoreUnavailableError("gone", applied=False)

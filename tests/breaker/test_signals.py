@@ -1,4 +1,4 @@
-"""What a signal handler raises while the breaker is at work reaches the program."""
+"""An exception that a signal handler raises inside the breaker reaches the program."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _handler() -> Iterator[None]:
 
 
 class InterruptedStore(InMemoryStore):
-    """Is interrupted while it writes."""
+    """A store that a signal interrupts during a write."""
 
     def _apply(self, command: Command) -> Transition | None:
         interrupt()

@@ -18,7 +18,7 @@ POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=30.0, slow_after=2.
 
 @pytest.fixture(params=["memory", "shared"])
 def driver(request: pytest.FixtureRequest, make: Make, clock: Clock) -> SyncDriver:
-    """A breaker whose calls take the time that the clock is moved by."""
+    """A breaker that measures the duration of calls with the test's clock."""
     store = InMemoryStore(clock=clock) if request.param == "memory" else CountingStore(clock)
     driver = make(store, POLICY, max_staleness=3600.0)
     driver.breaker._controller.slow_calls._clock = clock
@@ -110,7 +110,7 @@ def test_slow_calls_count_as_failures_in_an_outage(make: Make, clock: Clock) -> 
 def test_a_copied_permit_does_not_contain_the_admission_time() -> None:
     permit = TimedPermit("b", 3, "token")
     permit.admitted_at = 5.0
-    copied = copy.copy(permit)  # goes the way that pickle goes
+    copied = copy.copy(permit)  # copy uses the same protocol as pickle
     assert (type(copied), copied) == (Permit, permit)
 
 

@@ -1,4 +1,4 @@
-"""A store that hangs holds nobody up for longer than the deadline, whatever kind of store it is."""
+"""A store of any kind that hangs delays no caller beyond the deadline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ READ, WRITE = StoreCall("read", ("b",)), StoreCall("record_failure", ("b",))
 
 
 class Hanging(InMemoryStore):
-    """Hangs until it is let go; it keeps no deadline, like a store somebody wrote."""
+    """A store that hangs until a test releases it. It keeps no deadlines, like many custom stores."""
 
     keeps_deadlines = False
     reads_locally = False
@@ -45,7 +45,7 @@ class Hanging(InMemoryStore):
 
 
 class AsyncHanging(AsyncInMemoryStore):
-    """The same, awaited."""
+    """The asynchronous version of this store."""
 
     keeps_deadlines = False
     reads_locally = False

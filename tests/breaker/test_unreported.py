@@ -1,4 +1,4 @@
-"""Successes that wait for the next report."""
+"""Tests of the successes that wait for the next report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local view: what it answers, for how long, and what it never answers."""
+"""Tests of the view: what it answers, for how long, and when the store must be read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROBING = CLOSED._replace(state=State.HALF_OPEN, generation=6, probe_token="me",
 
 
 def refusal(view: View) -> tuple[State, float] | None:
-    """State and seconds left of a circuit that the view refuses; ``None`` where the store is to be asked."""
+    """Return the state and the seconds left if the view refuses a call; ``None`` if the store must be read."""
     seen = view.fresh_snapshot("b")
     decided = admission(*seen) if seen else None
     if seen is None or decided is None or decided.action is not Action.REFUSE:

@@ -1,4 +1,4 @@
-"""Breakers with a view, over a store that is asked for real: what costs no I/O, and what the bound promises."""
+"""Breakers with a view over a real store: which calls need no I/O, and how old an answer can be."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRIPS = 1000
 
 
 class Counting(SqlStore):
-    """Counts the statements it sends."""
+    """A store that counts the statements that it sends."""
 
     sent = 0
 
@@ -140,7 +140,7 @@ def test_a_forked_child_starts_with_an_empty_view(store: Counting) -> None:
 
 
 def admit_all_the_while(url: str, namespace: str, ready: Event, stop: Event, results: mp.Queue[Any]) -> None:
-    """Note when each admitted call was asked for and answered."""
+    """Record when each admitted call asked for admission and when it was admitted."""
     admitted: list[tuple[float, float]] = []
     with (
         SqlStore(url, namespace=namespace) as store,
@@ -152,7 +152,7 @@ def admit_all_the_while(url: str, namespace: str, ready: Event, stop: Event, res
                 breaker.admit("b")
                 admitted.append((before, time.monotonic()))
                 ready.set()
-            time.sleep(0.0002)  # leave the processor to the process that trips the breaker
+            time.sleep(0.0002)  # Let the process that opens the circuit run.
     results.put(admitted)
 
 
@@ -182,7 +182,7 @@ def test_calls_are_admitted_at_most_until_the_bound_after_another_process_opened
 
 
 def trip(store: SqlStore) -> tuple[float, float]:
-    """Open the breaker for a while; return from when until when it surely was open."""
+    """Open the circuit for a while, and return the period during which it certainly was open."""
     assert store.force_open("b", 60.0).snapshot.state is State.OPEN
     opened = time.monotonic()
     time.sleep(random.random() * 3 * BOUND)  # the other process runs on the real clock

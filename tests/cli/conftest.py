@@ -5,6 +5,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what the developer's shell says about databases out of the tests."""
+    """Remove the developer's database settings from the environment."""
     for name in ("CBSTORE_URL", "CBSTORE_SCHEMA", "CBSTORE_NAMESPACE", "CBSTORE_VERSION_TABLE"):
         monkeypatch.delenv(name, raising=False)

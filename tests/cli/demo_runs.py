@@ -1,4 +1,4 @@
-"""A run as it should be, written by hand: ten seconds, two workers, one opening, one failed probe, one good one."""
+"""A correct run of the demo as data: ten seconds, two workers, one opening, one failed and one successful probe."""
 
 from __future__ import annotations
 

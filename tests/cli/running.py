@@ -1,4 +1,4 @@
-"""The command line in a session of its own, whose processes can all be found."""
+"""Runs the command line in a separate session, so that a test can find all its processes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "import sys; from cbstore_sql.cli import main; sys.exit(main())")
 
-# Only so that a failure does not hang the suite; nothing is expected to take that long.
+# The limit only keeps a failure from hanging the suite. Nothing should take that long.
 GIVE_UP_AFTER = 120.0
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Ours, with temporary files in a folder that can be looked into, and nothing that decides how output looks."""
+    """Return this process's environment with another folder for temporary files and without settings for the output."""
     shaping = ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES")
     kept = {key: value for key, value in os.environ.items() if key not in shaping}
     return {**kept, "TMPDIR": str(folder), "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
@@ -30,7 +30,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
-    """Start ``cbstore`` as the leader of a session; whatever is left of it at the end, or hangs, is killed."""
+    """Start ``cbstore`` as the leader of a session. At the end of the block, kill every process of the session."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         stdout=stdout,
@@ -52,14 +52,14 @@ def started(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> Ite
 
 
 def kill(session: int) -> None:
-    """Kill whatever is left of a session."""
+    """Kill all remaining processes of a session."""
     for left in alive(session):
         with contextlib.suppress(ProcessLookupError):
             os.kill(left, signal.SIGKILL)
 
 
 def alive(session: int) -> list[int]:
-    """Find the processes of a session; one that is dead and not yet buried does not count."""
+    """Return the processes of a session, without zombies."""
     found = []
     for process in psutil.process_iter(["status"]):
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Commands on one breaker, and what all commands have in common, on every kind of database."""
+"""Tests of the commands for one breaker, and of what all commands share, on every kind of database."""
 
 from __future__ import annotations
 

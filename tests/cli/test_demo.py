@@ -1,4 +1,4 @@
-"""The demo as people start it: real processes, real HTTP, real databases."""
+"""Tests of ``cbstore demo`` with real processes, real HTTP and real databases."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from cbstore_sql import SqlStore
 from cbstore_sql.cli import main
 from tests.cli.running import alive, everybody_ends, started
 
-# A loaded machine may be slow: only the order of things is judged here.
+# A loaded machine may be slow, so these tests check only the order of events.
 SHORT = ("demo", "--seconds", "3", "--workers", "2", "--patience", "60")
 
 
 def read_terminal(terminal: int) -> str:
-    """Read until the last process that writes to the terminal is gone."""
+    """Read the terminal until the last process that writes to it has ended."""
     text = b""
     try:
         while part := os.read(terminal, 65536):

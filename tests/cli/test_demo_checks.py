@@ -1,4 +1,4 @@
-"""The demo's checks fail when what they check is not so."""
+"""Each check of the demo fails if the run violates it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.demo_runs import BEGAN, finished_run
 
 
 def visit_also(*visits: Visit) -> Callable[[RunState], None]:
-    """More calls at the service than the workers tell of."""
+    """Return a function that adds calls to the service's records but not to the workers' records."""
 
     def spoil(run: RunState) -> None:
         run.logbook = replace(run.logbook, visits=(*run.logbook.visits, *visits))

@@ -1,4 +1,4 @@
-"""What the demo shows of a run."""
+"""Tests of the displays of the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cbstore doctor`` on databases that are in order, and on those that are not."""
+"""Tests of ``cbstore doctor`` on healthy databases and on databases with a problem."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKS = {
 
 
 def examined(capsys: pytest.CaptureFixture[str], url: str, *arguments: str, code: int = 0) -> dict[str, dict[str, Any]]:
-    """What the doctor says, by check."""
+    """Run ``cbstore doctor`` and return its findings by check."""
     assert main(["doctor", "--json", "--url", url, *arguments]) == code, capsys.readouterr()
     return {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)}
 
@@ -86,7 +86,7 @@ def test_the_text_has_a_line_for_each_check_with_advice_and_a_summary(
 
 
 def spoil(schema: str, name: str) -> dict[str, tuple[str, str]]:
-    """Statements that spoil one thing each, and what the doctor calls it."""
+    """Return statements that each cause one problem, with the words of the doctor about it."""
     return {
         "rights": (f"REVOKE USAGE ON SCHEMA {schema} FROM {name}", "lacks USAGE"),
         "row-level security": (f"ALTER TABLE {schema}.breakers ENABLE ROW LEVEL SECURITY", "hidden rows"),

@@ -1,4 +1,4 @@
-"""``cbstore … | head``: the reader goes before everything is written."""
+"""The reader of the output ends before the command has written everything, as in ``cbstore … | head``."""
 
 from __future__ import annotations
 

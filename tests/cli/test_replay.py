@@ -19,7 +19,7 @@ from tests.replay.logs import calls
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Half an hour of a dependency that breaks once, written as a breaker's listener writes it."""
+    """The file that a call log writes in half an hour with one outage of the dependency."""
     path = tmp_path / "calls.jsonl"
     moment = 0.0
     writer = CallLog(path, clock=lambda: moment)

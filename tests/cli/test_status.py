@@ -20,7 +20,7 @@ from cbstore_sql.cli.stores import Breakers
 from cbstore_sql.cli.watch import watch
 from cbstore_sql.errors import StoreUnavailableError
 
-# Times so long that a slow machine reads the same words.
+# The times are so long that the output is the same on a slow machine.
 POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=3 * 86400, probe_lease=5 * 86400)
 NONE = "no breakers (one that never failed is not in the table)\n"
 HOSTILE = ("[red]x[/red]", "a\nb", "\x1b[31mred", "back\\nslash", "\u202egnp", "", "снова")
@@ -41,7 +41,7 @@ def url(tmp_path: Path) -> str:
 
 
 def fill(url: str, schema: str = "cbstore") -> None:
-    """One breaker a state, the namespaces and names in an order that is not the table's."""
+    """Make one breaker for each state, in another order than that of the table."""
     with SqlStore(url, schema=schema, namespace="web") as store:
         store.record_failure("mail", POLICY)
         store.force_open("search", 0)

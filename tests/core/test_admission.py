@@ -1,4 +1,4 @@
-"""Whether a call may go through: override, then hold, then state."""
+"""Tests of the admission of a call: first the override, then the hold, then the state."""
 
 from __future__ import annotations
 

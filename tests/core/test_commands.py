@@ -1,4 +1,4 @@
-"""Input is checked before any store is asked: each kind of bad input has one error, and its message names the value."""
+"""Commands check their input before a store is called. Each kind of bad input has one error that names the value."""
 
 from __future__ import annotations
 

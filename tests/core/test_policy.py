@@ -20,7 +20,7 @@ def shown(value: object) -> str:
 
 
 def make(field: str, value: Any) -> Any:
-    """Return what a policy keeps of one value."""
+    """Return the value that a policy stores for one given value."""
     return getattr(BreakerPolicy(**{field: value}), field)
 
 

@@ -1,4 +1,4 @@
-"""The Celery example with times that a test can wait for, on a broker that others use too."""
+"""The Celery example with short times and a unique queue on a shared broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages for readers show: programs, links, tables."""
+"""Functions that read the code blocks, links and tables of the documentation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def program(page: str) -> str:
-    """Return the Python blocks of a page as one program, each line where it stands on the page."""
+    """Return the Python blocks of a page as one program with the line numbers of the page."""
     lines: list[str] = []
     for block in _BLOCK.finditer(text(page)):
         if block[1] == "python":
@@ -51,6 +51,6 @@ def anchors(page: str) -> set[str]:
 
 
 def rows(page: str) -> list[list[set[str]]]:
-    """Return for each cell of every table row of a page the names in it that are set as code."""
+    """Return, for each table row of a page, the names in code style of each cell."""
     lines = (line for line in text(page).splitlines() if line.startswith("|"))
     return [[set(_NAME.findall(cell)) for cell in line.strip("|").split("|")] for line in lines]

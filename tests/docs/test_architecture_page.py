@@ -1,4 +1,4 @@
-"""docs/architecture.md names only what exists, and all layers."""
+"""Tests that docs/architecture.md names only existing files and all layers."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def worker(
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for something that another process does."""
+    """Wait until a condition that another process fulfils is true."""
     deadline = time.monotonic() + GIVE_UP_AFTER
     while not condition():
         assert time.monotonic() < deadline
@@ -85,7 +85,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def connections(process: psutil.Process, postgres_url: str) -> set[int]:
-    """The local ports from which a process speaks with PostgreSQL."""
+    """Return the local ports of a process's connections to PostgreSQL."""
     port = make_url(postgres_url).port
     found = process.net_connections("tcp")
     return {connection.laddr.port for connection in found if connection.raddr and connection.raddr.port == port}
@@ -94,7 +94,7 @@ def connections(process: psutil.Process, postgres_url: str) -> set[int]:
 def test_prefork_children_share_the_breaker_over_separate_connections(
     worker: psutil.Process, send: Send, server: Server, breakers: SqlStore, migrated_postgres_url: str
 ) -> None:
-    at_once = threading.Barrier(2)  # one child alone would wait for ever
+    at_once = threading.Barrier(2)  # a single child would wait for ever
     server.will(Reply(500, together=at_once), Reply(500, together=at_once), Reply(500))
     for order in ("1", "2", "3"):
         send(order)

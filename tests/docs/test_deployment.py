@@ -1,4 +1,4 @@
-"""What docs/deployment.md says of PgBouncer."""
+"""Tests of the statements of docs/deployment.md about PgBouncer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pooled(migrated_postgres_url: str) -> Iterator[str]:
 
 
 def count_from_threads(store: SqlStore) -> None:
-    """Report more failures at once than there are connections to the server at rest."""
+    """Report more failures at once than PgBouncer has connections to the server."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda number: store.record_failure(f"b{number % 3}", NEVER), range(REPORTS)))
 

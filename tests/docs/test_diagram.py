@@ -1,4 +1,4 @@
-"""The picture of the state machine shows what the rules do."""
+"""Tests that the diagram of the state machine matches the rules."""
 
 from __future__ import annotations
 

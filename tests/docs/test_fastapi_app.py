@@ -1,4 +1,4 @@
-"""examples/fastapi_app.py through its own client, over a server."""
+"""Tests of examples/fastapi_app.py with a server in place of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""examples/httpx_client.py against a server."""
+"""Tests of examples/httpx_client.py with a real server."""
 
 from __future__ import annotations
 

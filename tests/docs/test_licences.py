@@ -1,4 +1,4 @@
-"""The table of licences is complete, and says what the installed packages say of themselves."""
+"""The table of licences is complete and matches the metadata of the installed packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def table() -> dict[str, str]:
 
 
 def declared(name: str) -> str:
-    """What a package says: an expression, or the words of its older fields."""
+    """Return the licence of a package: its expression, or the text of its older metadata fields."""
     found: Any = metadata(name)
     classifiers = [entry for entry in found.get_all("Classifier") or [] if entry.startswith("License")]
     return str(found.get("License-Expression") or f"{found.get('License')} {classifiers}")

@@ -1,4 +1,4 @@
-"""The endpoint of docs/llm-tutorial.md, through its own clients, over servers that stream as the providers do."""
+"""Tests of the endpoint in docs/llm-tutorial.md with servers that stream like the providers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRIMARY, SECONDARY = "openai/gpt-4o-mini", "groq/llama-3.3-70b-versatile"
 
 
 class Provider(ThreadingHTTPServer):
-    """Answers with ``status``; a good answer is streamed, whole or ``cut`` after the first chunk."""
+    """A server that answers with ``status``. It streams a successful answer, and with ``cut`` only its first chunk."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -90,7 +90,7 @@ def groq() -> Iterator[Provider]:
 
 @pytest.fixture
 def page(openai: Provider, groq: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """What the page's program defines."""
+    """The names that the program of the page defines."""
     monkeypatch.setenv("OPENAI_BASE_URL", openai.url)
     monkeypatch.setenv("GROQ_BASE_URL", groq.url)
     url = f"sqlite:///{tmp_path}/breakers.db"

@@ -1,4 +1,4 @@
-"""examples/load_config.py; what it says of mistakes stands in docs/configuration.md."""
+"""Tests of examples/load_config.py. docs/configuration.md shows its error messages."""
 
 from __future__ import annotations
 

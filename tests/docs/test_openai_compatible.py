@@ -1,4 +1,4 @@
-"""examples/openai_compatible.py, with the real client, against two servers."""
+"""Tests of examples/openai_compatible.py with the real client and two servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def other() -> Iterator[Server]:
 
 @pytest.fixture
 def play(monkeypatch: pytest.MonkeyPatch, store: SqlStore, server: Server, other: Server) -> Callable[[Play], None]:
-    """Run something with two providers."""
+    """Run a coroutine function with two providers."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
 
     async def main(scene: Play) -> None:

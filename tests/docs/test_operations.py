@@ -1,4 +1,4 @@
-"""The recording in docs/operations.md is what the commands say."""
+"""The recording in docs/operations.md matches the output of the commands."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _VARYING = (
 
 
 def steady(output: str) -> str:
-    """An output without what differs from run to run."""
+    """Return an output without the parts that differ between runs."""
     for pattern, word in _VARYING:
         output = re.sub(pattern, word, output)
     return output.strip()
 
 
 def recorded() -> list[tuple[list[str], str]]:
-    """The commands of the page, in order, and what each said."""
+    """Return the commands of the page in order, each with its output."""
     found = []
     for block in blocks(PAGE, "console"):
         for command in re.split(r"^\$ cbstore ", block, flags=re.MULTILINE)[1:]:
@@ -60,7 +60,7 @@ def test_the_commands_of_the_page_print_the_output_of_the_page(
 
 
 def lapse(file: Path) -> None:
-    """Let ten minutes pass for the override."""
+    """End the override as if ten minutes had passed."""
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE breakers SET override_until = override_until - 612 WHERE override_until > 0")
     connection.close()

@@ -1,4 +1,4 @@
-"""What a page shows is run, top to bottom, as one program; where it links to is there."""
+"""The examples of each page run as one program, and the links have existing targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path, request: pytest.F
     if DATABASE in code:
         code = code.replace(DATABASE, request.getfixturevalue("migrated_postgres_url"))
     shutil.copy(ROOT / "examples" / "config.yaml", tmp_path)
-    script = tmp_path / f"page_{Path(page).stem}.py"  # a page named after a package must not hide it
+    script = tmp_path / f"page_{Path(page).stem}.py"  # A page with the name of a package must not hide the package.
     script.write_text(code, encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-W", "error", str(script)],

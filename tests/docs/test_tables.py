@@ -1,4 +1,4 @@
-"""What the pages list is all there is."""
+"""Tests that the tables of the pages are complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.docs.pages import rows
 
 
 def listed(page: str) -> set[str]:
-    """The names in the first column of a page's tables."""
+    """Return the names in the first column of a page's tables."""
     return {name for first, *_ in rows(page) for name in first}
 
 

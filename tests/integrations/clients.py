@@ -1,4 +1,4 @@
-"""The guarded HTTP clients, each driven in the same way: one GET, its body read or left."""
+"""The guarded HTTP clients behind one interface: one GET, with or without reading the body."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _pybreaker(storage: pybreaker.CircuitBreakerStorage) -> Guarded:
 
 @contextmanager
 def guarded(kind: str, url: str, name: str) -> Iterator[Guarded]:
-    """Give a function that makes guarded calls."""
+    """Return a function that makes guarded calls."""
     if kind == "pybreaker-redis":
         with redis.Redis.from_url(url) as client:
             yield _pybreaker(pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, client, name, name))
@@ -48,7 +48,7 @@ def guarded(kind: str, url: str, name: str) -> Iterator[Guarded]:
 
 
 def tell(word: str) -> None:
-    """Tell the process that started this one."""
+    """Write a line to the process that started this one."""
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""The task class, run as a worker runs it; `tests/docs/test_celery_worker.py` has a real prefork worker."""
+"""Tests of the task class, run as a worker runs it. `tests/docs/test_celery_worker.py` uses a real prefork worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=30.0)
 
 
 class Sent:
-    """Keeps what tasks send in place of a broker."""
+    """Records the messages that tasks send, in place of a broker."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []

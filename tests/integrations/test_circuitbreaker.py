@@ -1,4 +1,4 @@
-"""``circuitbreaker`` behaves over a store as its documentation says, and as it does without one."""
+"""The package ``circuitbreaker`` behaves with a store as it does without one."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def functions(outcomes: list[Exception | str]) -> dict[str, Callable[..., Any]]:
 
 
 def call(function: Callable[..., Any]) -> str:
-    """Call a function of any kind and return what it gives."""
+    """Call a function of any kind and return its result."""
 
     async def gather() -> str:
         return "".join([item async for item in function()])
@@ -188,7 +188,7 @@ def test_one_call_of_all_processes_is_the_probe(store: InMemoryStore, clock: Clo
     def probe() -> str:
         assert other.state == "half_open"
         with pytest.raises(CircuitBreakerError):
-            Context().run(other.call, succeeds)  # in the probe's own context it would be part of the probe
+            Context().run(other.call, succeeds)  # In the context of the probe, the call would be part of the probe.
         return "ok"
 
     assert one.call(probe) == "ok"

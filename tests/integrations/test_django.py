@@ -1,4 +1,4 @@
-"""A Django project of its own process each time: settings, migrations, checks, middleware, test databases."""
+"""Tests with a Django project in a separate process: settings, migrations, checks, middleware, test databases."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def sqlite_project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def postgres_project(postgres_url: str) -> Iterator[Project]:
-    """A project on a database of its own."""
+    """A project on a separate PostgreSQL database."""
     url = make_url(postgres_url).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

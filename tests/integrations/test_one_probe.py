@@ -1,4 +1,4 @@
-"""Eight processes ask at the same moment whether the service has recovered: how many of them may call it."""
+"""Counts how many of eight processes are admitted when the open time ends."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ def test_one_of_eight_processes_probes_on_postgresql(kind: str, migrated_postgre
 
 
 def test_eight_of_eight_processes_probe_with_pybreaker_s_redis_storage(redis_url: str) -> None:
-    """This shows that the count above is the storage's doing."""
+    """The contrast shows that the shared storage limits the number of probes."""
     assert admitted("pybreaker-redis", redis_url) == (PROCESSES, 1)

@@ -1,4 +1,4 @@
-"""pybreaker behaves over the shared storage as its documentation says, and as it does over its own memory storage."""
+"""pybreaker behaves with the shared storage as it does with its own storage in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An integration that is given the wrong kind of breaker says so where it is made, not at the first request."""
+"""An integration refuses the wrong kind of breaker when it is made, not at the first request."""
 
 from __future__ import annotations
 

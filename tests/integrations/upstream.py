@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(_BODY)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Write no log."""
 
 
 class Upstream(ThreadingHTTPServer):
@@ -53,7 +53,7 @@ class Upstream(ThreadingHTTPServer):
         self.paths: list[str] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients under test break connections on purpose."""
+        """Ignore the error, because clients under test break connections on purpose."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Somebody's own store: one that the library knows by the eight methods of the protocol alone."""
+"""A custom store that has only the eight methods of the dictionary protocol."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EIGHT = (
 
 
 class Dictionary:
-    """Has the eight methods of a store and nothing else of it.
+    """A store with only the eight methods of the dictionary protocol.
 
     Attributes:
         calls: The methods called, in order.

@@ -1,4 +1,4 @@
-"""Processes that call an API on this machine, and the API, which notes every request."""
+"""Processes that call an API on this machine, and an API that records every request."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 from cbstore_sql import SqlStore
 
-# Seconds; only so that a failure does not hang the suite.
+# Seconds. The limit only keeps a failure from hanging the suite.
 GIVE_UP_AFTER = 120.0
 
 context = mp.get_context("forkserver")
 
 
 class Request(NamedTuple):
-    """One request that came.
+    """One request that the API received.
 
     Attributes:
         process: The number of the process that made it.
@@ -80,7 +80,7 @@ class Api(ThreadingHTTPServer):
             self.status, self.headers = status, {name.replace("_", "-"): value for name, value in headers.items()}
 
     def forget(self) -> None:
-        """Count from zero."""
+        """Set the counters to zero."""
         with self._lock:
             self.requests = []
             self.most_at_once = self._under_way
@@ -147,7 +147,7 @@ class Caller:
 
 
 class Signals(NamedTuple):
-    """What the test and the processes tell each other.
+    """Events between the test and the processes.
 
     Attributes:
         go: Set by the test: the processes may begin.
@@ -161,7 +161,7 @@ class Signals(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What a process works with.
+    """The parameters of a process.
 
     Attributes:
         database: The URL of the store.
@@ -182,7 +182,7 @@ Work = Callable[[int, Signals, Job], Any]
 
 
 class Fleet:
-    """Processes that run one function until they are told to stop.
+    """Processes that run one function until the test stops them.
 
     Args:
         size: How many.
@@ -234,7 +234,7 @@ def _run(results: mp.Queue[Any], work: Work, number: int, signals: Signals, job:
 
 @contextmanager
 def fleet(size: int, work: Work, job: Job) -> Iterator[Fleet]:
-    """Start a fleet; its processes are gone when the block is left."""
+    """Start a fleet, and end its processes at the end of the block."""
     started = Fleet(size, work, job)
     try:
         started.wait_until_ready()

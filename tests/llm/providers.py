@@ -1,4 +1,4 @@
-"""The real SDKs and HTTP clients, each told not to retry, against a server on this machine that answers as told."""
+"""The real SDKs and HTTP clients without retries, and a server on this machine that gives prepared answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MESSAGES: Any = [{"role": "user", "content": "hi"}]
 
 
 class Said(NamedTuple):
-    """What the server answers.
+    """The answer of the server.
 
     Attributes:
         status: The HTTP status; 0 closes the connection without an answer.
@@ -40,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         events = isinstance(said.body, list)
         raw = "".join(f"event: error\ndata: {event}\n\n" for event in said.body) if events else json.dumps(said.body)
-        self.send_response_only(said.status)  # without a Date: the cases that need one say which
+        self.send_response_only(said.status)  # No Date header: the cases that need one set it.
         for name, value in said.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", "text/event-stream" if events else "application/json")
@@ -50,12 +50,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw.encode())
 
     def log_message(self, *message: object) -> None:
-        """Keep the test's output clean."""
+        """Write no log."""
 
 
 @contextmanager
 def saying(said: Said) -> Iterator[str]:
-    """Serve one answer; yield the URL."""
+    """Run a server that gives one answer, and yield its URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.said = said  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -193,7 +193,7 @@ def plain_urllib(url: str) -> Any:
         with urllib.request.urlopen(request, timeout=60):  # noqa: S310
             return None
     except urllib.error.HTTPError as error:
-        error.close()  # the error is an open answer: left to the collector, it would warn in some later test
+        error.close()  # The error holds an open response. The garbage collector would warn about it in a later test.
         raise
 
 

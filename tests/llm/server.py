@@ -1,4 +1,4 @@
-"""An API on this machine that answers as it is told."""
+"""An API on this machine that gives prepared answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 ANSWER: Mapping[str, Any] = {
-    # What the client of Anthropic needs to read an answer, and what that of OpenAI does.
+    # The fields that the clients of Anthropic and OpenAI need in an answer.
     "id": "answer-1",
     "type": "message",
     "role": "assistant",
@@ -26,7 +26,7 @@ ANSWER: Mapping[str, Any] = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}],
 }
 
-# Seconds; only so that a failure does not hang the suite.
+# Seconds. The limit only keeps a failure from hanging the suite.
 GIVE_UP_AFTER = 60.0
 
 
@@ -45,16 +45,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class HangUp:
-    """The connection is cut without an answer."""
+    """An answer that closes the connection without a response."""
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Nothing comes until the server is closed."""
+    """An answer that sends nothing until the server is closed."""
 
 
 class Server:
-    """Gives its replies one after the other, then good ones.
+    """A server that gives its prepared replies in order, and successful replies afterwards.
 
     Attributes:
         url: Where it listens, without a path.

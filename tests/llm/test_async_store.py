@@ -1,4 +1,4 @@
-"""A breaker over a store whose operations are awaited."""
+"""Tests of the LLM breaker over an asynchronous store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def blocking(backend: Backend) -> Iterator[Store]:
-    """The same breakers, for the test to look at."""
+    """A synchronous store over the same breakers, with which the test reads their states."""
     with backend.open(uuid.uuid4().hex) as store:
         yield store
 

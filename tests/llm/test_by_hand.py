@@ -1,4 +1,4 @@
-"""Asking and reporting in separate calls: what counts, and who is heard."""
+"""Tests of should_block and the record methods: which reports of which caller count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking and reporting by hand in an event loop, over stores of either kind."""
+"""Tests of should_block_async and the record methods in an event loop, over both kinds of store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def blocking(backend: Backend) -> Iterator[Store]:
-    """The same breakers, for the test to look at."""
+    """A synchronous store over the same breakers, with which the test reads their states."""
     with backend.open(uuid.uuid4().hex) as store:
         yield store
 

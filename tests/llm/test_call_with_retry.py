@@ -1,4 +1,4 @@
-"""One call with its retries."""
+"""Tests of call_with_retry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.llm.tools import NAME, RESET, Api, ApiError, Bench, Clock, busy
 
 
 def slept(bench: Bench, *backoffs: float) -> bool:
-    """Whether the pauses were these, each with its jitter of a fifth."""
+    """Return whether the pauses were these, each with a jitter of at most a fifth."""
     pairs = zip(bench.naps, backoffs, strict=True)
     return all(0.8 * backoff <= nap <= 1.2 * backoff for nap, backoff in pairs)
 

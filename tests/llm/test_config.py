@@ -1,4 +1,4 @@
-"""What the breaker can be set to."""
+"""Tests of the settings of the LLM breaker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/llm.md lists is what there is."""
+"""Tests that the lists of docs/llm.md are complete."""
 
 from __future__ import annotations
 

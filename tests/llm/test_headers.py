@@ -1,4 +1,4 @@
-"""What the headers and the status of a failed call say."""
+"""Tests of the wait and the status that a failed call contains."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_date_in_the_past_gives_a_wait_of_0() -> None:
 
 @pytest.fixture
 def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The machine is set to another time than Greenwich's."""
+    """Set the time zone of the process to one that is not UTC."""
     with monkeypatch.context() as here:
         here.setenv("TZ", "Asia/Tokyo")
         time.tzset()

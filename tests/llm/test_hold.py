@@ -1,4 +1,4 @@
-"""One wait for the fleet: a 429 with a short Retry-After holds up every process, and calls come back at a ramp."""
+"""A 429 with a short Retry-After delays the calls of every process, and a ramp follows."""
 
 from __future__ import annotations
 

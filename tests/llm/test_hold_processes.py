@@ -1,4 +1,4 @@
-"""One wait for a fleet of real processes: a 429 with ``Retry-After: 3`` costs one request and those under way."""
+"""With real processes, a 429 with ``Retry-After: 3`` costs only one request and the requests that are running."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NAME = "claude"
 WAIT = 3.0
 RAMP = 3.0
 PAUSE = 0.25
-# Seconds by which the wall clock, which the database goes by, may drift from the monotonic clock meanwhile.
+# Seconds by which the database's wall clock may drift from the monotonic clock during a test.
 DRIFT = 0.05
 
 
 class Asked(NamedTuple):
-    """One call during the ramp: when its admission was decided at the latest, and whether it was admitted."""
+    """One call during the ramp: the latest time at which its admission was decided, and whether it was admitted."""
 
     at: float
     admitted: bool
@@ -35,7 +35,7 @@ def breaker_over(store: SqlStore, **config: object) -> LLMCircuitBreaker:
 
 
 def calls_once(number: int, signals: Signals, job: Job) -> float:
-    """Make one call that waits out the hold; the first process makes it before the others may begin."""
+    """Make one call that waits for the end of the hold. The first process calls before the others begin."""
     caller = Caller(number)
     with job.open() as store:
         breaker = breaker_over(store, ramp_up_seconds=1.0)
@@ -48,7 +48,7 @@ def calls_once(number: int, signals: Signals, job: Job) -> float:
 
 
 def calls_on(number: int, signals: Signals, job: Job) -> list[Asked]:
-    """Call until told to stop, and do not wait out a hold; return the calls after which the circuit was on its ramp."""
+    """Make calls without waiting for a hold until the test stops the process, and return the calls during the ramp."""
     caller, seen = Caller(number), list[Asked]()
     with job.open() as store:
         breaker = breaker_over(store, ramp_up_seconds=RAMP, on_hold="refuse")
@@ -75,13 +75,13 @@ def calls_on(number: int, signals: Signals, job: Job) -> list[Asked]:
 
 
 def hold_end(store: SqlStore) -> float:
-    """When the hold ends, seconds of ``time.monotonic``; 0.0 without a hold."""
+    """Return the end of the hold by ``time.monotonic`` in seconds; 0.0 without a hold."""
     until = store.read(NAME).hold_until
     return until and until - time.time() + time.monotonic()
 
 
 def wait_for_hold(store: SqlStore) -> float:
-    """Return a moment at which the hold is in the row."""
+    """Wait until the row contains the hold, and return the time."""
     assert eventually(lambda: hold_end(store))
     return time.monotonic()
 
@@ -115,7 +115,7 @@ def test_a_429_under_load_costs_only_the_running_calls(migrated_postgres_url: st
             assert eventually(lambda: len(api.processes()) == PROCESSES)
             limit(api)
             seen = wait_for_hold(store)
-            # Calls that began before the hold was in the row may still get a 429, which can prolong the hold.
+            # Calls that began before the hold may still get a 429, which can prolong the hold.
             assert eventually(lambda: time.monotonic() > hold_end(store) - WAIT / 2)
             api.answer_from_now_on(200)
             end = hold_end(store)

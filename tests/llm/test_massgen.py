@@ -1,4 +1,4 @@
-"""`cbstore_sql.llm.massgen` reads failures as the published massgen does."""
+"""Tests that `cbstore_sql.llm.massgen` reads failures as the published massgen does."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class OnlyGet:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two answers are equal and of one type; NaN is equal to NaN."""
+    """Return whether two answers are equal and of one type. NaN is equal to NaN."""
     both_nan = isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other)
     return type(one) is type(other) and (one == other or both_nan)
 
@@ -86,7 +86,7 @@ def headers_of(wait: Any) -> list[Any]:
 
 
 def failures() -> list[Failure]:
-    """Every status at either place, with every header and value, and odd forms of each."""
+    """Yield failures with every status, header and value, in the error or in its response, and with unusual forms."""
     made = [
         Failure(**place)
         for status in STATUSES

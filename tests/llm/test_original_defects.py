@@ -1,4 +1,4 @@
-"""Six things the published massgen 0.1.78 gets wrong.
+"""Six defects of the published massgen 0.1.78, which this library does not have.
 
 Each is a scene, played by either code. Our breaker gets it right; the published one is played too, where it is
 installed, so that a scene that could not fail would be noticed.
@@ -26,7 +26,7 @@ A_YEAR = 365 * 86_400.0
 
 @dataclass
 class Code:
-    """One of the two codes, going by a clock that is moved by hand.
+    """One of the two implementations, with a clock that only the test moves.
 
     Attributes:
         clock: The clock.
@@ -41,7 +41,7 @@ class Code:
     _config: Any
 
     def breaker(self, store: Any = None) -> Any:
-        """Make a breaker that one failure opens."""
+        """Make a breaker whose circuit opens after one failure."""
         config = self._config(enabled=True, max_failures=1, reset_time_seconds=RESET)
         return self._breaker(config, NAME, store=store or self.store)
 
@@ -69,7 +69,7 @@ def theirs(published: Published, monkeypatch: pytest.MonkeyPatch) -> Code:
 
 
 class CannotTakeSuccess(Exception):
-    """What the store of the first scene raises."""
+    """The error of the store of the first defect."""
 
 
 def answer_while_the_store_takes_no_success(code: Code) -> object:

@@ -1,4 +1,4 @@
-"""A call that is the probe: it keeps it, renews it, and never leaves it behind."""
+"""Tests of a call that is the probe: the call keeps, renews and always ends the probe."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_late_probe_changes_nothing(bench: Bench) -> None:
 
 
 class Renewed(AsyncInMemoryStore):
-    """Says when a probe has been renewed twice."""
+    """A store that sets an event when a probe has been renewed twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ def test_a_probe_is_renewed_for_as_long_as_the_call_takes() -> None:
 
 
 async def nothing_runs() -> None:
-    """Wait for what goes on in the background."""
+    """Wait until the background work has ended."""
     for _ in range(10_000):
         if len(asyncio.all_tasks()) == 1:
             return
@@ -163,7 +163,7 @@ async def nothing_runs() -> None:
 
 
 class Watched(SqlStore):
-    """Does something as the operation of a given number begins, or when it is done."""
+    """A store that calls a function at the beginning or the end of the operation with a given number."""
 
     def watch(self, number: int, *, done: bool, do: Callable[[], object]) -> None:
         self._left = number

@@ -1,4 +1,4 @@
-"""What the real SDKs and HTTP clients raise, and what it says about the API."""
+"""Tests of the classification of the exceptions that real SDKs and HTTP clients raise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ for module in ("anthropic", "boto3", "cohere", "google.genai", "groq", "httpx2",
 
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the clients to this machine, and their own warnings out of the results."""
+    """Keep the clients from using the network, and ignore their own warnings."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -188,7 +188,7 @@ CLIENTS = [
 @pytest.mark.parametrize("client", CLIENTS)
 def test_an_api_that_cannot_be_reached_is_a_connection_error(client: Client) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        unused.bind(("127.0.0.1", 0))  # The socket is bound but does not listen, so connections are refused.
         with pytest.raises(Exception) as raised:  # noqa: PT011 - each client has its own
             client(f"http://127.0.0.1:{unused.getsockname()[1]}")
     failure = classify_error(raised.value)
@@ -238,7 +238,7 @@ def test_an_exception_caused_by_a_client_s_exception_is_classified_like_it() -> 
 
 
 class Group(Exception):
-    """An exception group, as Python 3.10 has none."""
+    """An exception group for Python 3.10, which has no such class."""
 
     def __init__(self, *exceptions: BaseException) -> None:
         super().__init__()

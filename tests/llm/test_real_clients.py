@@ -1,4 +1,4 @@
-"""The exceptions that the real clients of Anthropic and OpenAI and httpx raise."""
+"""Tests with the exceptions that the clients of Anthropic and OpenAI and httpx raise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ClientCall = Callable[[], Awaitable[object]]
 Client = Callable[[str, float], AbstractAsyncContextManager[ClientCall]]
 
 MESSAGES: Any = [{"role": "user", "content": "hello?"}]
-# Seconds that a client waits for an answer, and for one that it knows not to come.
+# Seconds that a client waits for an answer, and for an answer that never comes.
 PATIENT = 60.0
 IMPATIENT = 0.2
 

@@ -1,4 +1,4 @@
-"""Retries stay below a share of the process's own calls, plus a burst."""
+"""The number of retries stays below a share of the process's calls plus a burst."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY = 1_000_000
 
 
 def taken(budget: RetryBudget, wanted: int = MANY) -> int:
-    """Take retries until the budget refuses one."""
+    """Take retries until the budget refuses one, and return their number."""
     return next(number for number in range(wanted + 1) if number == wanted or not budget.take())
 
 

@@ -1,4 +1,4 @@
-"""Failover between targets, for callers that await and for callers that block."""
+"""Tests of the failover between targets, for awaited and blocking calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG = LLMCircuitBreakerConfig(max_failures=1, reset_time_seconds=60)
 
 
 class Apis:
-    """What each target answers: an exception is raised, anything else returned; a name without an entry answers."""
+    """The answers of the targets: exceptions are raised, other values returned. A target without an entry works."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -35,7 +35,7 @@ class Apis:
 
 
 class Driver:
-    """A router of either kind, asked without awaiting."""
+    """Drives a synchronous or an asynchronous router without awaiting."""
 
     def __init__(self, kind: str, store: SqlStore, targets: list[LLMTarget], **options: Any) -> None:
         self.apis = Apis()

@@ -1,4 +1,4 @@
-"""Failover of real processes: away from a primary that dies, back when a probe has closed its circuit."""
+"""Tests of the failover of real processes from a broken primary, and of their return after a successful probe."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PROCESSES = 4
 PAUSE = 0.02
 FAILURES = 5
 RAMP = 1.0
-# Seconds from the trip until no process may begin a call to the primary: 0.25 and the age that a view may have.
+# Seconds after the opening after which no process may call the primary: 0.25 plus the greatest age of a view.
 BOUND = 0.25 + DEFAULT_MAX_STALENESS
-# Requests that show that a process goes on; each is counted after what it must not overtake.
+# The number of requests that show that a process continues.
 SOME = 40
 
 
 class Seen(NamedTuple):
-    """What a process has seen.
+    """The outcomes of the calls of one process.
 
     Attributes:
         answered: Calls that were answered.
@@ -45,12 +45,12 @@ def router_over(store: SqlStore, job: Job) -> LLMRouter:
     primary, secondary = job.apis
     targets = [LLMTarget("one", "a", client=primary), LLMTarget("two", "b", client=secondary)]
     config = LLMCircuitBreakerConfig(max_failures=FAILURES, reset_time_seconds=600)
-    # A loaded machine may answer late, and then the router would go on without the store.
+    # A loaded machine may answer late, and then the router would continue without the store.
     return LLMRouter(targets, store, config, ramp_up=RAMP, store_timeout=None)
 
 
 def calls_on(number: int, signals: Signals, job: Job) -> Seen:
-    """Call through a router until told to stop."""
+    """Make calls through a router until the test stops the process."""
     caller, ended = Caller(number), Counter[str]()
     with job.open() as store:
         router = router_over(store, job)
@@ -80,11 +80,11 @@ class Scene(NamedTuple):
     job: Job
 
     def state(self, name: str = "one/a") -> str:
-        """The state of a circuit; without a name, the primary's."""
+        """Return the state of a circuit; without a name, the state of the primary's circuit."""
         return self.store.read(name).state.value
 
     def open_time_elapses(self) -> None:
-        """The primary may be probed from now on."""
+        """End the open time of the primary's circuit."""
         assert self.store.cas_state("one/a", "open", {"open_until": time.time() - 1})
 
     def others_go_on(self) -> None:
@@ -93,7 +93,7 @@ class Scene(NamedTuple):
         assert eventually(lambda: len(self.secondary.requests) >= goal)
 
     def trip(self) -> float:
-        """Let the primary die; return a moment at which its circuit is open in the store."""
+        """Break the primary, and return a time at which its circuit is open in the store."""
         self.primary.answer_from_now_on(503)
         assert eventually(lambda: self.state() == "open")
         return time.monotonic()
@@ -110,7 +110,7 @@ def scene(migrated_postgres_url: str) -> Iterator[Scene]:
 
 
 def once_per_call(api: Api) -> bool:
-    """Whether no call has cost this API more than one request."""
+    """Return whether every call sent at most one request to this API."""
     return max(Counter((request.process, request.call) for request in api.requests).values(), default=1) == 1
 
 

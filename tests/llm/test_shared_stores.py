@@ -1,4 +1,4 @@
-"""Breakers of different processes over one store: on every backend."""
+"""Tests of LLM breakers that share one store, on every backend."""
 
 from __future__ import annotations
 

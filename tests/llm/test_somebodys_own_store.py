@@ -1,4 +1,4 @@
-"""A store that has nothing but the eight methods of the protocol."""
+"""Tests of the LLM breaker over a custom store with only the eight methods of the dictionary protocol."""
 
 from __future__ import annotations
 

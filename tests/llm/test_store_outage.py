@@ -1,4 +1,4 @@
-"""A store that fails, ours or somebody's own: no answer is lost and no exception is replaced."""
+"""With a failing store, of the library or custom, no answer is lost and no exception is replaced."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.llm.tools import NAME, Api, ApiError, Bench, busy
 
 
 class Failing(InMemoryStore):
-    """Raises what it is told to, from reads and from the operations named."""
+    """A store that raises a given error from reads or from given operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Failing(InMemoryStore):
 
 
 class Broken(RuntimeError):
-    """What only a store unknown to the library raises."""
+    """An error that only a custom store raises."""
 
 
 OUTAGE = StoreUnavailableError("postgresql://app:secret@db")

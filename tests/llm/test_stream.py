@@ -1,4 +1,4 @@
-"""Calls whose answers come in chunks, for callers that await and for callers that block."""
+"""Tests of calls whose answers are streams, for awaited and blocking calls."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_disabled_breaker_records_nothing(read: Scene) -> None:
 
 
 class Leaving(Exception):
-    """What a reader raises by itself."""
+    """An error that the reader of a stream raises."""
 
 
 def leave(bench: Bench) -> None:
@@ -239,7 +239,7 @@ def test_a_failed_opening_is_raised_when_no_attempt_is_left(bench: Bench) -> Non
 
 
 class Closing:
-    """A stream that notes how it is closed."""
+    """A stream that counts how often it is closed."""
 
     def __init__(self) -> None:
         self.closed = 0
@@ -296,7 +296,7 @@ def leased(bench: Bench) -> LLMCircuitBreaker:
 
 
 class CountsRenewals(InMemoryStore):
-    """Counts the renewals of leases, and says when there were some."""
+    """A store that counts the renewals of leases and sets an event."""
 
     def __init__(self, clock: Any) -> None:
         super().__init__(clock=clock)

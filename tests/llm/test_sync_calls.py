@@ -1,4 +1,4 @@
-"""Calls with retries for callers that block: the rules are those of the awaited ones."""
+"""Tests of call_with_retry_sync, which follows the same rules as call_with_retry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.llm.tools import NAME, RESET, ApiError, Bench, busy
 
 
 class SyncApi:
-    """Answers calls from a list: an exception is raised, anything else returned; then ``"ok"``."""
+    """An API with a list of answers: an exception is raised, anything else is returned. After the list, ``"ok"``."""
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
@@ -56,7 +56,7 @@ def test_failures_count_and_are_retried(bench: Bench, error: Exception) -> None:
 
 def test_a_probe_is_kept_while_its_owner_waits_for_a_retry_after(bench: Bench) -> None:
     rejected: list[bool] = []
-    # In a context of its own, as in another process: inside the probe's context the call would be part of the probe.
+    # In a new context, as in another process: in the context of the probe, the call would be part of the probe.
     bench.on_nap = lambda: rejected.append(Context().run(bench.another().should_block))
     bench.due()
     assert bench.breaker.call_with_retry_sync(SyncApi(busy(7), "answer")) == "answer"

@@ -1,4 +1,4 @@
-"""What the tests of the LLM breaker are made with."""
+"""Helpers for the tests of the LLM breaker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEASE = 600.0
 
 
 class ApiError(Exception):
-    """What an API client raises: a status and a response with headers."""
+    """The error of an API client, with a status and a response with headers."""
 
     def __init__(self, status_code: int, headers: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"HTTP {status_code}")
@@ -28,12 +28,12 @@ class ApiError(Exception):
 
 
 def busy(retry_after: object) -> ApiError:
-    """A 429 that says how long to wait."""
+    """Return a 429 error with a Retry-After."""
     return ApiError(429, {"Retry-After": str(retry_after)})
 
 
 class Api:
-    """Answers calls from a list: an exception is raised, a function called, anything else returned; then ``"ok"``."""
+    """An API with a list of answers: it raises exceptions, calls functions and returns other values; then ``"ok"``."""
 
     def __init__(self, *answers: object) -> None:
         self._answers = list(answers)
@@ -61,7 +61,7 @@ class Clock:
 
 
 class Recorded:
-    """A metrics object that writes down what it is told."""
+    """A metrics object that records its measurements."""
 
     def __init__(self) -> None:
         self.transitions: list[tuple[str, str]] = []
@@ -78,7 +78,7 @@ class Recorded:
 
 
 class Caller:
-    """A thread of its own that does what it is told."""
+    """A separate thread that runs given functions."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
@@ -94,7 +94,7 @@ class Caller:
 
 
 class Bench:
-    """One breaker with everything around it that a test moves or looks at."""
+    """One LLM breaker with its store, clock, metrics and events."""
 
     def __init__(self, store: Any = None, **config: Any) -> None:
         self.clock = Clock()
@@ -127,7 +127,7 @@ class Bench:
         self.on_nap()
 
     def paused(self, *waits: float) -> bool:
-        """Whether the pauses were the waits that the API asked for, each longer by at most a fifth."""
+        """Return whether the pauses were the waits of the API, each longer by at most a fifth."""
         pairs = zip(self.naps, waits, strict=True)
         return all(wait <= nap <= 1.2 * wait for nap, wait in pairs)
 
@@ -144,7 +144,7 @@ class Bench:
         return asyncio.run(self.breaker.call_with_retry(api, **options))
 
     def open(self) -> None:
-        """Open the circuit as somebody else would."""
+        """Open the circuit as another process would."""
         self.store.force_open(NAME, RESET)
 
     def due(self) -> None:

@@ -1,4 +1,4 @@
-"""Breakers in every state, and stores that break."""
+"""Breakers in every state, and stores that can fail."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Rows:
 
 
 class Switchable(InMemoryStore):
-    """A store that can be out."""
+    """A store that a test can make unavailable."""
 
     out = False
 

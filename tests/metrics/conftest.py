@@ -13,14 +13,14 @@ from cbstore_sql.metrics.recorder import Recorder
 
 
 class Recorded:
-    """A recorder and the registry in which its measurements can be found."""
+    """A recorder and the registry that contains its measurements."""
 
     def __init__(self, recorder: Recorder, registry: CollectorRegistry) -> None:
         self.recorder = recorder
         self._registry = registry
 
     def value(self, series: str, **labels: str) -> float | None:
-        """The value of the only sample with these labels; labels that a library adds do not matter."""
+        """Return the value of the only sample with these labels. Labels that a library adds are ignored."""
         found = [value for name, its_labels, value in self.samples() if name == series and its_labels == labels]
         assert len(found) <= 1
         return found[0] if found else None
@@ -45,7 +45,7 @@ def prometheus() -> Iterator[Recorded]:
 
 
 def opentelemetry() -> Iterator[Recorded]:
-    """Through OpenTelemetry's own translation for Prometheus."""
+    """A recorder of OpenTelemetry, read through its exporter for Prometheus."""
     reader = PrometheusMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     yield Recorded(OpenTelemetryMetrics(provider.get_meter("test")), REGISTRY)
@@ -54,5 +54,5 @@ def opentelemetry() -> Iterator[Recorded]:
 
 @pytest.fixture(params=[prometheus, opentelemetry], ids=lambda make: make.__name__)
 def kept(request: pytest.FixtureRequest) -> Iterator[Recorded]:
-    """Either library: what they keep is the same."""
+    """A recorder of each library. Both must record the same measurements."""
     yield from request.param()

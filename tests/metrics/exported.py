@@ -1,4 +1,4 @@
-"""Which series there really are, and which of them a query asks for."""
+"""The exported series, and the series that a query uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Series = dict[str, frozenset[str]]
 
 
 def exported() -> Series:
-    """Every series that the metrics and the exporter give out, with the names of its labels."""
+    """Return every exported series with the names of its labels."""
     registry = CollectorRegistry()
     registry.register(FleetCollector(Rows((*FLEET, LOCKED))))
     metrics = CircuitBreakerMetrics(registry)
@@ -27,7 +27,7 @@ def exported() -> Series:
 
 
 def labels_of(query: str, series: Series) -> frozenset[str]:
-    """The labels of what a query answers with.
+    """Return the labels of the result of a query.
 
     Raises:
         AssertionError: It asks for a series or a label that is not given out.

@@ -1,4 +1,4 @@
-"""Code in an interpreter of its own."""
+"""Runs code in a separate interpreter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def python(code: str, *, cwd: Path = ROOT, **environment: str) -> str:
-    """Run it and return what it printed."""
+    """Run the code and return its output."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=cwd,

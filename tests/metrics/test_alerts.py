@@ -1,4 +1,4 @@
-"""The example alerts ask for what is really exported and name what they are about."""
+"""The example alerts use existing series and name the breaker in their summary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_alert_names_are_unique() -> None:
     assert len(set(names)) == len(names) > 0
 
 
-# In minutes: two breakers are open, one of them in shadow mode; a third is locked open.
+# Two breakers are open, one of them in shadow mode, and a third is locked open. Times are in minutes.
 CASES = """
 rule_files: [{rules}]
 evaluation_interval: 1m

@@ -1,4 +1,4 @@
-"""What listeners are told of a finished call, by either kind of breaker."""
+"""Tests of the event `CallFinished` of both breakers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.breaker.drivers import AsyncDriver, Clock, SyncDriver
 
 
 class Slow(InMemoryStore):
-    """Takes a hundred seconds for everything."""
+    """A store whose operations take a hundred seconds."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)

@@ -1,4 +1,4 @@
-"""Guarded calls as lines of a file."""
+"""Tests of the log of guarded calls in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for what is really exported."""
+"""The Grafana dashboard uses only existing series."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PANELS = DASHBOARD["panels"]
 TARGETS = [(panel, target) for panel in PANELS for target in panel.get("targets", ())]
 VARIABLES = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
 
-# What Grafana itself puts in, as values that PromQL can read.
+# The variables that Grafana sets, as values that PromQL can parse.
 BUILT_IN = {"__range": "3h", "__rate_interval": "1m"}
 SUFFIX = re.compile(r"_(bucket|sum|created)$|(?<=seconds)_count$")
 VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 
 def query(text: str) -> str:
-    """What Grafana sends."""
+    """Return the query that Grafana sends."""
     return VARIABLE.sub(lambda found: BUILT_IN.get(found[1], "anything"), text)
 
 
@@ -48,7 +48,7 @@ def test_a_query_uses_existing_series_and_labels(panel: dict[str, Any], target: 
 @pytest.mark.parametrize("series", sorted({SUFFIX.sub("", name) for name in exported()}))
 def test_every_series_is_shown_somewhere(series: str) -> None:
     asked = {name for _, target in TARGETS for name in re.findall(r"cb_\w+", target["expr"])}
-    # What one process last saw would contradict the table, whose panels are here.
+    # cb_current_state shows the last state that one process saw. The panels show the state in the table instead.
     assert {series, f"{series}_total", f"{series}_bucket"} & (asked | {"cb_current_state"})
 
 

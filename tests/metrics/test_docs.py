@@ -1,4 +1,4 @@
-"""What docs/metrics.md lists is all there is."""
+"""Tests that the lists of docs/metrics.md are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cbstore exporter`` as a process, scraped over HTTP: it changes no breaker and tells the truth."""
+"""Tests of ``cbstore exporter`` as a process that is scraped over HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Samples = dict[str, dict[str, float]]
 
 @contextlib.contextmanager
 def exporter(folder: Path, url: str, *arguments: str, end: int = signal.SIGTERM) -> Iterator[str]:
-    """The address of an exporter of a database; at the end it is told to end, and does."""
+    """Run an exporter for a database, yield its address, and end it with a signal."""
     with started(folder, "exporter", "--url", url, "--port", "0", *arguments) as process:
         assert process.stdout
         line = process.stdout.readline()
@@ -36,7 +36,7 @@ def exporter(folder: Path, url: str, *arguments: str, end: int = signal.SIGTERM)
 
 
 def scraped(address: str, namespace: str) -> Samples:
-    """Series by name, then values by breaker, or by state where there is none."""
+    """Return the values by series and breaker, or by series and state if the series has no breaker."""
     with urlopen(address) as answer:  # noqa: S310 - an address of our own
         families = list(text_string_to_metric_families(answer.read().decode()))
     samples: Samples = {}
@@ -112,7 +112,7 @@ def test_a_locked_table_gives_fleet_up_0_within_the_timeout_and_leaves_no_sessio
     engine = sa.create_engine(migrated_postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'locked-exporter' AND state = 'active'"
     scrapes = exporter(tmp_path, url.render_as_string(hide_password=False), "--timeout", "0.3s")
-    # Within the blocker's transaction pg_stat_activity would stay as it was first read.
+    # In the transaction of the blocker, pg_stat_activity would not change after the first read.
     with scrapes as address, engine.connect() as blocker, engine.connect() as observer:
         blocker.exec_driver_sql("BEGIN")
         blocker.exec_driver_sql("LOCK TABLE cbstore.breakers")

@@ -1,4 +1,4 @@
-"""What a scrape says about rows, exactly."""
+"""Tests of the exact values that a scrape gives for rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.metrics.breakers import CLEAN, FLEET, LOCKED, SHADOWED, Rows
 
 
 def scraped(store: Rows | SqlStore, **options: int) -> dict[tuple[str, str], float]:
-    """Every sample, by series and the breaker or state it is about."""
+    """Return every sample by its series and its breaker or state."""
     registry = CollectorRegistry()
     registry.register(FleetCollector(store, **options))
     return {
@@ -24,7 +24,7 @@ def scraped(store: Rows | SqlStore, **options: int) -> dict[tuple[str, str], flo
 
 
 def about(series: str, **options: int) -> dict[str, float]:
-    """One series of the whole fleet, by breaker."""
+    """Return one series by breaker."""
     return {label: value for (name, label), value in scraped(Rows(), **options).items() if name == series}
 
 

@@ -1,4 +1,4 @@
-"""Records as a log collector gets them."""
+"""Tests of log records as a log collector receives them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OF_A_RECORD = set(vars(logging.makeLogRecord({}))) | {"message"}
 
 
 class JsonLines(logging.Formatter):
-    """One object a record: the message and whatever ``extra`` brought."""
+    """A formatter that writes one JSON object for each record, with the message and the fields of ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {key: value for key, value in vars(record).items() if key not in OF_A_RECORD}

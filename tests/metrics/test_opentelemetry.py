@@ -1,4 +1,4 @@
-"""The instruments as the SDK sees them."""
+"""Tests of the OpenTelemetry instruments with the SDK."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.metrics.processes import python
 
 
 def measured() -> dict[str, Any]:
-    """Every instrument with one measurement, by name."""
+    """Return every instrument, with one measurement each, by name."""
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     metrics = OpenTelemetryMetrics(provider.get_meter("test"))

@@ -1,4 +1,4 @@
-"""Registries, worker pools, and what happens without the library."""
+"""Tests of registries, of worker pools, and of an installation without prometheus_client."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_registry_that_raises_is_logged_once_and_no_call_fails(caplog: pytest.
 
 
 class Slow(CollectorRegistry):
-    """Takes its time with each series, so that others arrive meanwhile."""
+    """A registry that is slow to create a series, so that other threads arrive meanwhile."""
 
     def register(self, collector: Collector) -> None:
         threading.Event().wait(0.01)

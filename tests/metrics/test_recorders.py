@@ -1,4 +1,4 @@
-"""What is measured, by either library and read as Prometheus would."""
+"""Tests of the measurements of both libraries, read in the format of Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests ask of a database, besides the library."""
+"""Functions with which tests read and change a database directly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Role:
 
 
 def qualified(url: str, table: str = "breakers") -> str:
-    """The name of one of our tables in a statement."""
+    """Return the qualified name of one of the library's tables for a statement."""
     return f"cbstore.{table}" if url.startswith("postgresql") else table
 
 
@@ -58,14 +58,14 @@ def execute(url: str, *statements: str) -> None:
 
 
 def make_strange_table(url: str) -> None:
-    """Put a table that is not ours where ours belongs."""
+    """Create a foreign table with the name of the breaker table."""
     if url.startswith("postgresql"):
         execute(url, "CREATE SCHEMA cbstore")
     execute(url, f"CREATE TABLE {qualified(url)} (mine INTEGER)")
 
 
 def described(url: str, schema: str = "cbstore") -> dict[str, Any]:
-    """Everything the database's catalogue says of the breaker table."""
+    """Return everything that the catalogue of the database says about the breaker table."""
     postgresql = url.startswith("postgresql")
     table = f"{schema}.breakers" if postgresql else "breakers"
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
@@ -92,7 +92,7 @@ def _checks(create_table: str) -> list[tuple[str, str]]:
 
 
 def table_names(url: str, schema: str = "cbstore") -> set[str]:
-    """The tables of the schema, or of the SQLite file."""
+    """Return the names of the tables of the schema or of the SQLite file."""
     inspector = sa.inspect(sa.create_engine(url, poolclass=sa.NullPool))
     return set(inspector.get_table_names(schema if url.startswith("postgresql") else None))
 

@@ -1,4 +1,4 @@
-"""alembic's own command, from a checkout."""
+"""Tests of the command ``alembic`` in a checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DONE = {"breakers", "cbstore_version"}
 
 @pytest.fixture(autouse=True)
 def _log_level() -> Iterator[None]:
-    """Take back what alembic's command changes in the process it thinks its own."""
+    """Restore the log level that alembic's command changes."""
     logger = logging.getLogger("alembic")
     before = logger.level
     yield
@@ -32,7 +32,7 @@ def alembic(*arguments: str) -> None:
 
 
 def alembic_apart(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run it as people run it: in a process of its own, here in a folder that is not the checkout."""
+    """Run the command in a separate process, in a folder outside the checkout."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("CBSTORE_", "PYTHONPATH"))}
     command = [sys.executable, "-m", "alembic", "-c", str(INI), *arguments]
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Migrating through the application's own engine."""
+"""Tests of migrations through an engine of the application."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = {"breakers", "cbstore_version"}
 
 
 def begin_early(connection: Any, *_: Any) -> None:
-    """What an application's listener may do: leave a transaction open on every connection it hands out."""
+    """A listener of an application that leaves a transaction open on each connection."""
     connection.cursor().execute("SELECT 1" if hasattr(connection, "pgconn") else "BEGIN")
 
 

@@ -1,4 +1,4 @@
-"""Autogenerate in the application's own alembic environment, with our tables in the same database."""
+"""Tests of autogenerate in an application's alembic environment, with the breaker tables in the same database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with sa.create_engine(attributes["url"], poolclass=sa.NullPool).connect() as con
 
 
 def proposed(folder: Path, url: str, **options: Any) -> str:
-    """The upgrade that the application's autogenerate writes; the application itself only wants an ``orders`` table."""
+    """Return the upgrade that autogenerate writes for an application with only a table ``orders``."""
     (folder / "versions").mkdir(parents=True)
     (folder / "env.py").write_text(APPLICATION_ENV)
     config = Config()
@@ -44,7 +44,7 @@ def proposed(folder: Path, url: str, **options: Any) -> str:
 
 
 def drops(text: str, *, schema: str | None = None) -> set[str]:
-    """Which of our tables the proposal drops."""
+    """Return which of the library's tables the proposed upgrade drops."""
     place = f", schema='{schema}'" if schema else ""
     return {name for name in ("breakers", "cbstore_version") if f"drop_table('{name}'{place})" in text}
 

@@ -19,7 +19,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Waits of milliseconds; the pauses between tries are noted, not made."""
+    """Shorten the waits to milliseconds, and record the pauses between attempts instead of making them."""
     noted: list[float] = []
     monkeypatch.setattr(migration_env, "_LOCK_TIMEOUT", 0.01)
     monkeypatch.setattr(migration_env, "_TURN_TIMEOUT", 0.01)
@@ -29,7 +29,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @contextmanager
 def held(url: str, statement: str) -> Iterator[sa.Connection]:
-    """Another session's transaction that has run a statement."""
+    """Run a statement in a transaction of another session, and keep the transaction open."""
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
         connection.exec_driver_sql(statement)
         yield connection
@@ -116,7 +116,7 @@ def test_on_sqlite_the_migration_locks_the_file_before_its_first_read(sqlite_url
 
 
 def test_a_short_statement_timeout_of_the_role_does_not_end_a_migration(postgresql_url: str) -> None:
-    """Waiting for another migration takes longer than a statement of the application may."""
+    """The wait for another migration takes longer than the statement timeout of the role."""
     url = sa.make_url(postgresql_url).update_query_dict({"options": "-c statement_timeout=300"})
     key = hashlib.blake2b(b"cbstore:cbstore", digest_size=8).digest()
     lock = f"SELECT pg_advisory_lock({int.from_bytes(key, 'big', signed=True)})"

@@ -20,7 +20,7 @@ Targets = list[tuple[str, str]]
 
 
 def upgrade_all(targets: Targets, options: dict[str, Any], barrier: Barrier, results: mp.Queue[str]) -> None:
-    """In step with the other processes, migrate one empty place after the other."""
+    """Migrate one empty database after the other, each at the same moment as the other processes."""
     try:
         for url, schema in targets:
             engine = sa.create_engine(url, poolclass=sa.NullPool, **options)

@@ -1,4 +1,4 @@
-"""Who may do what on PostgreSQL: one role migrates, another runs."""
+"""Tests of the rights of PostgreSQL roles: one role migrates, another runs breakers."""
 
 from __future__ import annotations
 

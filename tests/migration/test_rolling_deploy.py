@@ -1,4 +1,4 @@
-"""Processes of release 0.1 beside new ones, on the new table, and after a way back to them alone."""
+"""Processes of release 0.1 and new processes share the new table. Old processes also work after a downgrade."""
 
 from __future__ import annotations
 

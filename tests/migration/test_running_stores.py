@@ -1,4 +1,4 @@
-"""Stores at work while the table is migrated: their prepared statements were made for the table before."""
+"""Stores run while the table is migrated. Their prepared statements belong to the old table."""
 
 from __future__ import annotations
 
@@ -92,28 +92,28 @@ def test_the_first_refused_statement_after_a_migration_closes_all_old_connection
         ThreadPoolExecutor(THREADS) as pool,
     ):
         store.reset("b")
-        # A locked row keeps each thread at its own connection.
+        # A locked row makes each thread use a separate connection.
         other.execute(sa.text("SELECT FROM cbstore.breakers FOR UPDATE"))
         held = [pool.submit(store.record_failure, "b", NEVER) for _ in range(THREADS)]
         assert eventually(lambda: sessions(other) == THREADS)
         other.commit()
         for each in held:
             each.result()
-        # The revision between them changes the types of the columns that the prepared statements return.
+        # The next revision changes the types of the columns that the prepared statements return.
         downgrade(postgresql_url, "0001")
         store.record_failure("b", NEVER)
         assert eventually(lambda: sessions(other) == 1), "the server ends a session some time after it was closed"
 
 
 def sessions(connection: sa.Connection) -> int:
-    """How many sessions the store has."""
+    """Return the number of the store's sessions."""
     connection.execute(sa.text("SELECT pg_stat_clear_snapshot()"))
     counting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'"
     return int(connection.execute(sa.text(counting)).scalar_one())
 
 
 def at_once(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
-    """Do something in every thread of a pool at the same time."""
+    """Run a function in every thread of a pool at the same time."""
     barrier = Barrier(THREADS)
 
     def begin() -> None:

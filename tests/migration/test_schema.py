@@ -163,9 +163,9 @@ def test_a_breaker_keeps_its_values_at_each_revision(empty_url: str) -> None:
 
 
 def rows(url: str) -> list[tuple[object, ...]]:
-    """The breakers, by the columns that every revision has."""
+    """Return the breakers with the columns that every revision has."""
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
-        query = f"SELECT namespace, name, {OLD_COLUMNS} FROM {qualified(url)} ORDER BY namespace, name"  # our own names
+        query = f"SELECT namespace, name, {OLD_COLUMNS} FROM {qualified(url)} ORDER BY namespace, name"  # our names
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 

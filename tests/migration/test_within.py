@@ -1,4 +1,4 @@
-"""Our migrations inside the application's own alembic history."""
+"""Tests of the library's migrations inside an application's alembic history."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ SHIPMENTS = 'op.create_table("shipments", sa.Column("id", sa.Integer, primary_ke
 
 
 def history(folder: Path, url: str, *bodies: tuple[list[str], list[str]], depends_on: Any = None) -> Config:
-    """An application's alembic environment whose revisions do what is given, up and down."""
+    """Make an application's alembic environment whose revisions run the given code."""
     (folder / "versions").mkdir(parents=True)
     (folder / "env.py").write_text(ENV)
     before = None
@@ -87,7 +87,7 @@ DOWN = ['op.drop_table("shipments")', 'downgrade_within(op, "base")', 'op.drop_t
 
 
 def all_tables(url: str) -> set[str]:
-    """The application's tables and ours."""
+    """Return the names of all tables, of the application and of the library."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     return {*sa.inspect(engine).get_table_names()} | table_names(url)
 

@@ -1,4 +1,4 @@
-"""A real Chromium, where one is installed."""
+"""A real Chromium, if one is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = os.environ.get("CBSTORE_TEST_CHROMIUM") or shutil.which("chromium") or
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless browser; without one, these tests are skipped and the summary says why."""
+    """Yield a headless browser. If none is installed, the tests are skipped with a reason."""
     if PROGRAM is None:
         pytest.skip("CHROMIUM IS NOT INSTALLED: the panel is not tested in a browser (apt-get install chromium)")
     from playwright.sync_api import sync_playwright

@@ -17,7 +17,7 @@ HOSTILE = "<script>alert('x')</script>\"&/../?a=b#c"
 
 @pytest.fixture(scope="session")
 def schema_on_postgres(postgres_url: str) -> str:
-    """A schema that only the panel's tests use: pages show every breaker of a table."""
+    """A schema that only the panel's tests use, because pages show every breaker of a table."""
     schema = f"panel_{secrets.token_hex(4)}"
     migrate(postgres_url, schema=schema)
     return schema
@@ -61,7 +61,7 @@ def fill(store: SqlStore) -> None:
 
 @pytest.fixture
 def client(store: SqlStore) -> Client:
-    """A browser on this machine that may act."""
+    """A client on this machine with the right to act."""
     return Client(store, actions=True)
 
 

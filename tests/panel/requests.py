@@ -1,4 +1,4 @@
-"""Requests to both applications, without a server in between."""
+"""Sends requests to both applications without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEANT = {"origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The response to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,7 +33,7 @@ class Client:
     """Sends requests to the panel as WSGI, or as ASGI.
 
     Args:
-        store: What the panel shows.
+        store: The store whose breakers the panel shows.
         colour: ``"wsgi"`` or ``"asgi"``.
         prefix: Where it is mounted.
         settings: What the application takes.

@@ -1,4 +1,4 @@
-"""Who gets in, and what is refused: each hostile try is one test."""
+"""Tests of the access control. Each kind of attack has a test."""
 
 from __future__ import annotations
 

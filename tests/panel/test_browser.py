@@ -1,4 +1,4 @@
-"""The panel in a real Chromium: live updates, actions, no script, keyboard, screen reader, and how it looks."""
+"""Tests in a real Chromium: live updates, actions, no script, keyboard, screen reader, and layout."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.parametrize("store", ["postgres"], indirect=True)
 PATIENCE = 60_000
 """Milliseconds; nothing is expected to take that long."""
 
-# Set it to docs/ to renew the pictures there.
+# Set this variable to docs/ to renew the pictures of the documentation.
 PICTURES = os.environ.get("CBSTORE_TEST_PICTURES")
 
 
 @contextlib.contextmanager
 def panel(folder: Path, store: SqlStore, *arguments: str) -> Iterator[str]:
-    """The address of ``cbstore panel`` over a store's database; at the end it is told to end, and does."""
+    """Run ``cbstore panel`` over the database of a store, yield its address, and end it with a signal."""
     url = store._engine.url.render_as_string(hide_password=False)
     with started(
         folder, "panel", "--url", url, "--schema", store._queries.schema, "--port", "0", *arguments
@@ -51,7 +51,7 @@ def address(store: SqlStore, tmp_path: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def tab(browser: Browser, **options: Any) -> Iterator[Page]:
-    """A tab of its own; whatever the browser complains about fails the test."""
+    """Yield a new tab. Each message of the browser's console fails the test."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -67,7 +67,7 @@ def tab(browser: Browser, **options: Any) -> Iterator[Page]:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong for screen readers and keyboards."""
+    """Return the accessibility problems that axe-core finds."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page).response["violations"]
@@ -173,7 +173,7 @@ LOOKS = {
 
 
 def shrink(picture: Path) -> None:
-    """Keep few colours, so that the pictures in the docs stay small."""
+    """Reduce the colours of a picture, so that the pictures of the documentation stay small."""
     from PIL import Image
 
     with Image.open(picture) as image:

@@ -1,4 +1,4 @@
-"""What the pages show."""
+"""Tests of the content of the pages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.panel.requests import Client
 
 
 def names(text: str) -> list[str]:
-    """The breakers of the list, in order."""
+    """Return the names of the breakers of the list in order."""
     return [unescape(name) for name in re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', text)]
 
 
 def words(text: str) -> str:
-    """A page as a person reads it."""
+    """Return the visible text of a page."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
@@ -122,7 +122,7 @@ def test_the_wsgi_and_asgi_applications_give_the_same_answers(store: SqlStore) -
     ):
         one, two = wsgi.get(path, query), asgi.get(path, query)
         assert one.status == two.status
-        # Links differ by whether events are sent, ages by the moment.
+        # The pages differ in the setting for events and in the ages.
         assert len(one.body) == pytest.approx(len(two.body), abs=400)
         assert set(one.headers) == set(two.headers)
 

@@ -1,4 +1,4 @@
-"""Ten thousand breakers, and many open tabs."""
+"""Tests with ten thousand breakers, and with many open tabs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGEST_PAGE = 100_000
 LARGEST_ASSETS = 50_000
 SLOWEST = 0.2
 
-# The longest names that are not hostile, every kind of state, a full history, a locked one in ten.
+# The longest ordinary names, every state, full histories, and a lock on every tenth breaker.
 FILL = """
 INSERT INTO {schema}.breakers (namespace, name, state, previous_state, generation, failure_count,
   last_failure_time, open_until, open_seconds, override, override_by, override_reason, history)
@@ -52,7 +52,7 @@ def many(postgres_url: str, schema_on_postgres: str) -> Iterator[SqlStore]:
 
 
 def counted(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> list[Query]:
-    """Every statement that the store carries out from now on."""
+    """Return a list to which each further statement of the store is added."""
     queries: list[Query] = []
     execute = store._execute
 

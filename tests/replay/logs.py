@@ -1,4 +1,4 @@
-"""Made-up logs."""
+"""Artificial logs of calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbstore_sql.replay.log import LoggedCall
 def calls(
     *stretches: tuple[int, float], every: float = 0.1, seconds: float = 0.01, processes: int = 1, seed: int = 1
 ) -> list[LoggedCall]:
-    """Make a log of stretches with so many calls each, of which a share fails at random."""
+    """Make a log of stretches. Each stretch is a number of calls and the share of calls that fail at random."""
     rng = random.Random(seed)
     made: list[LoggedCall] = []
     for count, failing in stretches:

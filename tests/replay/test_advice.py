@@ -1,4 +1,4 @@
-"""Which policy is recommended after a replay."""
+"""Tests of the policy that is recommended after a replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy would have done with a log, told by hand."""
+"""Tests of the replay of small logs, with results computed by hand."""
 
 from __future__ import annotations
 

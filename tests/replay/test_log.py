@@ -1,4 +1,4 @@
-"""Logs of calls: what can be read, and what the message says of the rest."""
+"""Tests of reading a log of calls, and of the errors for lines that cannot be read."""
 
 from __future__ import annotations
 

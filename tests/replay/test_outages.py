@@ -1,4 +1,4 @@
-"""Outages found in a log after the fact."""
+"""Tests of finding outages in a log."""
 
 from __future__ import annotations
 

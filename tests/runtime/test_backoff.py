@@ -1,4 +1,4 @@
-"""Pauses between attempts."""
+"""Tests of the pauses between attempts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.breaker.drivers import Clock
 
 
 def unchanged() -> float:
-    """Draw the number that leaves a pause as it is."""
+    """Return the random number that does not change a pause."""
     return 1.0
 
 

@@ -1,4 +1,4 @@
-"""A process forked while others of its threads are at work: what they hold, nobody gives back there."""
+"""A process forks while its other threads work. In the child, no thread releases what these threads held."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CLOSED = InMemoryStore().read("b")
 
 
 def in_child(work: Callable[[], object]) -> bool:
-    """Whether work comes to its end in a process forked now."""
+    """Fork, and return whether a function ends in the child."""
     ended, tell = os.pipe()
     child = os.fork()
     if child == 0:
@@ -56,19 +56,19 @@ def in_child(work: Callable[[], object]) -> bool:
 
 
 class Ticking:
-    """Does its work once."""
+    """An object with a background thread that does its work once."""
 
     def __init__(self) -> None:
         self.ticked = threading.Event()
         self.periodic = Periodic("ticking", lambda: 0.0, self.tick)
 
     def tick(self) -> bool:
-        """Say that it was done, and that there is no more."""
+        """Record that the work was done, and end the thread."""
         self.ticked.set()
         return False
 
     def work(self) -> None:
-        """Have it done."""
+        """Start the work and wait until it is done."""
         self.periodic.ensure()
         assert self.ticked.wait(PATIENCE)
 
@@ -78,7 +78,7 @@ def local_breakers() -> LocalBreakers:
 
 
 def owners() -> dict[str, tuple[object, Callable[[], object]]]:
-    """What has a lock, and work that needs it."""
+    """Return objects with a lock, each with a function that needs the lock."""
     memory, view, owed, outage = InMemoryStore(), View(1.0), Outbox(), OutageDetector("allow", lambda _: None)
     local, ticking, metrics = local_breakers(), Ticking(), CircuitBreakerMetrics(CollectorRegistry())
     combining = CombiningStore(memory, 0.001)
@@ -97,7 +97,7 @@ def owners() -> dict[str, tuple[object, Callable[[], object]]]:
 @pytest.mark.parametrize("kind", owners())
 def test_a_lock_held_by_a_thread_is_free_in_the_child(kind: str) -> None:
     owner, work = owners()[kind]
-    # Held by another thread: a reentrant lock would let this one in.
+    # Another thread holds the lock, because a reentrant lock would admit this thread.
     with ThreadPoolExecutor(1) as holder, ExitStack() as stack:
         lock = getattr(owner, "_lock")  # noqa: B009 - not every owner is of one class
         holder.submit(lock.acquire).result()
@@ -106,7 +106,7 @@ def test_a_lock_held_by_a_thread_is_free_in_the_child(kind: str) -> None:
 
 
 class Held(InMemoryStore):
-    """Holds its first write until it is released."""
+    """A store that blocks its first write until a test releases it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Held(InMemoryStore):
 
 
 def let_go(store: CombiningStore, held: Held) -> None:
-    """Have nobody wait any longer."""
+    """Release all waiting callers."""
     held.released.set()
     for batch in list(store._open.values()):
         batch.full.set()

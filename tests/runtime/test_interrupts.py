@@ -1,4 +1,4 @@
-"""Exceptions that a signal handler raises are told apart from those of the interrupted code."""
+"""Tests that distinguish exceptions of a signal handler from exceptions of the interrupted code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this sys
 
 
 class TimeLimit(Exception):
-    """What a task queue raises into a task that takes too long."""
+    """The error that a task queue raises in a task that takes too long."""
 
 
 class Handler:

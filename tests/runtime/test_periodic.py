@@ -1,4 +1,4 @@
-"""Work that a thread or a task repeats in the background."""
+"""Tests of work that a thread or a task repeats in the background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import PATIENCE
 
 
 class Work:
-    """Something to do again and again."""
+    """Work that is repeated."""
 
     def __init__(self) -> None:
         self.done = threading.Event()

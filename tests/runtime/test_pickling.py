@@ -1,4 +1,4 @@
-"""What can be sent to another process is pickled and copied; everything else says why not."""
+"""Data can be pickled and copied. All other objects raise an error with the reason."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DATA = [
     CircuitBreakerOpenError(name="b", retry_after=2.0),
 ]
 
-# A value for each field that an event can have.
+# A value for each type that a field of an event can have.
 FIELDS: dict[str, Any] = {
     "name": "b",
     "previous_state": State.CLOSED,

@@ -1,4 +1,4 @@
-"""Work stated without I/O: the ways to carry it out."""
+"""Tests of the functions that drive generators without I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads for work that may hang."""
+"""Tests of threads for work that may hang."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def workers() -> DaemonWorkers:
 
 @pytest.fixture
 def goes() -> Iterator[threading.Event]:
-    """Hanging work waits for it."""
+    """An event that ends hanging work."""
     event = threading.Event()
     yield event
     event.set()

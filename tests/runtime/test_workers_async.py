@@ -1,4 +1,4 @@
-"""Work in daemon threads, awaited."""
+"""Tests of awaiting work in daemon threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def workers() -> DaemonWorkers:
 
 @pytest.fixture
 def goes() -> Iterator[threading.Event]:
-    """Hanging work waits for it."""
+    """An event that ends hanging work."""
     event = threading.Event()
     yield event
     event.set()

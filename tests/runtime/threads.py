@@ -1,4 +1,4 @@
-"""A system on which no thread can start."""
+"""Simulates a system on which no thread can start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOO_LARGE = 1 << 46
 
 @contextlib.contextmanager
 def no_new_threads() -> Iterator[None]:
-    """Let every `threading.Thread.start` fail, as at a limit of the system."""
+    """Make every `threading.Thread.start` fail, as at the system's limit of threads."""
     before = threading.stack_size(_TOO_LARGE)
     try:
         yield

@@ -1,1 +1,1 @@
-"""The real servers behind the tests: named by the environment, run in containers, or brought by wheels."""
+"""The real servers behind the tests: from the environment, in containers, or from wheels."""

@@ -1,4 +1,4 @@
-"""Which server stands behind each URL: decided once a run, in the order environment, container, wheel."""
+"""Chooses the server behind each URL once in each run: first the environment, then a container, then a wheel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers import containers, wheels
 
 @dataclass(frozen=True)
 class Product:
-    """A kind of server and the ways to have one."""
+    """A kind of server and the ways to start one."""
 
     name: str
     variable: str
@@ -24,7 +24,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Choice:
-    """One server of this run: its origin in words without secrets, and how to have its URL."""
+    """One server of this run: its origin in words without secrets, and a context manager that yields its URL."""
 
     origin: str
     start: Callable[[], AbstractContextManager[str]]

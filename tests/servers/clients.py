@@ -1,4 +1,4 @@
-"""What the fixtures do on a server that runs: prove that it answers, and keep a database for this run alone."""
+"""What the fixtures do on a running server: check that it answers, and create a database for this run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 @contextlib.contextmanager
 def fresh_database(server_url: str) -> Iterator[tuple[str, str]]:
-    """The URL of a database that is dropped at the end, and the server's version."""
+    """Create a database, yield its URL and the server's version, and drop the database at the end."""
     url = sa.make_url(server_url).set(drivername="postgresql+psycopg")
     name = f"cbstore_test_{secrets.token_hex(6)}"
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -25,7 +25,7 @@ def fresh_database(server_url: str) -> Iterator[tuple[str, str]]:
 
 
 def _execute(engine: sa.Engine, *statements: str) -> str:
-    """Run `statements`; the answer is the last one's value, if it has one."""
+    """Run statements, and return the value of the last one, if it has one."""
     try:
         with engine.connect() as connection:
             results = [connection.exec_driver_sql(statement) for statement in statements]

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis in containers, where a Docker engine answers."""
+"""PostgreSQL and Redis in containers, if a Docker engine answers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PROBE_SECONDS = 5
 
 
 def engine_answers() -> bool:
-    # Where nobody answers, the client leaves its socket open: a process of its own takes that along.
+    # Without an engine, the client leaves its socket open. The end of a separate process closes the socket.
     probe = [sys.executable, "-c", f"import docker; docker.from_env(timeout={PROBE_SECONDS}).ping()"]
     return subprocess.run(probe, check=False, capture_output=True).returncode == 0
 
 
 @contextlib.contextmanager
 def postgres(image: str) -> Iterator[str]:
-    """A superuser's SQLAlchemy URL on a PostgreSQL in a new container."""
+    """Run PostgreSQL in a new container, and yield a superuser's SQLAlchemy URL."""
     from testcontainers.community.postgres import PostgresContainer
 
     container = PostgresContainer(image, username="postgres", password=secrets.token_hex(16), driver="psycopg")
@@ -33,7 +33,7 @@ def postgres(image: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def redis(image: str) -> Iterator[str]:
-    """The URL of a Redis that persists nothing, in a new container."""
+    """Run a Redis without persistence in a new container, and yield its URL."""
     from testcontainers.community.redis import RedisContainer
 
     container = RedisContainer(image, password=secrets.token_hex(16))

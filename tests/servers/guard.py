@@ -1,6 +1,6 @@
 """Runs one server for as long as standard input stays open, then ends it and removes its directory.
 
-A process of its own: however the test run ends, a kill included, its end of the pipe closes and nothing is left behind.
+The guard is a separate process. When the test run ends, even by a kill, the pipe closes, and the guard cleans up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _end_when_let_go(server: subprocess.Popen[bytes]) -> None:
 
 
 def main(directory: Path, command: list[str]) -> None:
-    """Run `command` in `directory` and, when it has ended, report the tail of its log."""
+    """Run a command in a directory. After the end of the command, print the end of its log."""
     log = directory / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(

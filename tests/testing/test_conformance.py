@@ -1,4 +1,4 @@
-"""The suite accepts a store that keeps the contract and finds mistakes in one that does not."""
+"""The conformance tests accept a correct store and find mistakes in others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_store(namespace):
 """
 
 MISTAKES = {
-    # A claim that does not look whether the probe is taken, a report whose fence is ignored, a count that is lost.
+    # A claim that ignores the current probe, a report that ignores the fence, and a lost count.
     "two owners": """
         if command.operation == "claim_probe":
             opened = {"now": 0.0, "seconds": 0.0, "label": ""}

@@ -1,4 +1,4 @@
-"""What is public has types that checkers accept and agree on."""
+"""Type checkers accept the types of all public names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shared store has to hear about one breaker."""
+"""Tests of the local changes of one breaker that must be reported to the store after an outage."""
 
 from __future__ import annotations
 

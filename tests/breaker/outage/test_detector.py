@@ -1,4 +1,4 @@
-"""The store's own circuit."""
+"""Tests of the detection of the beginning and the end of an outage."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_events_come_in_pairs_if_the_store_recovers_while_a_listener_runs() -> N
 
     def listen(event: BreakerEvent) -> None:
         if isinstance(event, StoreDegraded) and not told:
-            # As another thread does in the middle of a slow listener.
+            # Another thread can do this while a slow listener runs.
             outage.mark_up()
             outage.mark_down("b", StoreUnavailableError("gone"))
         told.append(type(event).__name__)

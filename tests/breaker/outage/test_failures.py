@@ -1,4 +1,4 @@
-"""What the exception of a store means for a guarded call."""
+"""Tests of what an exception of the store means for a guarded call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The breakers that one process uses during an outage, and what the shared store has to hear of them afterwards."""
+"""Tests of the breakers that one process uses in an outage, and of the changes that it reports afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""While the store does not answer each process goes on with breakers of its own, and loses no open circuit."""
+"""In an outage with the policy "local", each process uses breakers in memory and keeps open circuits open."""
 
 from __future__ import annotations
 

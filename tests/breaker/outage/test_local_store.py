@@ -19,7 +19,7 @@ PROBING = Row("half_open", "open", 6, 3, 2, 4990.0, 4995.0, 60.0, "owner", 5020.
 
 @pytest.fixture
 def store(clock: Clock) -> LocalStore:
-    """The store of some breakers, which gives it its lock."""
+    """A store of rows that uses the lock of its breakers."""
     return LocalBreakers(lambda _: DEFAULT_POLICY, lambda _: None, reopen_on_no_verdict=False, clock=clock)._store
 
 

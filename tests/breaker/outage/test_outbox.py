@@ -1,4 +1,4 @@
-"""Reports about probes that are still to be made."""
+"""Tests of the reports about probes that must still be sent to the store."""
 
 from __future__ import annotations
 

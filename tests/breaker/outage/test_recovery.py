@@ -1,4 +1,4 @@
-"""An outage ends by itself: the store is asked again in the background."""
+"""An outage ends without a call: the breaker asks the store again in the background."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_new_failures_during_the_recovery_do_not_prevent_its_end(controller: Con
         fail_elsewhere()
 
     def slow(call: StoreCall) -> object:
-        # Three more failures during each store call of the hand-over.
+        # Three more failures arrive during each store call of the recovery.
         for _ in range(3):
             fail_elsewhere()
         return getattr(store, call.operation)(*call.arguments, **call.keywords)

@@ -1,4 +1,4 @@
-"""What a store that answers again is told, and what is kept for the next time."""
+"""Tests of the reports that a process sends to the store after an outage."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Bench(Resync):
 
 
 def made(calls: StoreCalls[None], *answers: object) -> list[StoreCall]:
-    """Return the store calls that these answers lead to; then the work is closed."""
+    """Return the store calls that follow from these answers, and close the generator."""
     asked = [next(calls)]
     try:
         for answer in answers:

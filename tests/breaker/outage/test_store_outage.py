@@ -1,4 +1,4 @@
-"""A store that fails: no answer is lost, no exception is replaced, and it is told once."""
+"""With a store that fails, no answer is lost, no exception is replaced, and the outage is reported once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.breaker.test_circuit_breaker import POLICY, Down, fail
 
 
 class Failing(InMemoryStore):
-    """Raises what it is told to, from reads, from writes, or from writes that were made."""
+    """A store that raises given errors from reads, from writes, or after writes took effect."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
@@ -75,7 +75,7 @@ def test_an_answer_is_never_lost_and_an_exception_never_replaced(
 
 
 def about_the_store(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """The log lines that are not about an opening or a closing of a circuit."""
+    """Return the log lines that are not about an opening or a closing of a circuit."""
     return [record for record in caplog.records if "cb_event" not in vars(record)]
 
 

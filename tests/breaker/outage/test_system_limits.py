@@ -1,4 +1,4 @@
-"""No thread, no executor, a hook that raises, a signal: a guarded call is made, and nothing stays taken."""
+"""Guarded calls are made without threads or executors, with hooks that raise, and with signals. No resource leaks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def answer() -> str:
 
 
 class TokenError(Exception):
-    """What a hook of a cloud's library raises; no driver's error."""
+    """The error of a hook, such as one that fetches a token from a cloud. It is not a driver's error."""
 
 
 @pytest.mark.parametrize("hook", ["do_connect", "connect", "checkout", "checkin"])
@@ -123,7 +123,7 @@ def stores(url: str) -> dict[str, Store]:
 
 
 class Slow(InMemoryStore):
-    """A store that somebody wrote; it keeps no deadline."""
+    """A custom store that keeps no deadlines."""
 
     keeps_deadlines = False
     reads_locally = False
@@ -204,7 +204,7 @@ def test_the_store_does_not_use_the_default_executor_of_the_event_loop(url: str,
 
 
 class TimeLimit(Exception):
-    """What a task queue raises into a task that takes too long."""
+    """The error that a task queue raises in a task that takes too long."""
 
 
 def raise_time_limit(number: int, frame: object) -> NoReturn:
@@ -213,7 +213,7 @@ def raise_time_limit(number: int, frame: object) -> NoReturn:
 
 @pytest.fixture
 def interrupt() -> Iterator[Callable[[], None]]:
-    """Raise `TimeLimit` by a signal handler, into what calls this."""
+    """Raise `TimeLimit` from a signal handler in the calling code."""
     before = signal.signal(signal.SIGUSR1, raise_time_limit)
     yield lambda: signal.raise_signal(signal.SIGUSR1)
     signal.signal(signal.SIGUSR1, before)
@@ -282,7 +282,7 @@ def test_an_exception_of_a_signal_handler_passes_through_async_breakers_and_list
 
 
 class ThreadlessStore(ThreadedStore):
-    """Runs its store's operations in the loop's own thread, where signals arrive."""
+    """Runs the operations of a store in the thread of the event loop, where signals arrive."""
 
     async def _run(self, operation: Callable[[], Any]) -> Any:
         return operation()
@@ -290,7 +290,7 @@ class ThreadlessStore(ThreadedStore):
 
 def test_the_interruption_of_one_thread_s_batch_does_not_interrupt_other_threads(interrupt: Callable[[], None]) -> None:
     class Blocking(InMemoryStore):
-        """Holds its first write, and is interrupted in the write of the main thread."""
+        """A store that blocks its first write, and that a signal interrupts in the write of the main thread."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,6 +1,6 @@
-"""The rules on numbers, an operation a file."""
+"""Tests of the rules with plain values, one file for each operation."""
 
 import pytest
 
-# What `check` compares is then shown where it fails, as in a test.
+# With this, pytest shows the values that `check` compares.
 pytest.register_assert_rewrite("tests.core.rules.rows")

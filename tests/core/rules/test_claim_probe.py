@@ -1,4 +1,4 @@
-"""When a caller becomes the probe's owner, and what that changes."""
+"""Tests of when a caller becomes the owner of the probe, and of what that changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sequential test: what failures and successes do to the score, and when it trips.
+"""Tests of the failure-rate policy: how failures and successes change the score, and when the circuit opens.
 
 The policy's steps are round numbers: a failure adds a quarter of the limit, a success takes a quarter.
 """

@@ -1,4 +1,4 @@
-"""What an operator does by hand."""
+"""Tests of the operations of an operator."""
 
 from __future__ import annotations
 

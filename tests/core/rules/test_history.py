@@ -1,4 +1,4 @@
-"""Which entry each change of state and each override adds."""
+"""Tests of the history entry that each change of state and each override adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds and overrides change in the row, and which claims they forbid."""
+"""Tests of what holds and overrides change in the row, and of which claims they forbid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For how long a circuit opens."""
+"""Tests of the open time of a circuit."""
 
 from __future__ import annotations
 

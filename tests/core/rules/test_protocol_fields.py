@@ -1,4 +1,4 @@
-"""What the five protocol fields overwrite."""
+"""Tests of the five fields of the dictionary protocol, and of what they overwrite."""
 
 from __future__ import annotations
 

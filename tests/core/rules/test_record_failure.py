@@ -1,4 +1,4 @@
-"""Which failures count, and which open the circuit."""
+"""Tests of which failures count, and of which failures open the circuit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which successes clean or close the circuit."""
+"""Tests of which successes clear the count or close the circuit."""
 
 from __future__ import annotations
 

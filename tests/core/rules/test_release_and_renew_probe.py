@@ -1,4 +1,4 @@
-"""What the probe's owner may do without a verdict."""
+"""Tests of what the owner of the probe can do without a verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds across the operations."""
+"""Tests of properties of all operations."""
 
 from __future__ import annotations
 

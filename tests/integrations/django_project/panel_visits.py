@@ -1,4 +1,4 @@
-"""Visit the panel as a stranger and as a member of the staff; print one line of JSON for each answer."""
+"""Visits the panel without a login and as a member of the staff, and prints one line of JSON for each answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ORDER = urlencode({"namespace": "default", "name": "rates", "action": "lock-clo
 
 
 def main() -> None:
-    """Look, act, and act from another site."""
+    """Read a page, make a change, and try a change from another site."""
     from django.contrib.auth.models import User
 
     breakers.current().force_open("rates", 600.0)

@@ -53,7 +53,7 @@ def _statements(dialect: str, own: Statements) -> Statements:
 
 
 class _Operations(SqlOperations):
-    """That release's statements; its answers are filled up with the defaults of the columns it does not know."""
+    """The statements of that release. Missing columns of an answer get their defaults."""
 
     def __init__(self, own: SqlOperations, dialect: str) -> None:
         super().__init__(dialect, own.schema, own._namespace, own._max_breakers)

@@ -14,7 +14,7 @@ OpenStore = Callable[[str], AsyncStore]
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_open() -> Iterator[None]:
-    """What a test leaves open warns when it is collected, and a warning is an error."""
+    """Fail if a test leaves a resource open: its garbage collection causes a warning, and a warning is an error."""
     yield
     gc.collect()
 
@@ -26,11 +26,11 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def open_store(backend: Backend) -> OpenStore:
-    """Opens an asynchronous store on a namespace."""
+    """A function that opens an asynchronous store for a namespace."""
     return partial(open_async_store, backend.name, backend.url)
 
 
 @pytest.fixture
 def async_url(sql_url: str) -> str:
-    """The same for `create_async_engine`, which does not choose a driver."""
+    """The URL of the database with an asynchronous driver, for `create_async_engine`."""
     return sql_url.replace("sqlite:", "sqlite+aiosqlite:")

@@ -1,4 +1,4 @@
-"""Cancelled at any of its turns, an operation leaks no connection, and once begun it is carried through."""
+"""An operation that is cancelled at any moment leaks no connection. An operation that has begun is completed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ OnName = Callable[[str], Coroutine[Any, Any, Any]]
 
 
 async def nothing(name: str) -> None:
-    """What needs no preparation."""
+    """Do nothing to prepare a breaker."""
 
 
 async def at_every_turn(
     store: AsyncStore, operate: OnName, prepare: OnName = nothing
 ) -> AsyncIterator[tuple[str, bool]]:
-    """Cancel an operation after each number of turns until it has ended by then, each time on a breaker of its own.
+    """Cancel an operation after each number of turns of the event loop, each time on a new breaker.
 
     Yields:
         The breaker's name, and whether the operation had begun.

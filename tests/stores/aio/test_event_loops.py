@@ -1,4 +1,4 @@
-"""Event loops that end, and the one that comes after."""
+"""Tests of stores across event loops that end one after the other."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_forked_child_opens_new_connections_and_does_not_use_the_parent_s(migr
 
 
 def in_child(is_well: Callable[[], bool]) -> NoReturn:
-    """End a forked process, which must not go on with its parent's tests nor in its parent's event loop."""
+    """Run a function in a forked process and end the process, which must not continue the parent's tests or loop."""
     asyncio.events._set_running_loop(None)
     try:
         well = is_well()
@@ -157,7 +157,7 @@ def test_an_event_loop_that_ends_at_any_moment_leaves_no_connection(sql_url: str
 
     async def begin(name: str, turns: int) -> bool:
         if connected or sql_url.startswith("sqlite"):
-            # Cancelled while it opens a file, aiosqlite's thread answers to a loop that has ended.
+            # If opening the file is cancelled, aiosqlite's thread answers to an event loop that has ended.
             await store.read(name)
         task = asyncio.ensure_future(store.record_failure(name))
         await take_turns(turns)
@@ -186,7 +186,7 @@ def test_connections_that_closed_event_loops_were_opening_use_no_place_in_the_po
             with pytest.raises(StoreUnavailableError):
                 loop.run_until_complete(read(store))
         finally:
-            # As Celery tasks and web handlers do: what the loop had begun is left where it is.
+            # Celery tasks and web handlers do the same: they do not finish what the event loop had begun.
             loop.close()
 
     with FaultProxy(migrated_postgres_url) as proxy:

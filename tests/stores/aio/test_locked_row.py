@@ -1,4 +1,4 @@
-"""A server that does not answer for a while: somebody else holds the row."""
+"""Tests of a server that does not answer for a while, because another session locks the row."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def locked_on_sqlite(url: str, namespace: str) -> Iterator[None]:
 
 @pytest.fixture
 def namespace(sql_url: str) -> str:
-    """One with a breaker in it."""
+    """A namespace with one breaker."""
     with SqlStore(sql_url, namespace=uuid.uuid4().hex) as store:
         store.reset("b")
         return store.namespace
@@ -52,7 +52,7 @@ def namespace(sql_url: str) -> str:
 
 @pytest.fixture
 def locked(sql_url: str, namespace: str) -> LockRows:
-    """Holds the namespace's rows."""
+    """A context manager that locks the rows of the namespace."""
     hold = locked_on_sqlite if sql_url.startswith("sqlite") else locked_on_postgresql
     return partial(hold, sql_url, namespace)
 
@@ -119,7 +119,7 @@ def test_the_end_of_an_event_loop_closes_its_connection(sql_url: str, namespace:
     async def second() -> None:
         failed = await store.record_failure("b")
         assert failed is not None
-        # The server may have gone on with what the loop that ended had sent.
+        # The server may have continued the statement of the event loop that ended.
         assert failed.snapshot.failure_count in (1, 2)
         await store.close()
 

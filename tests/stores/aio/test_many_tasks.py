@@ -1,4 +1,4 @@
-"""Many tasks of one event loop at once."""
+"""Tests with many tasks of one event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store beside the application: its transaction, its settings and its engine are left alone."""
+"""The store does not change the application's transaction, settings and engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Work = Callable[[AsyncEngine], Coroutine[Any, Any, None]]
 
 
 def beside(work: Work, url: str, **options: Any) -> None:
-    """Do some work with an application's engine."""
+    """Run a coroutine function with an engine of the application."""
 
     async def main() -> None:
         engine = create_async_engine(url, **options)
@@ -128,7 +128,7 @@ def test_each_operation_is_one_statement(migrated_postgres_url: str) -> None:
         await store.read("b")
         assert [text.partition(": ")[2].split()[0] for text in heard] == ["UPDATE", "SELECT"]
 
-    # As start-up options, so that not even a SET of the test's own is among the statements.
+    # These are start-up options, so that the log contains no SET statement of the test.
     options = "-c client_min_messages=log -c log_statement=all"
     beside(work, migrated_postgres_url, connect_args={"options": options})
 

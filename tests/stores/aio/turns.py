@@ -1,4 +1,4 @@
-"""Event loops, turn by turn."""
+"""Controls event loops turn by turn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbstore_sql import AsyncRedisStore, AsyncSqlStore, AsyncStore
 
 
 def numbers_of_turns() -> Iterator[int]:
-    """Every small number, and then fewer and fewer: an operation's last turns are spent waiting for its server."""
+    """Yield every small number, and then numbers at growing distances, because the last turns wait for the server."""
     turns = 0
     while True:
         yield turns
@@ -19,13 +19,13 @@ def numbers_of_turns() -> Iterator[int]:
 
 
 async def take_turns(turns: int) -> None:
-    """Let everything else in the loop take some turns."""
+    """Let the other tasks of the event loop run for some turns."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 async def cancelled_after(turns: int, operation: Coroutine[Any, Any, Any]) -> bool:
-    """Cancel an operation after some turns; tell whether it was still under way."""
+    """Cancel an operation after some turns, and return whether it was still running."""
     task = asyncio.ensure_future(operation)
     await take_turns(turns)
     under_way = task.cancel()
@@ -35,13 +35,13 @@ async def cancelled_after(turns: int, operation: Coroutine[Any, Any, Any]) -> bo
 
 
 async def landed(store: AsyncStore) -> None:
-    """Wait until what the store carries on in the background has ended."""
+    """Wait until the background work of the store has ended."""
     if isinstance(store, (AsyncSqlStore, AsyncRedisStore)):
         await store._in_flight.landed()
 
 
 def checked_out(store: AsyncStore) -> int:
-    """How many connections are at work: taken from the store's pool, and not kept for its next statement."""
+    """Return how many connections are in use: taken from the pool, and not kept for the next statement."""
     if isinstance(store, AsyncSqlStore):
         pool: Any = store._engine.pool
         return int(pool.checkedout()) - len(getattr(store._connections, "_free", ()))

@@ -1,4 +1,4 @@
-"""The one registry of backends that the contract is run against."""
+"""The registry of the backends that run the contract tests."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ASYNC = "async-"
 
 
 def in_both_colours(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, each followed by that of the asynchronous store."""
+    """Return the names, each followed by the name of the asynchronous store."""
     return tuple(f"{colour}{name}" for name in names for colour in ("", ASYNC))
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One kind of store, and how any process opens one.
+    """One kind of store. Every process can open a store with it.
 
     Attributes:
         name: As in `NAMES`.
@@ -40,12 +40,12 @@ class Backend:
     url: str
 
     def open(self, namespace: str | None = None, **options: Any) -> ProtocolStore:
-        """Open a store, on breakers nobody else uses unless a namespace is given."""
+        """Open a store. Without a namespace, the store gets a new namespace that no other test uses."""
         return open_store(self.name, self.url, namespace or uuid.uuid4().hex, **options)
 
 
 def open_store(name: str, url: str, namespace: str, **options: Any) -> ProtocolStore:
-    """Open a store in this process, whichever it is."""
+    """Open a store by its name in this process."""
     if name.startswith(ASYNC):
         protocol = {key: options.pop(key) for key in ("protocol_probe_lease",) if key in options}
         return Blocking(lambda: open_async_store(name.removeprefix(ASYNC), url, namespace, **options), **protocol)
@@ -59,7 +59,7 @@ def open_store(name: str, url: str, namespace: str, **options: Any) -> ProtocolS
 
 
 def open_async_store(name: str, url: str, namespace: str, **options: Any) -> AsyncStore:
-    """Open an asynchronous store in this process, whichever it is."""
+    """Open an asynchronous store by its name in this process."""
     if name == "memory":
         return AsyncInMemoryStore(namespace, **options)
     if name in ("sqlite", "postgresql"):
@@ -70,7 +70,7 @@ def open_async_store(name: str, url: str, namespace: str, **options: Any) -> Asy
 
 
 def make_backend(name: str, request: pytest.FixtureRequest) -> Backend:
-    """Start what a backend needs, once for the whole run."""
+    """Start the server of a backend, once for the whole run, and return the backend."""
     start: dict[str, Callable[[], str]] = {
         "memory": lambda: "",
         "sqlite": lambda: str(request.getfixturevalue("migrated_sqlite_url")),

@@ -1,4 +1,4 @@
-"""The contract is written once, for synchronous stores: a synchronous face over an asynchronous one."""
+"""A synchronous interface over an asynchronous store, so that the same contract tests run on both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Loop:
-    """An event loop in a thread of its own."""
+    """An event loop in a separate thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -23,7 +23,7 @@ class Loop:
         self._thread.start()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Carry the work out in the loop; many threads may wait at once."""
+        """Run a coroutine in the loop and wait for its result. Many threads may wait at once."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def end(self) -> None:
@@ -35,7 +35,7 @@ class Loop:
 
 
 def waiting(operation: str) -> Any:
-    """A method that waits for the asynchronous store's method of the same name."""
+    """Return a method that waits for the asynchronous store's method with the same name."""
 
     def method(self: Blocking, *args: Any, **kwargs: Any) -> Any:
         return self.loop.wait(getattr(self.store, operation)(*args, **kwargs))
@@ -44,7 +44,7 @@ def waiting(operation: str) -> Any:
 
 
 class Blocking(ProtocolStore):
-    """What an asynchronous store does, waited for.
+    """A synchronous store that waits for the operations of an asynchronous store.
 
     Args:
         make: Makes the store, in its event loop.

@@ -1,4 +1,4 @@
-"""Redis stores for the contract; apart, so that only what needs redis imports it."""
+"""Redis stores for the contract tests, in a separate module so that only they import redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _clients: dict[str, redis.Redis] = {}
 
 
 def open_redis_store(url: str, namespace: str, **options: Any) -> ProtocolStore:
-    """Open a store on this process's one client for a server."""
+    """Open a store with the one client that this process has for a server."""
     if url not in _clients:
         _clients[url] = redis.Redis.from_url(url)
     return RedisStore(_clients[url], namespace=namespace, **options)

@@ -1,4 +1,4 @@
-"""Bad input raises the same typed error in every store, and nothing is written."""
+"""Bad input raises the same typed error in every store, and the store writes nothing."""
 
 from __future__ import annotations
 

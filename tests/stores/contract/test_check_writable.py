@@ -1,4 +1,4 @@
-"""A write that changes nothing is accepted, and leaves nothing behind."""
+"""Tests of check_writable: a write that changes no breaker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A namespace holds only so many breakers: one more is refused, and those there go on."""
+"""A namespace has a limit of breakers. A new breaker beyond the limit is refused, and existing breakers work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ADDING: list[Callable[[ProtocolStore, str], Any]] = [
 
 @pytest.fixture
 def full(backend: Backend) -> Iterator[ProtocolStore]:
-    """A store that holds as many breakers as it may."""
+    """A store whose namespace has as many breakers as the limit allows."""
     with backend.open(max_breakers=BOUND) as store:
         for number in range(BOUND):
             store.record_failure(f"b{number}", POLICY, now=1000.0)
@@ -98,7 +98,7 @@ def test_each_of_many_simultaneous_additions_is_refused_or_counted(backend: Back
         with ThreadPoolExecutor(THREADS) as pool:
             added = list(pool.map(add, range(2 * THREADS)))
         assert added == [store.read(f"b{number}").failure_count == 1 for number in range(2 * THREADS)]
-        # What writes at the same moment may be one too many each, and no more.
+        # Each simultaneous writer can exceed the limit by at most one breaker.
         assert sum(added) < 2 * THREADS
         with pytest.raises(TooManyBreakersError):
             store.record_failure("another", POLICY)

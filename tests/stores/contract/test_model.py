@@ -1,4 +1,4 @@
-"""Every backend does, step by step, what the rules say: random sequences against the rules run on numbers."""
+"""Every backend gives the results of the rules: random sequences of operations are compared with the rules."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ updates = st.fixed_dictionaries(
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """A store and the rows it should hold."""
+    """A store, and the rows that it should contain."""
 
     permits = Bundle("permits")
 
@@ -187,7 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.rows.pop(name, None)
 
     def agree(self, command: Command, answer: Transition | None) -> Transition | None:
-        """The store's answer is the rules', and so is what it keeps."""
+        """Check that the store's answer and its rows match the rules."""
         row = command.apply_to(self.rows.get(command.name, Row()), self.now)
         if row is None:
             assert answer is None
@@ -207,6 +207,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 def test_every_backend_follows_the_rules(backend: Backend) -> None:
     machine = cast("type[RuleBasedStateMachine]", partial(StoreMachine, backend))
-    # Of an asynchronous store only the way to its server is new here.
+    # An asynchronous store differs only in its access to the server.
     examples = settings().max_examples // (4 if backend.name.startswith(ASYNC) else 1)
     run_state_machine_as_test(machine, settings=settings(stateful_step_count=30, max_examples=examples))

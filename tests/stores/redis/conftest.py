@@ -20,7 +20,7 @@ Connect = Callable[..., Any]
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Opens clients that send each command once, and closes them after the test."""
+    """A function that opens clients without retries. The clients are closed after the test."""
     with contextlib.ExitStack() as stack:
 
         def open_client(url: str, **options: Any) -> Any:
@@ -32,25 +32,25 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture(params=SERVERS)
 def url(request: pytest.FixtureRequest) -> str:
-    """Each kind of server in turn."""
+    """The URL of a server, of each kind in turn."""
     return str(request.getfixturevalue(SERVERS[request.param]))
 
 
 @pytest.fixture
 def client(url: str, connect: Connect) -> Any:
-    """A client that decodes, for looking at what is stored."""
+    """A client that decodes answers, with which a test reads the stored values."""
     return connect(url, decode_responses=True)
 
 
 @pytest.fixture
 def prefix() -> str:
-    """A key prefix nobody else uses."""
+    """A key prefix that no other test uses."""
     return f"cb-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def key(prefix: str) -> str:
-    """Where the breaker "b" is kept."""
+    """The key of the breaker "b"."""
     return f"{prefix}:b"
 
 
@@ -61,14 +61,14 @@ def store(client: Any, prefix: str) -> RedisStore:
 
 @pytest.fixture(params=[True, False], ids=[*SERVERS])
 def private_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A server of one test's own, each kind in turn, to be limited, filled or stopped."""
+    """The URL of a separate server for one test, which may limit, fill or stop it."""
     with wheels.redis(scripting=request.param) as url:
         yield url
 
 
 @contextlib.contextmanager
 def untouched(client: Any, key: str) -> Iterator[None]:
-    """Fail if anything writes to the key meanwhile, even what it already holds."""
+    """Fail if a command writes to the key in this block, even without changing its value."""
     with client.pipeline() as watching:
         watching.watch(key)
         yield

@@ -1,4 +1,4 @@
-"""Whatever stands in a key, no operation crashes on it and no breaker is stuck with it."""
+"""No content of a key makes an operation crash or blocks the breaker for ever."""
 
 from __future__ import annotations
 

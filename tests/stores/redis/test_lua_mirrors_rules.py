@@ -1,4 +1,4 @@
-"""The Lua files are the rules, word for word: each rule's syntax tree is translated and compared with its file."""
+"""The Lua files match the rules: the syntax tree of each rule is translated and compared with its file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RULES = {
 }
 HELPERS = [name for name in RULES if name.startswith("_")]
 
-# By operator: how Lua writes it, and how tightly it binds there.
+# The operators in Lua, with their precedence.
 OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
     ast.BitOr: ("or", 1),
     ast.BitAnd: ("and", 2),
@@ -93,7 +93,7 @@ def function_in_lua(name: str) -> str:
 
 
 def flattened(lua: str) -> str:
-    """On one line, without comments and trailing commas."""
+    """Return a text on one line, without comments and trailing commas."""
     line = " ".join(re.sub(r"--[^\n]*", "", lua).split())
     return re.sub(r",? ?([})])", r"\1", re.sub(r"([{(]) ", r"\1", line))
 

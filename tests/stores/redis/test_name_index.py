@@ -1,4 +1,4 @@
-"""What counts a namespace's breakers: beside their keys, asked only when one is added."""
+"""Tests of the index that counts the breakers of a namespace. Only the addition of a breaker uses the index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def full(client: Any, prefix: str) -> RedisStore:
 
 
 def age(client: Any, register: str) -> None:
-    """As if nothing had been looked up for long, those with the smallest numbers for longest."""
+    """Make all entries of the index old, the entries with the smallest numbers the oldest."""
     for member in client.zrange(register, 0, -1):
         client.zadd(register, {member: 1.0 + float(member.rpartition(":")[2])})
 

@@ -1,4 +1,4 @@
-"""The store around the operations: clients, keys, scripts, URLs."""
+"""Tests of the Redis store apart from its operations: clients, keys, scripts, URLs."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_neither_repr_nor_errors_show_a_url(client: Any, url: str) -> None:
 
 def test_a_store_closes_the_client_it_opened_and_no_other(connect: Connect, client: Any, url: str, prefix: str) -> None:
     def connected(name: str) -> bool:
-        # The server notices an end by and by; each look is a round trip.
+        # The server notices the end of a connection after a while. Each check is a round trip.
         return all(any(found["name"] == name for found in client.client_list()) for _ in range(500))
 
     lent = connect(url, client_name=f"{prefix}-lent")

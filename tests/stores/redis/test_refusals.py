@@ -1,4 +1,4 @@
-"""What real servers refuse becomes the library's errors, and what is known about the effect is said."""
+"""Refusals of real servers become errors of the library, which say whether the command had an effect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRITES: list[Callable[[RedisStore], Any]] = [
 
 
 def refused(store: RedisStore, applied: bool | None = False) -> str:
-    """Every write is refused with the same message; return it."""
+    """Check that every write is refused with the same message, and return the message."""
     messages = set()
     for write in [*WRITES, RedisStore.check_writable]:
         with pytest.raises(StoreUnavailableError) as raised:
@@ -132,7 +132,7 @@ Limited = Callable[..., RedisStore]
 
 @pytest.fixture
 def limited(connect: Connect, private_url: str, request: pytest.FixtureRequest) -> Limited:
-    """Makes a store whose user has the documented rights but one, on keys that begin with `prefix`."""
+    """A function that makes a store whose user has all documented rights except one."""
     rights = f"{RIGHTS} {SCRIPTING_RIGHTS[request.node.callspec.params['private_url']]}"
 
     def open_store(*, without: str = "", prefix: str = "massgen:cb") -> RedisStore:

@@ -1,4 +1,4 @@
-"""A key shared with clients of MassGen's RedisStore, whose writes are made here by hand, in its own encodings."""
+"""Tests of keys that clients of MassGen's RedisStore also write. The tests make these writes directly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATES = ["closed", "open", "half_open"]
 
 
 def foreign_write(client: Any, key: str, state: str, failures: int, until: float, *, probe: bool) -> None:
-    """Write what that client writes with every operation: all five fields, and the life of the key."""
+    """Write as a client of MassGen does: all five fields and the expiry of the key."""
     fields = {
         "state": state,
         "failure_count": str(failures),

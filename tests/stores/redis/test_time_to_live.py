@@ -1,4 +1,4 @@
-"""A key lives as long as its breaker matters, and reading never keeps it alive."""
+"""A key expires when its breaker no longer matters. A read never prolongs its life."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE_FAILURE = BreakerPolicy(failure_threshold=1, recovery_timeout=1000.0, probe_
 
 
 def seconds_left(client: Any, key: str) -> int:
-    """Rounded up, so that the moments since the write do not show."""
+    """Return the rounded seconds until the key expires."""
     milliseconds: int = client.pttl(key)
     return math.ceil(milliseconds / 1000)
 

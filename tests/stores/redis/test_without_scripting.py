@@ -1,4 +1,4 @@
-"""Servers without Lua: found out once, then every operation watches the key, runs the rule here and writes."""
+"""Tests of servers without Lua: each operation watches the key, runs the rule in Python, and writes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_failure_of_many_threads_is_counted_and_one_caller_sees_the_openin
 
 
 class Interrupting(redis.Redis):
-    """A client before whose every transaction another one writes to the watched key, `times` times."""
+    """A client whose next ``times`` transactions each lose the race against a write of another client."""
 
     times = 0
     interrupt: Callable[[], Any]
@@ -71,7 +71,7 @@ class Interrupting(redis.Redis):
 
 @pytest.fixture
 def interrupted(client: Any, prefix: str) -> RedisStore:
-    """A store whose writes are preceded by another writer's failure."""
+    """A store whose writes lose the race against another client's failure."""
     other = RedisStore(client, key_prefix=prefix)
     interrupting = Interrupting(connection_pool=client.connection_pool)
     interrupting.interrupt = lambda: other.increment_failure("b")

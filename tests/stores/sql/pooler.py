@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, where its program is installed."""
+"""PgBouncer in transaction mode, if it is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not i
 
 @contextmanager
 def transaction_pooler(url: str, **settings: float) -> Iterator[str]:
-    """Run a PgBouncer before a database, with settings beyond those it needs; yield its SQLAlchemy URL."""
+    """Run PgBouncer in front of a database with further settings, and yield its SQLAlchemy URL."""
     target, port = sa.make_url(url), _free_port()
     with tempfile.TemporaryDirectory(prefix="cbstore-test-") as directory:
         config = Path(directory) / "pgbouncer.ini"
@@ -46,7 +46,7 @@ def transaction_pooler(url: str, **settings: float) -> Iterator[str]:
 
 @contextmanager
 def _running(directory: Path, command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    # It refuses to run as root.
+    # PgBouncer refuses to run as root.
     owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     if owner is not None:
         for path in (directory, *directory.iterdir()):

@@ -1,4 +1,4 @@
-"""Whose clock counts, and when it is read."""
+"""Tests of which clock a store uses, and when the clock is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deadline holds whatever the server does, and what it leaves behind ends."""
+"""A store keeps its deadline with any behaviour of the server, and abandoned work ends later."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def proxy(migrated_postgres_url: str) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def open_postgres(colour: str, migrated_postgres_url: str, namespace: str, proxy: FaultProxy) -> Open:
-    """Opens a store of either colour behind the proxy, with a query added to its URL."""
+    """A function that opens a synchronous or asynchronous store behind the proxy, with a query added to its URL."""
 
     def opened(query: str = "") -> ProtocolStore:
         return open_store(f"{colour}postgresql", proxy.url(migrated_postgres_url) + query, namespace)
@@ -61,7 +61,7 @@ def open_postgres(colour: str, migrated_postgres_url: str, namespace: str, proxy
 
 
 def given_up(ask: Callable[[], Any], seconds: float = MOMENT) -> bool | None:
-    """What a store that does not answer by a deadline says of the operation's effect."""
+    """Run an operation that misses its deadline, and return ``applied`` of the error."""
     with within(seconds), pytest.raises(StoreUnavailableError) as caught:
         ask()
     return caught.value.applied
@@ -119,7 +119,7 @@ def test_a_connection_that_cannot_be_opened_delays_no_caller_beyond_the_deadline
 ) -> None:
     proxy.switch("hole")
     with open_postgres("?connect_timeout=2") as store:
-        for _ in range(20):  # more than there are turns
+        for _ in range(20):  # more than the pool allows
             assert given_up(lambda: store.record_failure("b", NEVER), 0.01) is False
         assert eventually(lambda: openers(store) == 0), "an opener hangs"
         proxy.heal()
@@ -128,7 +128,7 @@ def test_a_connection_that_cannot_be_opened_delays_no_caller_beyond_the_deadline
 
 
 def openers(store: Any) -> int:
-    """How many connections are being opened in threads, or in tasks."""
+    """Return how many threads or tasks are opening connections."""
     threads = [thread for thread in threading.enumerate() if thread.name == "cbstore-open"]
     return len(threads) + len(getattr(getattr(store, "store", store)._connections, "_opening", ()))
 
@@ -185,7 +185,7 @@ def test_a_caller_that_waits_for_a_connection_gives_up_at_the_deadline(
 
 @contextmanager
 def all_at_work(store: Any) -> Iterator[None]:
-    """Take every turn, as operations under way do."""
+    """Use every place in the pool, as running operations do."""
     connections = getattr(store, "store", store)._connections
     turns = connections._slots
     connections._slots = asyncio.Semaphore(0) if isinstance(turns, asyncio.Semaphore) else SimpleQueue()

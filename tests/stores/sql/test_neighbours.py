@@ -1,4 +1,4 @@
-"""The store beside the application: its transaction, its settings and its engine are left alone."""
+"""The store does not change the application's transaction, settings and engine."""
 
 from __future__ import annotations
 

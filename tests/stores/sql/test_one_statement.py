@@ -1,4 +1,4 @@
-"""What the server itself says it was sent: one statement an operation, and no write where nothing changes."""
+"""The server's log shows one statement for each operation, and no write without a change."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=60.0, probe_lease=3
 
 
 class Heard:
-    """The statements that the server logged for the connections of one engine, as it told the client."""
+    """Records the statements that the server logs for the connections of one engine."""
 
     def __init__(self, url: str) -> None:
         self.statements: list[str] = []
-        # As start-up options, so that not even a SET of the test's own is among the statements.
+        # These are start-up options, so that the log contains no SET statement of the test.
         options = "-c client_min_messages=log -c log_statement=all"
         self.engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"options": options})
         sa.event.listen(self.engine, "connect", self._listen)
@@ -51,7 +51,7 @@ def heard(migrated_postgres_url: str) -> Iterator[Heard]:
 @pytest.fixture
 def store(heard: Heard) -> SqlStore:
     store = SqlStore(heard.engine, namespace=uuid.uuid4().hex)
-    # A session is asked about row-level security once, before its first statement.
+    # The store reads once in each session whether row-level security applies.
     assert heard.during(lambda: store.read("first")) == ["SELECT", "SELECT"]
     return store
 
@@ -124,7 +124,7 @@ def test_the_protocol_needs_a_second_statement_only_for_a_dirty_success_and_a_lo
 
 
 def wal_written(url: str, call: Callable[[], Any]) -> float:
-    """The least of several tries: another process of the server may write in between, an operation would each time."""
+    """Return the least WAL of several attempts, because other processes of the server may also write WAL."""
     question = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         tries = []

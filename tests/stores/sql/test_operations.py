@@ -1,4 +1,4 @@
-"""What an operation asks of the table, statement by statement, and what it does when one fails."""
+"""Tests of the statements of each operation, and of what happens when a statement fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def queries() -> SqlOperations:
 
 
 def carried_out(steps: QuerySteps[Any], answers: Iterable[Any]) -> tuple[list[Query], Any]:
-    """Answer each query in turn; return them and the result."""
+    """Answer each query of the steps in order, and return the queries and the result."""
     asked = [next(steps)]
     try:
         for answer in answers:
@@ -56,7 +56,7 @@ def carried_out(steps: QuerySteps[Any], answers: Iterable[Any]) -> tuple[list[Qu
 
 
 def returned(query: Query, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What the database returns of a row: an update does not return the columns that it sets to constants."""
+    """Return the columns that the database returns. An update does not return columns that it sets to constants."""
     columns = query.statement.text.partition("RETURNING ")[2]
     if row != VALUES or not columns:
         return row

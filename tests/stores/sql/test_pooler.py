@@ -1,4 +1,4 @@
-"""A pooler in between that hands the server's sessions round."""
+"""Tests behind a pooler in transaction mode, which gives each transaction any session of the server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pooled(migrated_postgres_url: str) -> Iterator[str]:
 
 
 def work(store: ProtocolStore) -> None:
-    """Operations by four threads at once."""
+    """Run operations in four threads at once."""
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(operate, store, number) for number in range(OPERATIONS)]:
             done.result()
@@ -58,7 +58,7 @@ def test_an_application_s_engine_with_its_defaults_works_behind_a_transaction_po
 
 
 def prepared(store: SqlStore) -> int:
-    """How many of our statements the session that the store would use next has prepared."""
+    """Return how many of the library's statements are prepared in the session that the store uses next."""
     with store._engine.connect() as connection:
         question = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'cbstore_%'"
         return int(connection.exec_driver_sql(question.replace("%", "%%")).scalar_one())

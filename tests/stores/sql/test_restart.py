@@ -1,4 +1,4 @@
-"""A server that is restarted, and one that has become a standby."""
+"""Tests with a server that restarts, and with a server that has become a standby."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_sessions_with_a_read_only_server_are_replaced(store: ProtocolStore, ser
     store.reset("b")
     set_read_only(server, "on")
     with psycopg.connect(server.conninfo, autocommit=True) as connection:
-        # The sessions that there are do not notice, as they would where a server is demoted.
+        # Existing sessions do not become read-only by this setting, as they would if the server became a standby.
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     with pytest.raises(StoreUnavailableError, match="read-only") as caught:
         store.record_failure("b", NEVER)
@@ -105,7 +105,7 @@ def test_a_read_only_server_empties_an_application_s_pool_once(server: Postgres)
     for _ in range(4):
         with pytest.raises(StoreUnavailableError, match="read-only"):
             store.record_failure("b", NEVER)
-    # Each attempt closes the connection it was made on; the first one made the pool replace the others as well.
+    # Each attempt closes its connection. The first attempt also made the pool replace the other connections.
     held = [engine.connect() for _ in range(5)]
     replaced = len(opened)
     for connection in held:

@@ -1,4 +1,4 @@
-"""Which failures are worth another attempt: the table, and how long anybody is patient."""
+"""Tests of which failures lead to another attempt, and how often."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AT_ONCE_AND_AGAIN = 100
 
 
 def failed(sqlstate: str | None, text: str = "") -> Exception:
-    """What psycopg raises for a code."""
+    """Return the error that psycopg raises for an SQLSTATE."""
     if sqlstate is None:
         return psycopg.OperationalError(text)
     try:
@@ -113,7 +113,7 @@ def test_not_sent_error_does_not_show_the_driver_s_text() -> None:
 
 
 def attempts(verdict: StatementOutcome, effect: Effect = Effect.NOT_IDEMPOTENT, most: int = AT_ONCE_AND_AGAIN) -> int:
-    """How often a statement is carried out that fails the same way each time, without waiting in between."""
+    """Return how often a statement is executed that fails in the same way each time."""
     patience = RetryPolicy(effect)
     return next((number for number in range(1, most) if patience.pause_after(verdict) is None), most)
 

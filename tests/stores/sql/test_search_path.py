@@ -1,4 +1,4 @@
-"""A ``search_path`` that puts other functions before PostgreSQL's own does no harm."""
+"""A ``search_path`` with other functions before PostgreSQL's own functions has no effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHADOWS = (
 
 @pytest.fixture
 def shadowed(migrated_postgres_url: str) -> Iterator[str]:
-    """A URL whose sessions find functions of another schema first."""
+    """The URL of a database whose sessions find functions of another schema first."""
     schema = f"shadows_{uuid.uuid4().hex[:8]}"
     engine = sa.create_engine(migrated_postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The statement that makes a breaker, where somebody else has made it in the meantime."""
+"""Tests of the statement that creates a breaker, if another process has created the breaker in the meantime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installation without psycopg, or whose psycopg finds no libpq, still has SQLite."""
+"""SQLite works in an installation without psycopg, or with a psycopg that finds no libpq."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-# What psycopg itself raises on import where there is no libpq.
+# The error that psycopg raises on import without libpq.
 WITHOUT_LIBPQ = """
 import sys
 

@@ -16,12 +16,12 @@ Call = tuple[str, str, Arguments]
 
 
 def random_calls(seed: int, clock: Clock, *, calls: int, tick: float) -> Iterator[Call]:
-    """Yield method, name and further arguments; before each call a random time passes.
+    """Yield the method, the name and the further arguments of each call. Before each call, a random time passes.
 
     Args:
         seed: The same seed gives the same calls.
-        clock: Is moved on.
-        calls: How many.
+        clock: The clock that is moved before each call.
+        calls: The number of calls.
         tick: Every time and duration is a multiple of this, seconds.
     """
     rng = random.Random(seed)

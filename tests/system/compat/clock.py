@@ -1,4 +1,4 @@
-"""A time that is moved by hand, and stores that go by it."""
+"""A clock that only a test moves, and stores that use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cbstore_sql.stores.dict_protocol import ProtocolStore
 
 
 class Clock:
-    """Says what it was set to, Unix seconds."""
+    """A clock that returns the time to which a test set it, in Unix seconds."""
 
     def __init__(self) -> None:
         self.now = 1_750_000_000.0
@@ -23,7 +23,7 @@ class Clock:
 
 
 def go_by(clock: Clock, store: ProtocolStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell a store the time of each operation that is not told one: the protocol has no word for it."""
+    """Make a store use a clock for the operations of the protocol, which have no argument for the time."""
     apply, read = store._apply, store._read
 
     def applied(command: Command) -> Any:

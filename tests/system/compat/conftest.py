@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def original(published: Published, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> CircuitBreakerStore:
-    """The published in-memory store, going by the clock."""
+    """The published in-memory store with the clock of the test."""
     monkeypatch.setattr(published.store, "time", SimpleNamespace(time=clock))
     store: CircuitBreakerStore = published.store.InMemoryStore()
     return store

@@ -1,4 +1,4 @@
-"""Where our stores deliberately differ from the published ones; docs/protocol.md gives the reasons."""
+"""Tests of the deliberate differences from the published stores. docs/protocol.md gives the reasons."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def probe_active(store: CircuitBreakerStore) -> Any:
 
 @pytest.fixture
 def leased(backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A store that goes by the clock and whose probes lapse."""
+    """A store with the clock of the test, whose probes have a lease."""
     with backend.open(protocol_probe_lease=LEASE) as store:
         go_by(clock, store, monkeypatch)
         yield store
@@ -167,7 +167,7 @@ def test_an_unknown_argument_for_redis_raises_a_type_error(published: Published)
 
 @pytest.fixture
 def on_redis(published: Published, redis_url: str) -> Any:
-    """The published Redis store and ours, and their client; each has a key of its own."""
+    """The published Redis store and ours with separate keys, and their client."""
     with redis.Redis.from_url(redis_url) as client:
         prefixes = [uuid.uuid4().hex for _ in range(2)]
         theirs = published.store.RedisStore(client, key_prefix=prefixes[0], ttl=5)

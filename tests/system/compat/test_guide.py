@@ -1,4 +1,4 @@
-"""What docs/protocol.md shows is run."""
+"""Tests that run the examples of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWAP, CARRY_OVER = blocks("docs/protocol.md", "python")
 
 @pytest.fixture
 def names(published: Published) -> dict[str, Any]:
-    """What the reader of the guide already has."""
+    """The names that the examples of the page need."""
     return {
         "LLMCircuitBreaker": published.breaker.LLMCircuitBreaker,
         "config": published.breaker.LLMCircuitBreakerConfig(enabled=True, max_failures=1),

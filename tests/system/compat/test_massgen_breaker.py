@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """Answers calls from a list: an exception is raised, anything else returned; then ``"ok"`` for ever."""
+    """An API with a list of answers: an exception is raised, anything else is returned. After the list, ``"ok"``."""
 
     def __init__(self, *answers: object) -> None:
         self._answers = list(answers)
@@ -52,7 +52,7 @@ def transitions() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def naps() -> list[float]:
-    """How long the breaker's retries would have waited; they come at once."""
+    """Record how long the retries would have waited, and make them at once."""
     return []
 
 
@@ -79,7 +79,7 @@ def published_code(published: Published, sleep: Any, patch: pytest.MonkeyPatch) 
 
 
 def our_code(published: Published, sleep: Any, patch: pytest.MonkeyPatch) -> Code:
-    # A loaded machine may answer late, and then the breaker would go on without the store.
+    # A loaded machine may answer late, and then the breaker would continue without the store.
     options = {"sleep": sleep, "store_timeout": None}
     return Code(massgen, options, "circuit breaker 'claude' is open", "circuit breaker 'claude' is open")
 

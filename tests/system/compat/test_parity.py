@@ -1,6 +1,6 @@
-"""3,000 random calls of the eight methods: each of our stores answers what the published in-memory store answers.
+"""For 3,000 random calls of the eight methods, each of our stores gives the answers of the published store.
 
-Both are told the time of every call, so that the times in the answers are equal to the last bit.
+Both stores use the same clock, so that the times in the answers are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TICK = 1 / 3
 
 @pytest.fixture
 def ours(backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProtocolStore]:
-    """A store whose probes do not lapse."""
+    """A store whose leases never expire."""
     with backend.open(protocol_probe_lease=MAX_SECONDS) as store:
         go_by(clock, store, monkeypatch)
         yield store
 
 
 def exactly(value: Any) -> Any:
-    """Make 1, 1.0 and True three different values."""
+    """Return a value in a form that distinguishes 1, 1.0 and True."""
     if isinstance(value, dict):
         return {key: exactly(held) for key, held in value.items()}
     if isinstance(value, tuple):

@@ -43,7 +43,7 @@ def ours(client: redis.Redis, prefix: str) -> RedisStore:
 def test_calls_through_both_stores_share_one_breaker(
     published: Published, theirs: Any, ours: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Theirs writes 14 digits of a time: quarters of a second fit into them.
+    # The published store writes 14 digits of a time. A quarter of a second fits into these digits.
     clock = Clock()
     monkeypatch.setattr(published.store, "time", SimpleNamespace(time=clock))
     go_by(clock, ours, monkeypatch)

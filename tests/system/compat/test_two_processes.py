@@ -24,7 +24,7 @@ def breaker_of(published: Published, store: SqlStore, number: int) -> Any:
 
 
 def play(url: str, namespace: str, barrier: Barrier, answers: Queue[Any]) -> None:
-    """One process: adds its failure to each circuit, then asks at the same moment as the other for each probe."""
+    """Run one process: report a failure for each circuit, then claim each probe when the other process does."""
     published = load()
     with SqlStore(url, namespace=namespace) as store:
         breakers = [breaker_of(published, store, number) for number in range(ROUNDS)]

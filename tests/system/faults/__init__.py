@@ -1,1 +1,1 @@
-"""Faults made on real servers: what is expected of the breakers, and what was observed."""
+"""Tests that cause faults on real servers, with the expected and the observed behaviour."""

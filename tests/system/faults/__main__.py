@@ -1,4 +1,4 @@
-"""Makes every fault, prints what was observed, and puts the table into the docs where nothing was left out."""
+"""Causes every fault, prints the observations, and writes the table into the docs if no test was skipped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.system.faults.table import OBSERVED_VARIABLE
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests and return their exit code; 1 where some could not be run here."""
+    """Run the tests and return their exit code; 1 if some tests could not run on this machine."""
     with tempfile.TemporaryDirectory() as directory:
         lines = Path(directory) / "observed"
         tests = subprocess.run(  # noqa: PLW1510 - the code is passed on

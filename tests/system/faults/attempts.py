@@ -1,4 +1,4 @@
-"""Operations of a bare store that a fault may keep from ever coming to an end."""
+"""Operations of a store without a breaker, which a fault may make hang."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Attempt:
     """How an operation ended.
 
     Attributes:
-        answer: What it returned; ``None`` where it raised.
-        error: What it raised.
-        seconds: How long it took.
+        answer: The result; ``None`` if the operation raised an error.
+        error: The error, or ``None``.
+        seconds: The duration.
     """
 
     answer: Any
@@ -32,7 +32,7 @@ class Attempt:
 
 @contextlib.contextmanager
 def ended_at_last(rescue: Callable[[], object]) -> Iterator[None]:
-    """End the fault if the block does not, and fail: something waits for it for ever."""
+    """End the fault and fail the test if the block takes too long, because something in it waits for ever."""
     rescued = threading.Event()
 
     def end_the_fault() -> None:
@@ -50,7 +50,7 @@ def ended_at_last(rescue: Callable[[], object]) -> Iterator[None]:
 
 
 def attempt(operation: Callable[[], Any], rescue: Callable[[], object]) -> Attempt:
-    """Carry out an operation; `rescue` ends the fault if the operation does not end by itself."""
+    """Run an operation. If the operation does not end by itself, ``rescue`` ends the fault."""
     answer, error = None, None
     with ended_at_last(rescue):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Callers of guarded functions who keep account, while a fault is made and after it."""
+"""Callers of guarded functions that count outcomes during and after a fault."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ PAUSE = 0.005
 
 
 class DependencyError(Exception):
-    """What the dependency raises when it fails."""
+    """The error of the dependency."""
 
 
 class Callers(ABC):
     """Several callers of two guarded functions: ``"answers"`` always answers and ``"fails"`` always fails.
 
     Attributes:
-        calls: How many came to an end.
-        failures: How many failures the dependency has handed out.
-        calls_lost: How many ended without the dependency having been asked.
-        answers_lost: How many answers or exceptions of the dependency did not reach the caller as they were.
+        calls: The number of calls that ended.
+        failures: The number of failures of the dependency.
+        calls_lost: The number of calls that ended without a call of the dependency.
+        answers_lost: The number of answers or exceptions of the dependency that did not reach the caller unchanged.
         slowest: The longest call, seconds.
-        others: How often each other exception reached a caller, by the name of its class.
-        degraded: Monotonic moments at which the breaker said that its store does not answer.
-        recovered: Monotonic moments at which it said that it answers again.
+        others: The number of other exceptions that reached a caller, by the name of the class.
+        degraded: Monotonic times at which the breaker reported the beginning of an outage.
+        recovered: Monotonic times at which the breaker reported the end of an outage.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Callers(ABC):
         self._stopped = threading.Event()
 
     def make_more(self, calls: int = 4 * CALLERS) -> None:
-        """Wait until so many more calls have come to an end."""
+        """Wait until a number of further calls have ended."""
         target = self.calls + calls
         assert eventually(lambda: self.calls >= target), "the calls hang"
 
@@ -64,12 +64,12 @@ class Callers(ABC):
         assert eventually(lambda: len(self.degraded) > len(self.recovered)), "nobody noticed"
 
     def recovery_since(self, moment: float) -> float:
-        """Wait until the breaker uses its store again; return the seconds since a monotonic moment."""
+        """Wait until the breaker uses its store again, and return the seconds since a monotonic time."""
         assert eventually(lambda: len(self.recovered) >= len(self.degraded)), "the store is never used again"
         return max(0.0, self.recovered[-1] - moment) if self.recovered else 0.0
 
     def hear(self, event: BreakerEvent) -> None:
-        """Listen to the breaker."""
+        """Record an event of the breaker."""
         if isinstance(event, StoreDegraded):
             self.degraded.append(time.monotonic())
         elif isinstance(event, StoreRecovered):
@@ -77,7 +77,7 @@ class Callers(ABC):
 
     @contextlib.contextmanager
     def _account(self, call: _Call) -> Iterator[None]:
-        """Take down how one call ends."""
+        """Count the outcome of one call."""
         began = time.monotonic()
         raised: BaseException | None = None
         try:
@@ -95,15 +95,15 @@ class Callers(ABC):
 
     @abstractmethod
     def start(self, url: str, **options: Any) -> None:
-        """Make store and breaker for a URL and begin to call."""
+        """Make a store and a breaker for a URL, and begin to make calls."""
 
     @abstractmethod
     def stop(self) -> None:
-        """End the calls, wait for them and for what the breaker has yet to tell its store."""
+        """End the calls, and wait for them and for the breaker's remaining reports."""
 
 
 class _Call:
-    """One guarded call: a dependency that fails or answers with itself."""
+    """One guarded call of a dependency that fails, or that returns this object."""
 
     def __init__(self, *, fails: bool) -> None:
         self.name = "fails" if fails else "answers"
@@ -151,10 +151,10 @@ class SyncCallers(Callers):
 
 
 class AsyncCallers(Callers):
-    """Tasks with an `AsyncCircuitBreaker` over an `AsyncSqlStore`, in a loop whose turns are watched.
+    """Tasks with an `AsyncCircuitBreaker` over an `AsyncSqlStore`, in an event loop whose delays are measured.
 
     Attributes:
-        stalled: The longest the event loop was kept from its turn, seconds.
+        stalled: The longest delay of the event loop, in seconds.
     """
 
     stalled = 0.0
@@ -193,7 +193,7 @@ _KINDS: dict[Colour, Callable[[], Callers]] = {"sync": SyncCallers, "async": Asy
 
 @contextlib.contextmanager
 def calling(url: str, colour: Colour = "sync", **options: Any) -> Iterator[Callers]:
-    """Have callers at work for the length of the block, once the first calls are through."""
+    """Run callers for the duration of the block. The block begins after the first calls have ended."""
     callers = _KINDS[colour]()
     callers.start(url, **options)
     try:
@@ -204,13 +204,13 @@ def calling(url: str, colour: Colour = "sync", **options: Any) -> Iterator[Calle
 
 
 def account(callers: Callers, server: Postgres, observed: Observed, seen: str, recovered: float | None) -> int:
-    """Compare what the callers saw with what the store holds, note it all, and return how many failures were lost.
+    """Compare the callers' counts with the store, record the row of the table, and return the number of lost failures.
 
     Args:
-        callers: When they have stopped.
-        server: Where the store is.
-        observed: The test's.
-        seen: What there is to say beyond figures.
+        callers: The callers, after they have stopped.
+        server: The server of the store.
+        observed: The fixture ``observed`` of the test.
+        seen: The observation in words.
         recovered: Seconds; see `Row`.
     """
     counted = server.ask("SELECT failure_count FROM cbstore.breakers WHERE name = 'fails'")

@@ -1,4 +1,4 @@
-"""Servers of a test's own."""
+"""Fixtures with a separate server for each test."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def cluster() -> Iterator[postgres.Cluster]:
 
 @pytest.fixture
 def server(cluster: postgres.Cluster) -> Iterator[postgres.Postgres]:
-    """A server that runs, with the breaker table in it."""
+    """A running server with the breaker table."""
     with cluster.server() as server:
         yield server
 
 
 @pytest.fixture
 def proxy(server: postgres.Postgres) -> Iterator[FaultProxy]:
-    """A proxy before the server."""
+    """A proxy in front of the server."""
     with FaultProxy(server.url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def store(server: postgres.Postgres, proxy: FaultProxy) -> Iterator[SqlStore]:
-    """A bare store by the way of the proxy."""
+    """A store that connects through the proxy."""
     with SqlStore(proxy.url(server.url)) as store:
         yield store
         proxy.heal()

@@ -1,4 +1,4 @@
-"""Faults of the same list that other suites make, and what one machine cannot make."""
+"""Faults of the list that other test suites cause, and faults that one machine cannot cause."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Elsewhere(NamedTuple):
-    """A fault that is made by tests of other suites.
+    """A fault that tests of another suite cause.
 
     Attributes:
-        number: Of the fault.
-        made: What is done.
-        expected: What the tests hold the library to.
-        tests: Their node ids.
+        number: The number of the fault.
+        made: What the tests do.
+        expected: The behaviour that the tests require.
+        tests: The node ids of the tests.
     """
 
     number: int

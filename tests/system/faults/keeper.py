@@ -1,7 +1,6 @@
 """Ends the servers of a directory and removes it when standard input closes.
 
-A process of its own: however the test run ends, a kill included, its end of the pipe closes and nothing is left
-behind.
+The keeper is a separate process. When the test run ends, even by a kill, the pipe closes, and the keeper cleans up.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from pathlib import Path
 
 
 def family(data: Path) -> list[int]:
-    """The processes of the server of a data directory, its postmaster first; none where it is down."""
+    """Return the processes of the server of a data directory, its postmaster first. The list is empty if it is down."""
     try:
         postmaster = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
         command = Path(f"/proc/{postmaster}/cmdline").read_bytes()
     except (OSError, ValueError):
         return []
-    # After a crash the file stays, and the number may be somebody else's.
+    # After a crash the file remains, and the number may belong to another process.
     return [postmaster, *_children(postmaster)] if os.fsencode(data) in command else []
 
 
@@ -42,7 +41,7 @@ def _children(parent: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                # The name may hold spaces and parentheses; state and parent follow its last one.
+                # The name may contain spaces and parentheses. State and parent follow its last parenthesis.
                 if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
                     found.append(int(entry.name))
     return found

@@ -1,4 +1,4 @@
-"""A network of one's own, where packets may be dropped: both ends of every connection are inside."""
+"""A separate network that can drop packets. Both ends of every connection are inside the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _unshare() -> None:
-    """Move this thread, and what it starts from now on, into a new network with nothing but a loopback interface."""
+    """Move this thread and its future children into a new network with only a loopback interface."""
     if _LIBC.unshare(_NEW_NETWORK) != 0:
         raise OSError(ctypes.get_errno(), "no network namespace")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -27,12 +27,12 @@ def _nft(*commands: str) -> None:
 
 
 def drop_to(port: int) -> None:
-    """Drop what is sent to a port."""
+    """Drop packets to a port."""
     _drop(f"tcp dport {port}")
 
 
 def drop_from(port: int) -> None:
-    """Drop what is sent from a port."""
+    """Drop packets from a port."""
     _drop(f"tcp sport {port}")
 
 
@@ -45,12 +45,12 @@ def _drop(what: str) -> None:
 
 
 def heal() -> None:
-    """Drop nothing any more."""
+    """Stop dropping packets."""
     _nft("flush ruleset")
 
 
 def inside(scenario: Callable[[], None]) -> None:
-    """Run a scenario in a network of its own, that goes when the scenario has ended."""
+    """Run a function in a separate network that exists until the function has ended."""
     with ThreadPoolExecutor(1, initializer=_unshare) as thread:
         thread.submit(scenario).result()
 

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of a test's own, that may be stopped, frozen, crashed, promoted and lied to about the time."""
+"""PostgreSQL servers that a test can stop, freeze, crash and promote, and whose clock it can change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.waiting import eventually
 
 StopMode = Literal["smart", "fast", "immediate"]
 
-# Nothing here survives a crash of the machine, only of the server.
+# The data must survive a crash of the server, but not of the machine.
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -51,13 +51,13 @@ class Cluster:
             self._template = (directory / "data").rename(directory / "template")
 
     def server(self) -> Postgres:
-        """A new server, not yet started, as a context manager."""
+        """Return a new server, not yet started, as a context manager."""
         data = self.directory / f"data-{secrets.token_hex(4)}"
         self.run("cp", "-a", str(self._template), str(data))
         return Postgres(self, data)
 
     def standby_of(self, primary_url: str) -> Postgres:
-        """A copy of a running server that follows it by the way of a URL; not yet started."""
+        """Return a standby, not yet started, that follows a running server through a URL."""
         data = self.directory / f"data-{secrets.token_hex(4)}"
         conninfo = primary_url.replace("+psycopg", "")
         how = ["--wal-method=stream", "--checkpoint=fast", "--no-sync", "--write-recovery-conf"]
@@ -65,18 +65,18 @@ class Cluster:
         return Postgres(self, data)
 
     def run(self, *command: str) -> str:
-        """Run a command as the servers' user and return what it wrote."""
+        """Run a command as the user of the servers, and return its output."""
         return wheels._run(list(command), self.directory)
 
 
 class Postgres:
-    """One server on a port that stays its own while it is down; a context manager that starts and ends it."""
+    """One server, as a context manager that starts and ends it. Its port stays reserved while the server is down."""
 
     def __init__(self, cluster: Cluster, data: Path) -> None:
         self._cluster = cluster
         self._data = data
         self._process: subprocess.Popen[bytes] | None = None
-        # Bound and never listening: nobody else gets the port, and where no server listens clients are refused.
+        # This socket is bound but never listens, so the port stays reserved and refuses clients without a server.
         self._place = socket.socket()
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._place.bind((LOOPBACK, 0))
@@ -97,11 +97,11 @@ class Postgres:
         shutil.rmtree(self._data, ignore_errors=True)
 
     def start(self, settings: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> None:
-        """Start and wait until clients are let in.
+        """Start the server and wait until it accepts clients.
 
         Args:
-            settings: Beyond the common ones; they hold until the next start.
-            environment: Variables beyond this process's.
+            settings: Further settings, until the next start.
+            environment: Further environment variables.
         """
         chosen = {**_SETTINGS, "port": self.port, **(settings or {})}
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
@@ -113,7 +113,7 @@ class Postgres:
                 stderr=log,
                 cwd=self._data,
                 env={**os.environ, **(environment or {})},
-                start_new_session=True,  # Ctrl-C is for pytest
+                start_new_session=True,  # Only pytest must receive Ctrl-C.
                 **guard.as_owner(self._data),
             )
         if not eventually(lambda: self._accepts() or self.is_down):
@@ -123,16 +123,16 @@ class Postgres:
 
     @property
     def is_down(self) -> bool:
-        """Whether its process has ended."""
+        """Whether the server's process has ended."""
         return self._process is None or self._process.poll() is not None
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """The log of the server."""
         return (self._data / "server.log").read_text(errors="replace")
 
     def stop(self, mode: StopMode, *, wait: bool = True) -> None:
-        """Stop as ``pg_ctl stop`` does; ``"smart"`` waits for the clients to go, so it may be left to itself."""
+        """Stop the server as ``pg_ctl stop`` does. ``"smart"`` waits until all clients have disconnected."""
         self._pg_ctl("stop", "-m", mode, "--wait" if wait else "--no-wait")
         if wait and self._process is not None:
             self._process.wait()
@@ -142,26 +142,26 @@ class Postgres:
         self._pg_ctl("promote", "--wait")
 
     def freeze(self) -> None:
-        """Stop every process of it in its tracks; the kernel goes on accepting and acknowledging."""
+        """Suspend every process of the server. The kernel still accepts connections and acknowledges packets."""
         keeper.signal_all(self._data, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let every process go on."""
+        """Resume every process of the server."""
         keeper.signal_all(self._data, signal.SIGCONT)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """An administrator's session in autocommit, straight to the server."""
+        """Return an administrator's session in autocommit mode, without the proxy."""
         return psycopg.connect(self.conninfo, autocommit=True)
 
     def ask(self, statement: str, *parameters: object) -> Any:
-        """Execute one statement in a session of its own; return the first value it answers, if it answers any."""
+        """Execute one statement in a new session, and return the first value of its result, if it has one."""
         with self.connect() as session:
             cursor = session.execute(statement, parameters or None)
             row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
     def configure(self, name: str, value: str) -> None:
-        """Change a setting while it runs."""
+        """Change a setting of the running server."""
         self.ask(f"ALTER SYSTEM SET {name} = '{value}'")
         self.ask("SELECT pg_reload_conf()")
         assert eventually(lambda: self.ask(f"SHOW {name}") == value)
@@ -170,7 +170,7 @@ class Postgres:
         self._cluster.run(str(self._cluster.binaries / "pg_ctl"), "-D", str(self._data), "-s", *command)
 
     def _accepts(self) -> bool:
-        # It is written in several steps.
+        # The server writes the file in several steps.
         with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
             lines = (self._data / "postmaster.pid").read_text().splitlines()
             return lines[7].strip() in {"ready", "standby"} and int(lines[0]) == (self._process and self._process.pid)
@@ -179,7 +179,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def cluster() -> Iterator[Cluster]:
-    """A directory of servers that leaves nothing behind, however the tests end."""
+    """Yield a directory of servers that is removed after any end of the tests."""
     directory = wheels._new_directory()
     with subprocess.Popen(
         [sys.executable, keeper.__file__, str(directory)], stdin=subprocess.PIPE, start_new_session=True

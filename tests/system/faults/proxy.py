@@ -1,4 +1,4 @@
-"""A TCP proxy before a real server: what it does with the bytes is switched while clients are connected."""
+"""A TCP proxy in front of a real server. A test can change how it treats bytes while clients are connected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RST = struct.pack("ii", 1, 0)
 
 
 class FaultProxy:
-    """Stands before the server of a URL, as a context manager; every method may be called from any thread.
+    """A proxy in front of the server of a URL, as a context manager. Every method may be called from any thread.
 
     The modes:
 
@@ -43,7 +43,7 @@ class FaultProxy:
         """Listen on a free port of the loopback interface.
 
         Args:
-            url: Any URL with the server's host and port.
+            url: Any URL with the host and the port of the server.
         """
         parts = urlsplit(url)
         self.server = (parts.hostname or "", parts.port or 0)
@@ -54,7 +54,7 @@ class FaultProxy:
         self._seconds = 0.0
         self._doomed_words: tuple[bytes, ...] = ()
         self._relays: set[_Relay] = set()
-        # Bound and never listening: nobody else gets the port while connections are refused.
+        # This socket is bound but never listens, so the port stays reserved while connections are refused.
         self._place = _bound(0)
         self.port: int = self._place.getsockname()[1]
         self._listener: socket.socket | None = None
@@ -67,24 +67,24 @@ class FaultProxy:
         self.close()
 
     def url(self, base_url: str) -> str:
-        """The same URL with the proxy in its server's place."""
+        """Return the URL with the host and the port of the proxy."""
         parts = urlsplit(base_url)
         credentials, at, _ = parts.netloc.rpartition("@")
         return parts._replace(netloc=f"{credentials}{at}{self.address}").geturl()
 
     @property
     def address(self) -> str:
-        """Where it listens, ``host:port``."""
+        """The address of the proxy, as ``host:port``."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def connections(self) -> int:
-        """How many connections of clients are open."""
+        """The number of open connections of clients."""
         with self._changed:
             return len(self._relays)
 
     def switch(self, mode: Mode, seconds: float = 0.0) -> None:
-        """Do as `mode` says from now on.
+        """Change the mode.
 
         Args:
             mode: One of the modes.
@@ -101,7 +101,7 @@ class FaultProxy:
             self.cut()
 
     def cut(self) -> None:
-        """Reset the connections that are open; the mode stays."""
+        """Reset the open connections without changing the mode."""
         with self._changed:
             relays = set(self._relays)
             for relay in relays:
@@ -111,17 +111,17 @@ class FaultProxy:
             relay.join(_CLOSE_SECONDS)
 
     def heal(self) -> None:
-        """Pass everything from now on, and reset what may have lost bytes."""
+        """Switch to the mode ``"pass"``, and reset connections that may have lost bytes."""
         self.switch("pass")
         self.cut()
 
     def lose_reply_to(self, *words: bytes) -> None:
-        """Reset the connection of the next request with one of `words` once the server has answered it."""
+        """Reset the connection of the next request that contains one of the words, after the server has answered it."""
         with self._changed:
             self._doomed_words = words
 
     def close(self) -> None:
-        """Reset what is open and give the port back."""
+        """Reset the open connections and release the port."""
         self.switch("refuse")
         self.cut()
         self._place.close()
@@ -134,7 +134,7 @@ class FaultProxy:
 
     def _stop_listening(self) -> None:
         if self._listener is not None:
-            # Closing alone would not wake the thread that accepts.
+            # Closing alone would not wake the thread that accepts connections.
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
@@ -153,7 +153,7 @@ class FaultProxy:
                     relay.start()
 
     def _decide(self, relay: _Relay, data: bytes, *, asked: bool, answered: bool) -> Mode:
-        """What becomes of `data`; returns after the delay that is set for requests."""
+        """Return how to treat some bytes, after the delay that is set for requests."""
         with self._changed:
             self.round_trips += answered
             if asked and self._mode == "delay":
@@ -189,12 +189,12 @@ class _Relay(threading.Thread):
         self.is_doomed = False
 
     def cut(self) -> None:
-        """Have the thread reset both sides; the proxy's lock is held."""
+        """Make the thread reset both sides. The caller holds the lock of the proxy."""
         self.is_cut = True
         for side in (self._client, self._server):
             if side is not None:
                 with suppress(OSError):
-                    # Nothing is sent by this, but the thread wakes.
+                    # This sends nothing, but it wakes the thread.
                     side.shutdown(socket.SHUT_RD)
 
     def run(self) -> None:
@@ -208,14 +208,14 @@ class _Relay(threading.Thread):
             self._proxy._forget(self)
 
     def _pass_on(self) -> bool:
-        """Hand over what either side says; False when one of them has gone."""
+        """Forward the bytes of both sides; return ``False`` after one side has closed."""
         for key, _ in self._ready.select():
             asked = key.fileobj is self._client
             data = (self._client if asked or self._server is None else self._server).recv(_CHUNK)
             if not data:
                 self._proxy._await_end_of_hole(self)
                 return False
-            # Counted by answers: a client may add a message that gets none, as psycopg does when a pipeline ends.
+            # Answers are counted, because psycopg sends a message without an answer at the end of a pipeline.
             answered, self._asking = self._asking and not asked, asked
             mode = self._proxy._decide(self, data, asked=asked, answered=answered)
             if self.is_cut or mode == "reset" or (self.is_doomed and not asked):

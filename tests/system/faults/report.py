@@ -1,4 +1,4 @@
-"""The table in the docs: made of what a run observed."""
+"""The table of the docs, made from the observations of a run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _COLUMNS = ("", "fault", "expected", "observed", "back after", "calls", "lost", 
 
 
 class Report(NamedTuple):
-    """What one run observed.
+    """The observations of one run.
 
     Attributes:
-        machine: What it ran on, in words.
-        rows: One for each test that was run.
+        machine: The machine, in words.
+        rows: One row for each test that ran.
     """
 
     machine: str
@@ -37,7 +37,7 @@ class Report(NamedTuple):
 
 
 def machine() -> str:
-    """Say where a run takes place, without a name or a path."""
+    """Describe the machine of a run without names or paths."""
     from tests.servers import wheels
 
     return (
@@ -47,19 +47,19 @@ def machine() -> str:
 
 
 def scenarios() -> set[str]:
-    """The node ids, without parameters, of all tests that make a fault."""
+    """Return the node ids, without parameters, of all tests that cause a fault."""
     for file in Path(__file__).parent.glob("test_*.py"):
         importlib.import_module(f"tests.system.faults.{file.stem}")
     return {f"{made.__module__.replace('.', '/')}.py::{made.__name__}" for made in table.registered()}
 
 
 def without_parameters(test: str) -> str:
-    """The node id of a test function."""
+    """Return the node id of the test function."""
     return test.partition("[")[0]
 
 
 def load(lines: Iterable[str]) -> tuple[Row, ...]:
-    """Read what the tests appended, in the order of the faults."""
+    """Read the rows that the tests wrote, in the order of the faults."""
     rows = (Row(**json.loads(line)) for line in lines)
     return tuple(sorted(rows, key=lambda row: row.number))
 
@@ -71,7 +71,7 @@ def read() -> Report:
 
 
 def keep(report: Report) -> None:
-    """Put a run into the docs."""
+    """Write a run into the docs."""
     kept = {"machine": report.machine, "rows": [asdict(row) for row in report.rows]}
     KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), report), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is expected at each fault, where it is made, and what was observed: the rows of the table in the docs."""
+"""The rows of the table in the docs: each fault with its test, the expected and the observed behaviour."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault as a test makes it.
+    """A fault as a test causes it.
 
     Attributes:
-        number: Of the fault; several tests may make the same one in different ways.
-        made: What is done.
-        expected: What should come of it.
+        number: The number of the fault. Several tests may cause the same fault in different ways.
+        made: What the test does.
+        expected: The expected behaviour.
     """
 
     number: int
@@ -37,7 +37,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Row:
-    """What one test observed.
+    """The observations of one test.
 
     Attributes:
         test: The test's node id.
@@ -45,13 +45,13 @@ class Row:
         made: See `Fault`.
         expected: See `Fault`.
         observed: In words.
-        recovered: Seconds from the end of the fault until the store was used again; ``None`` where nothing was lost
-            to begin with.
-        calls: How many guarded calls, or operations of a bare store, were made in all.
-        calls_lost: Calls that the fault kept from the dependency, or operations that never came to an end.
+        recovered: Seconds from the end of the fault until the store was used again; ``None`` if the store was never
+            out of use.
+        calls: The number of all guarded calls, or of all operations of a store without a breaker.
+        calls_lost: The number of calls that did not reach the dependency, or of operations that failed.
         answers_lost: Answers of the dependency that did not reach their caller.
-        counts_lost: Failures that are not in the store, at last.
-        counts_doubled: Failures that are in the store twice.
+        counts_lost: The number of failures missing in the store at the end.
+        counts_doubled: The number of failures counted twice in the store.
     """
 
     test: str
@@ -71,7 +71,7 @@ _faults: dict[Callable[..., Any], Fault] = {}
 
 
 def fault(number: int, made: str, expected: str) -> Callable[[F], F]:
-    """Say which fault a test makes; the test calls its fixture ``observed`` with what it saw."""
+    """Return a decorator that names the fault of a test. The test passes its observations to ``observed``."""
 
     def decorate(test: F) -> F:
         _faults[test] = Fault(number, made, expected)
@@ -81,7 +81,7 @@ def fault(number: int, made: str, expected: str) -> Callable[[F], F]:
 
 
 def registered() -> list[Callable[..., Any]]:
-    """The tests that make a fault, as far as their modules are imported."""
+    """Return the tests that cause a fault, from the imported modules."""
     return list(_faults)
 
 

@@ -1,4 +1,4 @@
-"""Clocks that step: the server's under its breakers, and the application's."""
+"""Tests with clocks that jump: the clock of the server and the clock of an application."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ with SqlStore(sys.argv[1]) as store:
 
 @pytest.fixture
 def stepped(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[Postgres, Step]]:
-    """A server, and what sets its clock off by some seconds while it runs."""
+    """A server, and a function that moves its clock by some seconds while it runs."""
     offset = cluster.directory / f"offset-{tmp_path.name}"
 
     def step(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Connections that break: before a statement, under it, and all at once."""
+"""Tests with connections that break: before a statement, during it, and all at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEW = {"max_connections": 5, "superuser_reserved_connections": 0, "max_wal_sende
 def test_a_failure_whose_reply_was_lost_is_counted_once(
     server: Postgres, proxy: FaultProxy, store: SqlStore, observed: Observed
 ) -> None:
-    store.record_failure("fragile", NEVER)  # else the first reply lost is to the question whether there is a row
+    store.record_failure("fragile", NEVER)  # Otherwise, the first lost reply would be that of the check for a row.
     unknown = 0
     for number in range(50):
         if number % 5 == 0:
@@ -113,7 +113,7 @@ def answers(store: SqlStore) -> bool:
 
 
 def is_known(operation: Callable[[], object]) -> bool:
-    """Carry out an operation; whether the store answered. Of what did not, nothing is known."""
+    """Run an operation, and return whether the store answered. Otherwise, the effect must be unknown."""
     try:
         operation()
     except StoreUnavailableError as error:

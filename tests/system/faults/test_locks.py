@@ -1,4 +1,4 @@
-"""Sessions of others that lock, keep old snapshots, or fill the queue of notifications."""
+"""Tests with other sessions that lock rows, keep old snapshots, or fill the notification queue."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_full_notification_queue_affects_no_call(server: Postgres, observed: O
 
 
 def median_of_updates(store: SqlStore, updates: int = UPDATES) -> float:
-    """Update one row so often; return the median of the time that takes, seconds."""
+    """Update one row many times, and return the median duration of an update in seconds."""
     taken = []
     for _ in range(updates):
         began = time.perf_counter()

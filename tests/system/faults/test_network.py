@@ -1,4 +1,4 @@
-"""A network that swallows, delays and cuts what is sent between callers and server."""
+"""Tests with a network that swallows, delays and interrupts traffic between callers and server."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_statement_in_a_network_partition_ends_at_its_deadline(cluster: Cluste
             store.record_failure("b", NEVER_OPENS)
             recovered = time.monotonic() - began
             counted = store.read("b").failure_count
-            # What is in the socket's buffer is sent again when the network heals, unless the socket was reset.
+            # The kernel sends the bytes in the socket's buffer after the network heals, unless the socket was reset.
             assert counted in {2, 3}
             seen = f"gave up after {tried.seconds:.2f} s of {WANTED} s, unknown whether applied"
             observed(seen, recovered=recovered, calls=3, calls_lost=1, counts_lost=3 - counted, counts_doubled=0)
@@ -180,7 +180,7 @@ def in_time(operation: Callable[[], Any]) -> Callable[[], Any]:
 
 @contextlib.contextmanager
 def when_waiting_for_a_lock(server: Postgres, then: Callable[[], None]) -> Iterator[None]:
-    """Do something while a session of the block waits for a lock."""
+    """Call a function while a session of the block waits for a lock."""
 
     def watch() -> None:
         assert eventually(lambda: server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))

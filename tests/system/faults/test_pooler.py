@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, used up by others, or with a database behind it that crashes."""
+"""Tests with PgBouncer in transaction mode: without a free session, or with a database that crashes."""
 
 from __future__ import annotations
 

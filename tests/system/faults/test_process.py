@@ -1,4 +1,4 @@
-"""Faults of the process itself, and of hooks in it: no thread can start, a hook raises; and a read-only database."""
+"""Tests of faults in the process: no thread can start, a hook raises. Also a read-only database."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ END_SESSIONS = """
 
 
 class TokenError(Exception):
-    """What a cloud's library raises in a hook; no driver's error."""
+    """The error of a hook, such as one that fetches a token from a cloud. It is not a driver's error."""
 
 
 @contextlib.contextmanager
 def failing_hook() -> Iterator[None]:
-    """Let every new connection of SQLAlchemy fail in a hook, as one that fetches a token does without the network."""
+    """Make every new connection of SQLAlchemy fail in a hook, such as one that fetches a token over a network."""
 
     def fail(*_: Any) -> None:
         raise TokenError("the token of a user")

@@ -1,4 +1,4 @@
-"""The proxy does what its modes say."""
+"""Tests of the modes of the proxy."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.system.faults.proxy import FaultProxy
 
 
 class Echo(socketserver.ThreadingTCPServer):
-    """Answers with what it heard, and remembers it."""
+    """A server that sends back what it receives, and records it."""
 
     daemon_threads = True
     heard = b""
 
 
 class Answer(socketserver.BaseRequestHandler):
-    """One client's."""
+    """Serves one client."""
 
     server: Echo
 

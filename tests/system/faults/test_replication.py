@@ -1,4 +1,4 @@
-"""A primary, a standby that follows it through a proxy, and what is lost between them."""
+"""Tests with a primary and a standby that follows it through a proxy."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ REPLAYED = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
 
 
 class Pair(NamedTuple):
-    """A primary, its standby, and the way between them."""
+    """A primary, its standby, and the proxy between them."""
 
     primary: Postgres
     standby: Postgres
     way: FaultProxy
 
     def await_replay(self) -> None:
-        """Wait until the standby has everything the primary has."""
+        """Wait until the standby has replayed all changes of the primary."""
         lsn = self.primary.ask("SELECT pg_current_wal_lsn()")
         assert eventually(lambda: self.standby.ask(REPLAYED, lsn))
 
@@ -107,8 +107,8 @@ def test_a_synchronous_failover_loses_nothing_and_keeps_the_owner(pair: Pair, ob
 def test_connections_to_a_standby_are_replaced(pair: Pair, observed: Observed) -> None:
     with FaultProxy(pair.standby.url) as address, SqlStore(address.url(pair.standby.url)) as store:
         assert store.read("b").state is State.CLOSED
-        # Without a deadline, which might pass while one of the repetitions is on its way: whether that one was applied
-        # nobody could say.
+        # There is no deadline here: it could pass during a repetition, and then the effect of the repetition would
+        # be unknown.
         with pytest.raises(StoreUnavailableError) as raised:
             store.record_failure("b", NEVER_OPENS)
         assert raised.value.applied is False

@@ -1,4 +1,4 @@
-"""A table that is missing, or behind the code, under guarded calls."""
+"""Tests of guarded calls while the table is missing or older than the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OUTCOMES: dict[OutagePolicy, str] = {
 
 @pytest.fixture(scope="module")
 def server(cluster: Cluster) -> Iterator[Postgres]:
-    """One for all of these tests: each mends what it broke."""
+    """One server for all these tests. Each test repairs what it damaged."""
     with cluster.server() as server:
         yield server
 
@@ -62,7 +62,7 @@ def test_calls_follow_the_outage_policy_until_the_table_exists(
 
 
 def guarding(store: SqlStore, policy: OutagePolicy) -> CircuitBreaker:
-    # Whether the table is there is the question here, not how soon the answer comes.
+    # These tests are about the missing table, not about a slow answer.
     return CircuitBreaker(store, on_store_outage=policy, max_staleness=0.0, store_timeout=PATIENCE)
 
 

@@ -1,4 +1,4 @@
-"""A server that stops, crashes or freezes under guarded calls, and comes back."""
+"""Tests of guarded calls while the server stops, crashes or freezes, and after it works again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLite: a writer that is killed, a file that is full, a file that cannot be written."""
+"""Tests with SQLite: a killed writer, a full file, and a read-only file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_full_file_refuses_new_breakers_and_existing_breakers_work(file: Path,
 
     @sa.event.listens_for(engine, "connect")
     def limit(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA max_page_count = 1")  # it is never less than the file has
+        connection.execute("PRAGMA max_page_count = 1")  # The limit is never below the current number of pages.
 
     with SqlStore(engine) as store:
         store.record_failure("old", NEVER_OPENS)

@@ -1,4 +1,4 @@
-"""The table in the docs is what a run observed, and leads to the tests that make the faults."""
+"""The table in the docs matches the stored run and names the tests that cause the faults."""
 
 from __future__ import annotations
 

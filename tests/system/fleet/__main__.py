@@ -30,12 +30,12 @@ class Target:
     """One row of the table.
 
     Attributes:
-        title: What is asked for.
-        scenario: What is run.
-        found: Says what came of it.
-        kept: Whether that is allowed.
-        real: Whether real processes run it too, and for how many seconds; 0 for no.
-        runs: How often the simulation runs it.
+        title: The requirement, in words.
+        scenario: The scenario of the runs.
+        found: A function that describes the result.
+        kept: A function that returns whether the result is allowed.
+        real: The seconds for which real processes also run the scenario; 0 means not at all.
+        runs: The number of simulated runs.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The same scenarios with real processes on a real PostgreSQL, on the real clock."""
+"""Runs the scenarios with real processes on PostgreSQL and the real clock."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _AFTER_TRIP = 1.0
 
 
 class DependencyFailed(Exception):
-    """What a failing call raises."""
+    """The error of a failing call."""
 
 
 @dataclass
 class Seen:
-    """What one process saw, in seconds since the start where it is about time."""
+    """The observations of one process. Times are seconds since the start."""
 
     calls: int = 0
     refused: int = 0
@@ -42,7 +42,7 @@ class Seen:
 
 
 class _Process:
-    """One process of the fleet, in the process itself."""
+    """One process of the fleet, as an object inside this process."""
 
     def __init__(self, url: str, namespace: str, scenario: Scenario, member: Member) -> None:
         self._scenario = scenario
@@ -68,7 +68,7 @@ class _Process:
             if (pause := self._began + due - time.monotonic()) > 0:
                 time.sleep(pause)
             self._call()
-            # What a process could not do in time is not made up for by a burst.
+            # A process that is late does not catch up with a burst of calls.
             due = max(due, self._after() - 0.05) + self._rng.expovariate(self._member.rate)
         self._breaker.close()
         self._store.close()
@@ -99,7 +99,7 @@ class _Process:
         self._seen.outages += isinstance(event, StoreDegraded)
 
     def _ended(self) -> bool:
-        """Whether the run is over for this process: a while after the dependency broke and calls were refused."""
+        """Return whether the run is over for this process, some time after the break and the first refused call."""
         breaks_at = self._scenario.breaks_at
         return breaks_at is not None and self._seen.refused > 0 and self._after() > breaks_at + _AFTER_TRIP
 
@@ -108,7 +108,7 @@ class _Process:
 
 
 def run_real(url: str, scenario: Scenario) -> Outcome:
-    """Run a scenario once, on processes of its own.
+    """Run a scenario once in new processes.
 
     Args:
         url: A migrated PostgreSQL.
@@ -131,7 +131,7 @@ def run_real(url: str, scenario: Scenario) -> Outcome:
 
 
 def updates(url: str) -> tuple[int, int]:
-    """Return how many rows of the breaker table were written so far, and how many of them by HOT updates."""
+    """Return the number of updates of the breaker table so far, and how many of them were HOT updates."""
     with psycopg.connect(url.replace("postgresql+psycopg", "postgresql"), autocommit=True) as connection:
         row = connection.execute(
             "SELECT n_tup_upd + n_tup_ins, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'breakers'"

@@ -1,4 +1,4 @@
-"""What a fleet does in one run, and what came of it; the same for simulated and for real processes."""
+"""A scenario of a fleet and the outcome of one run, for simulated and for real processes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cbstore_sql import BreakerPolicy
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fleet of like processes that call one dependency.
+    """A fleet of equal processes that call one dependency.
 
     Each process makes calls at random moments (Poisson). Calls fail independently.
 
     Attributes:
-        processes: How many there are.
+        processes: The number of processes.
         rate: Calls a second of each.
         failing: The share of calls that fail.
         policy: The policy of the breaker.
         seconds: How long the run takes.
-        breaks_at: When the dependency breaks, seconds from the start; ``None``: it does not.
+        breaks_at: When the dependency breaks, in seconds from the start; ``None`` means never.
         failing_then: The share of calls that fail from then on. The run ends with the first trip after it.
         poisoned_rate: Calls a second of one more process, all of whose calls fail; 0 means that there is none.
         max_staleness: See `CircuitBreaker`, seconds.
@@ -60,7 +60,7 @@ class Member:
 
 @dataclass
 class Outcome:
-    """What came of a run.
+    """The outcome of one run.
 
     Attributes:
         calls: Calls that were made.
@@ -69,7 +69,7 @@ class Outcome:
         trips: How often the circuit opened from closed.
         writes: Statements that changed the row.
         refreshes: Statements that read it again in the background.
-        opened_after: Seconds from the break to the trip; ``None`` where there was none.
+        opened_after: Seconds from the break to the trip; ``None`` without a trip.
         followed_after: Seconds from the trip until the last process refused calls.
     """
 
@@ -85,7 +85,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """Several runs of one scenario together."""
+    """The outcomes of several runs of one scenario."""
 
     outcomes: list[Outcome]
 
@@ -107,7 +107,7 @@ class Summary:
 
     @property
     def opened_after(self) -> float:
-        """The mean of the runs that tripped, seconds; infinity if one did not."""
+        """The mean time to the trip, in seconds; infinite if a run did not trip."""
         times = [outcome.opened_after for outcome in self.outcomes]
         return fmean(time for time in times if time is not None) if None not in times else float("inf")
 

@@ -1,4 +1,4 @@
-"""Many processes in one: the real controllers and views over one store, on a clock that events move.
+"""Simulates many processes in one: the real controllers and views over one store, with a simulated clock.
 
 Everything a process decides is the library's own code. What is left out is time that passes inside a call or a
 statement, and the threads and tasks around them.
@@ -29,7 +29,7 @@ NAME = "dependency"
 
 
 class CountingStore(InMemoryStore):
-    """A store in memory that stands for a shared one, and counts its statements."""
+    """A store in memory in place of a shared store, which counts its statements."""
 
     reads_locally = False
 
@@ -52,9 +52,9 @@ class SimulatedProcess:
     """One process of the fleet.
 
     Args:
-        store: What all of them share.
+        store: The store that all processes share.
         policy: The policy of the breaker.
-        clock: The clock of everything.
+        clock: The clock of the whole simulation.
         max_staleness: See `CircuitBreaker`, seconds.
     """
 
@@ -67,7 +67,7 @@ class SimulatedProcess:
         self._store = store
 
     def admit(self) -> Permit:
-        """Admit a call or raise."""
+        """Admit a call, or raise the refusal."""
         controller = self.controller
         return (
             controller.fresh_permit(NAME) or controller.admit_without_io(NAME) or self._run(controller.admission(NAME))
@@ -83,7 +83,7 @@ class SimulatedProcess:
             self._run(controller.settlement(permit, verdict))
 
     def succeed(self) -> None:
-        """Make a call that is answered."""
+        """Make a successful call."""
         self.settle(self.admit(), Verdict.SUCCESS)
 
     def fail(self) -> None:
@@ -91,7 +91,7 @@ class SimulatedProcess:
         self.settle(self.admit(), Verdict.FAILURE)
 
     def refresh(self) -> None:
-        """Do what the background does once a period."""
+        """Do the work that the background does once in each period."""
         self._run(self.controller.refresh.run())
         for permit in self.controller.successes.due():
             self._run(self.controller.successes.report(permit))
@@ -113,7 +113,7 @@ class SimulatedProcess:
 
 
 class _Fleet:
-    """The processes of one run, and what happens to them."""
+    """The processes and the events of one run."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario = scenario
@@ -137,7 +137,7 @@ class _Fleet:
         return self.clock.now - self.began
 
     def step(self) -> bool:
-        """Do what comes next; return whether the run goes on."""
+        """Carry out the next event, and return whether the run continues."""
         moment, index, refreshes = heapq.heappop(self.events)
         self.clock.now = moment
         if self.after > self.scenario.seconds:
@@ -166,7 +166,7 @@ class _Fleet:
         return not self._tripped(process, broken)
 
     def _tripped(self, process: SimulatedProcess, broken: bool) -> bool:
-        """Whether a trip has ended the run."""
+        """Return whether a trip has ended the run."""
         trips = sum(event.previous_state is State.CLOSED for event in process.opened)
         process.opened.clear()
         self.outcome.trips += trips
@@ -188,7 +188,7 @@ def simulate(scenario: Scenario, seed: int) -> Outcome:
 
     Args:
         scenario: What to run.
-        seed: Of its random numbers; the same seed gives the same run.
+        seed: The seed of the random numbers. The same seed gives the same run.
     """
     fleet = _Fleet(scenario, seed)
     while fleet.step():

@@ -1,4 +1,4 @@
-"""Real processes, a real database and a dependency that fails and recovers, on the real clock."""
+"""Tests with real processes, a real database, the real clock, and a dependency that fails and recovers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)  # other processes' work on the real clock is what is tested here
+        time.sleep(0.005)  # These tests are about other processes on the real clock.
 
 
 def test_a_fleet_opens_the_circuit_probes_one_at_a_time_and_closes_it_for_all(
@@ -47,7 +47,7 @@ def test_a_fleet_opens_the_circuit_probes_one_at_a_time_and_closes_it_for_all(
     upstream.wait_for_requests(WORKERS * 5)
     upstream.status = 503
     wait_until(lambda: store.read(NAME).state is not State.CLOSED)
-    time.sleep(0.1)  # calls admitted before the circuit opened are on their way still
+    time.sleep(0.1)  # Calls admitted before the opening are still running.
     upstream.wait_until_idle_and_count_anew()
     upstream.wait_for_requests(4)
     failed_probes = upstream.served
@@ -77,7 +77,7 @@ def test_at_most_one_request_is_in_flight_until_the_circuit_closes(
     upstream.controller.clear()
     for probe in range(1, 4):
         upstream.wait_for_requests(probe)
-        time.sleep(0.15)  # time for another caller to slip in
+        time.sleep(0.15)  # Give another caller time to be admitted by mistake.
         upstream.controller.set()
         wait_until(lambda: store.read(NAME).state is State.OPEN)
         upstream.controller.clear()

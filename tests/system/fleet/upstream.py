@@ -1,4 +1,4 @@
-"""A dependency that can be broken and mended, and that counts what reaches it."""
+"""A dependency that a test can break and repair, and that counts its requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Upstream(ThreadingHTTPServer):
                 self._changed.notify_all()
 
     def wait_until_idle_and_count_anew(self) -> None:
-        """Wait until no request is in flight; what comes after is counted from zero."""
+        """Wait until no request is running, and set the counters to zero."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._in_flight == 0, timeout=30.0)
             self.served = self.most_at_once = 0
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: thousands of requests are made."""
+        """Write no log, because there are thousands of requests."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Processes that call the upstream behind one shared breaker."""
+"""Processes that call the upstream through one shared breaker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def told(event: BreakerEvent) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """Which breaker to use, and what it guards."""
+    """The breaker that a process uses, and the address that it calls."""
 
     database: str
     namespace: str
@@ -43,7 +43,7 @@ class Job:
 
 
 def call_on(job: Job, stop: Event, results: mp.Queue[Any]) -> None:
-    """Call the upstream until told to stop, then hand in what was seen."""
+    """Call the upstream until the test stops the process, then send the observations."""
     seen = Counter[str]()
     store = job.open()
     breaker = CircuitBreaker(
@@ -66,7 +66,7 @@ def call_on(job: Job, stop: Event, results: mp.Queue[Any]) -> None:
 
 
 def call_once(job: Job, results: mp.Queue[Any]) -> None:
-    """Make one guarded call and hand in what was told."""
+    """Make one guarded call, and send the events."""
     seen: list[str] = []
     with job.open() as store:
         breaker = CircuitBreaker(
@@ -99,7 +99,7 @@ class Fleet:
 
 @contextmanager
 def one_caller(job: Job) -> Iterator[tuple[SpawnProcess, mp.Queue[Any]]]:
-    """Start a process that makes one guarded call; it is gone when the block is left."""
+    """Start a process that makes one guarded call, and end it at the end of the block."""
     results: mp.Queue[Any] = context.Queue()
     process = context.Process(target=call_once, args=(job, results), daemon=True)
     process.start()

@@ -1,4 +1,4 @@
-"""What somebody may hand to a parser, by mistake or on purpose."""
+"""Values that a user or an attacker may pass to a parser."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ anything = st.recursive(
 
 
 def urls(schemes: list[str]) -> st.SearchStrategy[str]:
-    """URLs that are nearly right, with a password in one of its places."""
+    """Return a strategy of almost valid URLs with a password."""
     return st.builds(
         _url,
         st.sampled_from(schemes) | mess,
@@ -84,7 +84,7 @@ def _url(scheme: str, user: str, host: str, path: str, query: list[tuple[str, st
 
 
 def parse(work: Callable[[], Any], *, secret: str = SECRET) -> Any:
-    """Parse; what comes is a result or one of the library's errors, and neither tells the secret."""
+    """Call a parser, which must return a result or raise an error of the library, without showing the secret."""
     try:
         result = work()
     except CircuitBreakerError as error:

@@ -1,4 +1,4 @@
-"""Any value where a setting is wanted is one that a breaker can be run by, or is refused in the library's words."""
+"""Any value of a setting works, or is refused with an error of the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes from a server or a neighbour decodes to something that can be, whatever it is."""
+"""Any data from a server or another process decodes to a valid value."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ DATES = [
 
 
 class UpstreamError(Exception):
-    """What a client raises."""
+    """The error of a client."""
 
     def __init__(self, status: Any, headers: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Any text where a URL is wanted is one, or is refused in the library's words and without being shown."""
+"""Any text is accepted as a URL, or is refused with an error of the library that does not show the text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REDIS = ["redis", "rediss", "unix"]
 
 
 def opened(store: Any) -> str:
-    """Close what was opened, which nobody was connected to, and say what it shows of itself."""
+    """Close a store that never connected, and return its repr."""
     with closing(store):
         return repr(store)
 

@@ -1,4 +1,4 @@
-"""Searches for an order of the calls in which the state machine gives the answers that were given.
+"""Searches for an order of the calls in which the state machine gives the recorded answers.
 
 The search is Wing and Gong's with Lowe's memory of what was tried: a call may come next if no call still to come had
 ended before it began; a state of the search is the set of calls already ordered and the row they left. A call without
@@ -21,7 +21,7 @@ MAX_STATES = 500_000
 
 
 class TooManyOrdersError(Exception):
-    """The history was given up: too many calls without an answer at once."""
+    """Raised when a history has too many simultaneous calls without an answer."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Violation:
 
     Attributes:
         name: The breaker.
-        ordered: How many calls the best attempt explains.
-        row: The breaker after those.
-        stuck: The calls of which one should have come next.
+        ordered: The number of calls that the best attempt could order.
+        row: The row after these calls.
+        stuck: The calls of which one should follow next.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Violation:
 
 
 class _Progress(NamedTuple):
-    """What is ordered: all answered calls before ``base``, those in ``mask`` from there on, the silent in ``taken``."""
+    """The ordered calls: all answered ones before ``base``, those in ``mask``, and the silent ones in ``taken``."""
 
     base: int
     mask: int
@@ -56,10 +56,10 @@ class _Progress(NamedTuple):
 
 
 def check(calls: Iterable[Call]) -> list[Violation]:
-    """Check the histories of any number of breakers, each from its first call on.
+    """Check the histories of several breakers, each from its first call.
 
     Raises:
-        TooManyOrdersError: One of them has too many possible orders.
+        TooManyOrdersError: A history has too many possible orders.
     """
     found = (check_one(history) for history in by_name(calls).values())
     return [violation for violation in found if violation is not None]
@@ -69,7 +69,7 @@ def check_one(calls: Sequence[Call]) -> Violation | None:
     """Check the history of one breaker.
 
     Raises:
-        TooManyOrdersError: It has too many possible orders.
+        TooManyOrdersError: The history has too many possible orders.
     """
     return _Search(calls).run()
 
@@ -99,7 +99,7 @@ class _Search:
         return self._violation()
 
     def _next(self, progress: _Progress) -> tuple[list[int], float]:
-        """The answered calls that may come next, and the end of the first to end."""
+        """Return the answered calls that may follow next, and the earliest end of a call."""
         upcoming, first_end = [], math.inf
         for index in range(progress.base, len(self._answered)):
             call = self._answered[index]

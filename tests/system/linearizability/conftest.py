@@ -1,4 +1,4 @@
-"""The servers of the fault suite, which may be restarted."""
+"""Fixtures with the servers of the fault tests, which a test can restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order that the generations tell, checked without a search.
+"""Checks the order that the generations of the answers give, without a search.
 
 Every change of state, claim, settle and release of a probe gives the breaker its next generation. Of the answers that
 must therefore stand in a row, each has to follow from what was seen in the generation before, none may contradict real
@@ -16,12 +16,12 @@ from tests.system.linearizability.outcomes import after_answer
 
 
 def check_order(calls: Iterable[Call]) -> list[str]:
-    """Return what is wrong with the order, in words; nothing is wrong with an empty list."""
+    """Return the mistakes in the order, in words. An empty list means that the order is correct."""
     return [f"{name}: {wrong}" for name, history in by_name(calls).items() for wrong in _History(history).wrongs()]
 
 
 def begins_generation(call: Call) -> bool:
-    """Whether an answered effect gave the breaker its next generation."""
+    """Return whether an answered change gave the breaker its next generation."""
     effect = call.effect
     if effect is None:
         return False
@@ -57,7 +57,7 @@ class _History:
             yield from self._counts(generation)
 
     def _against_time(self) -> Iterator[str]:
-        """What began after a generation was seen must not be of an earlier one."""
+        """Check that a call that began after a generation was seen does not have an earlier generation."""
         ends = sorted((call for call in self._answered if _shown(call)), key=lambda call: call.ended)
         latest, ended = 0, 0
         for call in sorted(ends, key=lambda call: call.began):
@@ -67,7 +67,7 @@ class _History:
                 yield f"generation {latest} had been seen before this call began: {call}"
 
     def _beginnings(self) -> Iterator[str]:
-        """Each generation is begun once; what nobody was told of was done by a call without an answer."""
+        """Check that each generation begins once. A beginning that no caller saw needs a call without an answer."""
         begun = Counter(_generation(step[0]) for step in self._steps() if begins_generation(step[0]))
         for generation, times in begun.items():
             if times > 1:
@@ -77,13 +77,13 @@ class _History:
             yield f"{unexplained} generations were begun by nobody, {len(self._silent)} calls have no answer"
 
     def _replay(self) -> Iterator[str]:
-        """Each effect is what the machine makes of a row that was seen, or that a call without an answer made."""
+        """Check that each change follows from a row that was seen, or from a row after a call without an answer."""
         baseless = [step for step in self._steps() if not any(self._follows(call) for call in step)]
         if len(baseless) > len(self._silent):
             yield f"{len(baseless)} effects follow from no row that was seen, the first: {baseless[0][0]}"
 
     def _steps(self) -> Iterator[list[Call]]:
-        """The effects, each by itself but for the claims of one owner, of which one is the first."""
+        """Return the changes. Repeated claims of one owner count as one change."""
         for calls in self._effects.values():
             claims: dict[str, list[Call]] = defaultdict(list)
             for call in calls:
@@ -98,7 +98,7 @@ class _History:
         return any(after_answer(row, call) is not None for row in rows)
 
     def _counts(self, generation: int) -> Iterator[str]:
-        """Within a generation only a success takes counts back."""
+        """Check that only a success lowers the count within a generation."""
         within = [call for call in self._effects[generation] if not begins_generation(call)]
         cleanings = len(_of("record_success", within) + _of("record_success", self._silent))
         cleanings += sum(

@@ -1,4 +1,4 @@
-"""What was asked of a store and what it answered: the evidence."""
+"""The recorded calls of a store and their answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Call:
     """One operation on one breaker, as its caller saw it.
 
     Attributes:
-        worker: Who called.
-        command: What was asked; a read is a command named `READ`.
-        began: When it was asked, by the clock that all processes of a machine share, seconds.
-        ended: When the answer was there; ``math.inf`` where none came and nobody knows whether it had an effect.
-        earliest: Unix seconds when it was asked.
-        latest: Unix seconds when the answer was there; ``math.inf`` where none came.
+        worker: The number of the caller.
+        command: The command. A read is a command named `READ`.
+        began: When the call began, in seconds by the clock that all processes of a machine share.
+        ended: When the answer arrived; ``math.inf`` without an answer, when the effect is unknown.
+        earliest: The beginning in Unix seconds.
+        latest: The end in Unix seconds; ``math.inf`` without an answer.
         answer: A `Transition` for an effect, ``None`` for none, a `Snapshot` for a read.
-        failures: How many statements of it failed: what a store may repeat, it may have repeated so often.
+        failures: The number of failed statements. The store may have repeated the call so often.
     """
 
     worker: int
@@ -41,19 +41,19 @@ class Call:
 
     @property
     def answered(self) -> bool:
-        """Whether it is known what became of it."""
+        """Whether the call has an answer, so that its effect is known."""
         return self.ended != math.inf
 
     @property
     def effect(self) -> Transition | None:
-        """What it changed, as far as is known."""
+        """The change of the call, if it is known."""
         return self.answer if isinstance(self.answer, Transition) else None
 
     @property
     def silent_twins(self) -> list[Call]:
-        """The effects it may have had without anybody having been told: once for each statement that failed.
+        """Return the changes that the call may have made without an answer, one for each failed statement.
 
-        Of a count there is one at most, whatever the store did: a count is not to be repeated.
+        A count has at most one such change, because a store must not repeat a count.
         """
         possible = self.failures if is_repeatable(self.command) else 0
         silent = replace(self, ended=math.inf, latest=math.inf, answer=None, failures=0)
@@ -69,7 +69,7 @@ class Call:
 
 
 def is_repeatable(command: Command) -> bool:
-    """Whether a store may do it again when it does not know whether it was done."""
+    """Whether a store may repeat the call if its effect is unknown."""
     if command.operation == "record_success":
         given = command.parameters
         if given["test"] == BY_SCORE and given["token"] == "":
@@ -86,18 +86,18 @@ _FORGOTTEN = Row().previous_state
 
 
 def visible(row: Row) -> Row:
-    """A row as a snapshot shows it: without the state before and the history, and only with a score that counts."""
+    """Return the parts of a row that a snapshot shows: no previous state, no history, and only a valid score."""
     score = row.score if row.score_generation == row.generation else 0.0
     return replace(row, previous_state=_FORGOTTEN, history="", score=score, score_generation=row.generation)
 
 
 def seen(snapshot: Snapshot) -> Row:
-    """The row that a snapshot shows."""
+    """Return the row that a snapshot shows."""
     return visible(snapshot._to_row())
 
 
 def by_name(calls: Iterable[Call]) -> dict[str, list[Call]]:
-    """The histories of single breakers: what is linearizable for each is so for all."""
+    """Divide a history by breaker. The whole is linearizable if the history of each breaker is."""
     histories: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
         histories[call.command.name].append(call)

@@ -1,4 +1,4 @@
-"""One call against the machine: what the breaker may be after it.
+"""Computes the possible rows after one call with the state machine.
 
 With ``now`` given, the machine's answer must be the store's, to the last bit. By the store's own clock the moment is
 known from the answer's ``as_of`` alone, and a statement may read the clock more than once: there a column that follows
@@ -17,7 +17,7 @@ from tests.system.linearizability.history import Call, seen, visible
 ANY_TIME = -1.0
 """In a row, a time that a call without an answer wrote by the store's clock and nobody has seen yet."""
 
-# Any time is tried as one long past and as one far ahead.
+# A time long past and a time far ahead stand for any time.
 _PAST, _AHEAD, _BEYOND = 0.125, 1e12, 2e12
 _UNSEEN = (ANY_TIME, _PAST, _AHEAD)
 _TIMES = ("last_failure_time", "open_until", "probe_until", "closed_at", "hold_until")
@@ -27,7 +27,7 @@ _COLUMNS = {field.name for field in fields(Row)}
 
 
 def after_answer(row: Row, call: Call) -> Row | None:
-    """The row after an answered call, or ``None`` where the machine would not have given its answer."""
+    """Return the row after an answered call, or ``None`` if the machine would give another answer."""
     for guess in _guesses(row):
         after = _after(guess, call)
         if after is not None:
@@ -36,7 +36,7 @@ def after_answer(row: Row, call: Call) -> Row | None:
 
 
 def after_silence(row: Row, call: Call) -> Row | None:
-    """The row after a call without an answer if it had an effect; ``None`` where it cannot have had one."""
+    """Return the row after the effect of a call without an answer; ``None`` if it cannot have had an effect."""
     for guess in _guesses(row):
         made = call.command.apply_to(guess, _BEYOND)
         if made is not None:
@@ -68,7 +68,7 @@ def _after_effect(row: Row, call: Call, answer: Transition) -> Row | None:
 
 
 def _agreeing(row: Row, call: Call, now: float, previous_state: str, observed: Row) -> set[str]:
-    """The columns in which the machine's row at a moment agrees with the one observed."""
+    """Return the columns in which the machine's row at a time agrees with the observed row."""
     made = call.command.apply_to(row, now)
     if made is None or made.previous_state != previous_state:
         return set()
@@ -99,7 +99,7 @@ def _unseen(row: Row) -> set[str]:
 
 
 def _clocked(row: Row, call: Call, made: Row, now: float) -> set[str]:
-    """The columns of ``made`` that follow the store's clock."""
+    """Return the columns of ``made`` that depend on the store's clock."""
     later = call.command.apply_to(row, now + 1.0)
     return {column for column in _TIMES if getattr(later, column) != getattr(made, column)}
 

@@ -1,4 +1,4 @@
-"""Notes what a store is asked, by whomever, and what it answers."""
+"""Records the calls of a store by all callers, and the answers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Log = Callable[[Call], object]
 
 
 def record(store: Store | AsyncStore, worker: int, log: Log) -> None:
-    """Hand every operation of a store to ``log`` from now on, when it has ended.
+    """Pass each further operation of a store to ``log`` when it has ended.
 
-    What surely had no effect is left out, and so is a read without an answer.
+    Operations that certainly had no effect and reads without an answer are left out.
     """
     awaited = inspect.iscoroutinefunction(store._apply)
     face = _async_face(store, worker, log) if awaited else _sync_face(store, worker, log)
@@ -39,11 +39,11 @@ _under_way: ContextVar[_Noting] = ContextVar("under_way")
 
 
 class _Noting:
-    """One question under way, to one or to several breakers.
+    """One running operation on one or several breakers.
 
     Attributes:
-        answers: What was answered about each of them.
-        failures: How many statements have failed, those that were repeated included.
+        answers: The answer about each breaker.
+        failures: The number of failed statements, including repeated statements.
     """
 
     def __init__(self, worker: int, log: Log, *commands: Command) -> None:

@@ -1,4 +1,4 @@
-"""Stores with the mistakes that stores of this kind are known for, so that the checks can be seen to find them."""
+"""Stores with typical mistakes, with which tests show that the checks find them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cbstore_sql.errors import StoreUnavailableError
 
 
 def claim_ignoring_leases(row: Any, given: Any, when: When, append: Append) -> Change:
-    """The rule of a claim without ``probe_until <= now``."""
+    """The rule of a claim without the condition ``probe_until <= now``."""
     change = claim_probe(row, given, when, append)
     return Change(change.values, change.where | (row.state == HALF_OPEN))
 
 
 class ClaimingThroughSubselect(SqlStore):
-    """Asks in the claim's condition for the state by a sub-select: READ COMMITTED does not look again."""
+    """A store whose claim reads the state in a sub-select, which READ COMMITTED does not evaluate again."""
 
     _CLAIM = """
         UPDATE cbstore.breakers
@@ -45,7 +45,7 @@ class ClaimingThroughSubselect(SqlStore):
 
 
 class RepeatingBlindly(SqlStore):
-    """Repeats whatever did not answer, counts included."""
+    """A store that repeats every operation without an answer, also counts."""
 
     def _apply(self, command: Command) -> Transition | None:
         try:
@@ -55,7 +55,7 @@ class RepeatingBlindly(SqlStore):
 
 
 class ReadingThenWriting(InMemoryStore):
-    """Decides on a row that others may change before the decision is written.
+    """A store that reads a row, decides, and writes in a separate step.
 
     Args:
         between: Called after reading and before writing.

@@ -1,4 +1,4 @@
-"""What many processes saw of every backend, the machine could have told them one after the other."""
+"""The histories of many processes on every backend are linearizable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.system.linearizability.generations import check_order
 from tests.system.linearizability.history import Call
 from tests.system.linearizability.workload import Plan, histories
 
-# Of an asynchronous store only the way to its server is new here.
+# An asynchronous store differs only in its access to the server.
 BACKENDS = (*NAMES, "async-postgresql", "async-redis")
 
 EITHER_WAY = ("claim_probe", "record_failure", "record_success", "release_probe", "renew_probe")
@@ -32,7 +32,7 @@ WANTED: set[tuple[object, ...]] = {
 }
 
 
-# One round shows all of it but for about one time in a hundred.
+# About one round in a hundred does not show everything.
 ROUNDS = 8
 
 
@@ -51,7 +51,7 @@ def test_histories_of_many_processes_are_linearizable(name: str, request: pytest
 
 
 def shown_by(calls: list[Call]) -> set[tuple[object, ...]]:
-    """Operations with and without effect, changes of state, and the clocks that effects were timed by."""
+    """Return what a history contains: operations with and without effect, changes of state, and clocks."""
     shown: set[tuple[object, ...]] = {(call.command.operation, call.effect is not None) for call in calls}
     for call in calls:
         if call.effect is not None:

@@ -1,6 +1,6 @@
-"""The checks themselves, on histories small enough to judge by hand.
+"""Tests of the checks with small histories.
 
-A call is given the moments it began and ended at and the row it claims to have found.
+Each call has its beginning, its end, and the row that it claims to have found.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def force_open(now: float | None = T0) -> Command:
 
 
 def made(row: Row, command: Command, now: float = T0) -> Row:
-    """What the machine makes of a row."""
+    """Return the row after a command, by the state machine."""
     after = command.apply_to(row, now)
     assert after is not None
     return after
 
 
 def did(began: float, ended: float, command: Command, found: Row, by: Row | None = None) -> Call:
-    """A call answered as if it had found a row, or by a row of its own making."""
+    """Return a call with the answer for a given row, or with a given answer."""
     after = by or made(found, command, T0 + ended)
     answer = Transition.of(NAME, after, command.clock(T0 + ended))
     return Call(0, command, began, ended, T0 + began, T0 + ended, answer)
@@ -62,7 +62,7 @@ def fell_silent(began: float, command: Command) -> Call:
 
 
 def repeated(call: Call) -> Call:
-    """The same call, whose first statement failed."""
+    """Return the same call with one failed statement."""
     return replace(call, failures=1)
 
 

@@ -1,4 +1,4 @@
-"""What a store says about its own effect is true, also where several attempts went wrong in different ways."""
+"""The attribute ``applied`` of an error is correct, also after several different failures of one operation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_applied_operation_is_never_reported_as_not_applied(server: Postgres,
             claim = store.claim_probe(NAME, POLICY, token="owner", now=1000.0)
             assert claim is not None
             before = straight.read(NAME, now=0.0)
-            # The one connection there is loses its reply, and there is no other.
+            # The only connection loses its reply.
             proxy.switch("refuse")
             proxy.lose_reply_to(NAME.encode())
             with pytest.raises(StoreUnavailableError) as raised:

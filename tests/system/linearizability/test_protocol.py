@@ -1,4 +1,4 @@
-"""What many processes get from the dictionary protocol, the methods could have answered one after the other."""
+"""The answers of the dictionary protocol to many processes are linearizable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_eight_methods_are_linearizable(name: str, request: pytest.FixtureRe
 
 
 class AnsweringFromALaterRead(InMemoryStore):
-    """Answers a success that changed nothing with what a separate read shows.
+    """A store that answers a success without effect with the result of a separate read.
 
     Args:
         between: Called before that read.
@@ -51,7 +51,7 @@ class AnsweringFromALaterRead(InMemoryStore):
 
 
 class ReadingFirst(InMemoryStore):
-    """The store as it is, with another caller between its read and its write.
+    """A correct store, with another caller between its read and its write.
 
     Args:
         between: Called after each read.

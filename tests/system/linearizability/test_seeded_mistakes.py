@@ -1,6 +1,6 @@
-"""Both checks find every mistake that is put into a store on purpose, in an order of steps that always brings it out.
+"""Both checks find each deliberate mistake of a store, with a fixed order of steps that shows the mistake.
 
-Nothing here is left to chance: who comes between whom is held by a row lock, a barrier or a lost reply.
+A row lock, a barrier or a lost reply fixes the order of the steps.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def recorded(store: Store) -> list[Call]:
 
 
 def found(calls: list[Call]) -> tuple[bool, bool]:
-    """Whether the search and the order of generations find something."""
+    """Return whether the search finds a mistake, and whether the order of generations shows one."""
     return bool(check(calls)), bool(check_order(calls))
 
 
@@ -64,7 +64,7 @@ def test_the_checks_find_a_state_read_through_a_subselect(
 
 
 def behind_a_lock(url: str, asks: list[Callable[[], object]]) -> None:
-    """Ask all of them while the row is locked, and let it go when all of them wait for it."""
+    """Call all functions while the row is locked, and unlock the row when all of them wait for it."""
     conninfo = url.replace("+psycopg", "")
     with psycopg.connect(conninfo, autocommit=True) as watcher, ThreadPoolExecutor(len(asks)) as pool:
         with psycopg.connect(conninfo) as holder:
@@ -76,7 +76,7 @@ def behind_a_lock(url: str, asks: list[Callable[[], object]]) -> None:
 
 
 def waiting_for(watcher: psycopg.Connection[tuple[int]], pid: int) -> int:
-    """How many sessions of this database wait for a lock while another one holds a row."""
+    """Return how many sessions of this database wait for a lock."""
     counted = watcher.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         " AND pid <> %s",

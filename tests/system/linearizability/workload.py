@@ -1,6 +1,6 @@
-"""Random work on few breakers, so that every state is visited and everybody meets everybody.
+"""Random operations of many workers on few breakers, so that every state and every conflict occurs.
 
-Where ``now`` is given it moves with the number of operations: leases and open times run out without anybody waiting.
+A given ``now`` grows with the number of operations, so that leases and open times end without waiting.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.system.linearizability.recorder import record
 
 # The same on both clocks: an operation on the moving one takes as long as a slow one on the real one.
 SECONDS_PER_OPERATION = 0.002
-# How often the winner of a probe does something with it next, and how often one who once won it acts as its owner.
+# The probability that the winner of a probe uses it next, and that a former owner acts as the owner.
 STAYING_SHARE = 0.8
 LATE_OWNER_SHARE = 0.25
 POLICIES = (
@@ -43,14 +43,14 @@ POLICIES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How much work, by whom.
+    """The amount of work.
 
     Attributes:
-        seed: Of all that is random.
-        workers: How many ask at once.
-        operations: How many each asks.
-        per_name: After how many of its operations a worker goes on to the next breakers.
-        names: On how many breakers a worker works at a time.
+        seed: The seed of the random numbers.
+        workers: The number of simultaneous workers.
+        operations: The number of operations of each worker.
+        per_name: The number of operations after which a worker uses the next breakers.
+        names: The number of breakers that a worker uses at a time.
     """
 
     seed: int
@@ -64,9 +64,9 @@ class Driver:
     """One worker's random operations.
 
     Args:
-        store: Whom to ask.
-        rng: What is random.
-        clock: Gives the ``now`` of an operation; ``None`` leaves it to the store.
+        store: The store.
+        rng: The source of random numbers.
+        clock: A function that returns ``now`` for an operation; ``None`` means the store's clock.
     """
 
     def __init__(self, store: Store, rng: random.Random, clock: Callable[[], float | None]) -> None:
@@ -93,7 +93,7 @@ class Driver:
         }
 
     def act(self, name: str) -> None:
-        """Do one operation on a breaker; that the store does not answer is for the record alone."""
+        """Do one operation on a breaker. An error of the store is only recorded."""
         if self._just_won and self._rng.random() < STAYING_SHARE:
             name = self._just_won
         owns = name == self._just_won or (name in self._probes and self._rng.random() < LATE_OWNER_SHARE)
@@ -157,7 +157,7 @@ class Driver:
 
 
 def drive(store: Store, plan: Plan, worker: int) -> None:
-    """Do one worker's part of a plan, by turns with ``now`` and by the store's clock."""
+    """Do one worker's part of a plan, alternately with ``now`` and with the store's clock."""
     rng = random.Random(f"{plan.seed}/{worker}")
     done = 0
 
@@ -172,7 +172,7 @@ def drive(store: Store, plan: Plan, worker: int) -> None:
 
 
 def histories(backend: Backend, plan: Plan) -> list[Call]:
-    """Carry a plan out, in threads for memory and in processes elsewhere, and return what was noted."""
+    """Carry out a plan, in threads for a store in memory and otherwise in processes, and return the recorded calls."""
     if backend.name == "memory":
         return in_threads(backend.open(), plan)
     context = mp.get_context("forkserver")
@@ -192,7 +192,7 @@ def histories(backend: Backend, plan: Plan) -> list[Call]:
 
 
 def in_threads(store: Store, plan: Plan) -> list[Call]:
-    """Carry a plan out in threads of this process, on one store."""
+    """Carry out a plan in threads of this process, on one store."""
     calls: list[Call] = []
     record(store, 0, calls.append)
     workers = [threading.Thread(target=drive, args=(store, plan, worker)) for worker in range(plan.workers)]
@@ -217,7 +217,7 @@ def _work(open_: Callable[[], Store], plan: Plan, worker: int, barrier: Barrier,
 
 @contextmanager
 def _hasty_threads() -> Iterator[None]:
-    """Let threads take turns so often that one is stopped in the middle of everything."""
+    """Make threads switch so often that a thread is interrupted at every place."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

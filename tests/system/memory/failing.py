@@ -1,4 +1,4 @@
-"""A store that can be told to fail."""
+"""A store that a test can make fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cbstore_sql.core.commands import Command
 
 
 class FailingStore(Store):
-    """Passes everything on to another store unless ``fails`` is set."""
+    """A store that forwards every operation to another store, unless ``fails`` is set."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.namespace)

@@ -1,4 +1,4 @@
-"""A process that uses each breaker name once forgets the names everywhere; only bounded tables remain."""
+"""A process that uses each breaker name once keeps only a bounded number of names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDLE_REFRESHES = 40
 
 
 def names_held_by(root: object) -> Counter[str]:
-    """Count the breaker names that can be reached from an object, by the type of what holds them."""
+    """Count the breaker names that are reachable from an object, by the type of their container."""
     found: Counter[str] = Counter()
     seen = {id(root)}
     waiting = [root]

@@ -1,6 +1,6 @@
-"""``python -m tests.system.mutation [PART OF A NAME]``: break the code in every way listed and see the tests notice.
+"""``python -m tests.system.mutation [PART OF A NAME]``: break the code and check that a test fails.
 
-Prints each mutant and what became of it, then the survivors and a summary. Exits with 1 if there are any.
+Prints each mutant with its result, then the survivors and a summary. Exits with 1 if a mutant survived.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tests.system.mutation.running import ROOT, try_all
 
 
 def tell(mutant: Mutant, survived: bool) -> None:
-    """Print what became of a mutant."""
+    """Print the result of a mutant."""
     sys.stdout.write(f"{'SURVIVED' if survived else 'noticed '}  {mutant.name}\n")
     sys.stdout.flush()
 
 
 def report(mutants: Sequence[Mutant], excluded: int) -> int:
-    """Try mutants, print what became of them and return the exit code."""
+    """Try mutants, print their results, and return the exit code."""
     began = monotonic()
     survivors = try_all(mutants, tell) if mutants else []
     sys.stdout.write("\n")

@@ -1,4 +1,4 @@
-"""What is sent over which connection, and what is taken for an answer."""
+"""Mutants of the connections: which connection is used, and what counts as an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a breaker trips: what is carried, in which order it counts, and what one process may add."""
+"""Mutants of the counting: carried successes, the order of counting, and the limit for one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is waited for, and for how long; what was last seen, and for how long that counts."""
+"""Mutants of deadlines and of the age of the view."""
 
 from __future__ import annotations
 

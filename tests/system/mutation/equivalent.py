@@ -1,4 +1,4 @@
-"""Mutants that are not tried, each with the reason why no test can notice it."""
+"""Mutants that are not tried, each with the reason why no test can detect it."""
 
 from __future__ import annotations
 

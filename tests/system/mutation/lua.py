@@ -1,4 +1,4 @@
-"""Mutants of the Lua files, which no parser here understands: one sign or one step at a time."""
+"""Mutants of the Lua files: one operator or one step at a time, by text replacement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEP = re.compile(r"^ +(?:row[.\[].* = |redis\.call|given\.now = |table\.insert
 
 
 def mutants(root: Path) -> Iterator[Mutant]:
-    """Make those of every file."""
+    """Make the mutants of every file."""
     for path in sorted((root / "cbstore_sql/stores/redis/lua").glob("*.lua")):
         text = path.read_text(encoding="utf-8")
         tests = (HASHES, REDIS) if path.name in _WITHOUT_RULE else (MIRROR,)
@@ -42,7 +42,7 @@ def _signs(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _steps(text: str, name: str) -> Iterator[tuple[int, int, str]]:
-    """What the shared part does, left out; an operation is compared with its rule word for word."""
+    """Leave out steps of the shared Lua file. The other files are compared with their rules."""
     if name in _WITHOUT_RULE:
         for found in _STEP.finditer(text):
             yield *found.span(), ""

@@ -1,4 +1,4 @@
-"""One way to break the code, and the tests that have to notice."""
+"""One way to break the code, and the tests that must detect it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Selection = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One file with one thing broken in it.
+    """One file with one deliberate mistake.
 
     Attributes:
-        name: What is broken.
+        name: What the mutant breaks.
         path: The file, from the top of the repository.
-        broken: Makes its broken text.
-        tests: Which tests have to notice: each selection is run where the one before it did not.
+        broken: A function that returns the broken text of the file.
+        tests: The tests that must detect the mutant. Each selection runs if the previous selection did not detect it.
     """
 
     name: str

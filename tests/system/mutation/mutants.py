@@ -1,4 +1,4 @@
-"""All the mutants: which code is broken how, and which tests have to notice."""
+"""All mutants: which code they break, and which tests must detect them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
 
 
 def all_mutants(root: Path) -> Iterator[Mutant]:
-    """Make every mutant of the repository that stands at ``root``, those excluded by name too."""
+    """Make every mutant of the repository at ``root``, including the excluded ones."""
     for path, tests in _PYTHON.items():
         text = (root / "cbstore_sql" / path).read_text(encoding="utf-8")
         for name, broken in syntax.mutated(text):
@@ -68,10 +68,10 @@ def all_mutants(root: Path) -> Iterator[Mutant]:
 
 
 def tried(root: Path, wanted: str) -> tuple[list[Mutant], int]:
-    """Return the mutants whose name holds ``wanted``, and how many more are excluded.
+    """Return the mutants whose name contains ``wanted``, and the number of excluded mutants.
 
     Raises:
-        LookupError: One excluded by name is none any more.
+        LookupError: An excluded name is no longer the name of a mutant.
     """
     found = list(_numbered(all_mutants(root)))
     if stale := EQUIVALENT.keys() - {mutant.name for mutant in found}:
@@ -83,7 +83,7 @@ def tried(root: Path, wanted: str) -> tuple[list[Mutant], int]:
 
 
 def _numbered(mutants: Iterator[Mutant]) -> Iterator[Mutant]:
-    """Tell apart those that do the same in several places of one function."""
+    """Number the mutants with the same name in one function."""
     seen: Counter[str] = Counter()
     for mutant in mutants:
         seen[mutant.name] += 1

@@ -1,4 +1,4 @@
-"""Mutants that are texts in the place of others."""
+"""Mutants that replace one text by another."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.system.mutation.mutant import Mutant
 
 
 def mutants(root: Path) -> Iterator[Mutant]:
-    """Make them.
+    """Make the mutants.
 
     Raises:
-        LookupError: The code has no such text any more.
+        LookupError: The code no longer contains a text.
     """
     for text in (*statements.TEXTS, *deadlines.TEXTS, *connections.TEXTS, *counting.TEXTS):
         path = f"cbstore_sql/{text.path}"

@@ -1,6 +1,6 @@
 """Trying mutants: each in a copy of the repository, its tests in a process forked from one that has imported much.
 
-Most of what a run of a few tests costs is importing what they use; none of that is ever broken.
+Most of the time of a short test run is spent on imports, and the imported libraries have no mutants.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WORKERS = os.cpu_count() or 1
 
 _OURS = frozenset({"cbstore_sql", "migrations", "tests", "benchmarks", "examples"})
 
-# A mutant may wait for ever: what takes so much longer than the sound code has noticed it.
+# A mutant may wait for ever, so a run that takes much longer than with the correct code counts as a detection.
 _LONGEST = 3
 _SLACK = 30
 
@@ -42,14 +42,14 @@ Told = Callable[[Mutant, bool], object]
 
 
 def try_all(mutants: Sequence[Mutant], tell: Told) -> list[Mutant]:
-    """Try mutants and return the survivors.
+    """Try mutants, and return the mutants that no test detected.
 
     Args:
-        mutants: What to try.
-        tell: Called with each and whether it survived, when that is known.
+        mutants: The mutants to try.
+        tell: A function that receives each mutant and whether it survived.
 
     Raises:
-        RuntimeError: A test fails on the sound code: it would notice everything.
+        RuntimeError: A test fails with the correct code, so it would detect every mutant.
     """
     with tempfile.TemporaryDirectory() as scratch, _servers():
         sound = _Sound(Path(scratch) / "sound")
@@ -59,14 +59,14 @@ def try_all(mutants: Sequence[Mutant], tell: Told) -> list[Mutant]:
         for copy in copies:
             shutil.copytree(sound.copy, copy)
         survivors = _Trial(mutants, copies, sound, tell).survivors()
-        # Had a server gone meanwhile, every mutant would have seemed to be noticed.
+        # If a server had ended meanwhile, every mutant would seem to be detected.
         sound.run(mutants[-1].tests[0])
     return survivors
 
 
 @contextlib.contextmanager
 def _servers() -> Iterator[None]:
-    """One of each kind for all runs; each makes a database and keys of its own there."""
+    """Start one server of each kind for all runs. Each run uses a separate database and separate keys."""
     with contextlib.ExitStack() as stack:
         for product, server in choice.choose(os.environ).items():
             os.environ[f"{product.variable}_URL"] = stack.enter_context(server.start())
@@ -74,10 +74,10 @@ def _servers() -> Iterator[None]:
 
 
 class _Sound:
-    """The sound code, which every selection is run on before it is asked about a mutant.
+    """The correct code. Every selection of tests runs on it before it runs on a mutant.
 
     Attributes:
-        copy: Where it stands; the runs leave it compiled.
+        copy: Its directory, with the compiled files of the runs.
     """
 
     def __init__(self, copy: Path) -> None:
@@ -90,7 +90,7 @@ class _Sound:
                 shutil.copy(ROOT / name, copy / name)
 
     def limit(self, selection: Selection) -> int:
-        """Return for how many seconds tests may run."""
+        """Return the time limit of a selection of tests, in seconds."""
         if selection not in self._limits:
             began = monotonic()
             self.run(selection)
@@ -105,7 +105,7 @@ class _Sound:
 
 
 class _Trial:
-    """Mutants being tried, one in each copy at a time."""
+    """The mutants that are being tried, one at a time in each copy."""
 
     def __init__(self, mutants: Iterable[Mutant], copies: Iterable[Path], sound: _Sound, tell: Told) -> None:
         self._waiting = deque(mutants)
@@ -128,7 +128,7 @@ class _Trial:
 
     def _break(self, mutant: Mutant, copy: Path) -> None:
         path = copy / mutant.path
-        # With its times, so that what was compiled from it is used again when it is back.
+        # The copy keeps its times, so that its compiled file is used again after the mutant.
         path.rename(_aside(path))
         path.write_text(mutant.broken(), encoding="utf-8")
         self._ask(mutant, 0, copy)
@@ -153,7 +153,7 @@ class _Trial:
 
 
 def _start(selection: Selection, copy: Path, seconds: int) -> int:
-    """Run tests in a process of their own, for some seconds at most (0: as long as they take); return its number."""
+    """Run tests in a separate process for some seconds at most (0: without a limit), and return its process id."""
     sys.stdout.flush()
     process = os.fork()
     if process == 0:
@@ -161,7 +161,7 @@ def _start(selection: Selection, copy: Path, seconds: int) -> int:
         try:
             os.setsid()
             signal.alarm(seconds)
-            # A mutant left compiled could be taken for another one of the same size.
+            # A compiled mutant could be mistaken for another mutant of the same size.
             sys.dont_write_bytecode = bool(seconds)
             os.environ["PYTHONDONTWRITEBYTECODE"] = "1" if seconds else ""
             code = _run(selection, copy)
@@ -198,6 +198,6 @@ def _log(copy: Path) -> Path:
 
 
 def _end(process: int) -> None:
-    """End what is left of a run."""
+    """End the remaining processes of a run."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)

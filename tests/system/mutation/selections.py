@@ -1,4 +1,4 @@
-"""Which tests notice what."""
+"""Which tests detect which mutants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the SQL says, and whose time counts."""
+"""Mutants of the SQL statements and of their clock."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ _CLOCKS: tuple[Broken, ...] = (
 TEXTS = (
     *(Text(f"SQL: {name}", _STATEMENTS, old, new, (STORES, UPSERT)) for name, old, new in _SQL),
     *(Text(f"SQL: {name}", _STATEMENTS, old, new, (RACES,)) for name, old, new in _CONCURRENT),
-    # Of the same generation no row is in another state.
+    # Rows of the same generation have the same state.
     Text("SQL: a form without its state", _STATEMENTS, "*demanded, ", "", (GOLDEN,)),
     Text("SQL: a column that stays is set", _STATEMENTS, " if not _same(value, before[name])", "", (GOLDEN,)),
     Text(
@@ -120,7 +120,7 @@ TEXTS = (
         "tuple(reversed(constants.values()))",
         (STORES, UPSERT),
     ),
-    # What nobody asked for is thrown away again, so only its text shows it.
+    # Unused columns are dropped, so only the text of the statement shows the mutant.
     Text("SQL: many are read whatever their names", _STATEMENTS, _AMONG, "sa.true()", (GOLDEN,)),
     *(Text(f"clock: {name}", path, old, new, tests) for name, path, old, new, tests in _CLOCKS),
 )

@@ -27,14 +27,14 @@ _OTHERWISE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 
-# A fence is broken by letting through what is older or newer, too.
+# A fence is also broken by accepting older or newer permits.
 _FENCE = "generation"
 
 _ENUMS = ("Verdict", "Effect")
 
 
 def mutated(text: str) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Break a module in every way; yields what is broken, and what makes the module's text then."""
+    """Break a module in every way. Yield what is broken, and a function that returns the broken text."""
     tree = ast.parse(text)
     for place, (scope, node) in enumerate(_nodes(tree)):
         for what, change in _changes(scope, node):
@@ -48,7 +48,7 @@ def _broken(text: str, place: int, change: Change) -> str:
 
 
 def _nodes(node: ast.AST, scope: str = "") -> Iterator[tuple[str, ast.AST]]:
-    """All that runs, with the function or class it stands in: types do not."""
+    """Yield every executed node with its function or class, without type annotations."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list") or _names_slots(node):
             continue
@@ -138,7 +138,7 @@ def _table(node: ast.Dict) -> Iterator[tuple[str, Change]]:
 
 
 def _members(node: ast.Set | ast.Tuple) -> Iterator[tuple[str, Change]]:
-    """Names of operations, codes of errors: tables of constants."""
+    """Yield the members of tables of constants, such as names of operations and error codes."""
     if len(node.elts) > 1 and all(isinstance(part, (ast.Constant, ast.Attribute)) for part in node.elts):
         for place, part in enumerate(node.elts):
             yield f"without {ast.unparse(part)}", _without_member(place)
@@ -150,7 +150,7 @@ def _member(node: ast.Attribute) -> Iterator[tuple[str, Change]]:
             yield f"{ast.unparse(node)} is {other}", _rename(other)
 
 
-# What is safest to do and what is most dangerous, for each.
+# For each outcome, the safest and the most dangerous replacement.
 _OTHER_MEMBERS = {
     **dict.fromkeys(
         ("CONFLICT", "CREATED", "BUSY", "GONE", "READ_ONLY", "OUTDATED", "SHARED_SESSION"), ("NEVER", "UNKNOWN")

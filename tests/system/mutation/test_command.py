@@ -1,4 +1,4 @@
-"""The command itself bites: it tells a mutant that is noticed from one that is not."""
+"""Tests that the command distinguishes detected mutants from survivors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.system.mutation.equivalent import EQUIVALENT
 from tests.system.mutation.mutants import tried
 from tests.system.mutation.running import ROOT
 
-# In a process of its own: those that try mutants are forked from it.
+# The command needs a separate process, because it forks the processes that try mutants.
 TRY_TWO = """
 import sys
 from tests.system.mutation.__main__ import report
@@ -43,7 +43,7 @@ def test_the_command_reports_a_mutant_that_no_test_detects() -> None:
 
 
 def test_the_lists_of_mutants_match_the_code() -> None:
-    """Each text to be replaced is there, and each mutant excluded by name is still one."""
+    """Every text to replace exists, and every excluded name is the name of a mutant."""
     mutants, excluded = tried(ROOT, "")
     assert excluded == len(EQUIVALENT)
     assert len({mutant.name for mutant in mutants}) == len(mutants)

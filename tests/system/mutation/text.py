@@ -1,4 +1,4 @@
-"""A text in the place of another."""
+"""A mutant that replaces one text by another."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Broken = tuple[str, str, str, str, tuple[Selection, ...]]
 
 
 class Text(NamedTuple):
-    """A text in the place of another, each time that stands in a file.
+    """A replacement of one text by another, at every place in a file.
 
     Attributes:
-        name: What it breaks.
+        name: What the mutant breaks.
         path: The file, within the package.
         old: The sound text.
         new: The broken one.

@@ -15,7 +15,7 @@ from tests.system.release.pythons import VERSIONS, find
 ROOT = Path(__file__).parents[3]
 DIST = ROOT / "dist"
 
-# What a user or a packager misses when it is not there.
+# The files that users and packagers need.
 IN_WHEEL = (
     "cbstore_sql/py.typed",
     "cbstore_sql/migrations/env.py",
@@ -37,7 +37,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """Run a command and return what it printed.
 
     Raises:
-        SystemExit: It failed.
+        SystemExit: The command failed.
     """
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -46,7 +46,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 
 
 def build() -> tuple[Path, Path]:
-    """Build both artefacts from what git has, and return the wheel and the sdist."""
+    """Build the wheel and the sdist from the files in git, and return their paths."""
     shutil.rmtree(DIST, ignore_errors=True)
     run(sys.executable, "-m", "hatchling", "build", "--directory", str(DIST))
     [wheel], [sdist] = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
@@ -55,10 +55,10 @@ def build() -> tuple[Path, Path]:
 
 
 def check_contents(wheel: Path, sdist: Path) -> None:
-    """Check that nothing is missing.
+    """Check that both artefacts are complete.
 
     Raises:
-        SystemExit: Something is.
+        SystemExit: A file is missing.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -70,7 +70,7 @@ def check_contents(wheel: Path, sdist: Path) -> None:
 
 
 def try_out(python: Path, artefact: Path, directory: Path) -> str:
-    """Install an artefact in a fresh environment and use it; return what it says."""
+    """Install an artefact in a new environment, use it, and return its output."""
     environment = directory / "environment"
     run(python, "-m", "venv", environment)
     interpreter = environment / "bin" / "python"

@@ -1,4 +1,4 @@
-"""Use an installed package as a new user would; run by the interpreter it is installed in."""
+"""Uses an installed package as a new user would. The interpreter of the installation runs this file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cbstore_sql.testing import Breakers
 
 
 def fail() -> None:
-    """Fail, as a service that is down."""
+    """Raise an error like a service that is down."""
     raise ConnectionError
 
 
 def main() -> None:
-    """Migrate, trip, recover, look at it with the command line."""
+    """Migrate a database, open and close a circuit, and read it with the command line."""
     url = "sqlite:///smoke.db"
     migrate(url)
     with SqlStore(url) as store, CircuitBreaker(store, BreakerPolicy(failure_threshold=2)) as breaker:

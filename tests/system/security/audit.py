@@ -66,7 +66,7 @@ def _needs(parent: Requirement) -> Iterator[Requirement]:
 
 
 def ask(versions: Mapping[str, str], service: str) -> Report:
-    """Return pip-audit's report; an empty one where it could not make any."""
+    """Return the report of pip-audit, or an empty report if it could not make one."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         wanted.writelines(f"{name}=={number}\n" for name, number in sorted(versions.items()))
         wanted.flush()
@@ -81,7 +81,7 @@ def ask(versions: Mapping[str, str], service: str) -> Report:
 
 
 def audited(report: Report) -> dict[str, list[str]]:
-    """Return by package of which something is known the vulnerabilities of its version."""
+    """Return the known vulnerabilities by package. Packages without information are left out."""
     return {
         f"{package['name']} {package['version']}": [found["id"] for found in package["vulns"]]
         for package in report.get("dependencies", ())
@@ -90,7 +90,7 @@ def audited(report: Report) -> dict[str, list[str]]:
 
 
 def conclude(versions: Mapping[str, str], known: Mapping[str, list[str]]) -> tuple[int, list[str]]:
-    """Return the exit code and what to say."""
+    """Return the exit code and the output."""
     lines = [f"VULNERABLE: {package}: {', '.join(ids)}" for package, ids in sorted(known.items()) if ids]
     asked = {package.split()[0] for package in known}
     unknown = sorted(set(versions) - asked)
@@ -103,7 +103,7 @@ def conclude(versions: Mapping[str, str], known: Mapping[str, list[str]]) -> tup
 
 
 def main() -> int:
-    """Audit, and say what came of it."""
+    """Audit the installation, print the result, and return the exit code."""
     versions = installed(Requirement(f"cbstore_sql[{','.join(EXTRAS)}]"))
     known: dict[str, list[str]] = {}
     for service in SERVICES:

@@ -24,13 +24,13 @@ def run_script(url: str, script: str) -> None:
 
 @dataclass(frozen=True)
 class Granted:
-    """A migrated database and who may do what in it.
+    """A migrated database with the roles of ``cbstore grants``.
 
     Attributes:
-        roles: Their names.
-        admin: A superuser's URL, as the others.
-        migrator: The owner's.
-        runtime: Of the role an application runs as.
+        roles: The names of the roles.
+        admin: The URL of a superuser.
+        migrator: The URL of the owner of the table.
+        runtime: The URL of the role of the application.
     """
 
     roles: Roles
@@ -41,7 +41,7 @@ class Granted:
 
 @pytest.fixture(scope="module")
 def granted(postgres_url: str) -> Iterator[Granted]:
-    """As the page tells: the script, the migration, the script once more."""
+    """Run the steps of the page: the script, the migration, and the script again."""
     suffix = secrets.token_hex(4)
     roles = Roles(f"migrator_{suffix}", f"runtime_{suffix}")
     with fresh_database(postgres_url) as (admin, _):
@@ -57,5 +57,5 @@ def granted(postgres_url: str) -> Iterator[Granted]:
 
 
 def as_role(url: str, name: str) -> str:
-    """The URL with which a role logs in."""
+    """Return the URL with which a role logs in."""
     return sa.make_url(url).set(username=name, password=SECRET).render_as_string(hide_password=False)

@@ -1,4 +1,4 @@
-"""What ``make audit`` makes of pip-audit's answers."""
+"""Tests of the conclusions that ``make audit`` draws from the answers of pip-audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a store, kept by a role that may not create, alter, drop or truncate anything."""
+"""The contract tests with a role that may not create, alter, drop or truncate anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A namespace that is full is no outage: calls go on, and the other breakers do."""
+"""A full namespace begins no outage: calls continue, and existing breakers work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cbstore_sql.events import BreakerEvent, StoreDegraded
 from cbstore_sql.stores.base import Store
 
 POLICY = BreakerPolicy(failure_threshold=2)
-# However busy the machine is, this is about a store that answers.
+# These tests need a store that answers, also on a busy machine.
 PATIENT = 60.0
 
 OUTAGE_POLICIES = ["local", "allow", "block", "raise"]
@@ -36,7 +36,7 @@ class UpstreamError(Exception):
 
 
 class RateLimitError(UpstreamError):
-    """It asks for an hour's rest."""
+    """The error of a service that asks clients to wait for an hour."""
 
     status_code = 429
     response = type("Response", (), {"status_code": 429, "headers": {"retry-after": "3600"}})()
@@ -56,7 +56,7 @@ def degraded(events: list[BreakerEvent]) -> list[BreakerEvent]:
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def full(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """A store whose namespace holds the one breaker it may."""
+    """A store whose namespace has its only allowed breaker."""
     if request.param == "memory":
         opened: Store = InMemoryStore(max_breakers=1)
     else:

@@ -1,4 +1,4 @@
-"""``cbstore grants``: what it prints is run, and then each role can do its work and nothing else."""
+"""Tests of the script of ``cbstore grants``: each role can do its work and nothing else."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ STRANGE = ["App-User", 'a"; DROP ROLE b; --', "it's 100%I {braces}", "Größe"]
 
 @pytest.fixture
 def managed(postgres_url: str) -> Iterator[str]:
-    """The URL of a database's owner who may create roles and is no superuser, as managed services give it."""
+    """The URL of the owner of a database, who may create roles but is not a superuser, as on managed services."""
     owner = f"owner_{secrets.token_hex(4)}"
     with fresh_database(postgres_url) as (admin, _):
         run_script(admin, f"CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD '{SECRET}'")

@@ -1,4 +1,4 @@
-"""No name of ours needs quoting, and none is so long that PostgreSQL would cut it and mean another."""
+"""No identifier of the library needs quoting or is so long that PostgreSQL would cut it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_reserved_word_works_as_a_schema_name(postgres_url: str) -> None:
 
 
 def test_statements_contain_no_name_or_value_of_a_caller() -> None:
-    """Names, namespaces and tokens are parameters in every statement: there is nothing to escape."""
+    """Names, namespaces and tokens are parameters of every statement, so nothing needs escaping."""
     statements = statements_for("postgresql", "cbstore")
     for name in OPERATIONS:
         given = {parameter for parameter, _ in statements.update[name].parameters}

@@ -1,4 +1,4 @@
-"""Breakers that have long been idle are forgotten; one that somebody may still need is not."""
+"""Tests of pruning: breakers that are idle for a long time are deleted, and the others are kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ONE_FAILURE = BreakerPolicy(failure_threshold=1, recovery_timeout=60.0, probe_le
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated database of the test's own: pruning is for all namespaces."""
+    """A separate migrated database, because pruning affects all namespaces."""
     if request.param == "sqlite":
         migrate(place := f"sqlite:///{tmp_path}/breakers.db")
         yield place

@@ -1,4 +1,4 @@
-"""A password is in no message, no representation, no log record and no traceback, whatever goes wrong."""
+"""No message, repr, log record or traceback contains a password."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ REDIS_URLS = [
 
 
 class Heard:
-    """Everything that could be read of what a piece of work said."""
+    """Records the output, logs, errors and representations of a function."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
         self._caplog = caplog
@@ -75,7 +75,7 @@ class Heard:
         self._said: list[str] = []
 
     def run(self, work: Callable[[], Any]) -> BaseException | None:
-        """Do the work; what it raises is heard and returned, what it returns is heard as well."""
+        """Call a function, record its result or error, and return the error."""
         try:
             self._said += [f"{(result := work())!r}", str(result)]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it must not tell
@@ -91,14 +91,14 @@ class Heard:
 
 @pytest.fixture
 def heard(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Heard:
-    """Everybody says everything."""
+    """Record all logs at the lowest level."""
     for name in (None, "cbstore_sql", "sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool", "alembic", "psycopg"):
         caplog.set_level(logging.DEBUG, logger=name)
     return Heard(caplog, capsys)
 
 
 def use(store: Any) -> None:
-    """Ask a store something."""
+    """Make a call of a store."""
     try:
         repr(store)
         store.record_failure("b")
@@ -107,7 +107,7 @@ def use(store: Any) -> None:
 
 
 async def use_async(make: Callable[[], Any]) -> None:
-    """The same, awaited."""
+    """Make a call of an asynchronous store."""
     store = make()
     try:
         repr(store)
@@ -141,7 +141,7 @@ REDIS_WORK: dict[str, Callable[[str], Any]] = {
 }
 
 
-# Where a file cannot be opened, aiosqlite's thread may still speak to a loop that has ended.
+# If a file cannot be opened, aiosqlite's thread may still answer to an event loop that has ended.
 NOWHERE = [
     pytest.param(work, url, id=f"{work}-{number}")
     for work in SQL_WORK
@@ -229,7 +229,7 @@ def test_parameters_of_a_statement_are_not_logged(heard: Heard, tmp_path: Path) 
 
 
 def test_the_recorder_of_these_tests_records_logs_output_and_errors(heard: Heard) -> None:
-    """Else silence would prove nothing."""
+    """Without this test, an empty record would prove nothing."""
 
     def tell() -> None:
         logging.getLogger("cbstore_sql").debug("%s", "logged")

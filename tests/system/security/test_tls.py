@@ -1,4 +1,4 @@
-"""A server is believed for its certificate alone: of the right authority, and for the right name."""
+"""A server is accepted only with a certificate of the right authority for the right name."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def count_in_redis_async(url: str) -> int:
 
 @dataclass(frozen=True)
 class Encrypted:
-    """Two servers behind TLS, and what authorities there are.
+    """The URLs of two servers with TLS, and the files of two authorities.
 
     Attributes:
-        named: The URL of the one whose certificate is for its address.
-        misnamed: Of the one whose certificate is for another.
-        ours: The file of the authority that signed both.
-        other: The file of one that signed neither.
+        named: The URL of the server whose certificate names its address.
+        misnamed: The URL of the server whose certificate names another address.
+        ours: The file of the authority that signed both certificates.
+        other: The file of an authority that signed neither certificate.
     """
 
     named: str
@@ -79,7 +79,7 @@ class Encrypted:
 
 @pytest.fixture(scope="module")
 def authorities(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path, Path]:
-    """One that signs, its certificate, and that of another."""
+    """Return an authority that signs, the file of its certificate, and the file of another authority's certificate."""
     folder, signing = tmp_path_factory.mktemp("authorities"), trustme.CA()
     signing.cert_pem.write_to_path(str(folder / "ours.pem"))
     trustme.CA().cert_pem.write_to_path(str(folder / "other.pem"))
@@ -115,14 +115,14 @@ def redis(authorities: tuple[trustme.CA, Path, Path], redis_url: str) -> Iterato
 
 
 def verified(url: str, authority: Path) -> str:
-    """The URL as docs/security.md writes it."""
+    """Return a URL with the options that docs/security.md shows."""
     if url.startswith("redis"):
         return f"{url.replace('redis', 'rediss', 1)}?ssl_cert_reqs=required&ssl_ca_certs={authority}"
     return f"{url}?sslmode=verify-full&sslrootcert={authority}"
 
 
 def refused(work: Count, url: str) -> str:
-    """Fail for want of trust, with nothing applied and no secret told; return what is said."""
+    """Check that the connection is refused without an effect and without showing a secret, and return the messages."""
     with pytest.raises(StoreUnavailableError) as raised:
         work(url)
     assert raised.value.applied is False
@@ -157,7 +157,7 @@ def test_postgresql_of_another_name_is_refused(work: Count, postgresql: Encrypte
 
 @SQL
 def test_without_verification_any_server_is_accepted(work: Count, postgresql: Encrypted) -> None:
-    """Why the page asks for ``verify-full``."""
+    """This is the reason why the page recommends ``verify-full``."""
     assert work(f"{postgresql.named}?sslmode=require") == 1
 
 

@@ -1,4 +1,4 @@
-"""Servers that speak TLS with certificates of our own making."""
+"""Servers with TLS whose certificates the tests make."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SSL_REQUEST, _GSS_REQUEST = struct.pack("!II", 8, 80877103), struct.pack("!II",
 
 @contextlib.contextmanager
 def terminated(url: str, certificate: trustme.LeafCert) -> Iterator[str]:
-    """Speak TLS before the server of a URL, which does not; yield the URL of what does."""
+    """Run a TLS proxy in front of a server without TLS, and yield the URL of the proxy."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     parts = urlsplit(url)
@@ -34,7 +34,7 @@ def terminated(url: str, certificate: trustme.LeafCert) -> Iterator[str]:
     asks_first = parts.scheme.startswith("postgresql")
     with socket.create_server((wheels.LOOPBACK, 0)) as listener:
         threading.Thread(target=_accept, args=(listener, server, context, asks_first), daemon=True).start()
-        # The server may be a container, with an address of its own.
+        # The server may be a container with another address.
         yield url.replace(f"@{parts.hostname}:{parts.port}/", f"@{wheels.LOOPBACK}:{listener.getsockname()[1]}/")
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -47,7 +47,7 @@ def _accept(listener: socket.socket, server: tuple[str, int], context: ssl.SSLCo
 
 
 def _serve(client: socket.socket, server: tuple[str, int], context: ssl.SSLContext, asks_first: bool) -> None:
-    # A client that does not trust the certificate ends here.
+    # A client that does not trust the certificate disconnects here.
     with contextlib.suppress(OSError), client, socket.create_connection(server) as upstream:
         if asks_first:
             while (request := client.recv(8, socket.MSG_WAITALL)) == _GSS_REQUEST:
@@ -74,7 +74,7 @@ def _relay(encrypted: ssl.SSLSocket, upstream: socket.socket) -> None:
 
 @contextlib.contextmanager
 def postgres(binaries: Path, certificate: trustme.LeafCert) -> Iterator[str]:
-    """Run a PostgreSQL that speaks TLS itself; yield its superuser's URL."""
+    """Run a PostgreSQL with TLS, and yield the URL of its superuser."""
     password = secrets.token_hex(16)
 
     def prepare(directory: Path, port: int) -> list[str]:

@@ -1,1 +1,1 @@
-"""Many processes work on PostgreSQL for minutes while faults are made: ``python -m tests.system.soak``."""
+"""Many processes use PostgreSQL for minutes during faults: ``python -m tests.system.soak``."""

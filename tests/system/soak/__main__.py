@@ -15,7 +15,7 @@ SEEDS = 1_000_000
 
 
 def main() -> int:
-    """Carry out one soak and tell what came of it."""
+    """Run one soak and print its result."""
     parser = argparse.ArgumentParser(prog="python -m tests.system.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
     parser.add_argument("--seed", type=int, help="repeat the faults of an earlier soak (default: new ones)")
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def table(verdict: Verdict) -> Iterator[str]:
-    """What came of it, line by line."""
+    """Return the lines of the result."""
     judge = verdict.judge
     yield from (f"  fault  {fault:<34}{times:>10}" for fault, times in sorted(verdict.faults.items()))
     yield from (f"  stored {what:<34}{times:>10}" for what, times in judge.calls.items())
@@ -49,7 +49,7 @@ def table(verdict: Verdict) -> Iterator[str]:
 
 
 def say(line: str) -> None:
-    """Write a line at once."""
+    """Write one line without buffering."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

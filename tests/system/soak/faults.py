@@ -1,4 +1,4 @@
-"""What is done to the server and to the way to it, in an order that a seed decides."""
+"""The faults of the server and of the network, in an order that a seed decides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Last = Callable[[], object]
 
 @dataclass(frozen=True)
 class Scene:
-    """Where the faults are made."""
+    """The servers and proxies of the faults."""
 
     server: Postgres
     proxy: FaultProxy
@@ -80,7 +80,7 @@ FAULTS: dict[str, Callable[[Scene, Last], None]] = {
 
 
 class Turn(NamedTuple):
-    """One fault of a schedule: after so many seconds of peace, which, and for how many seconds."""
+    """One fault of a schedule: the seconds before it, its name, and its duration in seconds."""
 
     peace: float
     fault: str
@@ -88,7 +88,7 @@ class Turn(NamedTuple):
 
 
 def schedule(seed: int) -> Iterator[Turn]:
-    """The faults of a seed, without an end: every one comes once before any comes again."""
+    """Yield the faults of a seed without end. Every fault comes once before a fault is repeated."""
     rng = random.Random(seed)
     while True:
         for fault in rng.sample(list(FAULTS), len(FAULTS)):
@@ -96,11 +96,11 @@ def schedule(seed: int) -> Iterator[Turn]:
 
 
 class Faults:
-    """Makes the faults of a schedule in a thread, for the length of a block; the scene is whole again after it.
+    """Causes the faults of a schedule in a thread during a block. After the block, the scene is repaired.
 
     Attributes:
-        made: How often each fault was made.
-        error: What kept it from going on.
+        made: How often each fault was caused.
+        error: The error that ended the thread, or ``None``.
     """
 
     def __init__(self, scene: Scene, seed: int) -> None:

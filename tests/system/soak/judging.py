@@ -1,4 +1,4 @@
-"""What the reports of the workers must be like."""
+"""Checks the reports of the workers."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ LATE_ROUNDS = 20
 
 
 class Judge:
-    """Takes in reports and judges each round when nobody works on its breakers any more.
+    """Receives reports, and checks each round after the work on its breakers has ended.
 
     Args:
-        workers: How many report.
-        ending: Reads the breakers as they are at last, where that can be had: from names to calls.
+        workers: The number of workers.
+        ending: A function that reads the final state of the breakers, if the server answers: from names to calls.
 
     Attributes:
-        wrongs: What must not be, in words.
-        calls: How many operations were checked, those without an answer, and those whose statements failed.
+        wrongs: The violations, in words.
+        calls: The numbers of checked operations, of those without an answer, and of those with failed statements.
         guarded: How guarded calls ended.
-        undecided: Breakers whose history had too many possible orders to be searched.
-        slowest: The longest a guarded call took beyond its dependency, seconds.
-        usage: What each worker held after each round.
+        undecided: The breakers whose history had too many possible orders for a search.
+        slowest: The longest time of a guarded call without its dependency, in seconds.
+        usage: The resources of each worker after each round.
     """
 
     def __init__(self, workers: int, ending: Callable[[Iterable[str]], list[Call]]) -> None:
@@ -51,7 +51,7 @@ class Judge:
         self._handed_in: Counter[int] = Counter()
 
     def take(self, report: Report) -> None:
-        """Take in one report."""
+        """Receive one report."""
         self.wrongs += report.wrongs
         self.guarded += report.guarded
         self.slowest = max(self.slowest, report.slowest)
@@ -59,7 +59,7 @@ class Judge:
         if report.usage is not None:
             self.usage[report.worker].append(report.usage)
         for name, calls in by_name(report.calls).items():
-            # The question whether the store takes writes concerns no breaker.
+            # A check whether the store accepts writes concerns no breaker.
             if name != NOBODYS_PROBE.name:
                 self._histories[name] += calls
         self._handed_in[report.round] += 1
@@ -67,7 +67,7 @@ class Judge:
             self._judge(lambda round_: round_ < report.round - LATE_ROUNDS)
 
     def conclude(self) -> None:
-        """Judge what is left, when the workers have ended."""
+        """Check the remaining rounds after the workers have ended."""
         self._judge(lambda round_: True)
         for worker, readings in self.usage.items():
             self.wrongs += [f"{worker}: {grown}" for grown in growth(readings)]
@@ -95,7 +95,7 @@ class Judge:
         self._judge_probes(history)
 
     def _judge_probes(self, history: list[Call]) -> None:
-        """A call goes through as a probe by a claim that was won, and by each claim one call."""
+        """Check that each call made as a probe belongs to one successful claim, and each claim to one call."""
         won = {call.effect.permit for call in history if call.effect and call.command.operation == "claim_probe"}
         name = history[0].command.name
         admitted = {permit: times for permit, times in self._probes.items() if permit.name == name}

@@ -1,4 +1,4 @@
-"""What a soak consists of, and what its workers report."""
+"""The plan of a soak, and the reports of its workers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ROUND_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Soak:
-    """One soak.
+    """The parameters of one soak.
 
     Attributes:
-        seconds: How long the workers work.
-        seed: Of the schedule of faults and of everything else that is random.
+        seconds: The duration of the work.
+        seed: The seed of the schedule of faults and of all other random numbers.
         begins: When the first round begins, by the clock that all processes of a machine share.
     """
 
@@ -30,27 +30,27 @@ class Soak:
 
     @property
     def rounds(self) -> int:
-        """How many rounds there are."""
+        """The number of rounds."""
         return max(1, round(self.seconds / ROUND_SECONDS))
 
     def left_of(self, round_: int) -> float:
-        """Seconds until a round ends."""
+        """Return the seconds until a round ends."""
         return self.begins + (round_ + 1) * ROUND_SECONDS - time.monotonic()
 
 
 @dataclass
 class Report:
-    """What one worker did in one round.
+    """The report of one worker about one round.
 
     Attributes:
         worker: Its name.
-        round: Which round; one after the last tells what came after everything was closed.
-        calls: What was asked of the store and what it answered.
+        round: The number of the round. A further report covers the end of the worker.
+        calls: The calls of the store with their answers.
         guarded: How guarded calls ended.
-        probes: The permits that calls were let through with as probes.
+        probes: The permits of the calls that were made as probes.
         slowest: The longest that a guarded call took beyond its dependency, seconds.
         wrongs: What must not be, in words.
-        usage: What is held after the round.
+        usage: The resources of the worker after the round.
     """
 
     worker: str

@@ -1,4 +1,4 @@
-"""One soak from its server to its verdict."""
+"""Runs one soak from the start of its server to its result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ENDING_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a soak."""
+    """The result of a soak."""
 
     judge: Judge
     faults: Counter[str]
@@ -45,7 +45,7 @@ class Verdict:
 
 
 def soak(cluster: Cluster, seconds: float, seed: int) -> Verdict:
-    """Carry one out on a server of its own."""
+    """Run one soak on a new server."""
     with cluster.server() as server:
         server.stop("fast")
         server.start(SETTINGS)
@@ -80,7 +80,7 @@ def _soak(scene: Scene, seconds: float, seed: int) -> Verdict:
 
 @contextmanager
 def _at_work(url: str) -> Iterator[tuple[list[BaseProcess], mp.Queue[Soak], mp.Queue[Any]]]:
-    """Have the workers started, each of which wants a plan and reports; none of them outlives the block."""
+    """Start the workers, which receive a plan and send reports, and end all of them at the end of the block."""
     context = mp.get_context("spawn")
     plans: mp.Queue[Soak] = context.Queue()
     reports: mp.Queue[Any] = context.Queue()
@@ -112,7 +112,7 @@ def _reports(workers: list[BaseProcess], reports: mp.Queue[Any], count: int, jud
 
 
 def _ending(server: Postgres, names: Iterable[str]) -> list[Call]:
-    """Read the breakers straight from the server; what it does not answer is left out."""
+    """Read the breakers directly from the server. Breakers without an answer are left out."""
     calls: list[Call] = []
     for namespace in ("bare", "guarded"):
         with SqlStore(server.url, namespace=namespace) as store:
@@ -124,7 +124,7 @@ def _ending(server: Postgres, names: Iterable[str]) -> list[Call]:
 
 
 def _backends(server: Postgres) -> list[int]:
-    """How many sessions the workers have, if the server tells."""
+    """Return the number of the workers' sessions, if the server answers."""
     counting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
     with suppress(psycopg.Error), psycopg.connect(server.conninfo, connect_timeout=2, autocommit=True) as session:
         counted = session.execute(counting, [APPLICATION]).fetchone()

@@ -1,4 +1,4 @@
-"""A soak of some seconds; ``make soak`` makes one of ten minutes."""
+"""Tests with a soak of some seconds. ``make soak`` runs one of ten minutes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_growth_names_the_resources_that_grow() -> None:
 
 
 def test_the_judge_reports_impossible_effects_unclaimed_probes_and_hung_calls() -> None:
-    """An effect out of nothing, a probe that nobody claimed, and a call that hung."""
+    """The cases are an effect without a cause, a probe without a claim, and a call that hung."""
     out_of_nothing = Snapshot.of("0-now-0", Row(failure_count=1, last_failure_time=1.0), as_of=2.0)
     read = Call(0, Command(READ, "0-now-0", {"now": 2.0}), 0.0, 1.0, 2.0, 3.0, out_of_nothing)
     judge = Judge(1, lambda names: [])

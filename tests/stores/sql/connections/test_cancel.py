@@ -1,4 +1,4 @@
-"""A statement that is abandoned at its deadline ends on the server, and its session counts until it has ended."""
+"""A statement abandoned at its deadline ends on the server. Its session counts as used until then."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIMIT = 15
 
 
 class Server:
-    """What the server itself says about the sessions of one application name."""
+    """Reads from the server which sessions with one application name exist."""
 
     def __init__(self, url: str) -> None:
         self.plain = url.replace("+psycopg", "")
@@ -66,7 +66,7 @@ def server(migrated_postgres_url: str) -> Server:
 
 @pytest.fixture(params=["as installed", "without PQcancelStart", "psycopg's C code without PQcancelStart"])
 def libpq(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every way in which a server is told."""
+    """Run the test with each way to cancel a statement."""
     if request.param != "as installed":
         monkeypatch.setattr(psycopg.pq, "version", lambda: 150000)
         monkeypatch.setattr(psycopg.pq, "__impl__", "c" if "C code" in request.param else "python")
@@ -91,7 +91,7 @@ def test_abandoned_statements_use_at_most_as_many_sessions_as_the_pool_allows(
         nonlocal most
         before = server.session_ids()
         while not over.is_set():
-            # PostgreSQL lists a session for a moment after it has ended: two readings in a row count.
+            # PostgreSQL lists a session for a moment after its end, so two equal readings in a row count.
             now = server.session_ids()
             most, before = max(most, len(before & now)), now
 

@@ -1,4 +1,4 @@
-"""Connections that stay out between statements: few, sound after whatever happened to them, and never shared."""
+"""Tests of the connections that a store keeps between statements: few, always usable, and never shared."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_more_threads_than_connections_wait_and_all_succeed(store: SqlStore, mig
         question = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%%breakers%%'"
         )
-        while observer.execute(question).fetchone() != (15,):  # the pool's five and ten more
+        while observer.execute(question).fetchone() != (15,):  # five of the pool and ten more
             observer.execute("SELECT pg_sleep(0.01)")
         holder.rollback()
         for each in failing:
@@ -122,7 +122,7 @@ def test_closing_ends_a_busy_session_of_a_replaced_pool(
 
 @pytest.fixture
 def collector_off() -> Iterator[None]:
-    """What nothing refers to any more but itself stays, so that it closes nothing by being collected."""
+    """Switch off the garbage collector, so that collected objects close no connections."""
     gc.disable()
     yield
     gc.enable()

@@ -1,4 +1,4 @@
-"""Waiting for a socket, with and without `select.poll`, for a moment and for a month."""
+"""Tests of waiting for a socket, with and without `select.poll`, for short and long times."""
 
 from __future__ import annotations
 

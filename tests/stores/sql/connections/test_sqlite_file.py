@@ -1,4 +1,4 @@
-"""The file behind a SQLite store: found by path and by URI, and noticed when it is deleted, replaced or read-only."""
+"""Tests of the file of a SQLite store: path, URI, and a file that is deleted, replaced or read-only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_is_open_here_is_true_while_this_process_has_the_file_open(tmp_path: Pat
 
 @pytest.fixture(params=["store", "engine", "async store", "async engine"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    """A store of every kind over a file that exists."""
+    """A store of each kind over an existing file."""
     url = f"sqlite:///{tmp_path}/b.db"
     migrate(url)
     if request.param == "engine":
@@ -99,7 +99,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
             inner: Any = blocking.store
             blocking.loop.wait(inner._engine.dispose())
             if request.param == "async engine":
-                # A connection's thread answers the loop once more when it ends; the loop must still run then.
+                # The thread of a connection answers the loop once more at its end, so the loop must still run then.
                 assert eventually(lambda: not any("_connection_worker" in each.name for each in threading.enumerate()))
 
 

@@ -1,4 +1,4 @@
-"""A fork while SQLite is at work: nothing is corrupted, no child is locked out, and no count is lost."""
+"""A fork during SQLite statements corrupts no file, locks out no child and loses no count."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def forked(do: Callable[[], object]) -> int:
-    """Do something in a forked child; return the child's number."""
+    """Run a function in a forked child, and return the child's process id."""
     child = os.fork()
     if child == 0:
         asyncio.events._set_running_loop(None)
@@ -70,7 +70,7 @@ def is_whole(url: str) -> bool:
 
 @pytest.fixture
 def counting(url: str) -> Iterator[tuple[SqlStore, Callable[[], int]]]:
-    """A store that two threads write to until they are told to stop; stopping returns how often they did."""
+    """Yield a store to which two threads write, and a function that stops them and returns the number of writes."""
     over = threading.Event()
     counts = [0, 0]
     with SqlStore(url, namespace=uuid.uuid4().hex) as store:
@@ -124,7 +124,7 @@ def test_a_child_of_an_event_loop_writes_while_the_parent_s_tasks_do(url: str) -
 
 
 def test_a_parent_that_closes_its_store_takes_no_lock_from_its_child(url: str) -> None:
-    """A child that had inherited the connection would lose its lock, and two processes would write at once."""
+    """If the child inherited the connection, it would lose its lock, and two processes would write at once."""
     store = SqlStore(url, namespace="n", max_breakers=None)
     store.record_failure("a", NEVER)
     begun, go_on = os.pipe(), os.pipe()
@@ -176,7 +176,7 @@ def test_a_statement_that_outlasts_the_wait_of_a_fork_is_interrupted(url: str, m
 
 
 def refused(ask: Callable[[], object], caplog: pytest.LogCaptureFixture) -> None:
-    """Ask twice in a child that must not open the file: an error each time, and one line in the log."""
+    """Call a function twice in a child that must not open the file. Expect two errors and one log line."""
     for _ in range(2):
         try:
             ask()

@@ -1,4 +1,4 @@
-"""A breaker that listens, and what happens elsewhere."""
+"""A breaker with push, and a store that stands for another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def namespace() -> str:
 
 @pytest.fixture
 def url(migrated_postgres_url: str, namespace: str) -> str:
-    """The database, by sessions that can be told from others by their application's name."""
+    """The URL of the database with an application name that only this test uses."""
     return with_options(migrated_postgres_url, application_name=namespace)
 
 
@@ -41,6 +41,6 @@ def listening(url: str, namespace: str) -> Iterator[CircuitBreaker]:
 
 @pytest.fixture
 def other(migrated_postgres_url: str, namespace: str) -> Iterator[SqlStore]:
-    """The store as another process has it; what it changes without a breaker, it tells nobody."""
+    """A store of another process. Changes through the store alone send no notification."""
     with SqlStore(migrated_postgres_url, namespace=namespace) as store:
         yield store

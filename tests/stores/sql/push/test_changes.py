@@ -1,4 +1,4 @@
-"""Changes of state that reach other processes at once."""
+"""Tests that changes of state reach other processes at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session that listens: when it is there, what ends it, what it does after."""
+"""Tests of the session that listens: when it exists, what ends it, and how it is replaced."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_heartbeat_replaces_a_session_that_no_longer_listens(
         (driver,) = listen._drivers.values()
         check = Channel.check
 
-        # In the thread whose connection it is: nobody else may speak on it.
+        # Only the thread that owns the connection may use it.
         def forgetting(channel: Channel) -> None:
             if channel._driver is driver:
                 channel.execute(Query(Statement("UNLISTEN *"), {}))

@@ -1,4 +1,4 @@
-"""What is told: it fits, and only what is in use and newer is read."""
+"""Tests of the notifications: their length, and which breakers are read because of them."""
 
 from __future__ import annotations
 

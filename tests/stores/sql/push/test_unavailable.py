@@ -1,4 +1,4 @@
-"""Where push cannot be had: it is refused, or said once, and polling goes on."""
+"""Without LISTEN, push is refused or reported once as unavailable, and polling continues."""
 
 from __future__ import annotations
 

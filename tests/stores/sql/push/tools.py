@@ -1,4 +1,4 @@
-"""What tests of push share: breakers that push, and how to see what they know and who is connected."""
+"""Helpers for the tests of push."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pushing(store: SqlStore) -> CircuitBreaker:
 
 
 def refuses(breaker: CircuitBreaker | AsyncCircuitBreaker) -> bool:
-    """Whether it refuses a call by what it knows, without asking the store."""
+    """Return whether the breaker refuses a call by its view, without reading the store."""
     try:
         breaker._controller.admit_without_io("b")
     except CircuitBreakerOpenError:
@@ -58,13 +58,13 @@ def sessions(observer: psycopg.Connection, namespace: str) -> list[int]:
 
 
 def hearing(observer: psycopg.Connection) -> Callable[[], list[str]]:
-    """Listen; return what gives everything that was told until it is called."""
+    """Listen for notifications, and return a function that returns all notifications until then."""
     heard: list[str] = []
     observer.add_notify_handler(lambda notify: heard.append(notify.payload))
     observer.execute(f"LISTEN {CHANNEL}")
 
     def told() -> list[str]:
-        # They arrive in the order of their commits.
+        # Notifications arrive in the order of their commits.
         observer.execute("SELECT pg_notify(%s, 'end')", [CHANNEL])
         assert eventually(lambda: observer.execute("SELECT") and "end" in heard)
         return heard

@@ -1,6 +1,6 @@
-"""The SQL that runs, kept as text so that a reviewer can read it.
+"""Tests that the SQL statements match the golden files, which a reviewer can read.
 
-``UPDATE_GOLDEN=1 pytest tests/stores/sql/statements/test_build.py`` writes the files anew.
+``UPDATE_GOLDEN=1 pytest tests/stores/sql/statements/test_build.py`` writes the files again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BREAKS = re.compile(
 
 
 def laid_out(text: str) -> str:
-    """Break a statement into lines by what stands in brackets in it; nothing but white space changes."""
+    """Break a statement into lines at its parentheses. Only white space changes."""
     lines, depth = [], 0
     for part in BREAKS.split(text):
         lines.append("  " * depth + part)

@@ -1,4 +1,4 @@
-"""Shorter statements: which command has one, and that it says of every row what the whole rule says."""
+"""Tests of specialized statements: which commands have one, and that each gives the result of the whole rule."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ reports = st.one_of(
 
 
 def by_its_form(row: Row, command: Command) -> Row | None:
-    """What the statement of the command's form makes of a row."""
+    """Return the row after the specialized statement of a command."""
     name = specialization_for(command.operation, command.parameters)
     assert name is not None
     form = SPECIALIZATIONS[command.operation][name]
@@ -126,7 +126,7 @@ def by_its_form(row: Row, command: Command) -> Row | None:
 
 
 def append_values(*arguments: Any) -> Value:
-    """The primitive `append` on known values."""
+    """Append a history entry with known values."""
     return Value(append(*(plain(argument) for argument in arguments)))
 
 
