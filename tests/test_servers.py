@@ -7,7 +7,7 @@ import redis
 import sqlalchemy as sa
 
 
-def test_postgres_gives_this_run_a_database_and_a_superuser(postgres_url: str) -> None:
+def test_postgres_url_names_a_database_of_this_run_and_a_superuser(postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         name, superuser, encoding = connection.exec_driver_sql(

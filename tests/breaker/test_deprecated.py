@@ -8,7 +8,7 @@ from cbstore_sql import AsyncCircuitBreaker, CircuitBreaker, InMemoryStore
 
 
 @pytest.mark.parametrize("kind", [CircuitBreaker, AsyncCircuitBreaker])
-def test_gate_works_and_warns(kind: type[CircuitBreaker] | type[AsyncCircuitBreaker]) -> None:
+def test_the_deprecated_gate_works_and_warns(kind: type[CircuitBreaker] | type[AsyncCircuitBreaker]) -> None:
     breaker = kind(InMemoryStore())
     with pytest.warns(DeprecationWarning, match=r"goes away in 0\.3") as warned:
         gate = breaker.gate

@@ -68,7 +68,7 @@ def row(name: str, generation: int = 1) -> Snapshot:
     return Snapshot.of(name, Row(generation=generation), 5000.0)
 
 
-def test_the_answer_of_one_process_serves_the_others(clock: Clock, tmp_path: Path) -> None:
+def test_the_other_processes_use_the_answer_of_one_process(clock: Clock, tmp_path: Path) -> None:
     one, two = Process(clock, tmp_path, "b"), Process(clock, tmp_path, "b")
     clock.advance(0.2)
     assert one.refresh(generation=7) == ["b"]
@@ -76,7 +76,7 @@ def test_the_answer_of_one_process_serves_the_others(clock: Clock, tmp_path: Pat
     assert two.generations() == {"b": 7}
 
 
-def test_an_answer_ages_from_before_it_was_asked_for_in_each_process(clock: Clock, tmp_path: Path) -> None:
+def test_the_age_of_an_answer_begins_before_its_read_in_every_process(clock: Clock, tmp_path: Path) -> None:
     one, two = Process(clock, tmp_path, "b"), Process(clock, tmp_path, "b")
     clock.advance(0.1)
     one.refresh()
@@ -88,7 +88,7 @@ def test_an_answer_ages_from_before_it_was_asked_for_in_each_process(clock: Cloc
     assert two.controller.fresh_permit("b") is None
 
 
-def test_the_process_that_read_last_is_due_before_the_others(clock: Clock, tmp_path: Path) -> None:
+def test_the_process_that_read_last_reads_again_before_the_others(clock: Clock, tmp_path: Path) -> None:
     one, two = Process(clock, tmp_path, "b"), Process(clock, tmp_path, "b")
     one.refresh()
     two.refresh()
@@ -113,7 +113,7 @@ def test_a_reader_reads_the_names_of_all_processes(clock: Clock, tmp_path: Path)
     assert sorted(one.refresh()) == ["b", "c"]
 
 
-def test_a_name_that_no_process_uses_any_more_is_dropped(clock: Clock, tmp_path: Path) -> None:
+def test_a_name_that_no_process_uses_is_removed(clock: Clock, tmp_path: Path) -> None:
     one, two = Process(clock, tmp_path, "b"), Process(clock, tmp_path, "c")
     two.refresh()
     for _ in range(60):
@@ -162,7 +162,7 @@ def test_a_store_that_does_not_answer_the_reader_frees_the_right_and_publishes_n
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"asked_at": 1e99, "breakers": [], "wanted": {}}', b"\xff"])
-def test_a_file_that_cannot_be_used_is_read_over(content: bytes, clock: Clock, tmp_path: Path) -> None:
+def test_a_damaged_file_is_ignored(content: bytes, clock: Clock, tmp_path: Path) -> None:
     one = Process(clock, tmp_path, "b")
     (tmp_path / "answers").write_bytes(content)
     clock.advance(0.2)
@@ -227,7 +227,7 @@ def test_stores_with_the_same_rows_share_and_others_do_not(migrated_postgres_url
         assert one.read("b").state.value == "closed"
 
 
-def test_a_breaker_that_cannot_share_says_why(tmp_path: Path) -> None:
+def test_a_breaker_that_cannot_share_reads_raises_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="max_staleness above 0"):
         CircuitBreaker(InMemoryStore(), share_reads=True)
     with SqlStore(f"sqlite:///{tmp_path}/b.db") as store, pytest.raises(ConfigurationError, match="PostgreSQL"):

@@ -31,7 +31,7 @@ def report(scores: OwnScores, step: float, successes: float = 0.0, clip: float =
 
 
 @pytest.mark.parametrize(("reporters", "clip"), [(2, 0.9), (4, 0.3), (10, 0.1), (1, float("inf"))])
-def test_all_but_one_of_the_reporters_stay_below_the_limit(reporters: int, clip: float) -> None:
+def test_the_clips_of_all_reporters_but_one_add_up_to_less_than_the_limit(reporters: int, clip: float) -> None:
     assert clip_for(reporters) == pytest.approx(clip)
 
 

@@ -49,7 +49,7 @@ def test_an_entry_is_fresh_until_the_override_ends_but_no_longer_than_the_bound(
     assert seen(locked._replace(override_until=4999.0)).fresh_until == 100.25
 
 
-def test_the_higher_generation_wins_and_in_one_generation_the_later_question() -> None:
+def test_the_higher_generation_wins_and_within_a_generation_the_later_read() -> None:
     assert seen(OPEN, 99.0).supersedes(seen(CLOSED, 100.0))
     assert not seen(CLOSED, 100.0).supersedes(seen(OPEN, 99.9))
     assert seen(CLOSED, 100.0).supersedes(seen(CLOSED, 100.0))
@@ -62,7 +62,7 @@ def test_a_lower_generation_wins_when_the_known_entry_is_too_old() -> None:
     assert seen(anew, 100.26).supersedes(seen(CLOSED, 100.0))
 
 
-def test_unreported_successes_go_over_to_an_entry_of_the_same_generation_only() -> None:
+def test_unreported_successes_pass_only_to_an_entry_of_the_same_generation() -> None:
     known = seen(CLOSED)
     known.add_success(100.1)
     for snapshot, kept in [(CLOSED, 1), (OPEN, 0), (CLOSED._replace(generation=3), 0)]:
@@ -81,7 +81,7 @@ def test_an_entry_remembers_the_last_refresh_and_the_idle_time() -> None:
     assert entry.refreshed_at == 102.0
 
 
-def test_a_distrusted_entry_is_used_for_nothing_and_keeps_its_generation() -> None:
+def test_a_distrusted_entry_answers_nothing_and_keeps_its_generation() -> None:
     entry = seen(CLOSED)
     doubted = entry.distrusted(100.1)
     assert (doubted.permit, doubted.clean, doubted.quiet) == (None, False, False)

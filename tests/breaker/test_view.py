@@ -97,7 +97,7 @@ def test_the_view_takes_a_success_only_for_a_clean_breaker_of_the_same_generatio
 
 
 @pytest.mark.parametrize("snapshot", [OPEN, PROBING, CLOSED._replace(probe_token="odd")])
-def test_a_breaker_that_is_not_closed_or_has_a_probe_left_over_is_not_clean(
+def test_a_breaker_is_not_clean_if_it_is_not_closed_or_has_an_old_probe(
     view: View, clock: Clock, snapshot: Snapshot
 ) -> None:
     view.record(snapshot, clock())
@@ -123,7 +123,7 @@ def test_the_refresh_period_is_at_least_half_the_bound(view: View, clock: Clock)
     assert view.period == pytest.approx(0.5 * BOUND)
 
 
-def test_a_slow_answer_is_forgotten_with_time(view: View, clock: Clock) -> None:
+def test_the_effect_of_a_slow_answer_on_the_refresh_period_fades(view: View, clock: Clock) -> None:
     took(view, clock, 0.1 * BOUND)
     took(view, clock, 0.0)
     assert view.period == pytest.approx(0.64 * BOUND)

@@ -26,7 +26,7 @@ def drawn(width: int, height: int, workers: int = 2) -> list[str]:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (60, 17), (40, 24)])
 @pytest.mark.parametrize("workers", [2, 6, 50])
-def test_the_board_fits_the_terminal(width: int, height: int, workers: int) -> None:
+def test_the_live_display_fits_the_terminal(width: int, height: int, workers: int) -> None:
     lines = drawn(width, height, workers)
     assert len(lines) < height
     assert max(map(len, lines)) <= width

@@ -62,7 +62,7 @@ def role(postgres_url: str, schema: str) -> Iterator[tuple[str, str]]:
     execute(postgres_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
-def test_a_sound_postgresql_has_nothing_wrong_and_every_check_is_made(
+def test_a_healthy_postgresql_passes_every_check(
     role: tuple[str, str], schema: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = examined(capsys, role[1], "--schema", schema)
@@ -202,7 +202,7 @@ def test_sessions_have_the_application_name_cbstore_sql_unless_the_url_sets_one(
         engine.dispose()
 
 
-def test_checks_that_need_the_table_say_that_there_is_none(
+def test_checks_that_need_the_table_report_that_the_table_is_missing(
     postgres_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CBSTORE_SCHEMA", "never_migrated")

@@ -110,7 +110,7 @@ def test_slow_calls_count_as_failed_with_slow_after(tmp_path: Path, capsys: pyte
         (b"", "the log holds no calls"),
     ],
 )
-def test_a_log_that_cannot_be_used_is_one_line_on_stderr(
+def test_an_unusable_log_is_reported_in_one_line_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "log"

@@ -191,7 +191,7 @@ def test_an_empty_table_is_reported_in_one_line(url: str, capsys: pytest.Capture
     assert objects(capsys, "--url", url) == []
 
 
-def test_without_a_url_and_without_a_file_it_says_how_to_name_the_database(
+def test_without_a_url_and_a_file_the_error_says_how_to_name_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

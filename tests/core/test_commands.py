@@ -198,7 +198,7 @@ def test_release_and_renew_refuse_a_permit_without_a_token(permit: Any) -> None:
             BY_PERMIT[operation](permit)
 
 
-def test_a_report_by_name_is_unfenced() -> None:
+def test_a_report_by_name_has_no_fence() -> None:
     for operation in ("record_failure", "record_success"):
         given = BY_NAME[operation]("b").parameters
         assert (given["generation"], given["token"]) == (UNFENCED, "")

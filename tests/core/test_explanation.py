@@ -23,13 +23,13 @@ def test_a_clean_closed_circuit_needs_two_sentences() -> None:
     assert text(CLOSED) == "payments is closed: calls pass. No failure was counted since the last success."
 
 
-def test_a_closed_circuit_with_failures_says_how_many_and_when() -> None:
+def test_a_closed_circuit_with_failures_is_explained_with_their_number_and_time() -> None:
     said = text(replace(CLOSED, failure_count=1, last_failure_time=NOW - 7200))
     assert "1 failure was counted since the last success." in said
     assert "The last failure was 2 h ago, at 2027-01-15 06:00:00 UTC." in said
 
 
-def test_a_tripped_circuit_says_why_since_when_and_when_a_probe_is_due() -> None:
+def test_a_tripped_circuit_is_explained_with_its_cause_its_time_and_the_next_probe() -> None:
     said = text(TRIPPED)
     assert "It tripped on failures." in said
     assert "5 failures were counted since the last success." in said
@@ -37,13 +37,13 @@ def test_a_tripped_circuit_says_why_since_when_and_when_a_probe_is_due() -> None
     assert "A probe is due in 20 s, at 2027-01-15 08:00:20 UTC." in said
 
 
-def test_a_forced_circuit_is_not_called_tripped() -> None:
+def test_a_forced_circuit_is_explained_as_forced_and_not_as_tripped() -> None:
     said = text(replace(TRIPPED, failure_count=0, open_seconds=0.0))
     assert "It was forced open, by an operator or by a Retry-After." in said
     assert "tripped" not in said
 
 
-def test_a_probe_that_is_overdue_says_for_how_long() -> None:
+def test_an_overdue_probe_is_explained_with_the_time_since_it_was_due() -> None:
     assert "A probe has been due for 5 min" in text(replace(TRIPPED, open_until=NOW - 300))
 
 
@@ -67,7 +67,7 @@ def change(cause: str, previous: State, state: State, by: str = "api-1/77") -> H
     return HistoryEntry(NOW - 60, previous, state, cause, by)
 
 
-def test_the_history_says_who_made_the_last_change_when_and_why() -> None:
+def test_the_explanation_names_the_person_the_time_and_the_cause_of_the_last_change() -> None:
     said = text(TRIPPED, change("count", State.CLOSED, State.OPEN))
     assert "It became open 1 min ago, at 2027-01-15 07:59:00 UTC: the failures reached the threshold" in said
     assert "(by api-1/77)." in said
@@ -109,7 +109,7 @@ def test_an_override_that_has_ended_is_explained_as_an_earlier_override() -> Non
     assert "locked" not in said
 
 
-def test_a_hold_says_for_how_long_no_call_is_made() -> None:
+def test_a_hold_is_explained_with_its_remaining_time() -> None:
     held = replace(CLOSED, hold_until=NOW + 30)
     assert "no call is made for another 30 s." in text(held)
     ignoring = replace(held, override="closed", override_by="a", override_reason="b")

@@ -40,7 +40,7 @@ def test_an_invalid_duration_is_refused_with_an_example(text: str) -> None:
         parse_duration(text)
 
 
-def test_a_token_without_a_random_end_is_shown_whole() -> None:
+def test_a_token_without_a_random_end_is_shown_completely() -> None:
     assert holder("api-1/77/f00d") == "api-1/77"
     assert holder("foreign") == "foreign"
 

@@ -210,6 +210,6 @@ def test_an_interrupted_probe_is_released(store: InMemoryStore, clock: Clock) ->
     assert breaker.call(succeeds) == "ok"
 
 
-def test_a_class_without_a_store_says_what_to_write() -> None:
+def test_a_class_without_a_store_raises_an_error_that_says_what_to_write() -> None:
     with pytest.raises(ConfigurationError, match="STORE = SqlStore"):
         SharedCircuitBreaker(name="billing").call(succeeds)

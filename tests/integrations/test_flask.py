@@ -45,7 +45,7 @@ class FailingStore(InMemoryStore):
 
 
 @pytest.mark.parametrize(("require", "status"), [(False, 200), (True, 503)])
-def test_readiness_says_that_the_store_does_not_answer(require: bool, status: int) -> None:
+def test_readiness_reports_that_the_store_does_not_answer(require: bool, status: int) -> None:
     client = client_of(FailingStore(), require_store=require)
     client.get("/rates")
     ready = client.get("/ready")

@@ -81,7 +81,7 @@ def test_a_refusal_can_be_pickled(client: Client, store: InMemoryStore, upstream
     assert (type(copy), str(copy), copy.name) == (client.refusal, str(refused.value), upstream.name)
 
 
-def test_the_first_good_probe_closes_the_circuit(
+def test_the_first_successful_probe_closes_the_circuit(
     client: Client, store: InMemoryStore, upstream: Upstream, clock: Clock
 ) -> None:
     store.force_open(upstream.name, 30.0)

@@ -96,7 +96,7 @@ def test_a_success_in_between_restarts_the_count(storage: Storage) -> None:
         assert guarded.fail_counter == 0
 
 
-def test_a_good_call_after_the_timeout_closes_the_circuit(storage: Storage) -> None:
+def test_a_successful_call_after_the_timeout_closes_the_circuit(storage: Storage) -> None:
     guarded = breaker(storage)
     trip(guarded)
     storage.elapse()

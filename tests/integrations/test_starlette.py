@@ -106,7 +106,7 @@ class FailingStore(InMemoryStore):
 
 
 @pytest.mark.parametrize(("require", "status"), [(False, 200), (True, 503)])
-def test_readiness_says_that_the_store_does_not_answer(require: bool, status: int) -> None:
+def test_readiness_reports_that_the_store_does_not_answer(require: bool, status: int) -> None:
     breaker = AsyncCircuitBreaker(FailingStore())
     app = application(breaker, ["ok"])
     install(app, breaker, readiness="/ready", require_store=require)

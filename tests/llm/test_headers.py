@@ -126,7 +126,7 @@ def test_without_a_given_clock_a_date_is_relative_to_the_machine_s_clock() -> No
         SimpleNamespace(response={"headers": {"retry-after": "5"}}),
     ],
 )
-def test_without_headers_there_is_no_wait(error: Any) -> None:
+def test_a_failure_without_headers_gives_no_wait(error: Any) -> None:
     assert extract_retry_after(error) is None
 
 

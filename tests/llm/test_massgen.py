@@ -185,7 +185,7 @@ def test_an_infinite_or_invalid_wait_opens_the_circuit(wait: str, open_for: floa
     assert bench.store.read(NAME).retry_after == open_for
 
 
-def test_a_negative_wait_is_over_at_once() -> None:
+def test_a_negative_wait_causes_no_pause() -> None:
     naps: list[float] = []
     config = massgen.LLMCircuitBreakerConfig(enabled=True)
     breaker = massgen.LLMCircuitBreaker(config, NAME, sleep_sync=naps.append)

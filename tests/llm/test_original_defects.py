@@ -81,7 +81,7 @@ def answer_while_the_store_takes_no_success(code: Code) -> object:
     return asyncio.run(code.breaker(store).call_with_retry(Api("answer")))
 
 
-def test_a_store_that_fails_after_a_good_answer_does_not_lose_it(ours: Code) -> None:
+def test_a_store_that_fails_after_a_successful_call_does_not_lose_the_answer(ours: Code) -> None:
     assert answer_while_the_store_takes_no_success(ours) == "answer"
 
 

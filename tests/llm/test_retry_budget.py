@@ -179,7 +179,7 @@ def test_successful_calls_add_to_the_budget() -> None:
     assert attempts == 5
 
 
-def test_massgens_rules_have_no_budget() -> None:
+def test_massgen_s_rules_have_no_retry_budget() -> None:
     config = massgen.LLMCircuitBreakerConfig(enabled=True, max_failures=10**6)
     breaker = massgen.LLMCircuitBreaker(config, sleep_sync=lambda seconds: None)
     attempts = 0
@@ -194,6 +194,6 @@ def test_massgens_rules_have_no_budget() -> None:
     assert attempts == 100
 
 
-def test_the_defaults_are_a_tenth_and_ten() -> None:
+def test_the_default_budget_is_a_share_of_a_tenth_and_a_burst_of_ten() -> None:
     config = LLMCircuitBreakerConfig()
     assert (config.retry_share, config.retry_burst) == (0.1, 10.0)

@@ -99,7 +99,7 @@ def test_an_open_circuit_rejects_a_stream(bench: Bench, read: Scene) -> None:
     assert bench.metrics.requests == ["rejected_open"]
 
 
-def test_a_probe_read_to_its_end_closes_the_circuit(bench: Bench, read: Scene) -> None:
+def test_a_probe_whose_stream_is_read_to_its_end_closes_the_circuit(bench: Bench, read: Scene) -> None:
     bench.due()
     assert read(bench, ["a"]) == ["a"]
     assert bench.state == "closed"

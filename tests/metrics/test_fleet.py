@@ -28,7 +28,7 @@ def about(series: str, **options: int) -> dict[str, float]:
     return {label: value for (name, label), value in scraped(Rows(), **options).items() if name == series}
 
 
-def test_the_state_is_a_number_that_grows_with_severity() -> None:
+def test_the_state_series_grows_with_the_severity() -> None:
     assert about("cb_fleet_state") == {
         **{"clean": 0, "dirty": 0, "open": 2, "due": 2, "probed": 1, "abandoned": 1, "given_back": 1}
     }

@@ -100,7 +100,7 @@ def test_settings_come_from_the_environment(postgresql_url: str, role: Role, mon
         (["--schema", "Not A Schema"], 2),
     ],
 )
-def test_an_error_is_one_line_without_a_password(
+def test_an_error_is_reported_in_one_line_without_a_password(
     arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["migrate", *arguments]) == code

@@ -55,7 +55,7 @@ def test_a_table_that_stays_locked_raises_a_conflict_error(empty_url: str, pause
     assert table_names(empty_url) == {"breakers", "cbstore_version"}
 
 
-def test_a_table_that_becomes_free_is_migrated(
+def test_the_migration_continues_after_a_lock_of_the_table_ends(
     empty_url: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     migrate(empty_url)

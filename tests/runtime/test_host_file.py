@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> HostFile:
     return HostFile("answers", tmp_path)
 
 
-def test_a_file_that_nobody_wrote_is_empty(file: HostFile) -> None:
+def test_a_file_that_was_never_written_reads_as_empty(file: HostFile) -> None:
     assert file.read() == b""
 
 
@@ -56,7 +56,9 @@ def test_the_right_of_a_killed_process_is_free_again(file: HostFile, tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_neither_has_the_right_nor_takes_it_from_its_parent(file: HostFile, tmp_path: Path) -> None:
+def test_a_forked_child_has_no_right_to_write_and_leaves_the_right_to_its_parent(
+    file: HostFile, tmp_path: Path
+) -> None:
     assert file.try_acquire()
     assert in_child(lambda: file._held is None and not file.try_acquire())
     assert not HostFile("answers", tmp_path).try_acquire()
@@ -64,7 +66,7 @@ def test_a_forked_child_neither_has_the_right_nor_takes_it_from_its_parent(file:
     assert HostFile("answers", tmp_path).try_acquire()
 
 
-def test_a_disk_that_is_gone_loses_the_answer_and_raises_nothing(tmp_path: Path) -> None:
+def test_a_missing_disk_loses_the_answer_without_an_error(tmp_path: Path) -> None:
     file = HostFile("answers", tmp_path / "gone")
     file.write(b"lost")
     assert file.read() == b""

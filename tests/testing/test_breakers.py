@@ -159,7 +159,7 @@ def test_use_refuses_an_object_that_is_not_a_breaker(breakers: Breakers) -> None
 
 
 @pytest.mark.parametrize("block", [True, False])
-def test_switched_off_breakers_admit_everything_and_count_nothing(breakers: Breakers, block: bool) -> None:
+def test_disabled_breakers_admit_every_call_and_count_nothing(breakers: Breakers, block: bool) -> None:
     breaker = breakers.make(POLICY)
     breakers.force("payments", "open")
     breakers.set_active(False)

@@ -36,7 +36,7 @@ def test_times_are_converted_to_the_clock_of_the_process() -> None:
     assert (times.closed_at, times.hold_until, times.override_until) == (NOW - 1.0, NOW + 1.0, NOW + 2.0)
 
 
-def test_a_moment_before_the_clock_began_is_zero_and_none_stays_none() -> None:
+def test_a_time_before_the_clock_began_becomes_zero_and_zero_stays_zero() -> None:
     row = converted(Row(last_failure_time=1.0))
     assert (row.last_failure_time, row.open_until, row.probe_until) == (0.0, 0.0, 0.0)
     ahead = row_by_steady_clock(Snapshot.of("c", Row(), 5000.0), 6000.0)
@@ -64,7 +64,7 @@ def test_only_the_named_breakers_are_kept(store: LocalStore) -> None:
     assert [name for name in ("a", "b", "c", "unknown") if store.has(name)] == ["a"]
 
 
-def test_the_slot_of_every_probe_can_be_freed(store: LocalStore) -> None:
+def test_every_probe_can_be_released(store: LocalStore) -> None:
     store.adopt("b", PROBING)
     store.adopt("c", Row(probe_until=3.0))
     store.free_probes()

@@ -39,14 +39,14 @@ def test_an_invalid_url_is_refused_and_not_shown(url: str) -> None:
         sa.make_url(f"postgresql://u:{SECRET}@/db?host=a:5432,b:5432"),
     ],
 )
-def test_several_hosts_in_a_form_that_is_not_understood_are_refused_with_the_form_to_write(url: Any) -> None:
+def test_several_hosts_in_another_notation_are_refused_with_the_notation_to_write(url: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"\?host=a:5432&host=b:5432") as caught:
         SqlStore(url)
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("hosts", ["@/db?host=a:5432&host=b:5432", "@/db?host=a,b&port=5432,5433", "@a,b/db"])
-def test_several_hosts_are_taken_as_sqlalchemy_writes_them(hosts: str) -> None:
+def test_several_hosts_are_accepted_in_the_notation_of_sqlalchemy(hosts: str) -> None:
     SqlStore(f"postgresql://u:{SECRET}{hosts}").close()
 
 

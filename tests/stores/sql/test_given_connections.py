@@ -45,7 +45,7 @@ def end_sessions(url: str, name: str) -> None:
         assert session.execute(f"{ENDED} AS ended".encode(), [name]).fetchone() == (IDLE,)
 
 
-def test_idle_sessions_that_the_server_ended_reach_no_caller(engine: sa.Engine, url: str, name: str) -> None:
+def test_idle_sessions_that_the_server_ended_cause_no_error(engine: sa.Engine, url: str, name: str) -> None:
     store = SqlStore(engine, namespace=name)
     store.record_failure("b", NEVER)
     for held in [engine.connect() for _ in range(IDLE)]:
@@ -57,7 +57,7 @@ def test_idle_sessions_that_the_server_ended_reach_no_caller(engine: sa.Engine, 
         assert store.read("b").failure_count == failures
 
 
-def test_idle_sessions_that_the_server_ended_reach_no_task(url: str, name: str) -> None:
+def test_idle_sessions_that_the_server_ended_cause_no_error_in_a_task(url: str, name: str) -> None:
     async def counted() -> int:
         engine = create_async_engine(url, pool_size=IDLE)
         store = AsyncSqlStore(engine, namespace=name)
@@ -101,7 +101,7 @@ def test_a_task_s_connection_that_opened_after_the_deadline_serves_the_next_oper
     assert len(opened) == 1
 
 
-def test_a_notification_that_arrives_in_between_ends_no_connection(engine: sa.Engine, url: str, name: str) -> None:
+def test_a_notification_between_statements_does_not_end_the_connection(engine: sa.Engine, url: str, name: str) -> None:
     store = SqlStore(engine, namespace=name)
     opened: list[object] = []
     sa.event.listen(engine, "connect", lambda *_: opened.append(None))

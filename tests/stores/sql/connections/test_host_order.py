@@ -51,7 +51,7 @@ def test_the_host_that_gave_the_last_connection_is_tried_first(postgres_url: str
     engine.dispose()
 
 
-def test_an_asynchronous_engine_does_so_too(postgres_url: str, refusing: int) -> None:
+def test_an_asynchronous_engine_tries_the_host_of_the_last_connection_first(postgres_url: str, refusing: int) -> None:
     port = sa.make_url(postgres_url).port
 
     async def connect_twice() -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def test_an_asynchronous_engine_does_so_too(postgres_url: str, refusing: int) ->
         ("/db?host=b&hostaddr=127.0.0.1,127.0.0.2", "b", ""),
     ],
 )
-def test_hosts_keep_their_ports_and_their_order_otherwise(given: str, hosts: str, ports: str) -> None:
+def test_the_other_hosts_keep_their_ports_and_their_order(given: str, hosts: str, ports: str) -> None:
     engine = open_engine(f"postgresql://u@{given}")
     info = type("Info", (), {"host": "b", "port": 2})
     for learn in engine.pool.dispatch.connect:
