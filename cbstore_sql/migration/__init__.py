@@ -212,5 +212,8 @@ def typed_errors(target: Target) -> Iterator[None]:
             if is_locked(cause):
                 raise StoreConflictError(f"{target.table_name}: another session kept it locked") from cause
             if sqlstate(cause) == sqlstates.INSUFFICIENT_PRIVILEGE:
-                raise StoreError(f"{target.table_name}: the database role may not create or change it") from cause
+                raise StoreError(
+                    f"{target.table_name}: the database role may not create or change it: "
+                    "GRANT CREATE ON DATABASE to the role, or run what 'cbstore grants' prints"
+                ) from cause
             raise cause from None
