@@ -197,7 +197,7 @@ def test_processes_on_a_real_server_see_a_change_and_one_of_them_reads(migrated_
             reads[number] += 1
             publish(*answer)  # type: ignore[operator]
 
-        host.publish = count  # type: ignore[method-assign]
+        host.publish = count  # type: ignore[method-assign, assignment]
 
     def all_see(state: str) -> bool:
         for breaker in breakers:
