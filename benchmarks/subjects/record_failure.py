@@ -80,6 +80,7 @@ def _targets(table: Table) -> tuple[Target, ...]:
     return (
         at_most("record_failure, relaxed, against raw psycopg", against(relaxed, stores.RAW_POSTGRES_RELAXED), 1.3),
         at_most("record_failure, relaxed, against MassGen RedisStore", against(relaxed, stores.MASSGEN), 1.0),
+        at_most("record_failure, RedisStore, against MassGen RedisStore", against(stores.REDIS, stores.MASSGEN), 1.2),
         at_most(
             "record_failure, async and relaxed, against raw psycopg", against(ASYNC_RELAXED, RAW_ASYNC_RELAXED), 1.3
         ),

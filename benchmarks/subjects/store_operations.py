@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks import stores
 from benchmarks.bench import Bench
-from benchmarks.results import Section, Table, latency_table
+from benchmarks.results import MEDIAN, Section, Table, Target, at_most, latency_table, ratio
 from benchmarks.stores import HELD, Operations
 from benchmarks.timing import Contestant, Turn, calling, take_turns
 
@@ -53,9 +53,15 @@ def run(bench: Bench) -> Section:
     """Time each operation on one breaker."""
     with ExitStack() as stack:
         opened = {name: stack.enter_context(stores.STORES[name](bench.servers)) for name in _STORES}
-        return Section("Other operations", tuple(_table(title, opened, bench) for title in _OPERATIONS))
+        tables = tuple(_table(title, opened, bench) for title in _OPERATIONS)
+    return Section("Other operations", tables, tuple(_target(table) for table in tables))
 
 
 def _table(title: str, opened: dict[str, Operations], bench: Bench) -> Table:
     contestants = [Contestant(name, _OPERATIONS[title](operations)) for name, operations in opened.items()]
     return latency_table(title, take_turns(contestants, bench.sizes), _BASES)
+
+
+def _target(table: Table) -> Target:
+    taken = ratio(table.number(stores.REDIS, MEDIAN), table.number(stores.MASSGEN, MEDIAN))
+    return at_most(f"{table.title}, RedisStore, against MassGen RedisStore", taken, 1.2)

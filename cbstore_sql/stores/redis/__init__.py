@@ -8,6 +8,7 @@
 `watch`                 the operations for servers that cannot run Lua scripts
 `codec`                 a breaker as a Redis hash
 `name_index`            the names of the breakers in a namespace, to limit their number
+`connections`           connections used directly, for a client that the store made
 `clients`               checks and makes redis-py clients
 `errors`                translates redis-py errors into the errors of this library
 `listing`               finds every breaker of every namespace by SCAN

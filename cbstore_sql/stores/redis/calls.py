@@ -6,6 +6,8 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from redis.client import NEVER_DECODE
+
 from cbstore_sql.core.model import Transition
 
 T = TypeVar("T")
@@ -32,6 +34,25 @@ class Call:
             target: The client or the pipeline.
         """
         return getattr(target, self.method)(*self.arguments, **self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A request to send one command and to return the answer with its texts as bytes, as the server sent it.
+
+    Attributes:
+        command: The name of the command and its arguments. redis-py has no special form for the answer to it.
+    """
+
+    command: tuple[Any, ...]
+
+    def on(self, client: Any) -> Any:
+        """Send the command and return the answer. An asynchronous client returns an awaitable.
+
+        Args:
+            client: The client.
+        """
+        return client.execute_command(*self.command, **{NEVER_DECODE: True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +85,4 @@ Result = Transition | Missing | None
 `Missing` means that the key is missing. ``None`` means that the rule's condition does not hold."""
 
 Calls = Generator[Call, Any, T]
-RedisSteps = Generator["Call | Transaction", Any, T]
+RedisSteps = Generator["Call | Send | Transaction", Any, T]

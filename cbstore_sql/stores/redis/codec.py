@@ -52,8 +52,8 @@ STATE_FIELDS = ("state", "previous_state")
 TEXT_PARAMETERS = frozenset({"token", "expected", "state", "test", "mode", "by", "reason", "label"})
 """The parameters of the rules that are text. The others are numbers."""
 
-ADDS = "adds"
-"""The argument that allows a script to create a key."""
+_SURELY_EXACT = 16
+"""Whole numbers with fewer digits are exact in a double."""
 
 _PLAIN_DECIMAL = re.compile(rb"[0-9][0-9.eE+-]*")
 
@@ -64,35 +64,46 @@ def to_text(value: float) -> str:
     Args:
         value: The number.
     """
-    return f"{value:.17g}"
+    return f"{value:.17g}" if value else "0"
 
 
-def to_argument(value: str | float | None) -> bytes | float:
-    """Encode a parameter of an operation, to pass it to a Lua script.
+def to_number(value: float | None) -> str:
+    """Write a number as text, to pass it to a Lua script.
 
     Args:
-        value: The parameter. ``None`` gives empty bytes. A number stays a number, because redis-py writes numbers in
-            full.
+        value: The number. ``None`` gives ``-``.
     """
     kind = type(value)
     if kind is float or kind is int:
-        return value  # type: ignore[return-value]
-    return b"" if value is None else _to_bytes(value)
+        return repr(value)
+    return "-" if value is None else to_text(value)
 
 
-def from_answer(answer: Sequence[bytes]) -> list[Any]:
+def parts(answer: bytes | list[bytes]) -> list[bytes]:
+    """Divide the answer of a Lua script into texts.
+
+    Args:
+        answer: The texts with a NUL between them; or the list of the texts, if one of them has a NUL.
+
+    Returns:
+        Each field of the hash and its text, as the script found them; then, in the same form, the fields that the
+        script wrote; then the server's clock. Only the clock, if the key is missing.
+    """
+    return answer.split(b"\0") if isinstance(answer, bytes) else answer
+
+
+def from_parts(texts: Sequence[bytes]) -> list[Any]:
     """Decode the answer of a Lua script to the columns of a breaker.
 
     Args:
-        answer: Each field of the hash and its text, as the script found them; then, in the same form, the fields that
-            the script wrote; then the server's clock.
+        texts: The result of `parts`.
 
     Returns:
         The values of `ANSWER_COLUMNS`, then the server's clock in Unix seconds.
     """
-    # The text that comes last is the one that the hash has now.
-    values = _values(dict(zip(answer[0::2], answer[1::2], strict=False)))
-    values[_HISTORY] = float(answer[-1])
+    # The text of a field that comes last is the one that the hash has now.
+    values = _values(dict(zip(texts[0::2], texts[1::2], strict=False)))
+    values[_HISTORY] = float(texts[-1])
     return values
 
 
@@ -184,17 +195,30 @@ def _to_bytes(value: bytes | str | float) -> bytes:
     return value.encode(errors="replace") if isinstance(value, str) else to_text(value).encode()
 
 
+def _count(name: str) -> Callable[[bytes], int]:
+    largest, read_number = LARGEST[name], _number(name)
+
+    def read(text: bytes) -> int:
+        if text.isdigit() and len(text) < _SURELY_EXACT:
+            value = int(text)
+            return value if value <= largest else 0
+        number = read_number(text)
+        return int(number) if number.is_integer() else 0
+
+    return read
+
+
 def _number(name: str) -> Callable[[bytes], float]:
-    kind, largest, plain = (int if name in INTEGER_FIELDS else float), LARGEST[name], _PLAIN_DECIMAL.fullmatch
+    largest, is_plain = LARGEST[name], _PLAIN_DECIMAL.fullmatch
 
     def read(text: bytes) -> float:
+        if text == b"0" or not is_plain(text):
+            return 0.0
         try:
-            value = float(text) if plain(text) else 0.0
+            value = float(text)
         except ValueError:
-            return kind(0)
-        if value > largest or (kind is int and not value.is_integer()):
-            return kind(0)
-        return kind(value)
+            return 0.0
+        return value if value <= largest else 0.0
 
     return read
 
@@ -207,7 +231,7 @@ def _one_of(values: Sequence[str], otherwise: str) -> Callable[[bytes], str]:
 def _reader(name: str) -> Callable[[bytes], Any]:
     """Return the function that decodes the text of a column."""
     if name in LARGEST:
-        return _number(name)
+        return _count(name) if name in INTEGER_FIELDS else _number(name)
     if name in STATE_FIELDS:
         return _one_of(STATES, CLOSED)
     return _one_of(OVERRIDES, "") if name == "override" else lambda text: text.decode(errors="replace")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from redis.client import NEVER_DECODE
@@ -17,15 +16,13 @@ from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.backend import NOBODYS_PROBE
 from cbstore_sql.stores.decode import to_snapshot, to_transition
 from cbstore_sql.stores.redis import codec, watch
-from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result
+from cbstore_sql.stores.redis.calls import Call, Missing, RedisSteps, Result, Send
 from cbstore_sql.stores.redis.errors import is_scripting_unavailable, says_nothing_of_writes, translated
 from cbstore_sql.stores.redis.name_index import NameIndex
-from cbstore_sql.stores.redis.scripts import READ, script
+from cbstore_sql.stores.redis.scripts import READ, Script, script
 
 MAX_TTL = 10**9
 """The longest lifetime of an unused key, seconds (about 31 years)."""
-
-T = TypeVar("T")
 
 
 class Operations:
@@ -52,6 +49,7 @@ class Operations:
         self._client = client
         self._ttl = _check_ttl("ttl", ttl)
         self._probe_ttl = max(_check_ttl("half_open_probe_ttl", half_open_probe_ttl) or 0, self._ttl or 0)
+        self._lives = f"{codec.to_number(self._ttl)} {self._probe_ttl}"
         check_name("key_prefix", key_prefix)
         self._prefix = key_prefix if namespace == "default" else f"{key_prefix}@{quote(namespace, safe='')}"
         self._register = NameIndex(self._prefix, namespace, max_breakers)
@@ -68,7 +66,14 @@ class Operations:
         if now is not None:
             with translated(self._client):
                 return Snapshot.of(name, codec.from_hash((yield watch.hash_of(key))), now)
-        return (yield from self._either(_run_read(name, key), lambda: watch.read(name, key)))
+        with translated(self._client):
+            if self._has_scripting:
+                try:
+                    found = codec.parts((yield from _run_script(script(READ), key)))
+                    return to_snapshot(name, codec.from_parts(found))
+                except Exception as error:  # noqa: BLE001 - a client without Lua raises an error of its own
+                    self._give_up_scripting(error)
+            return (yield from watch.read(name, key))
 
     def apply(self, command: Command) -> RedisSteps[Transition | None]:
         """Carry out one command in one atomic step; yield the requests to Redis.
@@ -138,48 +143,46 @@ class Operations:
         return f"{self._prefix}:{name}".encode()
 
     def _attempt(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
-        scripted = self._run(key, command, adds=adds)
-        return self._either(scripted, lambda: watch.apply(key, command, self._lifetime, adds=adds))
-
-    def _run(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
-        given = command.parameters
-        values = [given[name] for name in OPERATIONS[command.operation].parameters]
-        values += (self._ttl, self._probe_ttl, codec.ADDS if adds else None)
-        answer = yield from _run_script(command.operation, key, [codec.to_argument(value) for value in values])
-        if isinstance(answer, bytes):
-            return Missing(float(answer))
-        return None if answer is None else to_transition(command.name, codec.from_answer(answer))
-
-    def _either(self, scripted: RedisSteps[T], watched: Callable[[], RedisSteps[T]]) -> RedisSteps[T]:
         with translated(self._client):
             if self._has_scripting:
                 try:
-                    return (yield from scripted)
-                except Exception as error:
-                    if not is_scripting_unavailable(error):
-                        raise
-                    self._has_scripting = False
-            return (yield from watched())
+                    return (yield from self._run(key, command, adds=adds))
+                except Exception as error:  # noqa: BLE001 - a client without Lua raises an error of its own
+                    self._give_up_scripting(error)
+            return (yield from watch.apply(key, command, self._lifetime, adds=adds))
+
+    def _run(self, key: bytes, command: Command, *, adds: bool) -> RedisSteps[Result]:
+        wanted, given = script(command.operation), command.parameters
+        numbers = " ".join([codec.to_number(given[name]) for name in wanted.numbers])
+        texts = [given[name].encode() for name in wanted.texts]
+        answer = yield from _run_script(wanted, key, f"{numbers} {self._lives} {adds:d}".encode(), *texts)
+        if answer is None:
+            return None
+        found = codec.parts(answer)
+        if len(found) == 1:
+            return Missing(float(found[0]))
+        return to_transition(command.name, codec.from_parts(found))
+
+    def _give_up_scripting(self, error: Exception) -> None:
+        """Remember that the server or the client has no Lua, if an error says so. Raise every other error."""
+        if not is_scripting_unavailable(error):
+            raise error
+        self._has_scripting = False
 
     def _lifetime(self, row: Row, now: float) -> int | None:
         return None if self._ttl is None else codec.lifetime(row, now, self._ttl, self._probe_ttl)
 
 
-def _run_read(name: str, key: bytes) -> RedisSteps[Snapshot]:
-    return to_snapshot(name, codec.from_answer((yield from _run_script(READ, key, ()))))
-
-
-def _run_script(operation: str, key: bytes, arguments: Sequence[bytes | float]) -> RedisSteps[Any]:
-    """Run the script of an operation on one key, in one round trip if the server knows the script."""
-    wanted = script(operation)
-    # A damaged hash may hold bytes that the client cannot decode.
-    call = Call("execute_command", ("EVALSHA", wanted.digest, 1, key, *arguments), {NEVER_DECODE: True})
+def _run_script(wanted: Script, key: bytes, *arguments: bytes) -> RedisSteps[Any]:
+    """Run a script on one key, in one round trip if the server knows the script."""
+    # A damaged hash may hold bytes that a client cannot decode.
+    request = Send(("EVALSHA", wanted.digest, 1, key, *arguments))
     try:
-        return (yield call)
+        return (yield request)
     except NoScriptError:
         # The server is new, was restarted, or took over from another one.
         yield Call("script_load", (wanted.text,))
-        return (yield call)
+        return (yield request)
 
 
 def _check_ttl(label: str, value: int | None) -> int | None:

@@ -6,6 +6,8 @@ Lua and compares the result with the files.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha1
@@ -16,6 +18,8 @@ from cbstore_sql.core.model import Row
 from cbstore_sql.stores.redis import codec
 
 READ = "read"
+
+_LIVES = ("ttl", "probe_ttl", "adds")
 
 _CONSTANTS = {
     "CLOSED": rules.CLOSED,
@@ -32,11 +36,13 @@ _CONSTANTS = {
     "FOREIGN_TOKEN": codec.FOREIGN_TOKEN,
     "NO_KNOWN_END": codec.NO_KNOWN_END,
     "GRACE": codec.GRACE,
-    "ADDS": codec.ADDS,
+    "ABSENT": -2,
+    "ENDLESS": -1,
     "DEFAULTS": asdict(Row()),
-    "INTEGER_FIELDS": dict.fromkeys(codec.INTEGER_FIELDS, True),
-    "LARGEST": codec.LARGEST,
 }
+
+# Each run of a script pays for each local variable that a function uses, so constants are written in place.
+_CONSTANT = re.compile(rf"\b({'|'.join(_CONSTANTS)})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,16 @@ class Script:
     Attributes:
         text: The whole text of the script, as the client sends it to the server.
         digest: The name of the script: the SHA-1 of the text, in hexadecimal.
+        numbers: The names of the rule's parameters that are numbers. The first argument of the script holds the
+            numbers in this order, with spaces between them, then ttl, half_open_probe_ttl, and 1 if the script may
+            create a missing key. ``-`` stands for a number that is missing.
+        texts: The names of the rule's parameters that are texts. The other arguments of the script are these texts.
     """
 
     text: bytes
     digest: str
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 @cache
@@ -59,28 +71,36 @@ def script(operation: str) -> Script:
     Args:
         operation: `READ` or a key of `rules.OPERATIONS`.
     """
-    text = "\n".join(_parts(operation)).encode()
-    return Script(text, sha1(text, usedforsecurity=False).hexdigest())
+    parameters = () if operation == READ else rules.OPERATIONS[operation].parameters
+    numbers = tuple(name for name in parameters if name not in codec.TEXT_PARAMETERS)
+    texts = tuple(name for name in parameters if name in codec.TEXT_PARAMETERS)
+    # The server runs a script from its first line each time, so the script of a read has nothing else.
+    parts = [source("_answer"), source(READ)] if operation == READ else _parts(operation, numbers, texts)
+    text = "\n".join(parts).encode()
+    return Script(text, sha1(text, usedforsecurity=False).hexdigest(), numbers, texts)
 
 
-def _parts(operation: str) -> list[str]:
-    if operation == READ:
-        # The server runs a script from its first line each time, so the script of a read has nothing else.
-        return [source("_clock"), source(READ)]
-    constants = [f"local {name} = {_literal(value)}" for name, value in _CONSTANTS.items()]
-    return [*constants, *(source(name) for name in ("_clock", "_hash", "_rules", operation)), _run(operation)]
+def _parts(operation: str, numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
+    sources = (source(name) for name in ("_answer", "_hash", "_rules", operation))
+    return [*_TABLES, *(_CONSTANT.sub(_value, text) for text in sources), *_run(operation, numbers, texts)]
 
 
-def _run(operation: str) -> str:
-    """Return the last statement of a script: run the rule with the arguments of the script."""
-    parameters = rules.OPERATIONS[operation].parameters
-    given = ", ".join(
-        f"{name} = ARGV[{place}]" if name in codec.TEXT_PARAMETERS else f"{name} = tonumber(ARGV[{place}])"
-        for place, name in enumerate(parameters, 1)
-    )
+def _value(found: re.Match[str]) -> str:
+    return _literal(_CONSTANTS[found[0]])
+
+
+def _run(operation: str, numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Return the last lines of a script: run the rule with the arguments of the script."""
+    names = (*numbers, *_LIVES)
+    pattern = " ".join(["(%S+)"] * len(names))
+    given = [f"{name} = tonumber({name})" for name in numbers]
+    given += [f"{name} = ARGV[{place}]" for place, name in enumerate(texts, 2)]
     # A count alone never takes time from the key.
     only_prolongs = _literal(operation == "increment_failure")
-    return f"return apply({operation}, {{{given}}}, {len(parameters)}, {only_prolongs})"
+    return [
+        f'local {", ".join(names)} = string.match(ARGV[1], "^{pattern}$")',
+        f"return apply({operation}, {{{', '.join(given)}}}, {', '.join(_LIVES)}, {only_prolongs})",
+    ]
 
 
 def source(name: str) -> str:
@@ -100,3 +120,12 @@ def _literal(value: object) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+_TABLES = tuple(
+    f"local {name} = {_literal(value)}"
+    for name, value in (
+        ("LARGEST", dict(codec.LARGEST)),
+        ("INTEGER_FIELDS", dict.fromkeys(codec.INTEGER_FIELDS, True)),
+    )
+)

@@ -18,8 +18,9 @@ from cbstore_sql.errors import StoreUnavailableError
 from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.runtime.tasks import InFlight, OneLoop, run_to_completion
 from cbstore_sql.stores.base_async import AsyncStore
-from cbstore_sql.stores.redis.calls import Call, RedisSteps, T, Transaction
+from cbstore_sql.stores.redis.calls import Call, RedisSteps, Send, T, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client
+from cbstore_sql.stores.redis.connections import AsyncConnections
 from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
@@ -68,6 +69,7 @@ class AsyncRedisStore(AsyncStore):
         self._client = redis_client
         self._key_prefix = key_prefix
         self._open: Callable[[], Any] | None = None
+        self._own: AsyncConnections | None = None
         self._in_flight = InFlight()
         self._loop = OneLoop()
 
@@ -92,6 +94,7 @@ class AsyncRedisStore(AsyncStore):
 
         store = cls(open_one(), **kwargs)
         store._open = open_one
+        store._own = AsyncConnections(store._client.connection_pool)
         return store
 
     def __repr__(self) -> str:
@@ -145,7 +148,7 @@ class AsyncRedisStore(AsyncStore):
     async def _ask(self, steps: RedisSteps[T]) -> T:
         return await self._in_flight.carry(sansio.run_async(steps, self._do))
 
-    async def _do(self, wish: Call | Transaction) -> Any:
+    async def _do(self, wish: Call | Send | Transaction) -> Any:
         self._enter_loop()
         try:
             return await self._make(wish)
@@ -158,7 +161,11 @@ class AsyncRedisStore(AsyncStore):
                 "the client was used in another event loop: await client.aclose() at its end"
             ) from error
 
-    async def _make(self, wish: Call | Transaction) -> Any:
+    async def _make(self, wish: Call | Send | Transaction) -> Any:
+        if isinstance(wish, Send):
+            return await (wish.on(self._client) if self._own is None else self._own.send(wish.command))
+        if self._own is not None:
+            await self._own.give_back()
         if isinstance(wish, Call):
             return await wish.on(self._client)
         await asyncio.sleep(wish.pause)
@@ -170,6 +177,7 @@ class AsyncRedisStore(AsyncStore):
         if self._loop.is_new():
             if self._open is not None:
                 self._client = self._open()
+                self._own = AsyncConnections(self._client.connection_pool)
             self._loop.entered()
 
     async def _close(self) -> None:

@@ -16,7 +16,6 @@ from cbstore_sql import AsyncSqlStore, AsyncStore, RedisStore, SqlStore, Store
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import ANSWER_COLUMNS, Row, Transition
 from cbstore_sql.stores.decode import to_transition
-from cbstore_sql.stores.redis import codec
 from cbstore_sql.stores.sql.operations import QuerySteps, SqlOperations, Values
 from cbstore_sql.stores.sql.statements.build import Statements
 from cbstore_sql.stores.sql.statements.statement import FLOAT, INTEGER, TEXT, Statement
@@ -75,12 +74,18 @@ class RedisStore01(RedisStore):
 
     def _apply(self, command: Command) -> Transition | None:
         saved = _frozen("scripts.json")[command.operation]
-        given = [codec.to_argument(command.parameters[name]) for name in saved["parameters"]]
-        others = [codec.to_argument(value) for value in (self._operations._ttl, self._operations._probe_ttl, "adds")]
+        given = [_argument(command.parameters[name]) for name in saved["parameters"]]
+        others = [_argument(value) for value in (self._operations._ttl, self._operations._probe_ttl, "adds")]
         answer = self._client.register_script(saved["script"])([self._operations.key(command.name)], [*given, *others])
         if answer is None:
             return None
         return to_transition(command.name, [*_read(answer[:-1]), *_ADDED, float(answer[-1])])
+
+
+def _argument(value: str | float | None) -> bytes:
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else f"{value:.17g}".encode()
 
 
 def _read(texts: list[bytes]) -> list[Any]:

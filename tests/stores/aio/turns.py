@@ -46,5 +46,5 @@ def checked_out(store: AsyncStore) -> int:
         pool: Any = store._engine.pool
         return int(pool.checkedout()) - len(getattr(store._connections, "_free", ()))
     if isinstance(store, AsyncRedisStore):
-        return len(store._client.connection_pool._in_use_connections)
+        return len(store._client.connection_pool._in_use_connections) - len(store._own._free if store._own else ())
     return 0

@@ -113,6 +113,17 @@ def test_a_token_that_is_not_valid_utf8_is_readable_and_never_owns_the_probe(
     assert store.claim_probe("b", now=1e10)
 
 
+def test_a_text_with_a_nul_is_a_text_like_any_other(store: RedisStore, client: Any, key: str) -> None:
+    store.force_open("b", 0.0, now=1000.0)
+    store.claim_probe("b", now=1000.0)
+    client.hset(key, mapping={"probe_token": "a\0b", "other": "\0"})
+    assert store.read("b").probe_token == "a\0b"
+    counted = store.record_failure("b", now=1001.0)
+    assert counted
+    assert counted.snapshot.failure_count == 1
+    assert client.hget(key, "other") == "\0"
+
+
 def test_an_evicted_breaker_is_closed_and_old_permits_have_no_effect(store: RedisStore, client: Any, key: str) -> None:
     store.record_failure("b", ONE_FAILURE, now=1000.0)
     claim = store.claim_probe("b", now=2000.0)

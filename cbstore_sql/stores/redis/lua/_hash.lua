@@ -1,7 +1,5 @@
 -- Shared by every operation that may write: the hash as a row, the write and the answer. Mirrors codec.py.
 
-local ABSENT, ENDLESS = -2, -1
-
 local function number(name, written)
     if written == "0" then
         return 0
@@ -27,34 +25,36 @@ local function signature(row, active)
     return row.state .. "|" .. text(row.open_until) .. "|" .. active
 end
 
--- Returns the fields and their texts as one list, the texts by field, the row, and whether the row must be written
--- whole, because the key is missing, another client changed the breaker, or a text means something else than it says.
+-- Returns the fields and their texts as one list, the row, the signature, and whether the row must be written whole,
+-- because the key is missing, another client changed the breaker, or a text means something else than it says.
 local function read_row()
-    local found, hash, row = redis.call("HGETALL", KEYS[1]), {}, DEFAULTS
-    local is_damaged = false
+    local found, row, is_damaged, active, written = redis.call("HGETALL", KEYS[1]), DEFAULTS, false, "False", ""
     for i = 1, #found, 2 do
-        local name, written = found[i], found[i + 1]
-        hash[name] = written
+        local name, stored = found[i], found[i + 1]
+        local value = stored
         if LARGEST[name] then
-            local value = number(name, written)
+            value = number(name, stored)
+            is_damaged = is_damaged or value == 0 and stored ~= "0"
             row[name] = value
-            is_damaged = is_damaged or value == 0 and written ~= "0"
         elseif row[name] then
-            local value = text_field(name, written)
+            value = text_field(name, stored)
+            is_damaged = is_damaged or value ~= stored
             row[name] = value
-            is_damaged = is_damaged or value ~= written
+        elseif name == "written" then
+            written = stored
+        elseif name == "half_open_probe_active" and stored == "True" then
+            active = stored
         end
     end
-    local active = hash.half_open_probe_active == "True"
-    local is_foreign = hash.written ~= signature(row, active and "True" or "False")
+    local is_foreign = written ~= signature(row, active)
     if is_foreign and #found > 0 then
         row.generation = row.generation + 1
         row.success_count = 0
         row.open_seconds = row.state == CLOSED and 0 or row.open_seconds
-        row.probe_token = active and FOREIGN_TOKEN or ""
-        row.probe_until = active and NO_KNOWN_END or 0
+        row.probe_token = active == "True" and FOREIGN_TOKEN or ""
+        row.probe_until = active == "True" and NO_KNOWN_END or 0
     end
-    return found, hash, row, is_foreign or is_damaged
+    return found, row, written, is_foreign or is_damaged
 end
 
 local function lifetime_of_state(row, now, ttl, probe_ttl)
@@ -79,24 +79,35 @@ local function lifetime(row, now, ttl, probe_ttl)
     return math.max(least, lifetime_of_state(row, now, ttl, probe_ttl))
 end
 
--- Writes the fields whose text is new, and adds them to `found`. A field that is missing means 0 or no text, so such a
--- value is not written into a hash that lacks the field.
-local function write_row(found, hash, row, changes)
-    local size = #found
-    local last = size
-    local function put(name, written)
-        if hash[name] ~= written and (hash[name] or written ~= "0" and written ~= "") then
-            found[last + 1], found[last + 2] = name, written
-            last = last + 2
+-- Returns the values that must be written into a hash that may hold anything. A field that is missing means 0 or no
+-- text, so such a value is not written into a hash that lacks the field.
+local function whole(found, row)
+    local values, stored = {}, {}
+    for i = 1, #found, 2 do
+        stored[found[i]] = true
+    end
+    for name, value in pairs(row) do
+        if stored[name] or value ~= 0 and value ~= "" then
+            values[name] = value
         end
     end
-    for name, value in pairs(changes) do
-        put(name, LARGEST[name] and text(value) or value)
+    return values
+end
+
+-- Writes the values, and adds their fields to `found`.
+local function write_row(found, row, written, values)
+    local size = #found
+    local last = size
+    for name, value in pairs(values) do
+        found[last + 1], found[last + 2] = name, LARGEST[name] and text(value) or value
+        last = last + 2
     end
-    if changes.state or changes.open_until or changes.probe_until then
-        local active = row.probe_until > 0 and "True" or "False"
-        put("half_open_probe_active", active)
-        put("written", signature(row, active))
+    local active = row.probe_until > 0 and "True" or "False"
+    local now_written = signature(row, active)
+    if now_written ~= written then
+        found[last + 1], found[last + 2] = "half_open_probe_active", active
+        found[last + 3], found[last + 4] = "written", now_written
+        last = last + 4
     end
     if last > size then
         redis.call("HSET", KEYS[1], unpack(found, size + 1))
@@ -112,20 +123,19 @@ local function keep_alive(seconds, left)
     end
 end
 
--- Runs a rule. ARGV: the `count` parameters of the rule, which `given` holds by name; then ttl and
--- half_open_probe_ttl, both empty if keys never expire; then `ADDS` if the script may create a missing key, otherwise
--- it answers with the clock alone. The answer is the hash: the fields that were found, then those that were written,
--- then the clock.
-local function apply(rule, given, count, only_prolongs)
+-- Runs a rule. `given` holds the rule's parameters; `ttl` and `probe_ttl` are "-" if keys never expire; `adds` is "1"
+-- if the script may create a missing key, otherwise it answers with the clock alone. The answer is the hash: the fields
+-- that were found, then those that were written, then the clock.
+local function apply(rule, given, ttl, probe_ttl, adds, only_prolongs)
     local now = given.now or clock()
     given.now = now
-    local found, hash, row, is_whole = read_row()
+    local found, row, written, is_whole = read_row()
     local change = rule(row, given)
     if change.where == false then
         return false
     end
-    if #found == 0 and ARGV[count + 3] ~= ADDS then
-        return text(clock())
+    if #found == 0 and adds ~= "1" then
+        return answer({}, clock())
     end
     local changes = change.values
     changes.previous_state = row.state
@@ -136,10 +146,8 @@ local function apply(rule, given, count, only_prolongs)
             row[name] = value
         end
     end
-    local ttl, probe_ttl = tonumber(ARGV[count + 1]), tonumber(ARGV[count + 2])
     local left = only_prolongs and redis.call("PTTL", KEYS[1]) or ABSENT
-    write_row(found, hash, row, is_whole and row or changes)
-    keep_alive(ttl and lifetime(row, now, ttl, probe_ttl), left)
-    found[#found + 1] = text(now)
-    return found
+    write_row(found, row, written, is_whole and whole(found, row) or changes)
+    keep_alive(ttl ~= "-" and lifetime(row, now, tonumber(ttl), tonumber(probe_ttl)), left)
+    return answer(found, now)
 end
