@@ -80,7 +80,7 @@ class Connections:
         except IndexError:
             return self._pool.get_connection()
         try:
-            # A connection that can be read was closed by the server, or has an answer that nobody waited for.
+            # A connection that can be read was closed by the server, or has an answer that no caller waited for.
             if connection.is_connected and not connection.can_read():
                 return connection
         except _BROKEN:

@@ -71,7 +71,7 @@ class Operations:
                 try:
                     found = codec.parts((yield from _run_script(script(READ), key)))
                     return to_snapshot(name, codec.from_parts(found))
-                except Exception as error:  # noqa: BLE001 - a client without Lua raises an error of its own
+                except Exception as error:  # noqa: BLE001 - a client without Lua raises its own kinds
                     self._give_up_scripting(error)
             return (yield from watch.read(name, key))
 
@@ -147,7 +147,7 @@ class Operations:
             if self._has_scripting:
                 try:
                     return (yield from self._run(key, command, adds=adds))
-                except Exception as error:  # noqa: BLE001 - a client without Lua raises an error of its own
+                except Exception as error:  # noqa: BLE001 - a client without Lua raises its own kinds
                     self._give_up_scripting(error)
             return (yield from watch.apply(key, command, self._lifetime, adds=adds))
 

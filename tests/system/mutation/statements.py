@@ -7,6 +7,7 @@ from tests.system.mutation.text import Broken, Text
 
 _STATEMENTS = "stores/sql/statements/build.py"
 _FUNCTIONS = "stores/sql/schema/functions.py"
+_ANSWER = "stores/redis/lua/_answer.lua"
 _HASH = "stores/redis/lua/_hash.lua"
 _IN_NAMESPACE = 'table.c.namespace == given("namespace")'
 _CHANGE = "    change = _change(operation, before, now, form)\n"
@@ -94,14 +95,14 @@ _CLOCKS: tuple[Broken, ...] = (
         "self._clock()",
         (MEMORY,),
     ),
-    ("Redis: without its microseconds", _HASH, " + tonumber(time[2]) / 1000000", "", (HASHES, REDIS)),
-    ("Redis: microseconds a thousandfold", _HASH, "/ 1000000", "/ 1000", (HASHES, REDIS)),
+    ("Redis: without its microseconds", _ANSWER, " + tonumber(time[2]) / 1000000", "", (HASHES, REDIS)),
+    ("Redis: microseconds a thousandfold", _ANSWER, "/ 1000000", "/ 1000", (HASHES, REDIS)),
     ("Redis: a given time does not count", _HASH, "given.now or clock()", "clock()", (HASHES, REDIS)),
     (
         "Redis: an answer's is not the operation's",
         _HASH,
-        "answer(row, given.now)",
-        "answer(row, clock())",
+        "answer(found, now)",
+        "answer(found, clock())",
         (HASHES, REDIS),
     ),
 )
