@@ -28,7 +28,7 @@ test: lint ## Check style and types, then run all tests
 	@$(MAKE) --no-print-directory suite
 
 suite: .venv/dev.stamp ## Run all tests on real servers, or some (PYTEST_ARGS="-k claim")
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --timeout 600 $(PYTEST_ARGS)
 
 demo: .venv/demo.stamp ## Watch six processes share a breaker (DEMO_ARGS="--url postgresql://...")
 	$(BIN)/cbstore demo $(DEMO_ARGS)

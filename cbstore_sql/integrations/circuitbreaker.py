@@ -22,7 +22,7 @@ circuit admits one call of all processes as the probe. Until the probe has ended
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property, wraps
 from math import ceil, floor
@@ -48,10 +48,13 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
     Attributes:
         STORE: The store; set it in a subclass. Any synchronous store of this library works.
         PROBE_LEASE: Seconds after which another process may claim the probe if the owner of the probe has died.
+        OPTIONS: More arguments for the constructor of `CircuitBreaker`, such as
+            ``{"store_timeout": 1.0, "on_store_outage": "block"}``; see `BreakerBase.__init__`.
     """
 
     STORE: ClassVar[Store | None] = None
     PROBE_LEASE: ClassVar[float] = 60.0
+    OPTIONS: ClassVar[Mapping[str, Any]] = {}
 
     # The constructor of the original class sets these attributes.
     _name: str | None
@@ -174,11 +177,11 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
 
     @cached_property
     def _breaker(self) -> CircuitBreaker:
-        return CircuitBreaker(self._store, self._policy, record_on=(BaseException,), is_failure=self._counts)
+        return CircuitBreaker(self._store, self._policy, **self._options)
 
     @cached_property
     def _async_breaker(self) -> AsyncCircuitBreaker:
-        return AsyncCircuitBreaker(self._store, self._policy, record_on=(BaseException,), is_failure=self._counts)
+        return AsyncCircuitBreaker(self._store, self._policy, **self._options)
 
     @cached_property
     def _blocks(self) -> list[Permit | None]:
@@ -197,6 +200,10 @@ class SharedCircuitBreaker(circuitbreaker.CircuitBreaker):  # type: ignore[misc]
             recovery_timeout=self._recovery_timeout,
             probe_lease=self.PROBE_LEASE,
         )
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {**self.OPTIONS, "record_on": (BaseException,), "is_failure": self._counts}
 
     @property
     def _key(self) -> str:

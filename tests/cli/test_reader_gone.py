@@ -15,7 +15,9 @@ GIVE_UP_AFTER = 60
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("migrate", "--sql"), ("status", "--json"), ("status",)], ids=" ".join
+    "arguments",
+    [("--help",), ("migrate", "--sql"), ("status", "--json", "--timeout", "60s"), ("status", "--timeout", "60s")],
+    ids=" ".join,
 )
 def test_a_command_whose_reader_has_ended_prints_no_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     url = f"sqlite:///{tmp_path}/breakers.db"

@@ -41,7 +41,7 @@ def guarded(kind: str, url: str, name: str) -> Iterator[Guarded]:
         if kind == "pybreaker":
             yield _pybreaker(CircuitSharedStorage(store, name, reset_timeout=RESET_TIMEOUT))
             return
-        shared = type("Shared", (SharedCircuitBreaker,), {"STORE": store})
+        shared = type("Shared", (SharedCircuitBreaker,), {"STORE": store, "OPTIONS": {"store_timeout": 60.0}})
         breaker = shared(failure_threshold=1, recovery_timeout=RESET_TIMEOUT, name=name)
         yield lambda call: breaker.decorate(call)()
         breaker.close()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from cbstore_sql import InMemoryStore, LLMCircuitBreaker, LLMCircuitBreakerConfig
 from cbstore_sql.events import BreakerEvent
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -114,6 +115,7 @@ class Bench:
             self.metrics,
             self.store,
             listeners=[self.events.append],
+            store_timeout=PATIENCE,  # on a busy machine an answer may take longer than the default
             sleep=self._sleep,
             sleep_sync=self._sleep_sync,
         )
