@@ -134,8 +134,9 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
                 the listeners in the event loop; a coroutine function runs in a task, and `close` waits for the task.
             max_staleness: Seconds for which the last known state of a breaker may replace an answer of the store. A
                 healthy call then costs no I/O, and this process notices at most this much later that another process
-                opened a circuit. 0 means that every call asks the store. A store in memory is asked at every call
-                anyway.
+                opened a circuit. 0 means that every call reads the store before and reports after; a success over a
+                circuit without failures does not wait for the answer (see `Store.send_success`). A store in memory is
+                asked at every call anyway.
             flush_interval: Batching window in seconds. A failure that arrives while another failure is being written
                 waits this long, so that one statement writes both. An isolated failure is written at once. A few
                 milliseconds reduce the load when many calls of a breaker fail at the same time. 0 disables batching.

@@ -19,7 +19,7 @@ from cbstore_sql.breaker.outage.failures import raise_store_error
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.core.history import HistoryEntry
-from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict
+from cbstore_sql.core.model import PLAIN_PERMITS, OverrideMode, Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.deadline import within
 from cbstore_sql.errors import CircuitBreakerOpenError, InvalidArgumentError
 from cbstore_sql.runtime import sansio
@@ -407,7 +407,7 @@ class CircuitBreaker(BreakerBase[Store, Store, Periodic]):
                 raise
             answer: T = fallback(refused)
             return answer
-        if permit.token or type(permit) is not Permit or controller.notifier.listeners:
+        if permit.token or type(permit) not in PLAIN_PERMITS or controller.notifier.listeners:
             return self._attended(permit, function, args, kwargs)
         try:
             result = function(*args, **kwargs)

@@ -117,6 +117,8 @@ class BreakerController:
             self.policy_for,
             emit,
             reopen_on_no_verdict=reopen_on_no_verdict,
+            # With a view, most successes need no report.
+            sends=view is None,
             clock=clock,
             note=self._note,
             forget=self._forget,

@@ -115,6 +115,18 @@ def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
     return decided.action is not Action.ADMIT or decided.would_refuse or ramping or policy.slow_after is not None
 
 
+def is_clean(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
+    """Return whether the circuit is closed and has nothing that a success would clear or lower.
+
+    Args:
+        snapshot: The breaker.
+        policy: The breaker's policy.
+    """
+    scored = policy.trip is not None and snapshot.score > 0.0
+    closed = snapshot.state is State.CLOSED and snapshot.probe_token == ""
+    return closed and snapshot.failure_count == 0 and not scored
+
+
 def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:
     """Return the error for a refused call, with a message that fits the reason.
 

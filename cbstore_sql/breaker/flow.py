@@ -11,13 +11,22 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
-from cbstore_sql.breaker.decision import decide, pass_anyway, refuse_call
+from cbstore_sql.breaker.decision import decide, is_clean, pass_anyway, refuse_call
 from cbstore_sql.breaker.outage.failures import was_not_applied
 from cbstore_sql.breaker.own_score import OwnScores, clip_for
 from cbstore_sql.breaker.ramp_gate import RampGate
 from cbstore_sql.core.admission import Action, Admission, admission
 from cbstore_sql.core.history import HistoryEntry
-from cbstore_sql.core.model import OverrideMode, Permit, Snapshot, State, Transition, Verdict, new_token
+from cbstore_sql.core.model import (
+    CleanPermit,
+    OverrideMode,
+    Permit,
+    Snapshot,
+    State,
+    Transition,
+    Verdict,
+    new_token,
+)
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
 from cbstore_sql.events import (
@@ -65,6 +74,8 @@ class CallFlow:
         emit: A function that receives each event.
         reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
             next caller, ``True`` opens the circuit again.
+        sends: Whether to send a success without waiting for the answer (`Store.send_success`) if the admission of the
+            call read a circuit that is closed and has nothing to clear.
         clock: A function that returns seconds of a steady clock.
         note: A function that receives every snapshot from the store and the moment just before the store call, in
             seconds of ``clock``.
@@ -84,6 +95,7 @@ class CallFlow:
         emit: Callable[[BreakerEvent], None],
         *,
         reopen_on_no_verdict: bool = False,
+        sends: bool = False,
         clock: Callable[[], float] = monotonic,
         note: Callable[[Snapshot, float], object] = nothing,
         forget: Callable[[str], object] = nothing,
@@ -95,6 +107,7 @@ class CallFlow:
         self.policy_for = policy_for
         self.emit = emit
         self._reopen = reopen_on_no_verdict
+        self._sends = sends
         self._clock = clock
         self._note = note
         self._forget = forget
@@ -176,6 +189,8 @@ class CallFlow:
             The permit, or ``None`` if another caller won the probe.
         """
         permit = self.decide(snapshot, snapshot.as_of, probes)
+        if self._sends and type(permit) is Permit and is_clean(snapshot, self.policy_for(snapshot.name)):
+            return CleanPermit(*permit)
         if permit is None:
             permit = yield from self._claim(snapshot.name, self.policy_for(snapshot.name))
         if permit is None and (decided := admission(snapshot)).always:
@@ -269,7 +284,10 @@ class CallFlow:
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             carried: The number of earlier successes of other calls that are not reported yet.
         """
-        if verdict is Verdict.SUCCESS:
+        if verdict is Verdict.SUCCESS and type(permit) is CleanPermit:
+            success = StoreCall("send_success", (permit, self.policy_for(permit.name)))
+            yield from self._clipped(success, permit)
+        elif verdict is Verdict.SUCCESS:
             yield from self.record_success(permit, 1 + carried)
         elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
             yield from self.record_failure(permit, successes=carried)
@@ -417,7 +435,7 @@ class CallFlow:
             permit: The permit of the report.
         """
         policy = self.policy_for(permit.name)
-        counts = report.operation in ("record_failure", "record_success") and not permit.is_probe
+        counts = report.operation in ("record_failure", "record_success", "send_success") and not permit.is_probe
         if policy.trip is None or policy.min_reporters == 1 or not counts:
             unclipped: Transition | None = yield report
             return unclipped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from math import inf
 
-from cbstore_sql.breaker.decision import needs_decision
+from cbstore_sql.breaker.decision import is_clean, needs_decision
 from cbstore_sql.breaker.unreported import UnreportedSuccesses
 from cbstore_sql.core.model import Snapshot, State
 from cbstore_sql.core.policy import BreakerPolicy
@@ -55,8 +55,7 @@ class Seen:
         self.snapshot = snapshot
         # `None` if the admission needs more than the state: see `View.fresh_snapshot`.
         self.permit = snapshot.permit if closed and not needs_decision(snapshot, policy) else None
-        scored = policy.trip is not None and snapshot.score > 0.0
-        self.clean = closed and snapshot.failure_count == 0 and not scored and snapshot.probe_token == ""
+        self.clean = is_clean(snapshot, policy)
         self.quiet = self.clean
         self.asked_at = asked_at
         self.fresh_until = asked_at + max_staleness

@@ -111,6 +111,12 @@ class Permit(NamedTuple):
         return self.token != ""
 
 
+class CleanPermit(Permit):
+    """A permit of a call for which the store was read, with the circuit closed and nothing for a success to clear."""
+
+    __slots__ = ()
+
+
 class TimedPermit(Permit):
     """A permit that remembers when its call began. Policies with ``slow_after`` use it to count slow calls as failures.
 
@@ -139,6 +145,10 @@ class UnreportedPermit(Permit):
     """
 
     __slots__ = ()
+
+
+PLAIN_PERMITS = frozenset({Permit, CleanPermit})
+"""The classes of permits whose calls need nothing but a report of the outcome, unless the call is a probe."""
 
 
 class Snapshot(NamedTuple):

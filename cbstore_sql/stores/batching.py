@@ -294,6 +294,9 @@ class CombiningStore(Store):
         finally:
             self._company.end_alone(command)
 
+    def _send(self, command: Command) -> None:
+        self._store._send(command)
+
     def _apply_together(self, command: Command) -> Transition | None:
         kind = kind_of(command)
         with self._lock:

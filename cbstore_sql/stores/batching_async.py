@@ -73,6 +73,9 @@ class AsyncCombiningStore(AsyncStore):
         finally:
             self._company.end_alone(command)
 
+    async def _send(self, command: Command) -> None:
+        await self._store._send(command)
+
     async def _apply_together(self, command: Command) -> Transition | None:
         loop = asyncio.get_running_loop()
         kind = (id(loop), kind_of(command))

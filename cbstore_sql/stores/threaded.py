@@ -50,6 +50,9 @@ class ThreadedStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._run(partial(self._store._apply, command))
 
+    async def _send(self, command: Command) -> None:
+        await self._run(partial(self._store._send, command))
+
     async def _history(self, name: str) -> str:
         return await self._run(partial(self._store._history, name))
 

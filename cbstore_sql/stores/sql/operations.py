@@ -181,21 +181,25 @@ class SqlOperations:
             TooManyBreakersError: The command would create a row, but the namespace is full.
             StoreError: The database cannot be reached, or refuses the statement.
         """
-        given = {**command.parameters, "namespace": self._namespace, "name": command.name}
-        effect = repeated(command)
-        durable = command.operation not in _COUNTS
-        rows = yield from self.rows(self._update(command), given, effect, durable=durable)
+        update = self.update(command)
+        given, durable, effect = update.parameters, update.durable, repeated(command)
+        rows = yield from self.rows(update.statement, given, effect, durable=durable)
         upsert = self._statements.upsert.get(command.operation)
         if not rows and command.creates and upsert is not None and command.apply_to(Row(), 0.0) is not None:
             yield from self._refuse_when_full(command.name, durable=durable)
             rows = yield from self.rows(upsert, given, effect, durable=durable)
         return to_transition(command.name, rows[0]) if rows else None
 
-    def _update(self, command: Command) -> Statement:
-        short = self._statements.short.get(
-            (command.operation, specialization_for(command.operation, command.parameters))
-        )
-        return short or self._statements.update[command.operation]
+    def update(self, command: Command) -> Query:
+        """Return the statement that carries out a command on a breaker that has a row.
+
+        Args:
+            command: The command, which holds the name of the breaker.
+        """
+        operation = command.operation
+        short = self._statements.short.get((operation, specialization_for(operation, command.parameters)))
+        given = {**command.parameters, "namespace": self._namespace, "name": command.name}
+        return Query(short or self._statements.update[operation], given, operation not in _COUNTS)
 
     def delete(self, name: str) -> QuerySteps[None]:
         """Delete the row of one breaker. Without a row, nothing happens.

@@ -146,6 +146,11 @@ class SqlStore(ProtocolStore):
     def _apply(self, command: Command) -> Transition | None:
         return sansio.run(self._queries.apply(command), self._execute)
 
+    def _send(self, command: Command) -> None:
+        update = self._queries.update(command)
+        if not (self._connections if update.durable else self._counting).send(update):
+            self._apply(command)
+
     def _history(self, name: str) -> str:
         return sansio.run(self._queries.history(name), self._execute)
 

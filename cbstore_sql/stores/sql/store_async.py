@@ -131,6 +131,11 @@ class AsyncSqlStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._ask(self._queries.apply(command))
 
+    async def _send(self, command: Command) -> None:
+        update = self._queries.update(command)
+        if not self._connections_for(update).send(update):
+            await self._apply(command)
+
     async def _history(self, name: str) -> str:
         return await self._ask(self._queries.history(name))
 

@@ -58,6 +58,7 @@ class Blocking(ProtocolStore):
         self.namespace = self.store.namespace
 
     read = waiting("read")
+    send_success = waiting("send_success")
     claim_probe = waiting("claim_probe")
     record_failure = waiting("record_failure")
     record_success = waiting("record_success")

@@ -44,6 +44,21 @@ def test_a_restart_between_two_operations_causes_no_error(store: ProtocolStore, 
         assert store.read("b").failure_count == failures
 
 
+def test_a_restart_after_a_sent_success_reaches_no_caller(store: ProtocolStore, server: Postgres) -> None:
+    store.reset("b")
+    permit = store.read("b").permit
+    store.record_success(permit, NEVER)
+    for end in ("fast", "immediate"):
+        store.record_failure("b", NEVER)
+        store.send_success(permit, NEVER)
+        server.stop(end)
+        server.start()
+        store.record_failure("b", NEVER)
+        # The server may have ended before it got to the success.
+        assert store.read("b").failure_count in {1, 2}
+        store.record_success(permit, NEVER)
+
+
 def test_an_operation_waits_for_a_server_that_is_started_within_its_deadline(
     store: ProtocolStore, server: Postgres
 ) -> None:

@@ -46,7 +46,8 @@ class _Noting:
         failures: The number of failed statements, including repeated statements.
     """
 
-    def __init__(self, worker: int, log: Log, *commands: Command) -> None:
+    def __init__(self, worker: int, log: Log, *commands: Command, told: bool = True) -> None:
+        self._told = told
         self._worker = worker
         self._log = log
         self._commands = commands
@@ -62,7 +63,10 @@ class _Noting:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         end = (time.monotonic(), time.time())
         _under_way.reset(self._token)
-        if error is None:
+        if error is None and not self._told:
+            for command in self._commands:
+                self._note(command, math.inf, math.inf)
+        elif error is None:
             for command, answer in zip(self._commands, self.answers, strict=True):
                 self._note(command, *end, answer)
         elif not _had_no_effect(error):
@@ -85,13 +89,17 @@ def _reading(name: str, now: float | None) -> Command:
 
 
 def _sync_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
-    apply, read, read_many = store._apply, store._read, store._read_many
+    apply, send, read, read_many = store._apply, store._send, store._read, store._read_many
 
     def _apply(command: Command) -> Transition | None:
         with _Noting(worker, log, command) as noting:
             answer: Transition | None = apply(command)
             noting.answers = [answer]
         return answer
+
+    def _send(command: Command) -> None:
+        with _Noting(worker, log, command, told=False):
+            send(command)
 
     def _read(name: str, now: float | None) -> Snapshot:
         with _Noting(worker, log, _reading(name, now)) as noting:
@@ -105,17 +113,21 @@ def _sync_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
             noting.answers = [answers[name] for name in names]
         return answers
 
-    return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
+    return {"_apply": _apply, "_send": _send, "_read": _read, "_read_many": _read_many}
 
 
 def _async_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
-    apply, read, read_many = store._apply, store._read, store._read_many
+    apply, send, read, read_many = store._apply, store._send, store._read, store._read_many
 
     async def _apply(command: Command) -> Transition | None:
         with _Noting(worker, log, command) as noting:
             answer: Transition | None = await apply(command)
             noting.answers = [answer]
         return answer
+
+    async def _send(command: Command) -> None:
+        with _Noting(worker, log, command, told=False):
+            await send(command)
 
     async def _read(name: str, now: float | None) -> Snapshot:
         with _Noting(worker, log, _reading(name, now)) as noting:
@@ -129,7 +141,7 @@ def _async_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
             noting.answers = [answers[name] for name in names]
         return answers
 
-    return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
+    return {"_apply": _apply, "_send": _send, "_read": _read, "_read_many": _read_many}
 
 
 def _counting_failures(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -81,6 +81,7 @@ class Driver:
             self._claim: 14,
             self._fail: 8,
             self._succeed: 5,
+            self._send_success: 2,
             self._force_open: 1,
             self._reset: 1,
             self._hold: 1,
@@ -127,6 +128,10 @@ class Driver:
     def _succeed(self, name: str, policy: BreakerPolicy) -> None:
         expected = self._rng.choice((None, None, "closed", "half_open"))
         self._store.record_success(self._target(name), policy, expected_state=expected, now=self._clock())
+
+    def _send_success(self, name: str, policy: BreakerPolicy) -> None:
+        if self._permits[name]:
+            self._store.send_success(self._rng.choice(self._permits[name]), policy)
 
     def _release(self, name: str, policy: BreakerPolicy) -> None:
         self._store.release_probe(self._probes[name], now=self._clock())

@@ -11,6 +11,7 @@
 `sqlite_fork`                 closes SQLite connections before a fork
 `libpq`                       a session: one statement over psycopg's libpq connection
 `wire`                        reads the server's answer from a libpq connection, without waiting
+`unread`                      the answer to a statement that was sent and not waited for
 `drive`                       waits for the socket of a session, in a thread or in an event loop
 `prepare`                     a flag for whether a store prepares statements
 `pg_options`                  the options with which connections to PostgreSQL are opened

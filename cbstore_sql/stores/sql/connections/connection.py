@@ -57,6 +57,21 @@ class Lease:
         """
         raise NotImplementedError
 
+    def send(self, query: Query) -> bool:
+        """Send one statement without waiting for its answer, if the connection can; see `PgSession.send`.
+
+        Args:
+            query: The statement with its parameters.
+
+        Returns:
+            Whether the statement was sent.
+        """
+        return False
+
+    def is_idle(self) -> bool:
+        """Return whether the database owes no answer on this connection."""
+        return True
+
     def discard(self) -> None:
         """Close the connection, so that the pool opens another connection when it needs one."""
         self.connection.invalidate()

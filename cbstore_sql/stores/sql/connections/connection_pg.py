@@ -58,6 +58,21 @@ class PsycopgConnection(Lease):
         """
         return drive(self.session, self.session.steps(query, prepare=prepare))
 
+    def send(self, query: Query) -> bool:
+        """Send one statement without waiting for its answer; see `PgSession.send`.
+
+        Args:
+            query: The statement with its parameters.
+
+        Returns:
+            Whether the statement was sent.
+        """
+        return self.session.send(query)
+
+    def is_idle(self) -> bool:
+        """Return whether the server owes no answer on this connection."""
+        return not self.session.is_busy()
+
     def discard(self) -> None:
         """Close the connection without waiting, so that an event loop may call this method."""
         self.connection.detach()
@@ -99,7 +114,7 @@ class AsyncPsycopgConnection(PsycopgConnection):
         """
         return drive_async(self.session, self.session.steps(query, prepare=prepare))
 
-    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]] | None:
+    def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]]:
         """Send one statement at once, without waiting for the answer.
 
         Args:
@@ -107,10 +122,14 @@ class AsyncPsycopgConnection(PsycopgConnection):
             prepare: Whether the statement may be prepared on the server.
 
         Returns:
-            An awaitable that returns the rows, or ``None`` if the statement cannot be sent now; then call `execute`.
+            An awaitable that returns the rows, or raises what `execute` would raise.
         """
         steps = self.session.steps(query, prepare=prepare)
         try:
             return go_on_async(self.session, steps, next(steps))
-        except Exception:  # noqa: BLE001 - `execute` meets the same error and judges it
-            return None
+        except Exception as error:  # noqa: BLE001 - raised again, where the pool judges it
+            return _failed(error)
+
+
+async def _failed(error: Exception) -> list[Values]:
+    raise error

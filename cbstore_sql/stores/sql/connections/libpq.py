@@ -17,6 +17,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from cbstore_sql.stores.sql import sqlstates
 from cbstore_sql.stores.sql.connections.session_setup import INTERVAL, SessionSetup
 from cbstore_sql.stores.sql.connections.socket_wait import wait_for_socket
+from cbstore_sql.stores.sql.connections.unread import UnreadAnswer
 from cbstore_sql.stores.sql.connections.wire import Wire, answer, unsent
 from cbstore_sql.stores.sql.operations import Query
 from cbstore_sql.stores.sql.retry import NotSentError, sqlstate
@@ -63,6 +64,7 @@ class PgSession:
         "_prepared",
         "_setup",
         "_setup_due",
+        "_unread",
         "_uses",
         "driver",
         "is_shared",
@@ -82,6 +84,7 @@ class PgSession:
         self._uses: dict[bytes, int] = {}
         self._prepared: set[bytes] = set()
         self._lost = 0
+        self._unread: UnreadAnswer | None = None
         self.socket = wait_for_socket(self.pgconn.socket)
         self.look_at_encoding()
 
@@ -93,8 +96,12 @@ class PgSession:
 
     def is_dead(self) -> bool:
         """Return whether the connection is closed, or the server has ended the session. This method sends nothing."""
+        if self.pgconn.status != ConnStatus.OK:
+            return True
+        if self._unread is not None:
+            return self._unread.is_lost(self.socket)
         # Between two statements, the only message of a server is that it ends the session.
-        return self.pgconn.status != ConnStatus.OK or self.socket.wait(0.0, write=False) is not None
+        return self.socket.wait(0.0, write=False) is not None
 
     def is_lost(self) -> bool:
         """Whether the connection is closed, or the server has ended the session; for a connection of the application.
@@ -133,10 +140,51 @@ class PgSession:
             was sent, and `StoreError` if row-level security hides the table's rows.
         """
         self.sent = False
+        return self._run(query, prepare) if self._unread is None else self._run_after(self._unread, query, prepare)
+
+    def send(self, query: Query) -> bool:
+        """Send one statement without waiting for its answer. The session reads the answer before its next statement.
+
+        No caller learns whether the statement had an effect. If the connection is lost, the statement may be lost too.
+
+        Args:
+            query: The statement with its parameters.
+
+        Returns:
+            Whether the statement was sent. ``False`` means that more than this one message would be necessary, for
+            example because the statement is not prepared yet.
+        """
+        statement, pgconn = query.statement, self.pgconn
+        ready = self._unread is None and pgconn.transaction_status == TransactionStatus.IDLE
+        if not ready or statement.name not in self._prepared or self._encoding != _UTF8 or self._is_setup_due():
+            return False
+        values = statement.pack(query.parameters)
+        # Set first: after a signal handler's exception in between, the session knows that an answer may come.
+        self._unread = UnreadAnswer(pgconn)
+        pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
+        self._unread.read_arrived()
+        return True
+
+    def _is_setup_due(self) -> bool:
+        return self._setup is not None and monotonic() >= self._setup_due
+
+    def _run_after(self, unread: UnreadAnswer, query: Query, prepare: bool) -> Wire:
+        """Read the answer to the statement before, then run the statement; see `steps`."""
+        try:
+            yield from unread.rest()
+        except NotSentError as error:
+            if sqlstate(error.reason) == sqlstates.INVALID_SQL_STATEMENT_NAME:
+                self._forget_prepared(was_prepared=True)
+            raise
+        finally:
+            self._unread = None
+        return (yield from self._run(query, prepare))
+
+    def _run(self, query: Query, prepare: bool) -> Wire:
         if query.pinned:
             return self._pinned(query, prepare)
         if self.pgconn.transaction_status == TransactionStatus.IDLE:
-            if self._setup is not None and monotonic() >= self._setup_due:
+            if self._setup is not None and self._is_setup_due():
                 return self._set_up(self._setup, query, prepare)
             return self._ask(query, prepare)
         return self._joined(query, prepare)

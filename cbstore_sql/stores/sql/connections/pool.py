@@ -139,6 +139,37 @@ class StickyPool(BasePool[Any]):
             for slots in slot:
                 slots.put(None)
 
+    def send(self, query: Query) -> bool:
+        """Send one statement on an idle connection without waiting for its answer; see `PgSession.send`.
+
+        Args:
+            query: The statement with its parameters.
+
+        Returns:
+            Whether the statement was sent. ``False`` means that no idle connection can send it at once; the statement
+            then had no effect.
+        """
+        slots = self._slots
+        try:
+            slots.get_nowait()
+        except Empty:
+            return False
+        try:
+            return self._preparing.wanted and self._send(query)
+        finally:
+            slots.put(None)
+
+    def _send(self, query: Query) -> bool:
+        try:
+            lease = self._free.pop()
+        except IndexError:
+            return False
+        try:
+            return self._is_usable(lease) and lease.send(query)
+        finally:
+            # The next caller finds out whether the connection is still usable.
+            self._free.append(lease)
+
     def _wait_for_turn(self) -> None:
         # A thread that waited in SQLAlchemy's pool would not notice a connection that becomes free here.
         try:
@@ -170,7 +201,7 @@ class StickyPool(BasePool[Any]):
         """Close the idle connections and SQLAlchemy's pool. A connection that runs a statement stays open."""
         for lease in self._taken_back():
             # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
-            if self._is_usable(lease):
+            if self._is_usable(lease) and lease.is_idle():
                 lease.connection.close()
             else:
                 lease.discard()

@@ -95,6 +95,24 @@ class AsyncStickyPool(BasePool[Any]):
         await self._slots.acquire()
         return Begun(self._free.pop(), answer, self._drop)
 
+    def send(self, query: Query) -> bool:
+        """Send one statement on an idle connection without waiting for its answer; see `PgSession.send`.
+
+        Args:
+            query: The statement with its parameters.
+
+        Returns:
+            Whether the statement was sent. ``False`` means that no idle connection can send it at once; the statement
+            then had no effect.
+
+        Raises:
+            ConfigurationError: The pool was used in another event loop, which still runs.
+        """
+        if self._loop.is_new() or not self._free or not self._preparing.wanted:
+            return False
+        lease = self._free[-1]
+        return self._is_usable(lease) and lease.send(query)
+
     async def execute(self, query: Query) -> list[Values]:
         """Run one statement in its own transaction and return the rows. If all connections are in use, wait for one.
 
@@ -160,7 +178,8 @@ class AsyncStickyPool(BasePool[Any]):
         """Close the idle connections and SQLAlchemy's pool. A connection that runs a statement stays open."""
         for lease in self._taken_back():
             # If the engine's pool was replaced, nothing closes a connection that returns to the old pool.
-            await greenlet_spawn(lease.connection.close if self._is_usable(lease) else lease.discard)
+            usable = self._is_usable(lease) and lease.is_idle()
+            await greenlet_spawn(lease.connection.close if usable else lease.discard)
         await self._async_engine.dispose()
 
     def _drop(self, lease: Lease) -> None:
