@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.system.mutation.selections import DEADLINES, FAULTS, LEASES, LOST, MIGRATED, NEIGHBOURS, POOLED
 from tests.system.mutation.text import Broken, Text
 
-_WIRE = "stores/sql/connections/libpq.py"
+_SESSION = "stores/sql/connections/libpq.py"
+_WIRE = "stores/sql/connections/wire.py"
 _LEASE = "stores/sql/connections/pool.py"
 
 _CONNECTIONS: tuple[Broken, ...] = (
@@ -62,25 +63,25 @@ _CONNECTIONS: tuple[Broken, ...] = (
         "        if told is None:\n            told = result",
         (LOST,),
     ),
-    ("what was sent counts as not sent", _WIRE, "        self.sent = True\n", "", (DEADLINES, FAULTS)),
-    ("a statement to be pinned is not", _WIRE, "if query.pinned:", "if False:", (LEASES, FAULTS)),
+    ("what was sent counts as not sent", _SESSION, "        self.sent = sent\n", "", (DEADLINES, FAULTS)),
+    ("a statement to be pinned is not", _SESSION, "if query.pinned:", "if False:", (LEASES, FAULTS)),
     (
         "a pinned statement that failed is not rolled back",
-        _WIRE,
+        _SESSION,
         "yield from self._simple(ROLLBACK)",
         "yield from ()",
         (LEASES, FAULTS),
     ),
     (
         "a pinned statement joins the application's transaction",
-        _WIRE,
-        "            yield from _unsent(self._simple(COMMIT))\n",
+        _SESSION,
+        "            yield from unsent(self._simple(COMMIT))\n",
         "            pass\n",
         (NEIGHBOURS,),
     ),
     (
         "what psycopg deallocated is taken for a pooler's doing",
-        _WIRE,
+        _SESSION,
         "        if not was_prepared:\n",
         "        if True:\n",
         (POOLED,),
@@ -94,7 +95,7 @@ _CONNECTIONS: tuple[Broken, ...] = (
     ),
     (
         "a transaction begun by the application is not ended",
-        _WIRE,
+        _SESSION,
         "        yield from self._simple(COMMIT)\n        return rows\n\n    def _prepare",
         "        return rows\n\n    def _prepare",
         (LEASES, FAULTS),

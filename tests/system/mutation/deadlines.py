@@ -17,14 +17,20 @@ from tests.system.mutation.selections import (
 )
 from tests.system.mutation.text import Broken, Text
 
-_WIRE = "stores/sql/connections/libpq.py"
+_WIRE = "stores/sql/connections/drive.py"
 _LEASE = "stores/sql/connections/pool.py"
 _LEASED = "stores/sql/connections/connection_sqlite.py"
 _FORKS = "stores/sql/connections/sqlite_fork.py"
 
 _DEADLINES: tuple[Broken, ...] = (
-    ("a statement has none", _WIRE, "session.wait(remaining(), ", "session.wait(None, ", (DEADLINES,)),
-    ("an asynchronous statement has none", _WIRE, "wait_async(remaining(), ", "wait_async(None, ", (DEADLINES,)),
+    ("a statement has none", _WIRE, "(wait(session, remaining(), ", "(wait(session, None, ", (DEADLINES,)),
+    (
+        "an asynchronous statement has none",
+        _WIRE,
+        "wait_async(session, remaining(), ",
+        "wait_async(session, None, ",
+        (DEADLINES,),
+    ),
     (
         "an abandoned session gives its slot back at once",
         _LEASE,
@@ -32,11 +38,11 @@ _DEADLINES: tuple[Broken, ...] = (
         "            pass\n",
         (CANCELLED,),
     ),
-    ("a late statement was never sent", _WIRE, "LateError(sent=self.sent)", "LateError(sent=False)", (DEADLINES,)),
+    ("a late statement was never sent", _WIRE, "LateError(sent=session.sent)", "LateError(sent=False)", (DEADLINES,)),
     (
         "a late statement was always sent",
         _WIRE,
-        "LateError(sent=self.sent)",
+        "LateError(sent=session.sent)",
         "LateError(sent=True)",
         (DEADLINES, FAULTS),
     ),
@@ -175,8 +181,8 @@ _VIEW: tuple[Broken, ...] = (
     (
         "a refresh counts from its answer",
         "breaker/refresh.py",
-        "        for snapshot in snapshots.values():\n            self._record(snapshot, asked_at)",
-        "        for snapshot in snapshots.values():\n            self._record(snapshot, view.clock())",
+        "self._record_all([snapshots[name] for name in own if name in snapshots], asked_at)",
+        "self._record_all([snapshots[name] for name in own if name in snapshots], view.clock())",
         (GATE, BREAKERS),
     ),
 )

@@ -23,7 +23,7 @@ EQUIVALENT: dict[str, str] = {
     "breaker/seen.py Seen.supersedes: snapshot.generation > other.generation compared otherwise": _DECIDED,
     "breaker/refresh.py ViewRefresh.run: "
     "view is None or not names or self._outage.is_out without view is None": _NO_NAMES,
-    "breaker/refresh.py ViewRefresh.run: "
+    "breaker/refresh.py ViewRefresh._record_all: "
     "self._notifier.listeners and ages without self._notifier.listeners": _TOLD_NOBODY,
     "breaker/controller.py BreakerController._begin_outage: self.view is not None and (not self._outage.is_out)"
     " without not self._outage.is_out": _NOTHING_SEEN,
