@@ -94,8 +94,8 @@ class Callers(ABC):
                 self.others[type(raised).__name__] += 1
 
     @abstractmethod
-    def start(self, url: str, **options: Any) -> None:
-        """Make a store and a breaker for a URL, and begin to make calls."""
+    def start(self, database: Any, **options: Any) -> None:
+        """Make a store and a breaker for a URL or for an engine of the callers' colour, and begin to make calls."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -129,8 +129,8 @@ class _Call:
 class SyncCallers(Callers):
     """Threads with a `CircuitBreaker` over a `SqlStore`."""
 
-    def start(self, url: str, **options: Any) -> None:
-        self._store = SqlStore(url)
+    def start(self, database: Any, **options: Any) -> None:
+        self._store = SqlStore(database)
         self._breaker = CircuitBreaker(self._store, NEVER_OPENS, listeners=[self.hear], **options)
         self._threads = ThreadPoolExecutor(CALLERS)
         self._running = [self._threads.submit(self._run, fails=number % 2 == 0) for number in range(CALLERS)]
@@ -142,6 +142,7 @@ class SyncCallers(Callers):
         self._threads.shutdown()
         self._breaker.close()
         self._store.close()
+        self._store._engine.dispose()
 
     def _run(self, *, fails: bool) -> None:
         while not self._stopped.wait(PAUSE):
@@ -159,20 +160,21 @@ class AsyncCallers(Callers):
 
     stalled = 0.0
 
-    def start(self, url: str, **options: Any) -> None:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(url, options)))
+    def start(self, database: Any, **options: Any) -> None:
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(database, options)))
         self._thread.start()
 
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
 
-    async def _main(self, url: str, options: dict[str, Any]) -> None:
-        store = AsyncSqlStore(url)
+    async def _main(self, database: Any, options: dict[str, Any]) -> None:
+        store = AsyncSqlStore(database)
         breaker = AsyncCircuitBreaker(store, NEVER_OPENS, listeners=[self.hear], **options)
         await asyncio.gather(self._watch(), *(self._run(breaker, fails=number % 2 == 0) for number in range(CALLERS)))
         await breaker.close()
         await store.close()
+        await store._engine.dispose()
 
     async def _run(self, breaker: AsyncCircuitBreaker, *, fails: bool) -> None:
         while not self._stopped.is_set():
@@ -192,10 +194,16 @@ _KINDS: dict[Colour, Callable[[], Callers]] = {"sync": SyncCallers, "async": Asy
 
 
 @contextlib.contextmanager
-def calling(url: str, colour: Colour = "sync", **options: Any) -> Iterator[Callers]:
-    """Run callers for the duration of the block. The block begins after the first calls have ended."""
+def calling(database: Any, colour: Colour = "sync", **options: Any) -> Iterator[Callers]:
+    """Run callers for the duration of the block. The block begins after the first calls have ended.
+
+    Args:
+        database: A URL, or an engine of the callers' colour, which is disposed of at the end.
+        colour: Whether the callers are threads or tasks.
+        **options: The arguments of the breaker.
+    """
     callers = _KINDS[colour]()
-    callers.start(url, **options)
+    callers.start(database, **options)
     try:
         callers.make_more()
         yield callers

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from cbstore_sql import BreakerPolicy, SqlStore, State, StoreUnavailableError
 from cbstore_sql.deadline import within
 from tests.system.faults.attempts import attempt, ended_at_last
-from tests.system.faults.callers import COLOURS, NEVER_OPENS, Colour, account, calling
+from tests.system.faults.callers import CALLERS, COLOURS, NEVER_OPENS, Colour, account, calling
 from tests.system.faults.postgres import Cluster, Postgres
 from tests.system.faults.proxy import FaultProxy
 from tests.system.faults.table import Observed, fault
@@ -28,10 +30,24 @@ class Pair(NamedTuple):
     standby: Postgres
     way: FaultProxy
 
+    @property
+    def url(self) -> str:
+        """A URL that names both servers and asks for the one that takes writes."""
+        first, second = (sa.make_url(server.url) for server in (self.primary, self.standby))
+        hosts = [f"{each.host}:{each.port}" for each in (first, second)]
+        several = first.set(host=None, port=None).update_query_dict({"host": hosts})
+        wanted = several.update_query_dict({"target_session_attrs": "read-write"})
+        return wanted.render_as_string(hide_password=False)
+
     def await_replay(self) -> None:
         """Wait until the standby has replayed all changes of the primary."""
         lsn = self.primary.ask("SELECT pg_current_wal_lsn()")
         assert eventually(lambda: self.standby.ask(REPLAYED, lsn))
+
+
+def engine(url: str, colour: Colour) -> sa.Engine | AsyncEngine:
+    """An application's engine, for callers of a colour."""
+    return sa.create_engine(url) if colour == "sync" else create_async_engine(url)
 
 
 @pytest.fixture
@@ -97,6 +113,30 @@ def test_a_synchronous_failover_loses_nothing_and_keeps_the_owner(pair: Pair, ob
         assert after.claim_probe("probed", LEASE) is None, "the owner of before is still the owner"
         assert after.record_success(first.permit) is not None
     observed("one owner", recovered=recovered, calls=13, calls_lost=0, counts_lost=0, counts_doubled=0)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("connections", ["own", "given"])
+@fault(
+    8,
+    "the primary is stopped at once and its synchronous standby promoted, under guarded calls over a URL with both "
+    "hosts; the store opens its own connections, or is given an engine",
+    "no call is lost; the new primary has every count that was acknowledged",
+)
+def test_no_call_is_lost_when_the_standby_of_a_url_with_two_hosts_is_promoted(
+    pair: Pair, colour: Colour, connections: str, observed: Observed
+) -> None:
+    pair.primary.configure("synchronous_standby_names", "*")
+    assert eventually(lambda: pair.primary.ask("SELECT sync_state FROM pg_stat_replication") == "sync")
+    with calling(pair.url if connections == "own" else engine(pair.url, colour), colour) as callers:
+        pair.primary.stop("immediate")
+        callers.await_degraded()
+        callers.make_more(100)
+        pair.standby.promote()
+        recovered = callers.recovery_since(time.monotonic())
+        callers.make_more()
+    lost = account(callers, pair.standby, observed, f"{connections} connections, stopped (immediate)", recovered)
+    assert lost <= CALLERS, "at most what was on its way from each caller"
 
 
 @fault(

@@ -7,7 +7,8 @@ primary changes: by ``patronictl switchover``, by ``kill -9`` of the primary's s
 of both, after which the frozen server still lets clients connect and never answers.
 
 The run ends with a table, and with 1 if a call was lost or waited too long, if a driver's error reached a caller, if a
-failure was counted twice, or if one is missing in the row although its report was answered or was kept for later.
+failure was counted twice, or if one is missing in the row although its report was answered or was kept for later. (With
+``--asynchronous``, the last of these is told and not judged: the new primary lacks what the old one had not sent.)
 
 It needs Debian's packages: ``RUNLEVEL=1 apt-get install --no-install-recommends patroni etcd-server postgresql``.
 """
@@ -21,6 +22,7 @@ from math import inf
 
 from tests.system.ha.patroni import MissingError, patroni_cluster
 from tests.system.ha.run import CHANGES, Verdict, run
+from tests.system.ha.workers import WARM_UP
 
 
 def main() -> int:
@@ -59,7 +61,7 @@ def table(verdict: Verdict) -> Iterator[str]:
                 f"  {report.name:<32}{change.rejoined.get(report.name, inf):>20.2f}"
                 f"{f'{listening[0]:.2f}' if listening else '':>20}"
             )
-    rate = sum(report.calls / report.seconds for report in reports)
+    rate = sum((report.calls - WARM_UP) / report.seconds for report in reports)
     yield f"{sum(report.calls for report in reports)} calls, {rate:.0f} a second"
     for report in reports:
         yield (
@@ -70,7 +72,10 @@ def table(verdict: Verdict) -> Iterator[str]:
         )
         for began, ended in zip(report.degraded, report.recovered, strict=False):
             yield f"    outage of {ended - began:.1f} s{_place(began, verdict)}"
-    yield f"{verdict.failures} failures, {verdict.counted} in the row, {verdict.unknown} reports without an answer"
+    yield (
+        f"{verdict.failures} failures, {verdict.counted} in the row, {verdict.unknown} reports without an answer, "
+        f"{verdict.lost} lost"
+    )
     yield from (f"WRONG: {wrong}" for wrong in verdict.wrongs)
 
 

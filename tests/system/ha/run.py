@@ -79,6 +79,11 @@ class Verdict:
         """Those of them whose report got no answer, so that the row may have them or not."""
         return sum(report.unknown for report in self.reports)
 
+    @property
+    def lost(self) -> int:
+        """Those whose report was answered or kept for later, and that the row does not have."""
+        return max(0, self.failures - self.unknown - self.counted)
+
 
 def plans(url: str, rate: float, changes: int) -> list[Plan]:
     """One worker for each kind of store, colour and push that exists."""
@@ -138,6 +143,8 @@ def run(
         counted = store.read(COUNTED).failure_count
     verdict = Verdict(changes, reports, counted)
     verdict.wrongs += _judge(verdict, len(planned))
+    if verdict.lost and cluster.synchronous:
+        verdict.wrongs.append(f"{verdict.lost} failures were lost")
     return verdict
 
 
@@ -248,5 +255,3 @@ def _judge(verdict: Verdict, workers: int) -> Iterator[str]:
         yield from (f"{change.title}: {name} refused too early" for name, at in change.rejoined.items() if at < 0.0)
     if verdict.counted > verdict.failures:
         yield f"{verdict.counted - verdict.failures} failures were counted twice"
-    if verdict.counted < verdict.failures - verdict.unknown:
-        yield f"{verdict.failures - verdict.unknown - verdict.counted} failures were lost"

@@ -119,7 +119,7 @@ class Report:
     Attributes:
         name: Of the worker.
         calls: How many guarded calls ended.
-        seconds: The time in which they were made.
+        seconds: The time from the call at which the worker was ready to its last call.
         failures: How many failures of `COUNTED` the dependency handed out.
         unknown: Reports of `COUNTED` that got no answer, so that the row may have them or not.
         refused: How often each breaker refused a call.
@@ -157,6 +157,7 @@ class Worker(ABC):
         self._stopped = stopped
         self._messages = messages
         self._lock = threading.Lock()
+        self._ready_at = 0.0
 
     @property
     def options(self) -> dict[str, Any]:
@@ -217,6 +218,9 @@ class Worker(ABC):
         if report.calls == WARM_UP:
             self._messages.put(Seen(report.name, READY, ended))
             report.slowest = report.kept_waiting = report.loop_stood = 0.0
+            self._ready_at = ended
+        elif report.calls > WARM_UP:
+            report.seconds = ended - self._ready_at
         report.failures += call.asked and call.name == COUNTED
         if not call.asked and isinstance(raised, CircuitBreakerOpenError) and call.name not in (HEALTHY, COUNTED):
             if not report.refused[call.name]:
@@ -337,7 +341,5 @@ def be(plan: Plan, stopped: Event, messages: Messages, *, verbose: bool) -> None
     level = logging.WARNING if verbose else logging.CRITICAL
     logging.basicConfig(level=level, format=f"%(asctime)s {plan.name}: %(message)s")
     worker = (AsyncWorker if plan.awaited else SyncWorker)(plan, stopped, messages)
-    began = time.monotonic()
     worker.run()
-    worker.report.seconds = time.monotonic() - began
     messages.put(worker.report)

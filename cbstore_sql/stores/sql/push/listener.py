@@ -25,7 +25,14 @@ from cbstore_sql.runtime.fork import after_fork_in_child
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.push import PushState, PushTarget
-from cbstore_sql.stores.sql.push.channel import Channel, channel_of, digest_of, is_impossible, newer_names
+from cbstore_sql.stores.sql.push.channel import (
+    Channel,
+    NotDeliveredError,
+    channel_of,
+    digest_of,
+    is_impossible,
+    newer_names,
+)
 from cbstore_sql.stores.sql.store import SqlStore
 from cbstore_sql.stores.sql.store_async import AsyncSqlStore
 from cbstore_sql.stores.threaded import ThreadedStore
@@ -255,7 +262,8 @@ class Push:
         if not self._warned:
             self._warned = True
             log.warning("push is unavailable here (a transaction pooler or a standby); polling goes on")
-        return _IMPOSSIBLE_PAUSE
+        # A standby may become the primary soon, or the address may soon lead to another server.
+        return _IMPOSSIBLE_PAUSE if isinstance(error, NotDeliveredError) else _BACKOFF.after(failures - 1)
 
 
 def open_push(store: Store | AsyncStore, view: PushTarget) -> Push:

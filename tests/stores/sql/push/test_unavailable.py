@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from types import SimpleNamespace
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -18,7 +20,7 @@ from cbstore_sql import (
     SqlStore,
 )
 from cbstore_sql.stores.sql.push import listener as listen
-from cbstore_sql.stores.sql.push.channel import is_impossible
+from cbstore_sql.stores.sql.push.channel import NotDeliveredError, is_impossible
 from cbstore_sql.stores.threaded import ThreadedStore
 from tests.stores.sql.pooler import needs_pgbouncer, transaction_pooler
 from tests.stores.sql.push.tools import LONG, is_called
@@ -63,6 +65,18 @@ def test_push_behind_a_transaction_pooler_is_logged_as_unavailable_once_and_poll
 )
 def test_an_error_of_a_standby_means_that_push_is_impossible(error: BaseException, impossible: bool) -> None:
     assert is_impossible(error) is impossible
+
+
+def test_a_standby_is_tried_again_sooner_than_a_pooler_for_it_may_become_the_primary(
+    migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SqlStore(migrated_postgres_url) as store, CircuitBreaker(store, push=True) as breaker:
+        push: Any = breaker._push
+        standby, pooler = psycopg.errors.ReadOnlySqlTransaction(), NotDeliveredError()
+        assert max(push._pause_after(standby, failures) for failures in range(1, 20)) <= 30.0
+        assert push._pause_after(pooler, 1) == 300.0
+        assert push.state == "unavailable"
+    assert len([record for record in caplog.records if "push" in record.getMessage()]) == 1
 
 
 def test_a_store_that_cannot_push_is_refused(migrated_sqlite_url: str, migrated_postgres_url: str) -> None:
