@@ -4,17 +4,23 @@
 `base`                                the constructor of both breakers and the settings
 `circuit_breaker`                     `CircuitBreaker`: decorator, `call`, `guard`, `admit`
 `circuit_breaker_async`               `AsyncCircuitBreaker`, the same, awaited
+`store_side`, `store_side_async`      the methods that read or change a circuit in the store, and the background work
 `arguments`                           refuses wrong arguments and says what to write instead
 `decision`                            one call on a snapshot: override, hold, state, ramp, with the events
-`controller`                          admission and settling without I/O: view first, then store, then outage policy
+`controller`                          admission without I/O: view first, then store, then outage policy
+`settling`                            the reports of outcomes, in the same order
+`demands`                             what the dependency demands: trip and hold, with the outage policy
+`insight`                             what people ask: snapshot, history, explanation
 `flow`                                admit, settle and renew as generators that yield store calls
+`direct_changes`                      force_open, reset, hold and overrides as such generators
+`store_answers`                       what is done with each answer of a store: note the snapshot, emit the event
 `notifier`, `notifier_async`          the listeners, and how long calls take
 `refresh`                             reads all breakers of the view again, in one statement
 `host_reads`                          the reads that the processes of one host share, for ``share_reads``
 `seen`                                one entry of the view
 `view`                                the last snapshot of each breaker in this process, used for ``max_staleness``
 `unreported`, `success_reports`       successes that are not in the store yet, and how they are reported
-`own_score`                           what this process may add to the shared score, for ``min_reporters``
+`own_score`, `score_limit`            what this process may add to the shared score, for ``min_reporters``
 `slow_calls`                          calls that take longer than ``slow_after``
 `ramp_gate`                           which calls are admitted after a circuit has closed, for ``ramp_up``
 `guard`, `guard_async`                one guarded block: keeps a probe's lease, measures, reports the outcome

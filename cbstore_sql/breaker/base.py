@@ -184,7 +184,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         if view is not None:
             self._refresher = self._background("cbstore-view", self._controller.refresh.pause, self._refresh)
         self._recovery: BackgroundT = self._background("cbstore-recovery", recovery_backoff().next, self._recover)
-        self._controller.watch = self._recovery.ensure
+        self._controller.outage.watch = self._recovery.ensure
         self._reporter: BackgroundT = self._background("cbstore-report", lambda: 0.0, self._report_successes)
         self._controller.successes.wake = self._reporter.ensure
 
@@ -306,7 +306,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
     def _share(self, controller: BreakerController) -> None:
         """Use the controller of another breaker, and watch the controller's store for both breakers."""
         self._controller = controller
-        controller.watch = self._recovery.ensure
+        controller.outage.watch = self._recovery.ensure
 
 
 def _host_reads(store: Store | AsyncStore, view: View | None, *, wanted: bool) -> HostReads | None:

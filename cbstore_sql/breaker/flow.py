@@ -7,42 +7,23 @@ the other awaits the store. While the store is unavailable, the same generators 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from cbstore_sql.breaker.decision import decide, is_clean, pass_anyway, refuse_call
+from cbstore_sql.breaker.direct_changes import DirectChanges
 from cbstore_sql.breaker.outage.failures import was_not_applied
-from cbstore_sql.breaker.own_score import OwnScores, clip_for
 from cbstore_sql.breaker.ramp_gate import RampGate
+from cbstore_sql.breaker.score_limit import ScoreLimit
+from cbstore_sql.breaker.store_answers import StoreAnswers
 from cbstore_sql.core.admission import Action, Admission, admission
 from cbstore_sql.core.history import HistoryEntry
-from cbstore_sql.core.model import (
-    CleanPermit,
-    OverrideMode,
-    Permit,
-    Snapshot,
-    State,
-    Transition,
-    Verdict,
-    new_token,
-)
+from cbstore_sql.core.model import CleanPermit, Permit, Snapshot, State, Transition, Verdict, new_token
 from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
-from cbstore_sql.events import (
-    BreakerEvent,
-    Opened,
-    OverrideCleared,
-    OverrideSet,
-    ProbeClaimed,
-    ProbeExpired,
-    ProbeLost,
-    WouldHaveOpened,
-    change_of,
-)
-from cbstore_sql.stores.call import StoreCall
-
-T = TypeVar("T")
+from cbstore_sql.events import BreakerEvent, ProbeClaimed, ProbeExpired, ProbeLost
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 
 # Another caller wins each claim that is lost. After three lost claims, the call is refused.
 _CLAIM_ATTEMPTS = 3
@@ -57,9 +38,6 @@ def soonest(refusals: Sequence[CircuitBreakerOpenError], name: str) -> CircuitBr
         name: The breaker's name for the new refusal.
     """
     return min(refusals, key=lambda refused: refused.retry_after, default=CircuitBreakerOpenError(name=name))
-
-
-StoreCalls = Generator[StoreCall, Any, T]
 
 
 def nothing(*_: Any) -> None:
@@ -87,6 +65,10 @@ class CallFlow:
         claimed: A function that receives the name and the token of a claim whose answer did not arrive. The store may
             have accepted the claim.
         accepted: A function that receives the name of a breaker when the store has accepted a write of this breaker.
+
+    Attributes:
+        changes: The changes of a circuit that are not outcomes of calls.
+        limit: The limit on what this process adds to the shared score.
     """
 
     def __init__(
@@ -110,13 +92,11 @@ class CallFlow:
         self._sends = sends
         self._clock = clock
         self._note = note
-        self._forget = forget
-        self._announce = announce
         self._claimed = claimed
-        self._accepted = accepted
-        self._successes_since = successes_since
         self._ramps = RampGate()
-        self._own_scores = OwnScores(clock)
+        self.limit = ScoreLimit(policy_for, clock, successes_since)
+        self._answers = StoreAnswers(self.saw, forget, accepted, announce, emit)
+        self.changes = DirectChanges(self._answers, clock)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
         """Admit or refuse a call; claim the probe if the open time is over.
@@ -197,15 +177,6 @@ class CallFlow:
             return pass_anyway(snapshot, decided, self.emit)
         return permit
 
-    def hold(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Refuse all calls of a breaker for some time; see `Store.hold`.
-
-        Args:
-            name: The breaker's name.
-            seconds: The length of the hold in seconds, from now.
-        """
-        return (yield from self._change(name, StoreCall("hold", (name, seconds))))
-
     def _claim(self, name: str, policy: BreakerPolicy) -> StoreCalls[Permit | None]:
         """Claim the probe.
 
@@ -222,7 +193,7 @@ class CallFlow:
             if claim is None:
                 self.emit(ProbeLost(name))
                 return None
-            self._take_in(claim, asked_at)
+            self._answers.wrote(claim, asked_at)
             self.emit(ProbeClaimed(name, claim.permit, took_over=not claim.changed))
             return claim.permit
         except BaseException as error:
@@ -261,20 +232,13 @@ class CallFlow:
             snapshot: The breaker.
             asked_at: The moment just before the store call, in seconds of the steady clock.
         """
-        self.follow_score(snapshot, asked_at)
+        self.limit.follow(snapshot, asked_at)
         self._note(snapshot, asked_at)
 
-    def follow_score(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Update the limit of what this process may add to the shared score; see `OwnScores.seen`.
-
-        Args:
-            snapshot: The breaker.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
-        """
-        trip = self.policy_for(snapshot.name).trip
-        if trip is not None:
-            step = trip.success_step
-            self._own_scores.seen(snapshot, asked_at, lambda since: step * self._successes_since(snapshot.name, since))
+    def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
+        """Read the last state changes and overrides of one breaker."""
+        entries: tuple[HistoryEntry, ...] = yield StoreCall("history", (name,))
+        return entries
 
     def settle(self, permit: Permit, verdict: Verdict, carried: int = 0) -> StoreCalls[None]:
         """Report a verdict.
@@ -286,7 +250,7 @@ class CallFlow:
         """
         if verdict is Verdict.SUCCESS and type(permit) is CleanPermit:
             success = StoreCall("send_success", (permit, self.policy_for(permit.name)))
-            yield from self._clipped(success, permit)
+            yield from self.limit.send(success, permit)
         elif verdict is Verdict.SUCCESS:
             yield from self.record_success(permit, 1 + carried)
         elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
@@ -323,10 +287,10 @@ class CallFlow:
             successes: The number of successes.
         """
         asked_at = self._clock()
-        transition = yield from self._clipped(self._successes(permit, successes), permit)
+        transition = yield from self.limit.send(self._successes(permit, successes), permit)
         # If the report had no effect, the circuit was clean or has a later generation. The next refresh shows it.
         if transition is not None:
-            self._take_in(transition, asked_at)
+            self._answers.wrote(transition, asked_at)
 
     def _successes(self, permit: Permit, successes: int) -> StoreCall:
         """Return the store call that reports successes.
@@ -352,67 +316,6 @@ class CallFlow:
             self.emit(ProbeExpired(permit.name, permit))
         return transition is not None
 
-    def force_open(self, name: str, seconds: float) -> StoreCalls[Transition]:
-        """Open a circuit; see `Store.force_open`.
-
-        Args:
-            name: The breaker's name.
-            seconds: The open time in seconds, from now.
-        """
-        return (yield from self._change(name, StoreCall("force_open", (name, seconds))))
-
-    def reset(self, name: str) -> StoreCalls[Transition]:
-        """Close a circuit and clear its failure count, score and hold; see `Store.reset`."""
-        return (yield from self._change(name, StoreCall("reset", (name,))))
-
-    def set_override(self, name: str, mode: OverrideMode, **given: Any) -> StoreCalls[Transition]:
-        """Set an override of a breaker; see `Store.set_override`.
-
-        Args:
-            name: The breaker's name.
-            mode: ``"open"``, ``"closed"`` or ``"shadow"``.
-            **given: The other arguments of `Store.set_override`.
-        """
-        transition = yield from self._change(name, StoreCall("set_override", (name, mode), given))
-        self._announce_override(transition)
-        self.emit(OverrideSet(name, transition.snapshot))
-        return transition
-
-    def clear_override(self, name: str, by: str) -> StoreCalls[Transition]:
-        """Remove the override of a breaker.
-
-        Args:
-            name: The breaker's name.
-            by: The person or program that removes the override.
-        """
-        transition = yield from self._change(name, StoreCall("clear_override", (name,), {"by": by}))
-        self._announce_override(transition)
-        self.emit(OverrideCleared(name, by))
-        return transition
-
-    def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
-        """Read the last state changes and overrides of one breaker."""
-        entries: tuple[HistoryEntry, ...] = yield StoreCall("history", (name,))
-        return entries
-
-    def _announce_override(self, transition: Transition) -> None:
-        """Announce an override to other processes as if it began a new generation."""
-        # An override does not begin a generation, but other processes read a breaker again only for a later generation.
-        snapshot = transition.snapshot
-        self._announce(transition._replace(snapshot=snapshot._replace(generation=snapshot.generation + 1)))
-
-    def _change(self, name: str, ask: StoreCall) -> StoreCalls[Transition]:
-        """Make a store call that always has an effect, and record the transition.
-
-        Args:
-            name: The breaker's name.
-            ask: The store call.
-        """
-        asked_at = self._clock()
-        transition: Transition = yield ask
-        self._learn(name, transition, asked_at)
-        return transition
-
     def _report(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
         """Make a store call that reports an outcome, and record the transition.
 
@@ -421,67 +324,8 @@ class CallFlow:
             permit: The permit of the report.
         """
         asked_at = self._clock()
-        transition = yield from self._clipped(report, permit)
-        self._learn(permit.name, transition, asked_at)
+        transition = yield from self.limit.send(report, permit)
+        self._answers.reported(permit.name, transition, asked_at)
         if transition is None and permit.is_probe:
             self.emit(ProbeExpired(permit.name, permit))
         return transition
-
-    def _clipped(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
-        """Make a store call. Under ``min_reporters``, clip what a report adds to the score to this process's limit.
-
-        Args:
-            report: The store call.
-            permit: The permit of the report.
-        """
-        policy = self.policy_for(permit.name)
-        counts = report.operation in ("record_failure", "record_success", "send_success") and not permit.is_probe
-        if policy.trip is None or policy.min_reporters == 1 or not counts:
-            unclipped: Transition | None = yield report
-            return unclipped
-        failed = report.operation == "record_failure"
-        step = report.keywords["failures"] * policy.trip.failure_step if failed else 0.0
-        relief = report.keywords.get("successes", 0 if failed else 1) * policy.trip.success_step
-        sent = self._own_scores.begin(permit.name, permit.generation, step, clip_for(policy.min_reporters))
-        if failed:
-            report = report._replace(keywords={**report.keywords, "evidence": sent.gain})
-        applied: bool | None = None
-        try:
-            transition: Transition | None = yield report
-            # If successes had no effect, the circuit was clean. If failures had none, their generation was out of date.
-            applied = transition is not None or not failed
-        except StoreError as error:
-            applied = False if was_not_applied(error) else None
-            raise
-        finally:
-            self._own_scores.end(sent, relief, applied=applied)
-        return transition
-
-    def _learn(self, name: str, transition: Transition | None, asked_at: float) -> None:
-        """Record the transition of a report. If the report had no effect, forget the snapshot.
-
-        Args:
-            name: The breaker's name.
-            transition: The transition that the store returned; ``None`` if the report had no effect, so the snapshot is
-                out of date.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
-        """
-        if transition is None:
-            self._forget(name)
-            return
-        self._take_in(transition, asked_at)
-
-    def _take_in(self, transition: Transition, asked_at: float) -> None:
-        """Record a transition: the snapshot, the accepted write, and the events.
-
-        Args:
-            transition: The transition that the store returned.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
-        """
-        self.saw(transition.snapshot, asked_at)
-        self._accepted(transition.snapshot.name)
-        if (event := change_of(transition)) is not None:
-            self._announce(transition)
-            self.emit(event)
-            if isinstance(event, Opened) and event.snapshot.active_override == "shadow":
-                self.emit(WouldHaveOpened(event.name, event.snapshot))

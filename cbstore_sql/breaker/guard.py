@@ -168,12 +168,12 @@ def renew_until_done(controller: BreakerController, permit: Permit, renew: Renew
         try:
             while not done.wait(period):
                 if not probe.take_renewal():
-                    controller.probe_stalled(permit)
+                    controller.notifier.probe_stalled(permit)
                     return
                 if not renew(permit):
                     return
         except Exception as failed:  # noqa: BLE001 - this thread has no caller to raise to
-            controller.log_failed_report(failed)
+            controller.notifier.log_failed_report(failed)
 
     try:
         threading.Thread(target=keep, name="cbstore-lease", daemon=True).start()

@@ -149,9 +149,9 @@ async def renew_until_done(controller: BreakerController, permit: Permit, renew:
         while True:
             await asyncio.sleep(period)
             if not probe.take_renewal():
-                controller.probe_stalled(permit)
+                controller.notifier.probe_stalled(permit)
                 return
             if not await renew(permit):
                 return
     except Exception as failed:  # noqa: BLE001 - this task has no caller to raise to
-        controller.log_failed_report(failed)
+        controller.notifier.log_failed_report(failed)

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from types import CoroutineType
 from typing import Any
 
-from cbstore_sql.core.model import State, Verdict
+from cbstore_sql.breaker.reentrancy import PROBE_CAP
+from cbstore_sql.core.model import Permit, State, Verdict
 from cbstore_sql.deadline import paused
-from cbstore_sql.events import BreakerEvent, CallFinished, Closed, Listener, Opened, StateChanged
+from cbstore_sql.events import BreakerEvent, CallFinished, Closed, Listener, Opened, ProbeStalled, StateChanged
 from cbstore_sql.runtime.interrupts import from_signal_handler
 
 log = logging.getLogger("cbstore_sql")
@@ -75,6 +76,26 @@ class Notifier:
         """
         if began is not None:
             self.emit(CallFinished(name, verdict, time.perf_counter() - began))
+
+    def probe_stalled(self, permit: Permit) -> None:
+        """Log and emit that this process stopped the renewals of a probe's lease, because the call showed no progress.
+
+        Args:
+            permit: The permit of the probe's owner.
+        """
+        log.warning("circuit breaker %r: its probe showed no progress for %d leases", permit.name, PROBE_CAP)
+        self.emit(ProbeStalled(permit.name, permit))
+
+    def log_failed_report(self, error: Exception) -> None:
+        """Log an error that must not replace the outcome of a guarded call.
+
+        Raises:
+            Exception: ``error`` itself, if a signal handler raised it. Such an error is meant for the program, not for
+                the report that the signal interrupted.
+        """
+        if from_signal_handler(error):
+            raise error
+        log.error("an outcome could not be reported: %s", type(error).__name__)
 
     def _logs_events(self) -> bool:
         """Return whether any listener logs openings and closings."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outage.detector import OutageDetector
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import Snapshot
 from cbstore_sql.errors import StoreError
 from cbstore_sql.events import ViewRefreshed
-from cbstore_sql.stores.call import StoreCall
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 
 if TYPE_CHECKING:
     from cbstore_sql.breaker.host_reads import HostReads, Published

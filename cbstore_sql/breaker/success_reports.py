@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cbstore_sql.breaker.flow import CallFlow, StoreCalls, nothing
+from cbstore_sql.breaker.flow import CallFlow, nothing
 from cbstore_sql.breaker.outage.failures import was_not_applied
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import Permit
 from cbstore_sql.errors import StoreError
+from cbstore_sql.stores.call import StoreCalls
 
 
 class SuccessReports:

@@ -6,6 +6,7 @@
 `policy`       `BreakerPolicy`: thresholds and times; `FailureRate`: trip on the rate of failures
 `admission`    whether a breaker admits a call: override, hold, state, ramp
 `history`      the short history in a row, and how to decode it
+`score`        what the outcomes of a report add to the score of a failure-rate policy
 `commands`     checked arguments of an operation, as one `Command` that any store can carry out
 `validation`   `check_*`: each function returns a valid value or raises a typed error
 `severity`     a number for the urgency of a breaker, for lists that show the worst breaker first

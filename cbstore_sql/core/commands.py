@@ -15,6 +15,7 @@ from cbstore_sql.core import rules
 from cbstore_sql.core.history import append, entry_label
 from cbstore_sql.core.model import Permit, Row, new_token
 from cbstore_sql.core.policy import BreakerPolicy
+from cbstore_sql.core.score import evidence_of, relief_of, trip_test, weights
 from cbstore_sql.core.validation import (
     MAX_TOKEN_BYTES,
     check_count,
@@ -27,7 +28,7 @@ from cbstore_sql.core.validation import (
     check_state,
     check_time,
 )
-from cbstore_sql.errors import InvalidNameError, InvalidPolicyError, InvalidStateError
+from cbstore_sql.errors import InvalidNameError, InvalidStateError
 from cbstore_sql.runtime.rng import rng
 
 
@@ -123,9 +124,9 @@ def record_failure(
         "token": token,
         "failures": check_count("failures", failures, minimum=1),
         "successes": check_count("successes", successes),
-        "test": _test(policy),
+        "test": trip_test(policy),
         "failure_threshold": policy.failures_to_trip,
-        **weights(_evidence(policy, failures, evidence), _relief(policy, successes)),
+        **weights(evidence_of(policy, failures, evidence), relief_of(policy, successes)),
         "recovery_timeout": policy.recovery_timeout,
         "backoff_multiplier": policy.backoff_multiplier,
         "recovery_timeout_cap": policy.recovery_timeout_cap,
@@ -150,8 +151,8 @@ def record_success(
         "token": token,
         "success_threshold": policy.success_threshold,
         "expected": _expected(expected_state),
-        "test": _test(policy),
-        "relief": _relief(policy, check_count("successes", successes, minimum=1)),
+        "test": trip_test(policy),
+        "relief": relief_of(policy, check_count("successes", successes, minimum=1)),
         "label": entry_label(),
     }
     return Command("record_success", name, given)
@@ -300,59 +301,6 @@ def _owner(permit: Permit) -> tuple[str, int, str]:
     if not isinstance(permit, Permit) or not permit.is_probe:
         raise InvalidStateError("only the permit of a claimed probe can be released or renewed")
     return _fence(permit)
-
-
-def weights(evidence: float, relief: float) -> dict[str, Any]:
-    """Compute the four parameters by which a report of calls changes the score of a `FailureRate` policy.
-
-    The score goes from 0 up; at 1, the circuit opens.
-
-    Args:
-        evidence: How much the failures of the report raise the score. A value above 1 counts as 1.
-        relief: How much the successes of the report lower the score. The successes are applied before the failures.
-
-    Returns:
-        ``evidence`` (at most 1), ``relief``, ``enough`` (the lowest score before the report from which the report opens
-        the circuit) and ``trips_alone`` (1 if the report opens the circuit from every score, else 0).
-    """
-    added = min(1.0, evidence)
-    enough = rules.TRIP_AT - added + relief
-    return {"evidence": added, "relief": relief, "enough": enough, "trips_alone": int(added >= rules.TRIP_AT)}
-
-
-def _test(policy: BreakerPolicy) -> str:
-    return rules.BY_COUNT if policy.trip is None else rules.BY_SCORE
-
-
-def _evidence(policy: BreakerPolicy, failures: int, evidence: float | None) -> float:
-    """Return the increase of the score by the failures of a report, as a share of the limit.
-
-    Args:
-        policy: The breaker's policy.
-        failures: The number of failures.
-        evidence: The increase that the caller passed; ``None`` means that the function computes the increase from the
-            number of failures.
-
-    Raises:
-        InvalidPolicyError: ``evidence`` is out of range, or the policy has no score.
-    """
-    if policy.trip is None:
-        if evidence is not None:
-            raise InvalidPolicyError("evidence needs a policy with a score: write trip=FailureRate(0.05, 0.5)")
-        return 0.0
-    if evidence is None:
-        return failures * policy.trip.failure_step
-    return check_factor("evidence", evidence, 0.0, 1.0)
-
-
-def _relief(policy: BreakerPolicy, successes: int) -> float:
-    """Return the decrease of the score by the successes of a report; at most 2, which clears every score.
-
-    Args:
-        policy: The breaker's policy.
-        successes: The number of successes.
-    """
-    return 0.0 if policy.trip is None else min(2.0, successes * policy.trip.success_step)
 
 
 def _label(by: str | None) -> str:

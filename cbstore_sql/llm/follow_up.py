@@ -145,20 +145,20 @@ class FollowUp:
         try:
             self._breaker.hold(self.attempts.name, seconds)
         except Exception as failed:  # noqa: BLE001 - the caller must get the exception of the API
-            self._breaker._controller.log_failed_report(failed)
+            self._breaker._controller.notifier.log_failed_report(failed)
 
     def _stop(self, seconds: float) -> None:
         self.attempts.log(logging.WARNING, "opened because the API asked for it, may be probed", seconds)
         try:
             self._breaker.trip(self.attempts.name, self.attempts.config.open_seconds(seconds))
         except Exception as failed:  # noqa: BLE001 - the caller must get the exception of the API
-            self._breaker._controller.log_failed_report(failed)
+            self._breaker._controller.notifier.log_failed_report(failed)
 
     def _blocked(self) -> bool:
         """Return whether, by the latest view of the circuit, the breaker would reject the next attempt."""
         try:
             snapshot = self._breaker.seen(self.attempts.name)
         except Exception as failed:  # noqa: BLE001 - the caller must get the exception of the API
-            self._breaker._controller.log_failed_report(failed)
+            self._breaker._controller.notifier.log_failed_report(failed)
             return False
         return snapshot.state is not State.CLOSED and not snapshot.probe_claimable

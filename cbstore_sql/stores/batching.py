@@ -16,8 +16,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 
-from cbstore_sql.core.commands import Command, weights
+from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.score import weights
 from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.deadline import remaining
 from cbstore_sql.errors import StoreUnavailableError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 
 class StoreCall(NamedTuple):
@@ -19,3 +21,7 @@ class StoreCall(NamedTuple):
     operation: str
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any] = MappingProxyType({})
+
+
+StoreCalls = Generator[StoreCall, Any, T]
+"""A generator that yields store calls, receives their answers, and returns a `T`; see `cbstore_sql.runtime.sansio`."""

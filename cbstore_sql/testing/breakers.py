@@ -166,7 +166,7 @@ class Breakers:
         controller = breaker._controller
         settings: dict[str, Any] = {
             "policies": controller.policies,
-            "on_store_outage": controller._outage.policy,
+            "on_store_outage": controller.outage.detector.policy,
             "reopen_on_no_verdict": controller._shared._reopen,
             "fallback": breaker._fallback,
             "listeners": controller.notifier.listeners,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbstore_sql.breaker.flow import StoreCalls
+from cbstore_sql.stores.call import StoreCalls
 
 
 def answered(steps: StoreCalls[Any], *answers: Any) -> Any:

@@ -36,7 +36,7 @@ class SyncDriver:
         self.breaker: Any = self._make(store, *args, **options)
         self.breaker.add_listener(self.events.append)
         # Each test decides when the breaker asks a failed store again: it calls check_store.
-        self.breaker._controller.watch = lambda: None
+        self.breaker._controller.outage.watch = lambda: None
 
     def _make(self, store: Store, *args: Any, **options: Any) -> Any:
         return CircuitBreaker(store, *args, **options)

@@ -10,8 +10,8 @@ from cbstore_sql import AsyncCircuitBreaker, CircuitBreaker, InMemoryStore
 from cbstore_sql.breaker.controller import BreakerController
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.view import View
-from cbstore_sql.core.model import Permit, Row, Snapshot, State, Transition, Verdict
-from cbstore_sql.errors import InvalidNameError, StoreUnavailableError, TooManyBreakersError
+from cbstore_sql.core.model import Permit, Row, Snapshot, State, Transition
+from cbstore_sql.errors import InvalidNameError
 from tests.breaker.answers import answered
 from tests.breaker.conftest import Make
 from tests.breaker.drivers import Clock
@@ -75,9 +75,9 @@ def test_both_breakers_show_the_options_of_their_constructor(kind: type) -> None
 
 def test_a_change_of_state_is_announced_to_other_processes() -> None:
     announced: list[Transition] = []
-    answered(BreakerController(announce=announced.append).force_open("b", 60.0), OPENED)
+    answered(BreakerController(announce=announced.append).changes.force_open("b", 60.0), OPENED)
     assert announced == [OPENED]
-    assert answered(BreakerController().force_open("b", 60.0), OPENED) == OPENED
+    assert answered(BreakerController().changes.force_open("b", 60.0), OPENED) == OPENED
 
 
 def test_every_exception_counts_by_default() -> None:
@@ -103,34 +103,8 @@ def test_a_success_is_not_sent_to_the_store_if_the_view_shows_no_failures(make: 
     assert store.read("b").failure_count == 1, "the view still shows the breaker clean"
 
 
-@pytest.mark.parametrize("step", ["settlement", "trip"])
-def test_a_full_namespace_is_logged_once(step: str, caplog: pytest.LogCaptureFixture) -> None:
-    controller = BreakerController()
-    for _ in range(2):
-        failed = step == "settlement"
-        steps = controller.settlement(CLEAN.permit, Verdict.FAILURE) if failed else controller.trip("b", 60.0)
-        answered(steps, TooManyBreakersError("default", 1))
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert not controller.is_out
-
-
-@pytest.mark.parametrize("error", [TooManyBreakersError("default", 1), StoreUnavailableError("gone")])
-def test_a_settlement_with_or_raise_raises_the_store_s_error(error: Exception) -> None:
-    controller = BreakerController()
-    with pytest.raises(type(error)):
-        answered(controller.settlement(CLEAN.permit, Verdict.FAILURE, or_raise=True), error)
-    assert not controller.is_out
-
-
 def test_an_invalid_name_never_reaches_the_store() -> None:
     controller = BreakerController()
-    for asked in (controller.admission, controller.snapshot):
+    for asked in (controller.admission, controller.insight.snapshot):
         with pytest.raises(InvalidNameError):
             answered(asked("\0"))
-
-
-def test_without_a_verdict_only_a_probe_is_reported_to_the_store() -> None:
-    controller = BreakerController()
-    assert controller.settle_without_io(CLEAN.permit, Verdict.NONE)
-    assert not controller.settle_without_io(CLEAN.permit._replace(token="me"), Verdict.NONE)
-    assert not controller.settle_without_io(CLEAN.permit, Verdict.FAILURE)

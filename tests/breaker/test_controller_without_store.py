@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InvalidNameError, SchemaError, StoreUnavailableError
+from cbstore_sql import BreakerPolicy, InvalidNameError, SchemaError, StoreUnavailableError
 from cbstore_sql.breaker.controller import BreakerController
 from cbstore_sql.breaker.outage.detector import OutagePolicy
 from cbstore_sql.breaker.view import View
-from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, Transition, UnreportedPermit, Verdict
+from cbstore_sql.core.model import LocalPermit, Row, Snapshot, State, Transition, UnreportedPermit, Verdict
 from cbstore_sql.events import BreakerEvent, StoreRecovered
 from tests.breaker.answers import answered
 from tests.breaker.drivers import Clock
@@ -26,7 +26,7 @@ class Watched(BreakerController):
         breaker = BreakerPolicy(failure_threshold=1, recovery_timeout=0.0, probe_lease=30.0)
         super().__init__(breaker, view=View(0.25, clock), on_store_outage=policy)
         self.watches = 0
-        self.watch = self._count
+        self.outage.watch = self._count
 
     def _count(self) -> None:
         self.watches += 1
@@ -53,10 +53,10 @@ def test_the_first_operation_that_fails_begins_the_outage(controller: Watched, s
     answered(controller.admission("b"), CLEAN)
     steps = {
         "admit": lambda: controller.admission("c"),
-        "settle": lambda: controller.settlement(CLEAN.permit, Verdict.FAILURE),
+        "settle": lambda: controller.settling.by_store(CLEAN.permit, Verdict.FAILURE),
         "renew": lambda: controller.renewal(PROBE),
-        "trip": lambda: controller.trip("b", 60.0),
-        "seen": lambda: controller.seen("b"),
+        "trip": lambda: controller.demands.trip("b", 60.0),
+        "seen": lambda: controller.insight.seen("b"),
         "refresh": controller.refresh.run,
     }
     assert answered(steps[step](), GONE) is not False
@@ -88,7 +88,7 @@ def test_renewals_succeed_in_an_outage_for_a_shared_probe_and_for_an_unreported_
 def test_a_local_probe_can_be_lost(out: Watched, clock: Clock) -> None:
     permit = out.admit_without_io("b")
     assert permit is not None
-    assert out.settle_without_io(permit, Verdict.FAILURE)
+    assert out.settling.without_io(permit, Verdict.FAILURE)
     slow = out.admit_without_io("b")
     assert slow is not None
     assert answered(out.renewal(slow)) is True
@@ -101,33 +101,13 @@ def test_a_local_probe_changes_nothing_in_a_clean_store(out: Watched) -> None:
     for verdict in (Verdict.FAILURE, Verdict.SUCCESS):
         permit = out.admit_without_io("b")
         assert permit is not None
-        assert out.settle_without_io(permit, verdict)
+        assert out.settling.without_io(permit, verdict)
     assert answered(out.recovery.recover(), {"b": CLEAN}) is True
-
-
-def test_trip_opens_the_circuit_of_this_process_in_an_outage(out: Watched) -> None:
-    answered(out.trip("b", 60.0))
-    assert answered(out.seen("b")).state is State.OPEN
-    with pytest.raises(CircuitBreakerOpenError):
-        out.admit_without_io("b")
-
-
-def test_trip_and_seen_use_the_store_while_it_answers(controller: Watched) -> None:
-    answered(controller.trip("b", 60.0), OPENED)
-    assert answered(controller.seen("b"), CLEAN) == CLEAN
-
-
-def test_trip_opens_no_circuit_in_an_outage_with_the_policy_allow(clock: Clock) -> None:
-    controller = Watched(clock, "allow")
-    answered(controller.trip("b", 60.0), GONE)
-    answered(controller.settlement(Permit("b", 0), Verdict.FAILURE), GONE)
-    assert isinstance(controller.admit_without_io("b"), UnreportedPermit)
-    assert answered(controller.recovery.recover()) is True, "and the store hears of nothing"
 
 
 def test_the_view_is_not_refreshed_in_an_outage(controller: Watched) -> None:
     answered(controller.admission("b"), CLEAN)
-    answered(controller.seen("c"), GONE)
+    answered(controller.insight.seen("c"), GONE)
     assert controller.view is not None
     controller.view.record(CLEAN, 1000.0)
     assert answered(controller.refresh.run()) is True
@@ -149,7 +129,7 @@ def test_the_outage_continues_if_the_store_fails_during_the_recovery(out: Watche
     assert answered(out.recovery.answers(), GONE) is False
     assert answered(out.recovery.answers(), CLEAN, None) is True
     assert out.is_out
-    answered(out.trip("b", 60.0))
+    answered(out.demands.trip("b", 60.0))
     assert answered(out.recovery.recover(), GONE) is False
     assert out.is_out
     assert answered(out.recovery.recover(), {"b": CLEAN}, CLEAN, OPENED) is True
@@ -165,7 +145,7 @@ def test_a_call_that_ends_during_the_recovery_is_reported(out: Watched, answers:
 
     def end_the_call(event: BreakerEvent) -> None:
         if isinstance(event, StoreRecovered):
-            out._settle_without_store(permit, Verdict.FAILURE, uncounted=True)
+            out.outage.settle(permit, Verdict.FAILURE, uncounted=True)
 
     out.notifier.add(end_the_call)
     before = out.watches
@@ -188,6 +168,6 @@ def test_the_raised_error_is_the_latest_error_of_the_store(clock: Clock) -> None
 
 
 def test_a_snapshot_read_in_an_outage_does_not_enter_the_view(out: Watched) -> None:
-    assert answered(out.snapshot("b"), CLEAN) == CLEAN
+    assert answered(out.insight.snapshot("b"), CLEAN) == CLEAN
     assert out.view is not None
     assert out.view.fresh_permit("b") is None

@@ -95,8 +95,8 @@ def test_a_ramp_continues_in_an_outage(clock: Clock) -> None:
     store = CountingStore(clock)
     open_and_close(store, clock, NAME)
     process = SimulatedProcess(store, POLICY, clock)
-    process._run(process.controller.snapshot(NAME))
-    process.controller._outage.is_out = True
+    process._run(process.controller.insight.snapshot(NAME))
+    process.controller.outage.detector.is_out = True
     clock.advance(10.0)
     count = 0
     for _ in range(100):

@@ -101,7 +101,7 @@ def test_slow_calls_count_as_failures_in_an_outage(make: Make, clock: Clock) -> 
     driver = make(CountingStore(clock), POLICY, max_staleness=3600.0)
     controller = driver.breaker._controller
     controller.slow_calls._clock = clock
-    controller._outage.is_out = True
+    controller.outage.detector.is_out = True
     for _ in range(2):
         call(driver, clock, 2.1)
     assert driver.do("seen", "b").state is State.OPEN

@@ -221,7 +221,7 @@ class LocalBreakers(ForkSafeLock):
             seconds: The open time in seconds, from now.
         """
         self._begin(name)
-        sansio.run(self._flow.force_open(name, seconds), self._call_store)
+        sansio.run(self._flow.changes.force_open(name, seconds), self._call_store)
         with self._lock:
             self._log_opened(name, opened=True)
 
@@ -235,7 +235,7 @@ class LocalBreakers(ForkSafeLock):
             seconds: The length of the hold in seconds, from now.
         """
         self._begin(name)
-        sansio.run(self._flow.hold(name, seconds), self._call_store)
+        sansio.run(self._flow.changes.hold(name, seconds), self._call_store)
 
     def is_open_here(self, name: str) -> bool:
         """Return whether a circuit opened in this process and the store may not know it yet.

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from cbstore_sql.breaker.flow import StoreCalls, nothing
-from cbstore_sql.breaker.outage.detector import OutageDetector
-from cbstore_sql.breaker.outage.local import LocalBreakers
-from cbstore_sql.breaker.outage.outbox import Outbox
+from cbstore_sql.breaker.flow import nothing
+from cbstore_sql.breaker.outage.calls import OutageCalls
 from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.errors import StoreError
 from cbstore_sql.runtime.backoff import ExponentialBackoff
 from cbstore_sql.stores.backend import NOBODYS_PROBE
-from cbstore_sql.stores.call import StoreCall
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 
 HAND_OVER_TIMEOUT = 5.0
 """Seconds within which each store call of a hand-over must end. No guarded call waits for a hand-over."""
@@ -44,9 +42,7 @@ class Recovery:
     line or event.
 
     Args:
-        local: The breakers that this process uses during an outage.
-        outage: The object that remembers whether the store answers.
-        outbox: The reports about probes that the store may not have received.
+        outage: The calls while the store is unavailable, with the record of the store's state.
         resync: The object that sends the reports to the store.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
         clock: A function that returns seconds. Only differences between them matter.
@@ -54,17 +50,15 @@ class Recovery:
 
     def __init__(
         self,
-        local: LocalBreakers,
-        outage: OutageDetector,
-        outbox: Outbox,
+        outage: OutageCalls,
         resync: Resync,
         *,
         begin_outage: Callable[[str, StoreError], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._local = local
-        self._outage = outage
-        self._outbox = outbox
+        self._local = outage.local
+        self._outage = outage.detector
+        self._outbox = outage.outbox
         self._resync = resync
         self._begin_outage = begin_outage
         self._clock = clock

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from cbstore_sql.breaker.flow import CallFlow, StoreCalls
+from cbstore_sql.breaker.flow import CallFlow
 from cbstore_sql.breaker.outage.changes import LocalChanges
 from cbstore_sql.breaker.outage.failures import was_not_applied
 from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox, PendingReport
 from cbstore_sql.core.model import Permit, Snapshot, State, Transition, Verdict
 from cbstore_sql.errors import BreakerNotStoredError, StoreError
-from cbstore_sql.stores.call import StoreCall
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 
 log = logging.getLogger("cbstore_sql")
 
@@ -81,7 +81,7 @@ class Resync:
             for name, snapshot in snapshots.items():
                 base, left = known[name].base or 0, known[name].open_for or 0.0
                 if snapshot.state is State.CLOSED and snapshot.generation < base:
-                    yield from self._shared.force_open(name, left)
+                    yield from self._shared.changes.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
         """Report the outcome of a call that was admitted during the outage and ended after it.
@@ -158,7 +158,7 @@ class Resync:
         if snapshot.state is not State.CLOSED or _has_moved_on(snapshot, changes):
             return None
         if changes.opened and changes.open_for is not None:
-            return (yield from self._shared.force_open(changes.name, changes.open_for))
+            return (yield from self._shared.changes.force_open(changes.name, changes.open_for))
         if changes.failures:
             return (yield from self._shared.record_failure(snapshot.permit, changes.failures, changes.successes))
         if changes.successes and (snapshot.failure_count or snapshot.score):

@@ -22,13 +22,12 @@ from cbstore_sql import (
     StoreUnavailableError,
 )
 from cbstore_sql.breaker.controller import BreakerController
-from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import Permit, Verdict
 from cbstore_sql.events import BreakerEvent, StoreRecovered
 from cbstore_sql.runtime import sansio
-from cbstore_sql.stores.call import StoreCall
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 from tests.breaker.drivers import Clock
 from tests.breaker.outage.test_store_outage import Failing
 
@@ -129,7 +128,7 @@ def controller(clock: Clock) -> Controlled:
 def fails_without_answer(controller: Controlled) -> None:
     """Count a failure that the store may have counted too."""
     controller._begin_outage("b", UNKNOWN)
-    controller._settle_without_store(Permit("b", 0), Verdict.FAILURE, uncounted=False)
+    controller.outage.settle(Permit("b", 0), Verdict.FAILURE, uncounted=False)
 
 
 def test_a_trial_of_the_store_ends_after_a_minute_without_an_error(controller: Controlled, clock: Clock) -> None:
@@ -152,10 +151,10 @@ def test_writes_of_other_breakers_end_the_trial_sooner(controller: Controlled, c
     fails_without_answer(controller)
     controller.recover(store)
     other = Permit("another", 0)
-    controller.run(controller.settlement(other, Verdict.FAILURE), store)
+    controller.run(controller.settling.by_store(other, Verdict.FAILURE), store)
     assert controller.told() == ["StoreDegraded"], "the row of this one may be locked"
     clock.advance(5.0)
-    controller.run(controller.settlement(other, Verdict.FAILURE), store)
+    controller.run(controller.settling.by_store(other, Verdict.FAILURE), store)
     assert controller.told() == ["StoreDegraded", "StoreRecovered"]
 
 
@@ -169,7 +168,7 @@ def test_a_failed_trial_emits_no_event_and_the_local_count_continues(
     assert controller.told() == ["StoreDegraded"]
     assert len(caplog.records) == 1
     fails_without_answer(controller)
-    assert controller._local.read("b").state is State.OPEN
+    assert controller.outage.local.read("b").state is State.OPEN
 
 
 def test_a_success_answered_by_the_view_clears_a_count_in_doubt(controller: Controlled, clock: Clock) -> None:
@@ -178,7 +177,7 @@ def test_a_success_answered_by_the_view_clears_a_count_in_doubt(controller: Cont
     controller.recover(store)
     permit = controller.run(controller.admission("b"), store)
     assert controller.takes_success(permit)
-    assert not controller._local.is_in_doubt
+    assert not controller.outage.local.is_in_doubt
     controller.recover(store)
     assert controller.told() == ["StoreDegraded", "StoreRecovered"]
     assert controller.view is not None
@@ -192,8 +191,8 @@ def test_new_failures_during_the_recovery_do_not_prevent_its_end(controller: Con
 
     def fail_elsewhere() -> None:
         permit = Permit(f"tenant {next(numbers)}", 0)
-        if not controller.settle_without_io(permit, Verdict.FAILURE):
-            controller.run(controller.settlement(permit, Verdict.FAILURE), store)
+        if not controller.settling.without_io(permit, Verdict.FAILURE):
+            controller.run(controller.settling.by_store(permit, Verdict.FAILURE), store)
 
     for _ in range(50):
         fail_elsewhere()

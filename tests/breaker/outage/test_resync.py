@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import pytest
 
 from cbstore_sql import DEFAULT_POLICY, StoreError, StoreUnavailableError, TooManyBreakersError
-from cbstore_sql.breaker.flow import CallFlow, StoreCalls
+from cbstore_sql.breaker.flow import CallFlow
 from cbstore_sql.breaker.outage.local import LocalBreakers
 from cbstore_sql.breaker.outage.outbox import Outbox, PendingReport
 from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.core.model import LocalPermit, Permit, Row, Snapshot, State, Transition, Verdict
 from cbstore_sql.runtime import sansio
-from cbstore_sql.stores.call import StoreCall
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 from tests.breaker.answers import answered
 from tests.breaker.drivers import Clock
 

@@ -69,7 +69,7 @@ def test_a_connection_hook_that_raises_does_not_stop_a_call(
             raise TokenError("s3cr3t")
 
     with CircuitBreaker(SqlStore(engine), max_staleness=0, store_timeout=PATIENCE) as breaker:
-        breaker._controller.watch = lambda: None
+        breaker._controller.outage.watch = lambda: None
         breaker.call("b", str)
         broken = True
         assert [breaker.call("b", lambda: "answer") for _ in range(3)] == ["answer"] * 3

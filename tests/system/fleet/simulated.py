@@ -12,14 +12,13 @@ from typing import Any, TypeVar
 
 from cbstore_sql import BreakerPolicy, CircuitBreakerOpenError, InMemoryStore, Permit, State
 from cbstore_sql.breaker.controller import BreakerController
-from cbstore_sql.breaker.flow import StoreCalls
 from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition, Verdict
 from cbstore_sql.events import BreakerEvent, Opened
 from cbstore_sql.runtime import sansio
-from cbstore_sql.stores.call import StoreCall
+from cbstore_sql.stores.call import StoreCall, StoreCalls
 from tests.breaker.drivers import Clock
 from tests.system.fleet.scenario import Member, Outcome, Scenario
 
@@ -79,8 +78,8 @@ class SimulatedProcess:
         verdict = controller.slow_calls.judge(permit, verdict)
         if verdict is Verdict.SUCCESS and controller.takes_success(permit):
             return
-        if not controller.settle_without_io(permit, verdict):
-            self._run(controller.settlement(permit, verdict))
+        if not controller.settling.without_io(permit, verdict):
+            self._run(controller.settling.by_store(permit, verdict))
 
     def succeed(self) -> None:
         """Make a successful call."""

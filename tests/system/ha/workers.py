@@ -290,7 +290,7 @@ class SyncWorker(Worker):
             CircuitBreaker(store, **self.options) as breaker,
             ThreadPoolExecutor(CALLERS + 1) as threads,
         ):
-            self.watch_reports(breaker._controller._local)
+            self.watch_reports(breaker._controller.outage.local)
             threads.submit(self.watch, lambda: breaker.push_state)
             for done in [threads.submit(self._call, breaker, caller) for caller in range(CALLERS)]:
                 done.result()
@@ -316,7 +316,7 @@ class AsyncWorker(Worker):
             AsyncSqlStore(self.plan.url if self.plan.connections == "own" else engine) as store,
             AsyncCircuitBreaker(store, **self.options) as breaker,
         ):
-            self.watch_reports(breaker._controller._local)
+            self.watch_reports(breaker._controller.outage.local)
             threading.Thread(target=self.watch, args=[lambda: breaker.push_state]).start()
             await asyncio.gather(self._watch_loop(), *(self._call(breaker, caller) for caller in range(CALLERS)))
         await engine.dispose()

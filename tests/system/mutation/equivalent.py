@@ -25,8 +25,8 @@ EQUIVALENT: dict[str, str] = {
     "view is None or not names or self._outage.is_out without view is None": _NO_NAMES,
     "breaker/refresh.py ViewRefresh._record_all: "
     "self._notifier.listeners and ages without self._notifier.listeners": _TOLD_NOBODY,
-    "breaker/controller.py BreakerController._begin_outage: self.view is not None and (not self._outage.is_out)"
-    " without not self._outage.is_out": _NOTHING_SEEN,
+    "breaker/outage/calls.py OutageCalls.begin: view is not None and (not self.detector.is_out)"
+    " without not self.detector.is_out": _NOTHING_SEEN,
     "stores/sql/retry.py LateError.__init__: super().__init__() left out": _NO_ARGUMENTS,
     "stores/sql/operations.py SqlOperations.apply: "
     "not rows and command.creates and (upsert is not None) and (command.apply_to(Row(), 0.0) is not None)"

@@ -26,6 +26,7 @@ from tests.system.mutation.selections import (
 # By file: each function of it is broken in every way that its syntax tree has.
 _PYTHON: dict[str, tuple[Selection, ...]] = {
     "core/rules.py": (TABLES, GOLDEN),
+    "core/score.py": (("tests/core/test_score.py",), TABLES, GOLDEN),
     "core/commands.py": (TABLES, ("tests/core/test_commands.py",), GOLDEN),
     "deadline.py": (("tests/test_deadline.py",),),
     "breaker/view.py": (("tests/breaker/test_view.py",), BREAKERS, ("tests/stores/sql/push",)),
@@ -48,6 +49,13 @@ _PYTHON: dict[str, tuple[Selection, ...]] = {
     "breaker/outage/resync.py": (("tests/breaker/outage/test_resync.py",), GATE, OUT),
     "breaker/outage/recovery.py": (GATE, OUT),
     "breaker/controller.py": (GATE, OUT, BREAKERS, HOOKED),
+    "breaker/settling.py": (("tests/breaker/test_settling.py",), GATE, OUT, BREAKERS),
+    "breaker/demands.py": (("tests/breaker/test_demands.py",),),
+    "breaker/insight.py": (("tests/breaker/test_insight.py",),),
+    "breaker/direct_changes.py": (("tests/breaker/test_direct_changes.py",),),
+    "breaker/store_answers.py": (("tests/breaker/test_store_answers.py",),),
+    "breaker/score_limit.py": (("tests/breaker/test_score_limit.py",), ("tests/breaker/test_min_reporters.py",)),
+    "breaker/outage/calls.py": (("tests/breaker/outage/test_calls.py",), GATE, OUT, BREAKERS),
     "breaker/refresh.py": (GATE, BREAKERS, HOOKED),
     "breaker/notifier.py": (GATE, HOOKED),
     "stores/batching.py": (("tests/breaker/test_batching.py",), ("tests/runtime/test_fork.py",)),

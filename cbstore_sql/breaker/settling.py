@@ -1,0 +1,109 @@
+"""The settling of verdicts: without I/O where no report is needed, else by a report, else by the outage policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cbstore_sql.breaker.flow import CallFlow
+from cbstore_sql.breaker.outage.calls import OutageCalls
+from cbstore_sql.breaker.outage.failures import original_of, was_not_applied
+from cbstore_sql.breaker.outage.resync import Resync
+from cbstore_sql.breaker.view import View
+from cbstore_sql.core.model import LocalPermit, Permit, UnreportedPermit, Verdict
+from cbstore_sql.errors import BreakerNotStoredError, StoreError
+from cbstore_sql.stores.call import StoreCalls
+
+
+class Settling:
+    """The reports of the outcomes of admitted calls.
+
+    Args:
+        shared: The steps of calls over the store.
+        outage: The calls while the store is unavailable.
+        resync: The reports to a store that answers again.
+        view: The last snapshots that this process saw, with its unreported successes; ``None`` if there is no view.
+        begin_outage: A function that receives a breaker's name and the store's error when the store fails.
+    """
+
+    def __init__(
+        self,
+        shared: CallFlow,
+        outage: OutageCalls,
+        resync: Resync,
+        view: View | None,
+        *,
+        begin_outage: Callable[[str, StoreError], None],
+    ) -> None:
+        self._shared = shared
+        self._outage = outage
+        self._resync = resync
+        self._view = view
+        self._begin_outage = begin_outage
+
+    def without_io(self, permit: Permit, verdict: Verdict) -> bool:
+        """Settle a verdict without a store call, if no store call is necessary.
+
+        No store call is necessary if the verdict changes nothing in the store, or if the store is unavailable. The
+        caller must call `takes_success` first if the verdict is a success.
+
+        Args:
+            permit: The permit of the admitted call.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
+
+        Returns:
+            Whether the verdict is settled. If ``False``, the caller must report the verdict to the store.
+        """
+        if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
+            return True
+        if self._outage.decides(permit.name):
+            self._outage.settle(permit, verdict, uncounted=True)
+            return True
+        return False
+
+    def by_store(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
+        """Report a verdict to the store. If the store fails, settle the verdict by the outage policy.
+
+        Args:
+            permit: The permit of the admitted call.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
+        """
+        carried = self._take_successes(permit, verdict)
+        try:
+            if isinstance(permit, LocalPermit):
+                yield from self._resync.late(permit, verdict)
+            else:
+                yield from self._shared.settle(permit, verdict, carried)
+                if verdict is Verdict.SUCCESS and not self._outage.local.is_settled:
+                    self._outage.local.succeeded(permit.name)
+        except StoreError as error:
+            if or_raise:
+                raise original_of(error) from error.__cause__
+            self._settle_after(error, permit, verdict, carried)
+
+    def _take_successes(self, permit: Permit, verdict: Verdict) -> int:
+        """Remove and return the number of the unreported successes that the report of ``verdict`` carries.
+
+        Args:
+            permit: The permit of the report.
+            verdict: The verdict that the report carries.
+        """
+        if self._view is None or verdict is Verdict.NONE or isinstance(permit, LocalPermit):
+            return 0
+        return len(self._view.take_successes(permit))
+
+    def _settle_after(self, error: StoreError, permit: Permit, verdict: Verdict, carried: int) -> None:
+        """Settle a verdict whose report failed.
+
+        Args:
+            error: The error of the store.
+            permit: The permit of the admitted call.
+            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            carried: The number of earlier successes that the same report carried.
+        """
+        if isinstance(error, BreakerNotStoredError):
+            self._outage.log_full(error)
+            return
+        self._begin_outage(permit.name, error)
+        uncounted = was_not_applied(error)
+        self._outage.settle(permit, verdict, uncounted=uncounted, carried=carried if uncounted else 0)
