@@ -14,7 +14,7 @@ GATE: Selection = (
     "tests/breaker/test_notifier.py",
 )
 OUT: Selection = ("tests/breaker/outage/test_local_outage.py", "tests/breaker/outage/test_store_outage.py")
-BREAKERS: Selection = ("tests/breaker", "-k", "not later_than_the_bound")
+BREAKERS: Selection = ("tests/breaker", "-k", "not until_the_bound_after_another")
 HOOKED: Selection = (
     "tests/llm/test_store_outage.py",
     "tests/llm/test_probe_of_a_call.py",

@@ -19,7 +19,7 @@ from tests.system.mutation.running import ROOT
 
 path = "cbstore_sql/deadline.py"
 sound = (ROOT / path).read_text(encoding="utf-8")
-tests = (("tests/test_deadline.py", "-k", "there_is_none"), ("tests/test_deadline.py",))
+tests = (("tests/test_deadline.py", "-k", "no_deadline_unless"), ("tests/test_deadline.py",))
 sys.exit(report([
     Mutant("no deadline holds", path, lambda: sound.replace("_deadline.get()", "None"), tests),
     Mutant("nothing is broken", path, lambda: sound, tests),
