@@ -61,11 +61,11 @@ def check_breaker(breaker: Any, kind: type[Any]) -> Any:
 
 
 def check_policy(label: str, policy: Any) -> BreakerPolicy:
-    """Check a policy and return it.
+    """Check that an argument is a `BreakerPolicy`, and return it.
 
     Args:
         label: The argument's name, for the error message.
-        policy: The argument to check.
+        policy: The value of the argument.
 
     Raises:
         InvalidArgumentError: ``policy`` is not a `BreakerPolicy`.
@@ -81,10 +81,10 @@ def check_policy(label: str, policy: Any) -> BreakerPolicy:
 
 
 def check_policies(policies: Any) -> dict[str, BreakerPolicy]:
-    """Check a mapping of breaker names to policies and return a copy of the mapping.
+    """Check that an argument maps breaker names to policies, and return a copy of the mapping.
 
     Args:
-        policies: The argument to check; ``None`` means an empty mapping.
+        policies: The value of the argument; ``None`` means an empty mapping.
 
     Raises:
         InvalidArgumentError: ``policies`` is not a mapping, or one of its values is not a `BreakerPolicy`.
@@ -103,11 +103,12 @@ def check_policies(policies: Any) -> dict[str, BreakerPolicy]:
 
 
 def check_exceptions(label: str, given: Any) -> tuple[type[BaseException], ...]:
-    """Check exception classes and return them as a tuple.
+    """Check that an argument contains only exception classes, and return the classes as a tuple.
 
     Args:
         label: The argument's name, for the error message.
-        given: One class, or several classes in any iterable. A tuple in the iterable may contain classes too.
+        given: The value of the argument: one class, or several classes in any iterable. The iterable may contain tuples
+            of classes.
 
     Raises:
         InvalidArgumentError: ``given`` contains something that is not an exception class.
@@ -120,11 +121,11 @@ def check_exceptions(label: str, given: Any) -> tuple[type[BaseException], ...]:
 
 
 def check_counting(label: str, given: Any) -> tuple[type[BaseException], ...]:
-    """Check exception classes that may count as failures and return them as a tuple.
+    """Check that an argument contains only exception classes that may count as failures, and return them as a tuple.
 
     Args:
         label: The argument's name, for the error message.
-        given: As for `check_exceptions`.
+        given: The value of the argument: one class, or several classes in any iterable.
 
     Raises:
         InvalidArgumentError: ``given`` contains something that is not an exception class, or a class that never counts
@@ -142,11 +143,11 @@ def check_counting(label: str, given: Any) -> tuple[type[BaseException], ...]:
 
 
 def check_predicate(label: str, predicate: Any) -> Callable[[Any], bool] | None:
-    """Check a predicate and return it.
+    """Check that an argument is a function that takes one value and answers yes or no, and return it.
 
     Args:
         label: The argument's name, for the error message.
-        predicate: A function of one argument that returns a boolean; ``None`` means no predicate.
+        predicate: The value of the argument; ``None`` means that there is no function.
 
     Raises:
         InvalidArgumentError: ``predicate`` is an exception class, a coroutine function, or not a function of one
@@ -162,11 +163,12 @@ def check_predicate(label: str, predicate: Any) -> Callable[[Any], bool] | None:
 
 
 def check_fallback(fallback: Any, *, awaits: bool) -> Callable[[Any], Any] | None:
-    """Check a fallback and return it.
+    """Check that an argument is a function which can answer in place of a rejected call, and return it.
 
     Args:
-        fallback: A function of one argument, the refusal; ``None`` means no fallback.
-        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which awaits the result of the fallback.
+        fallback: The value of the argument: a function that receives the `CircuitBreakerOpenError`. ``None`` means that
+            there is no fallback.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which also accepts a coroutine function.
 
     Raises:
         InvalidArgumentError: ``fallback`` is not a function of one argument, or is a coroutine function and ``awaits``
@@ -184,11 +186,11 @@ def check_fallback(fallback: Any, *, awaits: bool) -> Callable[[Any], Any] | Non
 
 
 def check_listeners(listeners: Any, *, awaits: bool) -> list[Callable[[Any], object]]:
-    """Check listeners and return them as a list.
+    """Check that an argument contains only functions which can receive events, and return them as a list.
 
     Args:
-        listeners: Functions of one event in any iterable, or a single function.
-        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which accepts coroutine functions.
+        listeners: The value of the argument: functions of one event in any iterable, or a single function.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which also accepts coroutine functions.
 
     Raises:
         InvalidArgumentError: ``listeners`` is neither an iterable nor a function, or `check_listener` rejects one of
@@ -204,11 +206,11 @@ def check_listeners(listeners: Any, *, awaits: bool) -> list[Callable[[Any], obj
 
 
 def check_listener(listener: Any, *, awaits: bool) -> Callable[[Any], object]:
-    """Check one listener and return it.
+    """Check that an argument is a function which can receive events, and return it.
 
     Args:
-        listener: A function of one event.
-        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which accepts coroutine functions.
+        listener: The value of the argument: a function of one event.
+        awaits: Whether the breaker is an `AsyncCircuitBreaker`, which also accepts a coroutine function.
 
     Raises:
         InvalidArgumentError: ``listener`` is not a function of one argument, or is a coroutine function and ``awaits``
@@ -224,11 +226,11 @@ def check_listener(listener: Any, *, awaits: bool) -> Callable[[Any], object]:
 
 
 def check_flag(label: str, value: Any) -> bool:
-    """Check a boolean argument and return it.
+    """Check that an argument is ``True`` or ``False``, and return it.
 
     Args:
         label: The argument's name, for the error message.
-        value: The argument to check.
+        value: The value of the argument.
 
     Raises:
         InvalidArgumentError: ``value`` is not ``True`` or ``False``.
@@ -239,10 +241,10 @@ def check_flag(label: str, value: Any) -> bool:
 
 
 def check_decorator_name(name: Any) -> str:
-    """Check the breaker name that a decorator was given and return the name.
+    """Check the breaker name in ``@breaker("billing")``, and return it.
 
     Raises:
-        InvalidArgumentError: ``name`` is the decorated function, because the decorator was used without a name.
+        InvalidArgumentError: ``name`` is the decorated function, because the decorator was written without a name.
         InvalidNameError: ``name`` is not a valid breaker name.
     """
     if callable(name):
@@ -252,10 +254,10 @@ def check_decorator_name(name: Any) -> str:
 
 
 def check_permit(permit: Any) -> Permit:
-    """Check a permit and return it.
+    """Check that an argument is a permit, as `admit` returns it, and return it.
 
     Raises:
-        InvalidArgumentError: ``permit`` is not a `Permit`, such as `admit` or a guard returns.
+        InvalidArgumentError: ``permit`` is not a `Permit`.
     """
     if isinstance(permit, Permit):
         return permit
@@ -263,10 +265,10 @@ def check_permit(permit: Any) -> Permit:
 
 
 def check_error(error: Any) -> BaseException | None:
-    """Check the error of a failed call and return it.
+    """Check that an argument is an exception or ``None``, and return it.
 
     Args:
-        error: The exception that the call raised, or ``None``.
+        error: The value of the argument: the exception that a call raised.
 
     Raises:
         InvalidArgumentError: ``error`` is neither an exception nor ``None``.

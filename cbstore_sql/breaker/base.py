@@ -48,10 +48,10 @@ Fallback = Callable[[CircuitBreakerOpenError], Any]
 
 
 class Background(Protocol):
-    """A background job that repeats, in a thread or in a task."""
+    """The method that a breaker needs from a job which runs repeatedly in the background."""
 
     def ensure(self) -> None:
-        """Start the job if the job is not running."""
+        """Start the job, unless it is already running."""
 
 
 GivenStore = TypeVar("GivenStore", bound=Store | AsyncStore)
@@ -68,7 +68,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
     """The common base class of `CircuitBreaker` and `AsyncCircuitBreaker`. Applications use these two classes.
 
     Attributes:
-        store: The store that the breaker calls. This store may be a wrapper around the constructor's argument.
+        store: The store that the breaker calls. It may be a wrapper around the store that the application passed.
     """
 
     _background: ClassVar[type[Any]]
@@ -190,10 +190,10 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
 
     @property
     def push_state(self) -> PushState | None:
-        """The state of the connection for ``push``; ``None`` if the breaker was made without ``push``.
+        """Whether this breaker receives state changes from other processes at once; ``None`` without ``push``.
 
-        ``"listening"`` means that push works. ``"off"``, ``"connecting"`` and ``"unavailable"`` mean that push does not
-        work.
+        ``"listening"`` means that it does. With ``"off"``, ``"connecting"`` or ``"unavailable"``, it notices a change
+        within ``max_staleness`` seconds.
         """
         return None if self._push is None else self._push.state
 
@@ -208,7 +208,7 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         return self._controller
 
     def add_listener(self, listener: Listener) -> None:
-        """Add a listener, which is called with every later event.
+        """Add a listener: a function that the breaker calls with every later event.
 
         Args:
             listener: A function of one event; see ``listeners`` of the constructor.
@@ -220,14 +220,14 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
         self._controller.notifier.add(check_listener(listener, awaits=self._awaits))
 
     def progress(self, permit: Permit) -> None:
-        """Note a sign of progress of a guarded call, such as a received chunk. This method does no I/O.
+        """Tell the breaker that a guarded call makes progress, for example when a chunk of the answer arrives.
 
-        With ``slow_after``, the first sign ends the time measurement: the rest of a stream may take any time. The lease
-        of a probe is renewed for at most ten leases after the last sign. Calls that end within ten leases never need
-        this method.
+        A probe stays with its caller for at most ten leases (``probe_lease``) after the last sign of progress. With
+        ``slow_after``, the first sign of progress ends the time measurement: the rest of the answer may take any time.
+        A call that ends within ten leases does not need this method. This method does no I/O.
 
         Args:
-            permit: The permit that `admit`, or entering the guard, returned.
+            permit: The permit that `admit` returned, or that ``with breaker.guard(…) as permit`` gave.
         """
         note_progress(check_permit(permit))
         self._controller.slow_calls.answered(permit)

@@ -24,14 +24,17 @@ T = TypeVar("T")
 class CircuitBreaker(StoreSide):
     """A circuit breaker for synchronous callers. One object serves any number of breaker names and threads.
 
-    Over a shared store, the breakers also serve any number of processes.
+    All breakers with the same name and the same store share one circuit, also in different processes.
 
-    The breaker admits a call, makes the call and reports the outcome. While the circuit is open, the breaker refuses
-    calls. When the open time is over, the breaker admits one caller in all processes as the probe, and renews the
-    probe's lease while the call runs. An exception that counts is a failure; a return is a success. An outcome without
-    a verdict (cancelled, interrupted, ignored) releases a probe and changes nothing else.
+    The breaker admits a call, makes the call and reports the outcome to the store. While the circuit is open, the
+    breaker rejects calls. When the open time is over, the breaker admits one caller in all processes as the probe: the
+    call that tests whether the dependency works again. While the probe runs, the breaker renews its lease, so that no
+    other caller makes the probe.
 
-    The caller always receives what the dependency returned or raised, even if the report fails.
+    An exception that counts is a failure; a return is a success. A call that was cancelled or interrupted, or that
+    raised an ignored exception, is neither. If such a call was the probe, the next caller may make the probe.
+
+    The caller always receives what the dependency returned or raised, even if the report to the store fails.
 
     See `BreakerBase.__init__` for the arguments.
     """
@@ -63,7 +66,7 @@ class CircuitBreaker(StoreSide):
         return decorate
 
     def call(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make one guarded call.
+        """Call a function if the circuit admits the call, and report the outcome to the store.
 
         Args:
             name: The breaker's name.
@@ -72,10 +75,10 @@ class CircuitBreaker(StoreSide):
             **kwargs: The keyword arguments for the function.
 
         Returns:
-            The result of the function or, for a refused call, the result of the fallback.
+            The result of the function or, for a rejected call, the result of the fallback.
 
         Raises:
-            CircuitBreakerOpenError: The call was refused and there is no fallback.
+            CircuitBreakerOpenError: The breaker rejected the call and there is no fallback.
             InvalidArgumentError: The function is not callable, is a generator function or a coroutine function, or
                 returned an object whose work is not done (a generator or an awaitable, for example).
         """
@@ -83,52 +86,53 @@ class CircuitBreaker(StoreSide):
         return self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> Guard:
-        """Return a guard for a block: ``with breaker.guard("billing"): …``.
+        """Make a guard for a block of code: ``with breaker.guard("billing") as permit: …``.
 
-        When the block is entered, the guard admits the block and returns the permit. When the block is left, the guard
-        reports the outcome.
+        If the circuit admits the block, the block runs with its permit. At the end of the block, the guard reports the
+        outcome to the store: an exception that counts is a failure, otherwise the block is a success.
 
         Args:
             name: The breaker's name.
 
         Raises:
-            CircuitBreakerOpenError: The block was refused. ``with`` raises this error, not `guard`.
+            CircuitBreakerOpenError: The breaker rejected the block. ``with`` raises this error, not `guard`.
         """
         return Guard(name, self.admit, self._controller, self._report, self._renew)
 
     def admit(self, name: str) -> Permit:
-        """Admit a call by hand. Report the outcome of the call with `success`, `failure` or `release`.
+        """Ask whether a call may go ahead. Afterwards, report its outcome with `success`, `failure` or `release`.
 
-        The lease of a probe that was admitted by hand is renewed only by calls of `renew`.
+        Use this where `call` and `guard` do not fit. If the call is the probe (the call that tests the dependency), it
+        belongs to this caller for ``probe_lease`` seconds; `renew` extends this time.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The permit, for the report of the outcome.
+            The permit: the right to report the outcome.
 
         Raises:
-            CircuitBreakerOpenError: The call was refused.
+            CircuitBreakerOpenError: The breaker rejected the call.
             StoreError: The store does not answer and ``on_store_outage`` is ``"raise"``.
         """
         return self._controller.fresh_permit(name) or self._admit(name)
 
     def admit_first(self, names: Sequence[str]) -> Permit:
-        """Admit a call by hand through the first of several breakers that admits calls, for a failover chain.
+        """Find the first of several breakers that admits a call. Use this to choose between equivalent dependencies.
 
-        For a breaker that this process read within the last ``max_staleness`` seconds, the method usually does no I/O.
-        One store operation reads all other breakers.
+        Report the outcome of the call with `success`, `failure` or `release`. One store operation reads all breakers
+        that this process has not read within the last ``max_staleness`` seconds; for the others, this method usually
+        does no I/O.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
 
         Returns:
-            The permit; its ``name`` is the name of the breaker that admitted the call. Report the outcome with this
-            permit.
+            The permit: the right to report the outcome. Its ``name`` is the name of the breaker that admitted the call.
 
         Raises:
-            CircuitBreakerOpenError: No breaker admits the call. The error is the refusal with the shortest
-                ``retry_after``.
+            CircuitBreakerOpenError: No breaker admits the call. Of the errors of all breakers, this is the error with
+                the shortest ``retry_after``.
             InvalidArgumentError: ``names`` is empty, or is a single string.
         """
         if isinstance(names, str) or not names:
@@ -144,7 +148,9 @@ class CircuitBreaker(StoreSide):
         raise soonest(refusals, names[0])
 
     def success(self, permit: Permit) -> None:
-        """Report that an admitted call succeeded. A late or repeated report has no effect.
+        """Report that a call which `admit` admitted has succeeded.
+
+        A report that comes too late or is repeated has no effect.
 
         Args:
             permit: The permit that `admit` returned.
@@ -154,17 +160,22 @@ class CircuitBreaker(StoreSide):
             self._settle(permit, verdict)
 
     def failure(self, permit: Permit, error: BaseException | None = None) -> None:
-        """Report that an admitted call failed. A late or repeated report has no effect.
+        """Report that a call which `admit` admitted has failed.
+
+        A report that comes too late or is repeated has no effect.
 
         Args:
             permit: The permit that `admit` returned.
-            error: The exception that the call raised. An exception that does not count ends the call without a verdict.
-                ``None`` counts as a failure.
+            error: The exception that the call raised. If this exception does not count as a failure, the effect is that
+                of `release`. ``None`` counts as a failure.
         """
         self._settle(check_permit(permit), self._verdict_of(error))
 
     def release(self, permit: Permit) -> None:
-        """End an admitted call without a verdict. If the call was a probe, the next caller may claim the probe.
+        """Report that a call which `admit` admitted has ended, and says nothing about the dependency.
+
+        Such a call counts neither as a success nor as a failure. If it was the probe, the next caller may make the
+        probe.
 
         Args:
             permit: The permit that `admit` returned.
@@ -172,16 +183,19 @@ class CircuitBreaker(StoreSide):
         self._settle(check_permit(permit), Verdict.NONE)
 
     def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe that was admitted by hand to a full ``probe_lease`` from now.
+        """Keep a probe that `admit` gave to the caller for another ``probe_lease`` seconds, from now.
+
+        Without this, another caller may make the probe when the time is over.
 
         Args:
             permit: The permit that `admit` returned.
 
         Returns:
-            Whether the caller still owns the probe; ``True`` also if the store does not answer.
+            ``True`` if the probe still belongs to the caller, or if the store does not answer. ``False`` if the probe
+            belongs to another caller or is over.
 
         Raises:
-            InvalidStateError: The permit never owned a probe.
+            InvalidStateError: The permit is not a permit of a probe.
         """
         self.progress(permit)
         return self._renew(permit)

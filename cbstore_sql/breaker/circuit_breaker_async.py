@@ -27,8 +27,9 @@ T = TypeVar("T")
 class AsyncCircuitBreaker(AsyncStoreSide):
     """A circuit breaker for callers in an event loop, with the arguments, rules and events of `CircuitBreaker`.
 
-    A call can be cancelled at any await. If the cancelled call is a probe, the breaker releases the probe. A report
-    that has begun goes on to its end in the background. A cancelled call counts neither as a success nor as a failure.
+    If a call is cancelled, it counts neither as a success nor as a failure. If it was the probe (the call that tests
+    the dependency), the next caller may make the probe. A report to the store that has begun goes on to its end in the
+    background.
 
     See `BreakerBase.__init__` for the arguments.
     """
@@ -65,7 +66,7 @@ class AsyncCircuitBreaker(AsyncStoreSide):
         return decorate
 
     async def call(self, name: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make one guarded call; see `CircuitBreaker.call`.
+        """Call a coroutine function if the circuit admits the call, and report the outcome to the store.
 
         Args:
             name: The breaker's name.
@@ -74,10 +75,10 @@ class AsyncCircuitBreaker(AsyncStoreSide):
             **kwargs: The keyword arguments for the function.
 
         Returns:
-            The awaited result of the function or, for a refused call, the result of the fallback.
+            The awaited result of the function or, for a rejected call, the result of the fallback.
 
         Raises:
-            CircuitBreakerOpenError: The call was refused and there is no fallback.
+            CircuitBreakerOpenError: The breaker rejected the call and there is no fallback.
             InvalidArgumentError: The function is not callable, is a generator function, or returned something that
                 cannot be awaited.
         """
@@ -85,29 +86,54 @@ class AsyncCircuitBreaker(AsyncStoreSide):
         return await self._call(name, self._fallback, function, args, kwargs)
 
     def guard(self, name: str) -> AsyncGuard:
-        """Return a guard for a block: ``async with breaker.guard("billing"): …``; see `CircuitBreaker.guard`."""
+        """Make a guard for a block of code: ``async with breaker.guard("billing") as permit: …``.
+
+        If the circuit admits the block, the block runs with its permit. At the end of the block, the guard reports the
+        outcome to the store: an exception that counts is a failure, otherwise the block is a success.
+
+        Args:
+            name: The breaker's name.
+
+        Raises:
+            CircuitBreakerOpenError: The breaker rejected the block. ``async with`` raises this error, not `guard`.
+        """
         return AsyncGuard(name, self.admit, self._controller, self._report, self._renew)
 
     async def admit(self, name: str) -> Permit:
-        """Admit a call by hand; see `CircuitBreaker.admit`. A cancelled `admit` releases a probe that it won."""
+        """Ask whether a call may go ahead. Afterwards, report its outcome with `success`, `failure` or `release`.
+
+        Use this where `call` and `guard` do not fit. If the call is the probe (the call that tests the dependency), it
+        belongs to this caller for ``probe_lease`` seconds; `renew` extends this time. If this method is cancelled, the
+        breaker releases a probe that the caller got.
+
+        Args:
+            name: The breaker's name.
+
+        Returns:
+            The permit: the right to report the outcome.
+
+        Raises:
+            CircuitBreakerOpenError: The breaker rejected the call.
+            StoreError: The store does not answer and ``on_store_outage`` is ``"raise"``.
+        """
         return self._controller.fresh_permit(name) or await self._admit(name)
 
     async def admit_first(self, names: Sequence[str]) -> Permit:
-        """Admit a call by hand through the first of several breakers that admits calls, for a failover chain.
+        """Find the first of several breakers that admits a call. Use this to choose between equivalent dependencies.
 
-        For a breaker that this process read within the last ``max_staleness`` seconds, the method usually does no I/O.
-        One store operation reads all other breakers.
+        Report the outcome of the call with `success`, `failure` or `release`. One store operation reads all breakers
+        that this process has not read within the last ``max_staleness`` seconds; for the others, this method usually
+        does no I/O.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
 
         Returns:
-            The permit; its ``name`` is the name of the breaker that admitted the call. Report the outcome with this
-            permit.
+            The permit: the right to report the outcome. Its ``name`` is the name of the breaker that admitted the call.
 
         Raises:
-            CircuitBreakerOpenError: No breaker admits the call. The error is the refusal with the shortest
-                ``retry_after``.
+            CircuitBreakerOpenError: No breaker admits the call. Of the errors of all breakers, this is the error with
+                the shortest ``retry_after``.
             InvalidArgumentError: ``names`` is empty, or is a single string.
         """
         if isinstance(names, str) or not names:
@@ -125,21 +151,55 @@ class AsyncCircuitBreaker(AsyncStoreSide):
         raise soonest(refusals, names[0])
 
     async def success(self, permit: Permit) -> None:
-        """Report that an admitted call succeeded; see `CircuitBreaker.success`."""
+        """Report that a call which `admit` admitted has succeeded.
+
+        A report that comes too late or is repeated has no effect.
+
+        Args:
+            permit: The permit that `admit` returned.
+        """
         verdict = self._controller.slow_calls.judge(check_permit(permit), SUCCESS)
         if verdict is not SUCCESS or not self._controller.takes_success(permit):
             await self._settle(permit, verdict)
 
     async def failure(self, permit: Permit, error: BaseException | None = None) -> None:
-        """Report that an admitted call failed; see `CircuitBreaker.failure`."""
+        """Report that a call which `admit` admitted has failed.
+
+        A report that comes too late or is repeated has no effect.
+
+        Args:
+            permit: The permit that `admit` returned.
+            error: The exception that the call raised. If this exception does not count as a failure, the effect is that
+                of `release`. ``None`` counts as a failure.
+        """
         await self._settle(check_permit(permit), self._verdict_of(error))
 
     async def release(self, permit: Permit) -> None:
-        """End an admitted call without a verdict; see `CircuitBreaker.release`."""
+        """Report that a call which `admit` admitted has ended, and says nothing about the dependency.
+
+        Such a call counts neither as a success nor as a failure. If it was the probe, the next caller may make the
+        probe.
+
+        Args:
+            permit: The permit that `admit` returned.
+        """
         await self._settle(check_permit(permit), Verdict.NONE)
 
     async def renew(self, permit: Permit) -> bool:
-        """Extend the lease of a probe that was admitted by hand; see `CircuitBreaker.renew`."""
+        """Keep a probe that `admit` gave to the caller for another ``probe_lease`` seconds, from now.
+
+        Without this, another caller may make the probe when the time is over.
+
+        Args:
+            permit: The permit that `admit` returned.
+
+        Returns:
+            ``True`` if the probe still belongs to the caller, or if the store does not answer. ``False`` if the probe
+            belongs to another caller or is over.
+
+        Raises:
+            InvalidStateError: The permit is not a permit of a probe.
+        """
         self.progress(permit)
         return await self._renew(permit)
 

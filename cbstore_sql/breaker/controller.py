@@ -43,22 +43,27 @@ if TYPE_CHECKING:
 
 
 class BreakerController:
-    """A part of a breaker that admits calls without I/O, and makes and joins the other parts that need no I/O.
+    """The part of a breaker that admits calls, in the same way for both breakers, and makes the other shared parts.
+
+    It chooses who decides about a call: the view (this process's copy of the shared state), the store, or the outage
+    policy. Methods that need the store return a generator of store calls, and the breaker runs it. So this class does
+    no I/O.
 
     Args:
         policy: The policy of every breaker name that is not in ``policies``.
         policies: Policies by breaker name; ``None`` means that every breaker uses ``policy``.
         outcomes: The classifier of the outcomes of calls. ``None`` makes an `OutcomeClassifier` with the default
             values.
-        reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
-            next caller, ``True`` opens the circuit again.
+        reopen_on_no_verdict: What happens to a probe that ends neither as a success nor as a failure. ``False`` lets
+            the next caller make the probe, ``True`` opens the circuit again.
         on_store_outage: What happens to calls while the store does not answer: ``"local"``, ``"allow"``, ``"block"`` or
             ``"raise"``; see `BreakerBase.__init__`.
         notifier: The listeners, which receive every event; ``None`` makes a notifier without listeners.
-        view: The last snapshots that this process saw; ``None`` means that every call asks the store.
+        view: The view of this process; ``None`` means that every call asks the store.
         announce: A function that receives every state change in the store, before the listeners receive the event. The
             function must not wait or raise. ``None`` means no function.
-        host_reads: The reads that the processes of this host share; ``None`` if this process reads for itself.
+        host_reads: The object through which the processes of this host share their reads; ``None`` if this process
+            reads for itself.
 
     Attributes:
         notifier: The listeners.
@@ -68,15 +73,16 @@ class BreakerController:
         fresh_permit: `View.fresh_permit`, which admits a healthy call. Without a view it returns ``None``.
         takes_success: `View.takes_success`, which keeps the success of a healthy call for a later report. Without a
             view it returns ``None``.
-        changes: The changes of a circuit that are not outcomes of calls.
-        demands: The changes that the dependency demands; the outage policy applies to them.
-        insight: The questions about one breaker.
-        refresh: The refresh of the view.
-        outage: The calls while the store is unavailable.
-        settling: The reports of the outcomes of admitted calls.
-        slow_calls: The time measurement for ``slow_after``.
-        successes: The reports of successes that no report of a failure has carried.
-        recovery: The end of an outage of the store.
+        changes: The object that makes changes at once, for an operator.
+        demands: The object that makes changes because the dependency asked for a wait. The outage policy applies to
+            them.
+        insight: The object that answers questions about one breaker.
+        refresh: The object that reads the breakers of the view from the store again.
+        outage: The object that admits and counts calls while the store is unavailable.
+        settling: The object that reports the outcomes of admitted calls.
+        slow_calls: The object that measures calls for ``slow_after``.
+        successes: The object that reports the successes which the view keeps.
+        recovery: The object that ends an outage of the store.
     """
 
     def __init__(
@@ -143,7 +149,7 @@ class BreakerController:
 
     @property
     def is_out(self) -> bool:
-        """Whether the store does not answer, as far as this process knows."""
+        """Whether the store does not answer, as far as this process knows, so that calls follow the outage policy."""
         return self.outage.detector.is_out
 
     def policy_for(self, name: str) -> BreakerPolicy:
@@ -151,17 +157,19 @@ class BreakerController:
         return self.policies.get(name, self.policy)
 
     def admit_without_io(self, name: str) -> Permit | None:
-        """Admit or refuse a call without a store call. The caller must call `fresh_permit` first.
+        """Admit or reject a call without asking the store, if this process knows enough.
+
+        The caller must call `fresh_permit` first.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The permit if the view or the outage policy admits the call; ``None`` if the caller must ask the store.
+            The permit if the call may go ahead; ``None`` if the caller must ask the store.
 
         Raises:
-            CircuitBreakerOpenError: The view shows a circuit that is open, half_open, locked open or on hold. Or the
-                store is unavailable and the outage policy refuses the call.
+            CircuitBreakerOpenError: By the view (this process's copy of the shared state), the breaker rejects calls
+                now. Or the store is unavailable and the outage policy rejects the call.
             StoreError: The store is unavailable and the outage policy is ``"raise"``.
         """
         if self.outage.decides(name):
@@ -177,14 +185,18 @@ class BreakerController:
         return None
 
     def admission(self, name: str) -> StoreCalls[Permit]:
-        """Admit a call by a store call; claim the probe if the open time is over.
+        """Ask the store whether a call may go ahead, and become the owner of the probe if the probe is due.
+
+        If the store does not answer, the outage policy decides.
 
         Args:
             name: The breaker's name.
 
+        Returns:
+            A generator of store calls that returns the permit.
+
         Raises:
-            CircuitBreakerOpenError: The circuit is open, or another caller holds the probe. Or the store fails and the
-                outage policy refuses the call.
+            CircuitBreakerOpenError: The breaker or the outage policy rejects the call.
             StoreError: The store fails and the outage policy is ``"raise"``.
         """
         # `probes_of_caller` must not run in the generator: the generator may run in a task, in another context than
@@ -200,13 +212,18 @@ class BreakerController:
         return self._admit_alone(name, probes)
 
     def first_admission(self, names: Sequence[str]) -> StoreCalls[Permit]:
-        """Admit a call through the first of several circuits that admits calls.
+        """Ask the store for the first of several breakers that admits a call.
+
+        If the store does not answer, the outage policy decides for each breaker in turn.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
 
+        Returns:
+            A generator of store calls that returns the permit.
+
         Raises:
-            CircuitBreakerOpenError: No circuit admits the call.
+            CircuitBreakerOpenError: No breaker admits the call.
             StoreError: The store fails and the outage policy is ``"raise"``.
         """
         return self._first_admission(names, frozenset[str]().union(*map(probes_of_caller, names)))
@@ -236,13 +253,14 @@ class BreakerController:
         return 0 if self.view is None else self.view.successes_since(name, since)
 
     def renewal(self, permit: Permit) -> StoreCalls[bool]:
-        """Extend the lease of a probe.
+        """Keep a probe for its caller for another ``probe_lease`` seconds, from now.
 
         Args:
-            permit: The permit of the probe's owner.
+            permit: The permit of the probe.
 
         Returns:
-            Whether the caller still owns the probe; ``True`` also if the store is unavailable.
+            ``True`` if the probe still belongs to the caller, or if the store is unavailable. ``False`` if it belongs
+            to another caller or is over.
         """
         if isinstance(permit, LocalPermit):
             return self.outage.local.renew(permit)

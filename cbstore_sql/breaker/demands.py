@@ -12,11 +12,13 @@ from cbstore_sql.stores.call import StoreCalls
 
 
 class Demands:
-    """The changes that a dependency demands (``Retry-After``). They have an effect in the store or in this process.
+    """Carry out what a dependency asks for (``Retry-After``): a hold, or an open circuit.
+
+    If the store fails, follow the outage policy.
 
     Args:
-        changes: The changes in the store.
-        outage: The calls while the store is unavailable.
+        changes: The object that makes these changes in the store.
+        outage: The object that admits and counts calls while the store is unavailable.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
     """
 
@@ -28,23 +30,25 @@ class Demands:
         self._begin_outage = begin_outage
 
     def hold(self, name: str, seconds: float) -> StoreCalls[None]:
-        """Refuse all calls for some seconds because the dependency demanded it.
+        """Reject all calls of a breaker for some seconds because the dependency asked for a wait.
+
+        If the store fails, the hold has an effect only with the outage policy ``"local"``, and only in this process.
 
         Args:
             name: The breaker's name.
-            seconds: The length of the hold in seconds, from now. If the store fails, the hold has an effect only with
-                the policy ``"local"`` and only in this process.
+            seconds: The length of the hold in seconds, from now.
         """
         if (yield from self._is_for_this_process(name, self._changes.hold(name, seconds))):
             self._outage.local.hold(name, seconds)
 
     def trip(self, name: str, seconds: float) -> StoreCalls[None]:
-        """Open a circuit because the dependency demanded it.
+        """Open a circuit because the dependency asked for a wait.
+
+        If the store fails, the circuit opens only with the outage policy ``"local"``, and only in this process.
 
         Args:
             name: The breaker's name.
-            seconds: The open time in seconds, from now. If the store fails, the circuit opens only with the policy
-                ``"local"`` and only in this process.
+            seconds: The open time in seconds, from now.
         """
         if (yield from self._is_for_this_process(name, self._changes.force_open(name, seconds))):
             self._outage.local.force_open(name, seconds)

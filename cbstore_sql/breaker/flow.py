@@ -30,45 +30,50 @@ _CLAIM_ATTEMPTS = 3
 
 
 def soonest(refusals: Sequence[CircuitBreakerOpenError], name: str) -> CircuitBreakerOpenError:
-    """Return the refusal with the shortest ``retry_after``, or a new refusal if ``refusals`` is empty.
+    """Choose the rejection with the shortest ``retry_after`` from the rejections of several breakers.
 
     Args:
-        refusals: The refusals. The sequence is empty if the caller lost every claim of a probe; the function then makes
-            a new refusal.
-        name: The breaker's name for the new refusal.
+        refusals: The rejections. Empty if every breaker had a due probe and other callers became the owners.
+        name: The breaker's name for a new error, if ``refusals`` is empty.
+
+    Returns:
+        The error to raise.
     """
     return min(refusals, key=lambda refused: refused.retry_after, default=CircuitBreakerOpenError(name=name))
 
 
 def nothing(*_: Any) -> None:
-    """Do nothing: the default for a callback."""
+    """Do nothing, with any arguments. This is the default value of optional callback functions."""
 
 
 class CallFlow:
-    """The steps of guarded calls over one store. Each step raises the errors that the store raises.
+    """The steps of guarded calls over one store: admit a call, report its outcome, keep a probe.
+
+    Each method returns a generator of store calls, which the breaker runs. An error of the store ends the generator.
+    `BreakerController`, which uses this class, handles outages.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
         emit: A function that receives each event.
-        reopen_on_no_verdict: What happens to a probe that ends without a verdict. ``False`` frees the probe for the
-            next caller, ``True`` opens the circuit again.
-        sends: Whether to send a success without waiting for the answer (`Store.send_success`) if the admission of the
-            call read a circuit that is closed and has nothing to clear.
-        clock: A function that returns seconds of a steady clock.
+        reopen_on_no_verdict: What happens to a probe that ends neither as a success nor as a failure. ``False`` lets
+            the next caller make the probe, ``True`` opens the circuit again.
+        sends: Whether to send a success without waiting for the answer (`Store.send_success`) if the circuit was closed
+            and had no failures when the call was admitted.
+        clock: A function that returns seconds. Only differences between them matter.
         note: A function that receives every snapshot from the store and the moment just before the store call, in
             seconds of ``clock``.
-        forget: A function that receives the name of a breaker whose noted snapshot is out of date.
+        forget: A function that receives the name of a breaker whose last snapshot is out of date.
         announce: A function that receives every state change, before the listeners receive the event. The function must
             not wait or raise.
-        successes_since: A function that receives a breaker's name and a moment of ``clock``, and returns how many
-            unreported successes ended after the moment.
-        claimed: A function that receives the name and the token of a claim whose answer did not arrive. The store may
-            have accepted the claim.
+        successes_since: A function that receives a breaker's name and a moment of ``clock``. It returns how many
+            successes that this process has not reported ended after the moment.
+        claimed: A function that is called if this process asked for the probe and no answer arrived, so that it may be
+            the owner. It receives the breaker's name and the token of the probe.
         accepted: A function that receives the name of a breaker when the store has accepted a write of this breaker.
 
     Attributes:
-        changes: The changes of a circuit that are not outcomes of calls.
-        limit: The limit on what this process adds to the shared score.
+        changes: The object that makes changes at once, for an operator or because the dependency asked for it.
+        limit: The limit on what this process adds to the shared scores.
     """
 
     def __init__(
@@ -99,15 +104,17 @@ class CallFlow:
         self.changes = DirectChanges(self._answers, clock)
 
     def admit(self, name: str, probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
-        """Admit or refuse a call; claim the probe if the open time is over.
+        """Ask the store whether a call may go ahead, and become the owner of the probe if the probe is due.
 
         Args:
             name: The breaker's name.
-            probes: The tokens from `probes_of_caller`; see `decision.decide`.
+            probes: The tokens of the probes that the caller is inside, from `probes_of_caller`.
+
+        Returns:
+            A generator of store calls that returns the permit.
 
         Raises:
-            CircuitBreakerOpenError: The circuit is open, locked, on hold or on its ramp, or another caller holds the
-                probe.
+            CircuitBreakerOpenError: The breaker rejects the call, or other callers became the owner of the probe.
         """
         for _ in range(_CLAIM_ATTEMPTS):
             snapshot = yield from self.read(name)
@@ -117,32 +124,36 @@ class CallFlow:
         refuse_call(snapshot, Admission(Action.REFUSE, retry_after=snapshot.retry_after), self.emit)
 
     def decide(self, snapshot: Snapshot, now: float, probes: frozenset[str] = frozenset()) -> Permit | None:
-        """Admit or refuse a call on a snapshot; see `decision.decide`.
+        """Decide by a snapshot of a breaker, without the store, whether a call may go ahead; see `decision.decide`.
 
         Args:
-            snapshot: The breaker.
+            snapshot: The breaker, as this process last saw it.
             now: The store's clock, Unix seconds.
-            probes: The tokens from `probes_of_caller`.
+            probes: The tokens of the probes that the caller is inside, from `probes_of_caller`.
 
         Returns:
-            The permit, or ``None`` if the caller must claim the probe.
+            The permit if the call may go ahead. ``None`` if the probe is due, so the caller must try to become its
+            owner.
 
         Raises:
-            CircuitBreakerOpenError: The call is refused.
+            CircuitBreakerOpenError: The call is rejected.
         """
         policy = self.policy_for(snapshot.name)
         return decide(snapshot, now, policy, self.emit, ramps=self._ramps, probes=probes)
 
     def admit_first(self, names: Sequence[str], probes: frozenset[str] = frozenset()) -> StoreCalls[Permit]:
-        """Admit a call through the first of several circuits that admits calls. One store call reads all the circuits.
+        """Ask the store for the first of several breakers that admits a call. One store call reads all the breakers.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.
-            probes: The tokens from `probes_of_caller` for all these breakers.
+            probes: The tokens of the probes that the caller is inside, from `probes_of_caller`.
+
+        Returns:
+            A generator of store calls that returns the permit.
 
         Raises:
-            CircuitBreakerOpenError: No circuit admits the call. The error is the refusal with the shortest
-                ``retry_after``.
+            CircuitBreakerOpenError: No breaker admits the call. Of the errors of all breakers, this is the error with
+                the shortest ``retry_after``.
         """
         asked_at, refusals = self._clock(), []
         snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
@@ -203,14 +214,15 @@ class CallFlow:
             raise
 
     def release_claim(self, name: str, token: str) -> StoreCalls[bool]:
-        """Release the probe of a claim whose answer did not arrive, if this claim won the probe.
+        """Release a probe that this process asked for, if it became the owner although no answer arrived.
 
         Args:
             name: The breaker's name.
-            token: The token of the claim.
+            token: The token with which this process asked for the probe.
 
         Returns:
-            Whether the claim won the probe.
+            A generator of store calls. It returns ``True`` if this process was the owner, so that the probe is released
+            now.
         """
         snapshot = yield from self.read(name)
         won = snapshot.state is State.HALF_OPEN and snapshot.probe_token == token
@@ -219,34 +231,39 @@ class CallFlow:
         return won
 
     def read(self, name: str) -> StoreCalls[Snapshot]:
-        """Return the snapshot of one breaker, which this method reads from the store."""
+        """Read one breaker from the store, and pass it to the function ``note``.
+
+        Returns:
+            A generator of store calls that returns the breaker's state, counts and times.
+        """
         asked_at = self._clock()
         snapshot: Snapshot = yield StoreCall("read", (name,))
         self.saw(snapshot, asked_at)
         return snapshot
 
     def saw(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Record a snapshot from the store.
+        """Take note of a snapshot that the store returned: pass it to ``note``, and follow the shared score.
 
         Args:
             snapshot: The breaker.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
+            asked_at: The moment just before the store call, in seconds of ``clock``.
         """
         self.limit.follow(snapshot, asked_at)
         self._note(snapshot, asked_at)
 
     def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
-        """Read the last state changes and overrides of one breaker."""
+        """Read the last state changes and overrides of one breaker from the store, the oldest first."""
         entries: tuple[HistoryEntry, ...] = yield StoreCall("history", (name,))
         return entries
 
     def settle(self, permit: Permit, verdict: Verdict, carried: int = 0) -> StoreCalls[None]:
-        """Report a verdict.
+        """Report the outcome of an admitted call to the store.
 
         Args:
             permit: The permit of the admitted call.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
-            carried: The number of earlier successes of other calls that are not reported yet.
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
+            carried: The number of earlier successes of other calls that this process has not reported. The report
+                includes them.
         """
         if verdict is Verdict.SUCCESS and type(permit) is CleanPermit:
             success = StoreCall("send_success", (permit, self.policy_for(permit.name)))
@@ -259,28 +276,38 @@ class CallFlow:
             yield from self._report(StoreCall("release_probe", (permit,)), permit)
 
     def record_success(self, permit: Permit, successes: int = 1) -> StoreCalls[Transition | None]:
-        """Report successes; return ``None`` if they had no effect.
+        """Report one or more successes of a breaker to the store.
 
         Args:
-            permit: The permit of the admitted call.
+            permit: The permit of an admitted call.
             successes: The number of successes.
+
+        Returns:
+            A generator of store calls. It returns ``None`` if the report had no effect; otherwise the state before it
+            and the breaker after it.
         """
         return (yield from self._report(self._successes(permit, successes), permit))
 
     def record_failure(self, permit: Permit, failures: int = 1, successes: int = 0) -> StoreCalls[Transition | None]:
-        """Report failures, and successes that came before the failures; return ``None`` if the report had no effect.
+        """Report failures to the store, and the successes that came before them.
 
         Args:
-            permit: The permit of the admitted call.
+            permit: The permit of an admitted call.
             failures: The number of failures.
-            successes: The number of successes.
+            successes: The number of successes before the failures.
+
+        Returns:
+            A generator of store calls. It returns ``None`` if the report had no effect; otherwise the state before it
+            and the breaker after it.
         """
         counted = {"failures": failures, "successes": successes} if successes else {"failures": failures}
         failure = StoreCall("record_failure", (permit, self.policy_for(permit.name)), counted)
         return (yield from self._report(failure, permit))
 
     def report_successes(self, permit: Permit, successes: int) -> StoreCalls[None]:
-        """Report successes of a closed circuit in the background.
+        """Report successes of a closed circuit to the store, in the background.
+
+        Unlike `record_success`, a report without an effect does not make the last snapshot out of date.
 
         Args:
             permit: A permit of the closed circuit.
@@ -303,13 +330,13 @@ class CallFlow:
         return StoreCall("record_success", (permit, self.policy_for(permit.name)), counted)
 
     def renew(self, permit: Permit) -> StoreCalls[bool]:
-        """Extend the lease of a probe.
+        """Keep a probe for its caller for another ``probe_lease`` seconds, from now.
 
         Args:
-            permit: The permit of the probe's owner.
+            permit: The permit of the probe.
 
         Returns:
-            Whether the caller still owns the probe.
+            A generator of store calls. It returns ``True`` if the probe still belongs to the caller.
         """
         transition = yield StoreCall("renew_probe", (permit, self.policy_for(permit.name)))
         if transition is None:

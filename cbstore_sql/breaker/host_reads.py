@@ -34,10 +34,10 @@ _FIELDS = Snapshot._fields
 
 
 class Published(NamedTuple):
-    """An answer of the store that a process has published.
+    """An answer of the store that one process of this host has published for the others.
 
     Attributes:
-        asked_at: The moment just before the store was asked, in seconds of the steady clock of the host.
+        asked_at: The moment just before the store call, in seconds of a clock that all processes of the host share.
         snapshots: The breakers, by name.
         wanted: For each name, the moment at which a process last asked for it.
     """
@@ -48,7 +48,9 @@ class Published(NamedTuple):
 
 
 class HostReads:
-    """The published answer for the breakers of one store, and the right to publish the next answer.
+    """Share the reads of one store between the processes of a host: one process reads and publishes the answer for all.
+
+    Only the process that has the right to publish may do so. The others read the published answer.
 
     Args:
         file: The file that the processes share.
@@ -58,14 +60,14 @@ class HostReads:
         self._file = file
 
     def published(self, now: float) -> Published | None:
-        """Return the last published answer.
+        """Read the answer that was published last.
 
         Args:
-            now: The present moment, in seconds of the steady clock.
+            now: The present moment, in seconds of the clock that all processes of the host share.
 
         Returns:
-            The answer; ``None`` if the file is missing or cannot be understood, or if the answer claims to be from the
-            future, as an answer from before a restart of the machine may do.
+            The answer. ``None`` if the file is missing or cannot be understood, or if the answer is later than ``now``,
+            which can happen after a restart of the machine.
         """
         content = self._file.read()
         try:
@@ -77,21 +79,22 @@ class HostReads:
         return answer if answer.asked_at <= now else None
 
     def try_acquire(self) -> bool:
-        """Take the right to publish, without waiting; return whether this object has it now."""
+        """Try to get the right to publish, without waiting. Return whether this process has the right now."""
         return self._file.try_acquire()
 
     def release(self) -> None:
-        """Give the right to publish back."""
+        """Give up the right to publish, so that another process can get it."""
         self._file.release()
 
     @staticmethod
     def names_for_all(own: Sequence[str], last: Published | None, now: float) -> list[str]:
-        """Return the names that the reader reads: its own names, and those that other processes asked for recently.
+        """Return the names of the breakers that this process must read for itself and for the other processes.
 
         Args:
             own: The names that this process uses.
-            last: The last published answer, or ``None``.
-            now: The present moment, in seconds of the steady clock.
+            last: The answer that was published last, with the names that other processes asked for recently; ``None``
+                if there is no such answer.
+            now: The present moment, in seconds of the clock that all processes of the host share.
         """
         others = () if last is None else (n for n, asked in last.wanted.items() if now - asked < _WANTED_SECONDS)
         return list(dict.fromkeys((*own, *others)))[: max(len(own), _MOST_NAMES)]
@@ -99,13 +102,16 @@ class HostReads:
     def publish(
         self, snapshots: Iterable[Snapshot], asked_at: float, own: Iterable[str], last: Published | None
     ) -> None:
-        """Publish an answer of the store. The caller must have the right to publish.
+        """Publish an answer of the store for the other processes of this host.
+
+        The caller must have the right to publish; see `try_acquire`.
 
         Args:
             snapshots: The answer.
-            asked_at: The moment just before the store was asked, in seconds of the steady clock.
+            asked_at: The moment just before the store call, in seconds of the clock that all processes of the host
+                share.
             own: The names that this process uses.
-            last: The answer that was published before, or ``None``.
+            last: The answer that was published last; ``None`` if there is no such answer.
         """
         rows = list(snapshots)
         wanted = {} if last is None else last.wanted
@@ -114,11 +120,11 @@ class HostReads:
 
 
 def make_host_reads(store: Store | AsyncStore, view: View | None) -> HostReads:
-    """Make the object that shares the reads of one store with the other processes of the host.
+    """Make the object through which the processes of this host share their reads of one store.
 
     Args:
         store: The store that the breaker was given.
-        view: The breaker's view; ``None`` if the breaker has no view.
+        view: The breaker's view (this process's copy of the shared state); ``None`` if the breaker has no view.
 
     Raises:
         ConfigurationError: The breaker has no view, the store is not on PostgreSQL, or this user has no private

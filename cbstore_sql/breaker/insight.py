@@ -15,11 +15,11 @@ from cbstore_sql.stores.call import StoreCalls
 
 
 class Insight:
-    """The questions about one breaker, answered by the store or, where it helps, by this process.
+    """Answer questions about one breaker: its state, its history, and an explanation.
 
     Args:
         shared: The steps of calls over the store.
-        outage: The calls while the store is unavailable.
+        outage: The object that admits and counts calls while the store is unavailable.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
     """
 
@@ -31,23 +31,31 @@ class Insight:
         self._begin_outage = begin_outage
 
     def snapshot(self, name: str) -> StoreCalls[Snapshot]:
-        """Return the snapshot of one breaker, which this method reads from the store."""
+        """Read the state, the counts and the times of one breaker from the store.
+
+        Raises:
+            StoreError: The store failed. The outage policy does not apply.
+        """
         check_name("breaker name", name)
         return self._shared.read(name)
 
     def history(self, name: str) -> StoreCalls[tuple[HistoryEntry, ...]]:
-        """Read the last state changes and overrides of a breaker."""
+        """Read the last state changes and overrides of a breaker from the store, the oldest first.
+
+        Raises:
+            StoreError: The store failed. The outage policy does not apply.
+        """
         check_name("breaker name", name)
         return self._shared.history(name)
 
     def seen(self, name: str) -> StoreCalls[Snapshot]:
-        """Return the snapshot on which the breaker would admit or refuse the next call.
+        """Read the state by which the breaker would admit or reject the next call, even if the store does not answer.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The store's snapshot if the store answers; otherwise the snapshot of the local breaker of this process.
+            The breaker as the store has it. If the store does not answer, the breaker as this process has it.
         """
         if not self._outage.decides(name):
             try:
@@ -57,9 +65,9 @@ class Insight:
         return self._outage.local.read(name)
 
     def explanation(self, name: str) -> StoreCalls[str]:
-        """Return plain sentences that explain the state of a breaker and what happens next.
+        """Explain in sentences which state a breaker has and what happens next.
 
-        If the store fails, the sentences describe the last state that this process knows.
+        If the store does not answer, the sentences describe the last state that this process knows.
 
         Args:
             name: The breaker's name.

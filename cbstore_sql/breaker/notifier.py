@@ -78,16 +78,23 @@ class Notifier:
             self.emit(CallFinished(name, verdict, time.perf_counter() - began))
 
     def probe_stalled(self, permit: Permit) -> None:
-        """Log and emit that this process stopped the renewals of a probe's lease, because the call showed no progress.
+        """Log a warning and emit `ProbeStalled`, because the call of a probe shows no progress.
+
+        The caller has stopped renewing the probe's lease, so another caller may soon make the probe.
 
         Args:
-            permit: The permit of the probe's owner.
+            permit: The permit of the probe.
         """
         log.warning("circuit breaker %r: its probe showed no progress for %d leases", permit.name, PROBE_CAP)
         self.emit(ProbeStalled(permit.name, permit))
 
     def log_failed_report(self, error: Exception) -> None:
-        """Log an error that must not replace the outcome of a guarded call.
+        """Log that a report to the store failed.
+
+        The error is not raised, so that the caller gets the outcome of the guarded call.
+
+        Args:
+            error: The exception that the report raised.
 
         Raises:
             Exception: ``error`` itself, if a signal handler raised it. Such an error is meant for the program, not for

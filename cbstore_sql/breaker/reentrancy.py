@@ -111,10 +111,10 @@ class ProbeScope:
 
 
 def probes_of_caller(name: str) -> frozenset[str]:
-    """Return the tokens of the probes of a breaker inside which the calling code runs.
+    """Return the tokens of all probes of a breaker that the calling code is a part of.
 
-    A token identifies a probe in the store. If the store shows one of these tokens, a call of this code is a part of
-    that probe. Some stores show ``""`` in place of a token, so ``""`` is in the result if the code runs inside a probe.
+    A token identifies a probe in the store. If the store shows one of these tokens, a call of this code belongs to that
+    probe. Some stores show ``""`` in place of a token, so the result also contains ``""``, unless it is empty.
 
     Args:
         name: The breaker's name.

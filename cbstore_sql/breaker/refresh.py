@@ -28,17 +28,20 @@ _TOO_LATE = 0.6
 
 
 class ViewRefresh:
-    """A job that repeatedly reads the breakers of a view from the store again.
+    """Read all breakers that this process uses from the store again, so that its view stays up to date.
+
+    The view is this process's copy of the shared state.
 
     Args:
-        view: The view; ``None`` if every call asks the store. Then the job does nothing.
-        outage: The record of the store's state. While the store is unavailable, the job reads nothing.
+        view: The view; ``None`` if every call asks the store. Then there is nothing to read.
+        outage: The object that remembers whether the store answers. While the store is unavailable, nothing is read.
         notifier: The listeners, which receive an event with the age of the view after each read.
         record: A function that receives each snapshot and the moment just before the read, in seconds of the view's
             clock.
-        refreshed: A function that the job calls after each complete read.
+        refreshed: A function that is called after each complete read.
         begin_outage: A function that receives a breaker's name and the store's error when a read fails.
-        host_reads: The reads that the processes of this host share; ``None`` if this process reads for itself.
+        host_reads: The object through which the processes of this host share their reads; ``None`` if this process
+            reads for itself.
     """
 
     def __init__(
@@ -65,17 +68,21 @@ class ViewRefresh:
         self._waiting: list[str] = []
 
     def pause(self) -> float:
-        """Return the seconds until the next call of `run`."""
+        """Return how many seconds to wait before the next call of `run`."""
         view = self._view
         if view is None or self._host_reads is None or not self._next_at:
             return 0.0 if view is None else view.period
         return max(_NEXT_LOOK, self._next_at - view.clock())
 
     def run(self) -> StoreCalls[bool]:
-        """Read the breakers in use: from the store, or from the answer that a process of this host has published.
+        """Read all breakers in use, and pass each to ``record``.
+
+        With ``host_reads``, the answer may be one that another process of this host has published. Otherwise, one store
+        call reads all breakers.
 
         Returns:
-            Whether any breaker is in use. ``False`` ends the background work until the next call.
+            A generator of store calls. It returns ``False`` if no breaker is in use, so that the background work can
+            end.
         """
         view = self._view
         names = self._waiting or ([] if view is None else view.in_use())

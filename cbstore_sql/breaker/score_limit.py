@@ -13,13 +13,16 @@ from cbstore_sql.stores.call import StoreCall, StoreCalls
 
 
 class ScoreLimit:
-    """The limit on what the reports of this process add to the score of a breaker, for policies with ``trip``.
+    """Limit what the reports of this process add to the scores of breakers, for policies with ``min_reporters``.
+
+    The score is the evidence of a failure-rate policy (``trip``). With the limit, a single process cannot open a
+    circuit alone.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
-        clock: A function that returns seconds of a steady clock.
-        successes_since: A function that receives a breaker's name and a moment of ``clock``, and returns how many
-            unreported successes ended after the moment.
+        clock: A function that returns seconds. Only differences between them matter.
+        successes_since: A function that receives a breaker's name and a moment of ``clock``. It returns how many
+            successes that this process has not reported ended after the moment.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class ScoreLimit:
         self._own_scores = OwnScores(clock)
 
     def follow(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Update what this process may add, after the store has returned a snapshot; see `OwnScores.seen`.
+        """Use a snapshot to update how much this process may still add to the breaker's score; see `OwnScores.seen`.
+
+        For a policy without a score, this does nothing.
 
         Args:
-            snapshot: The breaker.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
+            snapshot: The breaker, as the store returned it.
+            asked_at: The moment just before the store call, in seconds of ``clock``.
         """
         trip = self._policy_for(snapshot.name).trip
         if trip is not None:
@@ -45,11 +50,17 @@ class ScoreLimit:
             self._own_scores.seen(snapshot, asked_at, lambda since: step * self._successes_since(snapshot.name, since))
 
     def send(self, report: StoreCall, permit: Permit) -> StoreCalls[Transition | None]:
-        """Make a store call. Under ``min_reporters``, clip what a report adds to the score to this process's limit.
+        """Make the store call of a report. If it would add too much to the breaker's score, lower the amount first.
+
+        Without ``min_reporters`` in the policy, the report is sent unchanged.
 
         Args:
             report: The store call.
-            permit: The permit of the report.
+            permit: The permit with which the report is sent.
+
+        Returns:
+            A generator of store calls. It returns ``None`` if the report had no effect; otherwise the state before it
+            and the breaker after it.
         """
         policy = self._policy_for(permit.name)
         counts = report.operation in ("record_failure", "record_success", "send_success") and not permit.is_probe

@@ -80,9 +80,9 @@ class Seen:
         self.add_success = self.successes.add
 
     def distrusted(self, now: float) -> Seen:
-        """Return a copy of this entry that admits and rejects no call.
+        """Return a copy of this entry whose snapshot no call may use, because it is out of date.
 
-        Only the answer to a store call that is made after ``now`` replaces it.
+        Only the answer to a store call that is made after ``now`` replaces the copy.
 
         Args:
             now: The present moment, in seconds of the view's clock.

@@ -15,13 +15,14 @@ from cbstore_sql.stores.call import StoreCalls
 
 
 class Settling:
-    """The reports of the outcomes of admitted calls.
+    """Report the outcomes of admitted calls to the store. If the store fails, follow the outage policy.
 
     Args:
         shared: The steps of calls over the store.
-        outage: The calls while the store is unavailable.
-        resync: The reports to a store that answers again.
-        view: The last snapshots that this process saw, with its unreported successes; ``None`` if there is no view.
+        outage: The object that admits and counts calls while the store is unavailable.
+        resync: The object that sends the reports to a store that answers again.
+        view: The view (this process's copy of the shared state), with the successes that it keeps; ``None`` if there is
+            no view.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
     """
 
@@ -41,17 +42,17 @@ class Settling:
         self._begin_outage = begin_outage
 
     def without_io(self, permit: Permit, verdict: Verdict) -> bool:
-        """Settle a verdict without a store call, if no store call is necessary.
+        """Finish an admitted call without a report to the store, if no report is necessary now.
 
-        No store call is necessary if the verdict changes nothing in the store, or if the store is unavailable. The
-        caller must call `takes_success` first if the verdict is a success.
+        No report is necessary if the outcome changes nothing in the store, or if the store is unavailable. After a
+        success, the caller must call `takes_success` first.
 
         Args:
             permit: The permit of the admitted call.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
 
         Returns:
-            Whether the verdict is settled. If ``False``, the caller must report the verdict to the store.
+            ``True`` if the call is finished. ``False`` if the caller must report the outcome with `by_store`.
         """
         if isinstance(permit, UnreportedPermit) or (verdict is Verdict.NONE and not permit.is_probe):
             return True
@@ -61,11 +62,11 @@ class Settling:
         return False
 
     def by_store(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
-        """Report a verdict to the store. If the store fails, settle the verdict by the outage policy.
+        """Report the outcome of an admitted call to the store. If the store fails, follow the outage policy.
 
         Args:
             permit: The permit of the admitted call.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
         carried = self._take_successes(permit, verdict)

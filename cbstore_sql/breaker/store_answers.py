@@ -11,12 +11,12 @@ from cbstore_sql.events import BreakerEvent, Opened, WouldHaveOpened, change_of
 
 @dataclass(frozen=True, slots=True)
 class StoreAnswers:
-    """The functions that learn from the answers of one store, and the order in which they are called.
+    """The functions that are called with each answer of one store.
 
     Attributes:
         note: A function that receives every snapshot from the store and the moment just before the store call, in
-            seconds of the steady clock.
-        forget: A function that receives the name of a breaker whose noted snapshot is out of date.
+            seconds of the breaker's clock.
+        forget: A function that receives the name of a breaker whose last snapshot is out of date.
         accepted: A function that receives the name of a breaker when the store has accepted a write of this breaker.
         announce: A function that receives every state change, before the listeners receive the event. The function must
             not wait or raise.
@@ -30,11 +30,11 @@ class StoreAnswers:
     emit: Callable[[BreakerEvent], None]
 
     def wrote(self, transition: Transition, asked_at: float) -> None:
-        """Note the answer to an operation that had an effect, and emit an event if the state changed.
+        """Pass on the answer to a store call that changed a breaker. If the state changed, emit an event.
 
         Args:
-            transition: The transition that the store returned.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
+            transition: What the store returned: the state before the change, and the breaker after it.
+            asked_at: The moment just before the store call, in seconds of the breaker's clock.
         """
         snapshot = transition.snapshot
         self.note(snapshot, asked_at)
@@ -46,13 +46,13 @@ class StoreAnswers:
                 self.emit(WouldHaveOpened(event.name, snapshot))
 
     def reported(self, name: str, transition: Transition | None, asked_at: float) -> None:
-        """Note the answer to a report.
+        """Pass on the answer to a report, which may have had no effect.
 
         Args:
             name: The breaker's name.
-            transition: The transition that the store returned. ``None`` if the report had no effect: the noted snapshot
-                is out of date, so this method forgets it.
-            asked_at: The moment just before the store call, in seconds of the steady clock.
+            transition: What the store returned. ``None`` if the report had no effect: then the last snapshot of the
+                breaker is out of date and is not used any more.
+            asked_at: The moment just before the store call, in seconds of the breaker's clock.
         """
         if transition is None:
             self.forget(name)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class StoreSide(BreakerBase[Store, Store, Periodic]):
-    """Everything of `CircuitBreaker` that is not a guarded call: reading and changing circuits, and work in threads.
+    """The part of `CircuitBreaker` that reads and changes circuits, and the work in background threads.
 
     See `BreakerBase.__init__` for the arguments.
     """
@@ -35,45 +35,53 @@ class StoreSide(BreakerBase[Store, Store, Periodic]):
     _awaits = False
 
     def snapshot(self, name: str) -> Snapshot:
-        """Read one breaker from the store.
+        """Read the state, the counts and the times of one breaker from the store.
+
+        A breaker that the store does not have is closed, and its counts are 0.
 
         Args:
             name: The breaker's name.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self._drive(self._controller.insight.snapshot(name))
 
     def state(self, name: str) -> State:
-        """Read the state of one breaker from the store; see `snapshot`.
+        """Read from the store whether a circuit is closed, open or half_open.
 
         Args:
             name: The breaker's name.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self.snapshot(name).state
 
     def force_open(self, name: str, seconds: float) -> Transition:
-        """Open a circuit for at least some time; see `Store.force_open`.
+        """Open a circuit for all processes, for at least some seconds from now.
+
+        After this time, one caller may make the probe, as after any opening.
 
         Args:
             name: The breaker's name.
             seconds: The open time in seconds, from now. If the circuit already stays open for longer, the end of the
                 open time does not change.
 
+        Returns:
+            The state before the operation, and the breaker after it.
+
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self._drive(self._controller.changes.force_open(name, seconds))
 
     def trip(self, name: str, seconds: float) -> None:
-        """Open a circuit for at least some seconds because the dependency demanded it (``Retry-After``).
+        """Open a circuit for all processes because the dependency asked for a wait, such as with ``Retry-After``.
 
-        If the store does not answer, `trip` follows ``on_store_outage``, unlike `force_open`. With ``"local"`` the
-        circuit opens in this process only. With the other values, the method has no effect.
+        `force_open` is for operators and raises an error if the store does not answer. This method follows
+        ``on_store_outage`` instead: with ``"local"``, the circuit opens in this process only; with the other values,
+        this method has no effect.
 
         Args:
             name: The breaker's name.
@@ -86,11 +94,11 @@ class StoreSide(BreakerBase[Store, Store, Periodic]):
         self._drive(self._controller.demands.trip(name, seconds))
 
     def hold(self, name: str, seconds: float) -> None:
-        """Refuse the calls of all processes for some seconds because the dependency demanded it (``Retry-After``).
+        """Reject the calls of all processes for some seconds because the dependency asked for a wait (``Retry-After``).
 
-        The state of the circuit stays the same. A new hold never shortens an earlier hold. While the store does not
-        answer, a hold has an effect only in this process and only with ``on_store_outage="local"``. With the other
-        values of ``on_store_outage``, such a hold has no effect.
+        Unlike `trip`, this does not open the circuit: after the time, all calls may go ahead, without a probe. A new
+        hold never shortens an earlier hold. While the store does not answer, the hold has an effect only with
+        ``on_store_outage="local"``, and only in this process.
 
         Args:
             name: The breaker's name.
@@ -99,24 +107,29 @@ class StoreSide(BreakerBase[Store, Store, Periodic]):
         self._drive(self._controller.demands.hold(name, seconds))
 
     def seen(self, name: str) -> Snapshot:
-        """Return the snapshot on which the breaker would admit or refuse the next call.
+        """Read the state by which the breaker would admit or reject the next call, even if the store does not answer.
 
         Args:
             name: The breaker's name.
 
         Returns:
-            The store's snapshot if the store answers; otherwise the snapshot of the local breaker of this process.
+            The breaker as the store has it. If the store does not answer, the breaker as this process has it.
         """
         return self._drive(self._controller.insight.seen(name))
 
     def reset(self, name: str) -> Transition:
-        """Close a circuit and clear its failure count, score and hold; see `Store.reset`.
+        """Close a circuit for all processes, clear its failure count and score, and end a hold.
+
+        The score is the evidence of a failure-rate policy. An override stays in force.
 
         Args:
             name: The breaker's name.
 
+        Returns:
+            The state before the operation, and the breaker after it.
+
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self._drive(self._controller.changes.reset(name))
 
@@ -130,76 +143,89 @@ class StoreSide(BreakerBase[Store, Store, Periodic]):
         seconds: float | None = None,
         create: bool = False,
     ) -> Transition:
-        """Set an override of a breaker in every process; see `Store.set_override`.
+        """Decide by hand, for all processes, what happens to the calls of a breaker: set an override.
 
-        Every other process obeys the override after at most its ``max_staleness`` seconds, or at once with ``push``. In
-        an outage of the store, each process obeys the last override that it knows until the override expires.
+        The override replaces the state of the circuit while it is in force. Every other process obeys the override
+        after at most its ``max_staleness`` seconds, or at once with ``push``. While the store does not answer, each
+        process obeys the last override that it knows, until the override expires.
 
         Args:
             name: The breaker's name.
-            mode: ``"open"`` refuses every call. ``"closed"`` admits every call. ``"shadow"`` admits every call and
-                emits an event for each call that the breaker would have refused.
+            mode: ``"open"`` rejects every call. ``"closed"`` admits every call. ``"shadow"`` admits every call and
+                emits an event for each call that the breaker would have rejected.
             by: The person or program that sets the override.
             reason: Why the override is set.
             seconds: The duration of the override in seconds; ``None`` means until `clear_override`.
             create: Whether to create the breaker if it does not exist.
 
+        Returns:
+            The state before the operation, and the breaker after it.
+
         Raises:
             UnknownBreakerError: The breaker does not exist, and ``create`` is false.
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self._drive(
             self._controller.changes.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
         )
 
     def clear_override(self, name: str, *, by: str) -> Transition:
-        """Remove the override of a breaker. After that, calls follow the state of the circuit again.
+        """Remove the override of a breaker, so that calls follow the state of the circuit again.
 
         Args:
             name: The breaker's name.
             by: The person or program that removes the override.
 
+        Returns:
+            The state before the operation, and the breaker after it.
+
         Raises:
             UnknownBreakerError: The breaker does not exist.
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self._drive(self._controller.changes.clear_override(name, by=by))
 
     def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker: about eight entries, the oldest first.
+        """Read the last state changes and overrides of a breaker from the store: about eight entries, the oldest first.
 
         Args:
             name: The breaker's name.
 
         Raises:
-            StoreError: See `Store`.
+            StoreError: The store did not answer or refused the operation; see `Store`.
         """
         return self._drive(self._controller.insight.history(name))
 
     def explain(self, name: str) -> str:
-        """Return plain sentences that explain the state of a breaker, when the state began, and what happens next.
+        """Explain in sentences which state a breaker has, since when and why, and what happens next.
 
-        While the store does not answer, the sentences describe the last state that this process knows.
+        If the store does not answer, the sentences describe the last state that this process knows.
 
         Args:
             name: The breaker's name.
+
+        Returns:
+            English sentences for an operator.
         """
         return self._drive(self._controller.insight.explanation(name))
 
     def check_store(self) -> bool:
-        """Check now whether the store answers and accepts writes, and begin or end an outage.
+        """Check now whether the store answers and accepts writes. The breaker also checks in the background.
 
-        If the store answers after an outage, the breaker reports the outcomes of the calls during the outage to the
-        store, and the outage ends. If the store does not answer, an outage begins.
+        If the store answers after an outage, the breaker reports to it what happened during the outage, and uses it
+        again. If the store does not answer, the calls follow ``on_store_outage`` from now on.
 
         Returns:
-            Whether the store answers and accepts writes.
+            ``True`` if the store answers, accepts writes and has received the reports; otherwise ``False``.
         """
         recovery = self._controller.recovery
         return self._drive(recovery.answers()) and sansio.run(recovery.recover(), self._call_patiently)
 
     def close(self) -> None:
-        """Stop the background work of this breaker. The store stays open, and the breaker can be used again."""
+        """Stop the background work of this breaker. The store stays open.
+
+        If the breaker is used again, the background work starts again.
+        """
         self._recovery.close()
         if self._refresher is not None:
             self._refresher.close()

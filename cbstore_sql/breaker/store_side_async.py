@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class AsyncStoreSide(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic]):
-    """Everything of `AsyncCircuitBreaker` that is not a guarded call: reading and changing circuits, and work in tasks.
+    """The part of `AsyncCircuitBreaker` that reads and changes circuits, and the work in background tasks.
 
     See `BreakerBase.__init__` for the arguments.
     """
@@ -39,23 +39,70 @@ class AsyncStoreSide(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic])
     _awaits = True
 
     async def snapshot(self, name: str) -> Snapshot:
-        """Read one breaker from the store; see `CircuitBreaker.snapshot`."""
+        """Read the state, the counts and the times of one breaker from the store.
+
+        A breaker that the store does not have is closed, and its counts are 0.
+
+        Args:
+            name: The breaker's name.
+
+        Raises:
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return await run_to_completion(self._drive(self._controller.insight.snapshot(name)))
 
     async def state(self, name: str) -> State:
-        """Read the state of one breaker from the store; see `CircuitBreaker.state`."""
+        """Read from the store whether a circuit is closed, open or half_open.
+
+        Args:
+            name: The breaker's name.
+
+        Raises:
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return (await self.snapshot(name)).state
 
     async def force_open(self, name: str, seconds: float) -> Transition:
-        """Open a circuit for at least ``seconds`` seconds from now; see `CircuitBreaker.force_open`."""
+        """Open a circuit for all processes, for at least some seconds from now.
+
+        After this time, one caller may make the probe, as after any opening.
+
+        Args:
+            name: The breaker's name.
+            seconds: The open time in seconds, from now. If the circuit already stays open for longer, the end of the
+                open time does not change.
+
+        Returns:
+            The state before the operation, and the breaker after it.
+
+        Raises:
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return await run_to_completion(self._drive(self._controller.changes.force_open(name, seconds)))
 
     async def trip(self, name: str, seconds: float) -> None:
-        """Open a circuit for at least ``seconds`` seconds, as the dependency demanded; see `CircuitBreaker.trip`."""
+        """Open a circuit for all processes because the dependency asked for a wait, such as with ``Retry-After``.
+
+        `force_open` is for operators and raises an error if the store does not answer. This method follows
+        ``on_store_outage`` instead: with ``"local"``, the circuit opens in this process only; with the other values,
+        this method has no effect.
+
+        Args:
+            name: The breaker's name.
+            seconds: The open time in seconds, from now. If the circuit already stays open for longer, the end of the
+                open time does not change.
+
+        Raises:
+            InvalidPolicyError: ``seconds`` is negative or not a finite number.
+        """
         await run_to_completion(self._drive(self._controller.demands.trip(name, seconds)))
 
     async def hold(self, name: str, seconds: float) -> None:
-        """Refuse the calls of all processes for some seconds; see `CircuitBreaker.hold`.
+        """Reject the calls of all processes for some seconds because the dependency asked for a wait (``Retry-After``).
+
+        Unlike `trip`, this does not open the circuit: after the time, all calls may go ahead, without a probe. A new
+        hold never shortens an earlier hold. While the store does not answer, the hold has an effect only with
+        ``on_store_outage="local"``, and only in this process.
 
         Args:
             name: The breaker's name.
@@ -64,11 +111,30 @@ class AsyncStoreSide(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic])
         await run_to_completion(self._drive(self._controller.demands.hold(name, seconds)))
 
     async def seen(self, name: str) -> Snapshot:
-        """Return the snapshot on which the breaker would admit or refuse the next call; see `CircuitBreaker.seen`."""
+        """Read the state by which the breaker would admit or reject the next call, even if the store does not answer.
+
+        Args:
+            name: The breaker's name.
+
+        Returns:
+            The breaker as the store has it. If the store does not answer, the breaker as this process has it.
+        """
         return await run_to_completion(self._drive(self._controller.insight.seen(name)))
 
     async def reset(self, name: str) -> Transition:
-        """Close a circuit and clear its failure count, score and hold; see `CircuitBreaker.reset`."""
+        """Close a circuit for all processes, clear its failure count and score, and end a hold.
+
+        The score is the evidence of a failure-rate policy. An override stays in force.
+
+        Args:
+            name: The breaker's name.
+
+        Returns:
+            The state before the operation, and the breaker after it.
+
+        Raises:
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return await run_to_completion(self._drive(self._controller.changes.reset(name)))
 
     async def set_override(
@@ -81,7 +147,28 @@ class AsyncStoreSide(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic])
         seconds: float | None = None,
         create: bool = False,
     ) -> Transition:
-        """Set an override of a breaker in every process; see `CircuitBreaker.set_override`."""
+        """Decide by hand, for all processes, what happens to the calls of a breaker: set an override.
+
+        The override replaces the state of the circuit while it is in force. Every other process obeys the override
+        after at most its ``max_staleness`` seconds, or at once with ``push``. While the store does not answer, each
+        process obeys the last override that it knows, until the override expires.
+
+        Args:
+            name: The breaker's name.
+            mode: ``"open"`` rejects every call. ``"closed"`` admits every call. ``"shadow"`` admits every call and
+                emits an event for each call that the breaker would have rejected.
+            by: The person or program that sets the override.
+            reason: Why the override is set.
+            seconds: The duration of the override in seconds; ``None`` means until `clear_override`.
+            create: Whether to create the breaker if it does not exist.
+
+        Returns:
+            The state before the operation, and the breaker after it.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist, and ``create`` is false.
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return await run_to_completion(
             self._drive(
                 self._controller.changes.set_override(name, mode, by=by, reason=reason, seconds=seconds, create=create)
@@ -89,23 +176,61 @@ class AsyncStoreSide(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic])
         )
 
     async def clear_override(self, name: str, *, by: str) -> Transition:
-        """Remove the override of a breaker; see `CircuitBreaker.clear_override`."""
+        """Remove the override of a breaker, so that calls follow the state of the circuit again.
+
+        Args:
+            name: The breaker's name.
+            by: The person or program that removes the override.
+
+        Returns:
+            The state before the operation, and the breaker after it.
+
+        Raises:
+            UnknownBreakerError: The breaker does not exist.
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return await run_to_completion(self._drive(self._controller.changes.clear_override(name, by=by)))
 
     async def history(self, name: str) -> tuple[HistoryEntry, ...]:
-        """Return the last state changes and overrides of a breaker; see `CircuitBreaker.history`."""
+        """Read the last state changes and overrides of a breaker from the store: about eight entries, the oldest first.
+
+        Args:
+            name: The breaker's name.
+
+        Raises:
+            StoreError: The store did not answer or refused the operation; see `Store`.
+        """
         return await run_to_completion(self._drive(self._controller.insight.history(name)))
 
     async def explain(self, name: str) -> str:
-        """Return plain sentences that explain the state of a breaker; see `CircuitBreaker.explain`."""
+        """Explain in sentences which state a breaker has, since when and why, and what happens next.
+
+        If the store does not answer, the sentences describe the last state that this process knows.
+
+        Args:
+            name: The breaker's name.
+
+        Returns:
+            English sentences for an operator.
+        """
         return await run_to_completion(self._drive(self._controller.insight.explanation(name)))
 
     async def check_store(self) -> bool:
-        """Check now whether the store answers and accepts writes; see `CircuitBreaker.check_store`."""
+        """Check now whether the store answers and accepts writes. The breaker also checks in the background.
+
+        If the store answers after an outage, the breaker reports to it what happened during the outage, and uses it
+        again. If the store does not answer, the calls follow ``on_store_outage`` from now on.
+
+        Returns:
+            ``True`` if the store answers, accepts writes and has received the reports; otherwise ``False``.
+        """
         return await run_to_completion(self._check_store())
 
     async def close(self) -> None:
-        """Stop the background work of this breaker; the store stays open. See `CircuitBreaker.close`."""
+        """Stop the background work of this breaker. The store stays open.
+
+        If the breaker is used again, the background work starts again.
+        """
         await self._recovery.close()
         if self._refresher is not None:
             await self._refresher.close()

@@ -20,21 +20,21 @@ log = logging.getLogger("cbstore_sql")
 
 
 class OutageCalls:
-    """The admission and the settling of calls by the outage policy, without the store.
+    """Admit calls and count their outcomes by the outage policy, while the store is unavailable.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
         emit: A function that receives each event.
         policy: What happens to calls during an outage: ``"local"``, ``"allow"``, ``"block"`` or ``"raise"``.
-        reopen_on_no_verdict: What happens to a local probe that ends without a verdict. ``False`` frees the probe for
-            the next caller, ``True`` opens the circuit again.
-        clock: A function that returns seconds of a steady clock.
+        reopen_on_no_verdict: What happens to a local probe that ends neither as a success nor as a failure. ``False``
+            lets the next caller make the probe, ``True`` opens the circuit again.
+        clock: A function that returns seconds. Only differences between them matter.
 
     Attributes:
         watch: A function that is called while the store is unavailable, so that the breaker asks the store again in the
             background. The owner of the breaker's background work sets it.
-        detector: The record of the store's state.
-        local: The breakers that this process uses during an outage.
+        detector: The object that remembers whether the store answers.
+        local: The breakers that this process uses while the store is unavailable.
         outbox: The reports about probes that the store may not have received.
 
     Raises:
@@ -58,20 +58,30 @@ class OutageCalls:
 
     @property
     def is_local(self) -> bool:
-        """Whether this process uses local breakers during an outage."""
+        """Whether the outage policy is ``"local"``: this process then counts calls in its own memory."""
         return self.detector.policy == "local"
 
     def decides(self, name: str) -> bool:
-        """Return whether the calls of a breaker follow the outage policy at the moment, without the store."""
+        """Return whether the calls of a breaker follow the outage policy now, and not the store.
+
+        This is so while the store is unavailable. It is also so for a circuit that opened in this process, until the
+        store knows it.
+
+        Args:
+            name: The breaker's name.
+        """
         return self.detector.is_out or self.local.is_open_here(name)
 
     def begin(self, name: str, error: StoreError, view: View | None) -> None:
-        """Begin or continue an outage: copy the view to the local breakers, and watch the store.
+        """Begin or continue an outage after a store call has failed.
+
+        From now on calls follow the outage policy. Local breakers start from the last snapshots of the view, and the
+        breaker asks the store again in the background.
 
         Args:
             name: The name of the breaker whose store call failed.
             error: The error of the store.
-            view: The view, or ``None`` if the breaker has no view.
+            view: The view (this process's copy of the shared state), or ``None`` if the breaker has no view.
         """
         if view is not None and not self.detector.is_out:
             # This includes the snapshots that the view has from push.
@@ -83,14 +93,17 @@ class OutageCalls:
         self.watch()
 
     def admit(self, name: str, probes: frozenset[str]) -> Permit:
-        """Admit or refuse a call by the outage policy.
+        """Admit or reject a call by the outage policy.
 
         Args:
             name: The breaker's name.
-            probes: The tokens from `probes_of_caller`.
+            probes: The tokens of the probes that the caller is inside, from `probes_of_caller`.
+
+        Returns:
+            The permit: the right to report the outcome.
 
         Raises:
-            CircuitBreakerOpenError: The policy or the local breaker refuses the call.
+            CircuitBreakerOpenError: The policy is ``"block"``, or the circuit is open in this process.
             StoreError: The policy is ``"raise"``.
         """
         check_name("breaker name", name)
@@ -102,12 +115,12 @@ class OutageCalls:
         return UnreportedPermit(name, 0)
 
     def settle(self, permit: Permit, verdict: Verdict, *, uncounted: bool, carried: int = 0) -> None:
-        """Count a verdict in this process, and keep what the store must learn.
+        """Count the outcome of a call in this process, and keep what must be reported to the store later.
 
         Args:
             permit: The permit of the admitted call.
-            verdict: The verdict on the call: success, failure, or none (the call does not count).
-            uncounted: Whether the store has certainly not counted the verdict.
+            verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
+            uncounted: ``True`` if the store has certainly not counted the outcome. ``False`` if it may have counted it.
             carried: The number of earlier successes that were never reported.
         """
         self.outbox.settled(permit, verdict)
@@ -118,17 +131,23 @@ class OutageCalls:
             self.watch()
 
     def claimed(self, name: str, token: str) -> None:
-        """Keep a claim whose answer did not arrive, so that its probe is released later.
+        """Take note that this process asked for a probe and got no answer, so that the probe is released later.
 
         Args:
             name: The breaker's name.
-            token: The token of the claim.
+            token: The token with which this process asked for the probe.
         """
         self.outbox.claimed(name, token)
         self.watch()
 
     def log_full(self, error: BreakerNotStoredError) -> None:
-        """Log once that the namespace is full. The failures of all further breakers meet the same error."""
+        """Log, only once, that the store cannot keep a breaker, so that its failures do not count.
+
+        The same error follows for each further breaker, because the namespace is full.
+
+        Args:
+            error: The error of the store.
+        """
         if not self._full:
             self._full = True
             log.error("failures of further breakers are not counted: %s", error)

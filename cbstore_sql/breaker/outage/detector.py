@@ -28,9 +28,9 @@ log = logging.getLogger("cbstore_sql")
 class OutageDetector(ForkSafeLock):
     """Remember whether the store answers, and log and emit the beginning and the end of each outage once.
 
-    The store is in use, unavailable, or on trial: in use again after an outage that has not ended for certain.
-    `mark_down` begins an outage. `try_again` begins a trial, without a log line. If the store fails during the trial,
-    the same outage continues. `mark_up` ends the outage.
+    The store is in use, unavailable, or on trial. On trial means that calls use the store again after an outage, but it
+    may not work for all calls yet. `mark_down` begins an outage. `try_again` begins a trial, without a log line. If the
+    store fails during the trial, the same outage continues. `mark_up` ends the outage.
 
     Args:
         policy: What happens to calls during an outage: ``"local"``, ``"allow"``, ``"block"`` or ``"raise"``.
@@ -85,7 +85,7 @@ class OutageDetector(ForkSafeLock):
         self._say()
 
     def try_again(self) -> None:
-        """Begin a trial: calls use the store again, but the outage has not ended for certain."""
+        """Begin a trial: calls use the store again, but the outage ends only with `mark_up`."""
         self.is_out = False
 
     def mark_up(self) -> None:

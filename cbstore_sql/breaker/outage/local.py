@@ -72,7 +72,7 @@ class LocalBreakers(ForkSafeLock):
         self._store.free_probes()
 
     def note(self, snapshot: Snapshot, asked_at: float) -> None:
-        """Remember a snapshot that the store returned, as the start of the breaker in the next outage.
+        """Remember a snapshot that the store returned. If the store fails, the breaker starts here from this snapshot.
 
         Args:
             snapshot: The breaker.

@@ -33,7 +33,7 @@ def recovery_backoff() -> ExponentialBackoff:
 
 
 class Recovery:
-    """End an outage: check the store, report what happened during the outage, and use the store again.
+    """End an outage of the store: check it, report what happened in the meantime, and use it again.
 
     The store must answer a read and accept a write that changes nothing. It may still refuse real writes, because the
     disk is full, a row is locked, or a standby is missing. So if there is a failure that the store may or may not have
@@ -42,7 +42,7 @@ class Recovery:
     line or event.
 
     Args:
-        outage: The calls while the store is unavailable, with the record of the store's state.
+        outage: The object that admits and counts calls while the store is unavailable.
         resync: The object that sends the reports to the store.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
         clock: A function that returns seconds. Only differences between them matter.
@@ -87,11 +87,11 @@ class Recovery:
         return True
 
     def recover(self) -> StoreCalls[bool]:
-        """Report to the store what this process recorded during the outage, and use the store again.
+        """Report to the store what this process recorded while the store was unavailable, and use the store again.
 
         Returns:
             A generator of store calls. It returns ``True`` if the store accepted all reports. If it returns ``False``,
-            the outage continues, and this process keeps the reports that the store has not accepted.
+            the store failed again, and this process keeps the reports that the store has not accepted.
         """
         try:
             yield from self._resync.probes()

@@ -21,11 +21,11 @@ _AT_ONCE = 100
 
 
 class Resync:
-    """Send to the store what this process recorded during an outage.
+    """Send to the store what this process recorded while the store was unavailable.
 
     Args:
         shared: The steps of calls over the store.
-        local: The breakers that this process used during the outage.
+        local: The breakers that this process used in the meantime.
         outbox: The reports about probes that the store may not have received.
     """
 
@@ -49,7 +49,7 @@ class Resync:
                 raise
 
     def changes(self, accepted: Callable[[], object]) -> StoreCalls[None]:
-        """Report the changes of every breaker during the outage, open circuits first.
+        """Report what happened to every breaker while the store was unavailable, open circuits first.
 
         Args:
             accepted: A function that is called after each breaker for which the store has accepted a write.
@@ -67,7 +67,7 @@ class Resync:
                     accepted()
 
     def lost_circuits(self) -> StoreCalls[None]:
-        """Open again the circuits that were open before the outage and that the store has lost.
+        """Open again the circuits that were open before the store failed, and that it has lost since.
 
         This happens if the store was emptied, or if an older copy of its data was restored.
 
@@ -84,12 +84,12 @@ class Resync:
                     yield from self._shared.changes.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report the outcome of a call that was admitted during the outage and ended after it.
+        """Report the outcome of a call that was admitted while the store was unavailable, and ended after that.
 
         Only a failure is reported, and only if the circuit is closed and has not changed since.
 
         Args:
-            permit: The permit that the call got during the outage.
+            permit: The permit with which the call was admitted.
             verdict: What the outcome says about the dependency: success, failure, or none (the call does not count).
         """
         if verdict is Verdict.FAILURE:
