@@ -20,10 +20,12 @@ _ONLY_OWNER = 0o700
 
 
 class HostFile:
-    """A file in a directory that only this user can enter, in memory where the system has such a directory.
+    """A file through which the processes of one user on one host share data. One process at a time may write.
+
+    The file is in a directory that only this user can enter, in memory if the system has such a directory.
 
     Args:
-        name: The name of the file, which tells what is in it. Processes share the file by this name.
+        name: The name of the file. Processes share the file by this name.
         directory: The directory; ``None`` means the user's directory for files of this library.
 
     Raises:
@@ -38,17 +40,18 @@ class HostFile:
         after_fork_in_child(self.release)
 
     def read(self) -> bytes:
-        """Return what was written last; ``b""`` if the file is missing or cannot be read."""
+        """Return the whole content of the file; ``b""`` if the file is missing or cannot be read."""
         try:
             return self._file.read_bytes()
         except OSError:
             return b""
 
     def try_acquire(self) -> bool:
-        """Take the right to write, without waiting.
+        """Try to get the right to write, without waiting.
 
         Returns:
-            Whether this object has the right now. ``False`` if another object has it, in this process or another one.
+            ``True`` if this object has the right now. ``False`` if another object has it, in this process or another
+            one.
         """
         try:
             descriptor = os.open(self._lock_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -63,17 +66,23 @@ class HostFile:
         return True
 
     def release(self) -> None:
-        """Give the right to write back, if this object has it. A forked child calls this method too.
+        """Give up the right to write, so that another process can get it. Without the right, do nothing.
 
-        Closing the descriptor in a child does not take the right from the parent, because the parent's descriptor stays
-        open.
+        A forked child calls this method too, and its parent keeps the right. The child only closes its copy of the
+        descriptor.
         """
         descriptor, self._held = self._held, None
         if descriptor is not None:
             os.close(descriptor)
 
     def write(self, content: bytes) -> None:
-        """Replace the content. The caller must have the right to write. An error of the file system is ignored."""
+        """Replace the whole content of the file. An error of the file system is ignored.
+
+        The caller must have the right to write; see `try_acquire`.
+
+        Args:
+            content: The new content.
+        """
         with contextlib.suppress(OSError):
             handle, temporary = tempfile.mkstemp(dir=self._directory)
             try:
@@ -86,7 +95,7 @@ class HostFile:
 
 
 def user_directory() -> Path:
-    """Return the directory for this user's files, and make it if it is missing.
+    """Return the directory for this user's files of this library. Make the directory if it is missing.
 
     Raises:
         OSError: The directory cannot be made, or it belongs to another user or is open to other users.
