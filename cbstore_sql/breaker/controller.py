@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from cbstore_sql.breaker.decision import refusal
 from cbstore_sql.breaker.demands import Demands
 from cbstore_sql.breaker.flow import CallFlow, nothing, soonest
 from cbstore_sql.breaker.insight import Insight
@@ -26,16 +27,12 @@ from cbstore_sql.breaker.settling import Settling
 from cbstore_sql.breaker.slow_calls import SlowCalls
 from cbstore_sql.breaker.success_reports import SuccessReports
 from cbstore_sql.breaker.view import View
-from cbstore_sql.core.model import (
-    LocalPermit,
-    Permit,
-    Snapshot,
-    Transition,
-    UnreportedPermit,
-)
+from cbstore_sql.core.admission import open_wait
+from cbstore_sql.core.model import LocalPermit, Permit, Snapshot, State, Transition, UnreportedPermit
 from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_name
 from cbstore_sql.errors import CircuitBreakerOpenError, StoreError
+from cbstore_sql.events import Rejected
 from cbstore_sql.stores.call import StoreCalls
 
 if TYPE_CHECKING:
@@ -174,15 +171,16 @@ class BreakerController:
         """
         if self.outage.decides(name):
             return self._admit_alone(name, probes_of_caller(name))
+        seen = None if self.view is None else self.view.fresh_snapshot(name)
         # Inside a probe, only the store knows whether this call is part of that probe.
-        if (
-            self.view is not None
-            and (seen := self.view.fresh_snapshot(name)) is not None
-            and not probes_of_caller(name)
-        ):
-            permit = self._shared.decide(*seen)
-            return None if permit is None else self.slow_calls.timed(permit)
-        return None
+        if seen is None or probes_of_caller(name):
+            return None
+        if (wait := open_wait(*seen)) > 0.0:
+            if self.notifier.listeners:  # without listeners, a refused call does not pay for an event
+                self.notifier.emit(Rejected(name, State.OPEN, wait))
+            raise refusal(name, State.OPEN, wait)
+        permit = self._shared.decide(*seen)
+        return None if permit is None else self.slow_calls.timed(permit)
 
     def admission(self, name: str) -> StoreCalls[Permit]:
         """Ask the store whether a call may go ahead, and become the owner of the probe if the probe is due.

@@ -58,10 +58,11 @@ def decide(
         refuse_call(snapshot, decided, emit)
     if decided.action is Action.CLAIM:
         return None
-    wait = ramps.refusal(snapshot, policy.ramp_up, now) if decided.reason == "state" else None
+    ramping = policy.ramp_up > 0.0 and decided.reason == "state"
+    wait = ramps.refusal(snapshot, policy.ramp_up, now) if ramping else None
     if wait is not None:
         emit(Rejected(snapshot.name, State.CLOSED, wait, "ramp_up"))
-        raise _refusal(snapshot.name, State.CLOSED, wait, "ramp_up")
+        raise refusal(snapshot.name, State.CLOSED, wait, "ramp_up")
     return pass_anyway(snapshot, decided, emit)
 
 
@@ -97,7 +98,7 @@ def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
     # The error shows a state only. An override or a hold has the effect of an open circuit.
     state = snapshot.state if decided.reason == "state" else State.OPEN
     emit(Rejected(snapshot.name, state, decided.retry_after, decided.reason))
-    raise _refusal(snapshot.name, state, decided.retry_after, decided.reason)
+    raise refusal(snapshot.name, state, decided.retry_after, decided.reason)
 
 
 def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
@@ -110,9 +111,12 @@ def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
         snapshot: The breaker, whose circuit is closed.
         policy: The breaker's policy.
     """
-    decided = admission(snapshot)
-    ramping = policy.ramp_up > 0.0 and ramp_share(snapshot, policy.ramp_up) < 1.0
-    return decided.action is not Action.ADMIT or decided.would_refuse or ramping or policy.slow_after is not None
+    if policy.slow_after is not None or snapshot.hold_until > snapshot.as_of:
+        return True
+    if policy.ramp_up > 0.0 and ramp_share(snapshot, policy.ramp_up) < 1.0:
+        return True
+    # A closed circuit without a hold admits every call, unless it is locked open.
+    return snapshot.override == "open" and snapshot.active_override != ""
 
 
 def is_clean(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
@@ -127,7 +131,7 @@ def is_clean(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
     return closed and snapshot.failure_count == 0 and not scored
 
 
-def _refusal(name: str, state: State, retry_after: float, reason: str) -> CircuitBreakerOpenError:
+def refusal(name: str, state: State, retry_after: float, reason: str = "state") -> CircuitBreakerOpenError:
     """Return the error for a refused call, with a message that fits the reason.
 
     Args:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
-from cbstore_sql.breaker.decision import decide, is_clean, pass_anyway, refuse_call
+from cbstore_sql.breaker.decision import decide, is_clean, needs_decision, pass_anyway, refuse_call
 from cbstore_sql.breaker.direct_changes import DirectChanges
 from cbstore_sql.breaker.outage.failures import was_not_applied
 from cbstore_sql.breaker.ramp_gate import RampGate
@@ -179,11 +179,13 @@ class CallFlow:
         Returns:
             The permit, or ``None`` if another caller won the probe.
         """
-        permit = self.decide(snapshot, snapshot.as_of, probes)
-        if self._sends and type(permit) is Permit and is_clean(snapshot, self.policy_for(snapshot.name)):
+        policy = self.policy_for(snapshot.name)
+        is_plain = snapshot.state is State.CLOSED and not needs_decision(snapshot, policy)
+        permit = snapshot.permit if is_plain else self.decide(snapshot, snapshot.as_of, probes)
+        if self._sends and type(permit) is Permit and is_clean(snapshot, policy):
             return CleanPermit(*permit)
         if permit is None:
-            permit = yield from self._claim(snapshot.name, self.policy_for(snapshot.name))
+            permit = yield from self._claim(snapshot.name, policy)
         if permit is None and (decided := admission(snapshot)).always:
             return pass_anyway(snapshot, decided, self.emit)
         return permit
@@ -286,7 +288,7 @@ class CallFlow:
             A generator of store calls. It returns ``None`` if the report had no effect; otherwise the state before it
             and the breaker after it.
         """
-        return (yield from self._report(self._successes(permit, successes), permit))
+        return self._report(self._successes(permit, successes), permit)
 
     def record_failure(self, permit: Permit, failures: int = 1, successes: int = 0) -> StoreCalls[Transition | None]:
         """Report failures to the store, and the successes that came before them.
@@ -302,7 +304,7 @@ class CallFlow:
         """
         counted = {"failures": failures, "successes": successes} if successes else {"failures": failures}
         failure = StoreCall("record_failure", (permit, self.policy_for(permit.name)), counted)
-        return (yield from self._report(failure, permit))
+        return self._report(failure, permit)
 
     def report_successes(self, permit: Permit, successes: int) -> StoreCalls[None]:
         """Report successes of a closed circuit to the store, in the background.

@@ -30,6 +30,9 @@ _Scopes = tuple["ProbeScope", ...]
 _scopes: ContextVar[_Scopes] = ContextVar("cbstore_probes", default=())
 
 
+NO_PROBES: frozenset[str] = frozenset()
+
+
 class _HeldProbes:
     """The probes that guarded calls of this process hold now, by token."""
 
@@ -122,8 +125,11 @@ def probes_of_caller(name: str) -> frozenset[str]:
     Returns:
         The tokens; empty if the code runs outside all probes of the breaker.
     """
-    tokens = {scope.token for scope in _scopes.get() if scope.is_of(name) and scope.covers_caller()}
-    return frozenset(tokens and {*tokens, ""})
+    scopes = _scopes.get()
+    if not scopes:
+        return NO_PROBES
+    tokens = {scope.token for scope in scopes if scope.is_of(name) and scope.covers_caller()}
+    return frozenset({*tokens, ""}) if tokens else NO_PROBES
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Seen:
         self.quiet = self.clean
         self.asked_at = asked_at
         self.fresh_until = asked_at + max_staleness
-        if snapshot.active_override and snapshot.override_until:
+        if snapshot.override and snapshot.override_until > snapshot.as_of:
             self.fresh_until = min(self.fresh_until, asked_at + snapshot.override_until - snapshot.as_of)
         self.refreshed_at = -inf
         self.used = False
@@ -71,12 +71,13 @@ class Seen:
         Args:
             known: The older entry; ``None`` if it does not exist. Successes of another generation are not taken over.
         """
-        self.successes = UnreportedSuccesses()
         if known is not None:
             self.idle = known.idle
             self.refreshed_at = max(self.refreshed_at, known.refreshed_at)
-            if known.snapshot.generation == self.snapshot.generation:
-                self.successes = known.successes
+        if known is not None and known.snapshot.generation == self.snapshot.generation:
+            self.successes: UnreportedSuccesses = known.successes
+        else:
+            self.successes = UnreportedSuccesses()
         self.add_success = self.successes.add
 
     def distrusted(self, now: float) -> Seen:

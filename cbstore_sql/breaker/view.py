@@ -164,7 +164,7 @@ class View:
             For each success, the moment at which it ended, in seconds of the view's clock.
         """
         seen = self._seen.get(permit.name)
-        if seen is None or seen.snapshot.generation != permit.generation or permit.is_probe:
+        if seen is None or not seen.successes or seen.snapshot.generation != permit.generation or permit.is_probe:
             return []
         return seen.successes.take(self.clock() - self.horizon)
 

@@ -84,6 +84,19 @@ def admission(snapshot: Snapshot, now: float | None = None) -> Admission:
     return _by_hold(snapshot, moment)
 
 
+def open_wait(snapshot: Snapshot, now: float) -> float:
+    """Return for how many seconds an open circuit refuses every call; 0 or less means that `admission` must decide.
+
+    Most refused calls are refused by the state alone. They need only this part of `admission`.
+
+    Args:
+        snapshot: The breaker as the store returned it.
+        now: The moment of the call, Unix seconds by the store's clock.
+    """
+    by_state = snapshot.state is State.OPEN and not snapshot.override and snapshot.hold_until <= now
+    return snapshot.open_until - now if by_state else 0.0
+
+
 def ramp_share(snapshot: Snapshot, ramp_up: float, now: float | None = None) -> float:
     """Return the share of calls to admit while a breaker returns to full traffic, from 0.1 to 1.
 

@@ -7,7 +7,6 @@ asynchronous stores share these functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from cbstore_sql.core import rules
 from cbstore_sql.core.history import append, entry_label
 from cbstore_sql.core.model import Permit, Row, new_token
 from cbstore_sql.core.policy import BreakerPolicy
-from cbstore_sql.core.score import evidence_of, relief_of, trip_test, weights
+from cbstore_sql.core.score import relief_of, trip_test, weights_of
 from cbstore_sql.core.validation import (
     MAX_TOKEN_BYTES,
     check_count,
@@ -75,7 +74,7 @@ class Command(NamedTuple):
         given = SimpleNamespace(**self.parameters)
         given.now = self.clock(now)
         change = rules.OPERATIONS[self.operation](row, given, _choose, append)
-        return replace(row, **change.values) if change.where else None
+        return row._replace(**change.values) if change.where else None
 
 
 NO_EXPIRY = 0.0
@@ -126,7 +125,7 @@ def record_failure(
         "successes": check_count("successes", successes),
         "test": trip_test(policy),
         "failure_threshold": policy.failures_to_trip,
-        **weights(evidence_of(policy, failures, evidence), relief_of(policy, successes)),
+        **weights_of(policy, failures, successes, evidence),
         "recovery_timeout": policy.recovery_timeout,
         "backoff_multiplier": policy.backoff_multiplier,
         "recovery_timeout_cap": policy.recovery_timeout_cap,

@@ -1,6 +1,7 @@
 """The data of a breaker: states, rows, and the answers of stores.
 
-Stores return named tuples because these are immutable and cost a fifth of what a frozen dataclass costs to create.
+Rows and the answers of stores are named tuples because these are immutable and cost a fifth of what a frozen dataclass
+costs to create.
 
 All times are Unix seconds by the store's clock. All durations are seconds.
 """
@@ -8,11 +9,10 @@ All times are Unix seconds by the store's clock. All durations are seconds.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
-from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class State(str, Enum):
@@ -49,8 +49,7 @@ OverrideMode = Literal["open", "closed", "shadow"]
 OVERRIDES: tuple[OverrideMode, ...] = ("open", "closed", "shadow")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What a store keeps of one breaker: the columns that the rules of the state machine read and write.
 
     The default values are those of a breaker that has no row in the store. `Snapshot` describes the columns.
@@ -80,7 +79,7 @@ class Row:
     history: str = ""
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = Row._fields
 """Every column, in order."""
 
 ANSWER_COLUMNS = COLUMNS[:-1]
@@ -204,19 +203,18 @@ class Snapshot(NamedTuple):
     override_reason: str = ""
 
     @classmethod
-    def of(cls, name: str, row: Row, as_of: float) -> Snapshot:
+    def of(cls, name: str, row: Sequence[Any], as_of: float) -> Snapshot:
         """Make a snapshot from a row that a store has read.
 
         Args:
             name: The breaker's name.
-            row: The row of the breaker. Pass ``Row()`` for a breaker that has no row.
+            row: The row of the breaker, or only the values of `ANSWER_COLUMNS`. Pass ``Row()`` for a breaker that has
+                no row.
             as_of: When the store read the row, Unix seconds by the store's clock.
         """
-        values = [name, *_before_as_of(row), as_of, *_after_as_of(row)]
-        values[_STATE] = State(row.state)
-        if row.score_generation != row.generation:
-            values[_SCORE] = 0.0
-        return cls._make(values)
+        # A score of an earlier generation no longer counts.
+        score = row[_SCORE] if row[_SCORE_GENERATION] == row[_GENERATION] else 0.0
+        return cls._make((name, _STATES[row[_STATE]], *row[_BEFORE_AS_OF], as_of, score, *row[_AFTER_SCORE]))
 
     def _to_row(self) -> Row:
         """Return the row of this snapshot, without the history."""
@@ -275,9 +273,13 @@ class Snapshot(NamedTuple):
 SNAPSHOT_COLUMNS = tuple(field for field in Snapshot._fields if field in COLUMNS)
 """The columns that a snapshot has, in the order of the snapshot's fields."""
 
-_STATE, _SCORE, _AS_OF = (Snapshot._fields.index(field) for field in ("state", "score", "as_of"))
-_before_as_of = attrgetter(*Snapshot._fields[1:_AS_OF])
-_after_as_of = attrgetter(*Snapshot._fields[_AS_OF + 1 :])
+_STATES = {state.value: state for state in State}
+_STATE, _PREVIOUS_STATE, _GENERATION, _SCORE, _SCORE_GENERATION = (
+    COLUMNS.index(column) for column in ("state", "previous_state", "generation", "score", "score_generation")
+)
+# The columns of a snapshot between its state and the clock, and those after its score.
+_BEFORE_AS_OF = slice(_GENERATION, _SCORE)
+_AFTER_SCORE = slice(_SCORE_GENERATION + 1, len(ANSWER_COLUMNS))
 
 
 class Transition(NamedTuple):
@@ -294,15 +296,16 @@ class Transition(NamedTuple):
     snapshot: Snapshot
 
     @classmethod
-    def of(cls, name: str, row: Row, as_of: float) -> Transition:
+    def of(cls, name: str, row: Sequence[Any], as_of: float) -> Transition:
         """Make a transition from a row that a store has just written.
 
         Args:
             name: The breaker's name.
-            row: The row after the operation. ``row.previous_state`` is the state before the operation.
+            row: The row after the operation, or only the values of `ANSWER_COLUMNS`. ``previous_state`` is the state
+                before the operation.
             as_of: The moment of the operation, Unix seconds by the store's clock.
         """
-        return cls(State(row.previous_state), Snapshot.of(name, row, as_of))
+        return cls(_STATES[row[_PREVIOUS_STATE]], Snapshot.of(name, row, as_of))
 
     @property
     def changed(self) -> bool:

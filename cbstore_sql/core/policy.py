@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, log
 
 from cbstore_sql.core.validation import check_factor, check_seconds, check_threshold
@@ -77,17 +78,17 @@ class FailureRate:
         for field, value in checked.items():
             object.__setattr__(self, field, value)
 
-    @property
+    @cached_property
     def failure_step(self) -> float:
         """How much one failure raises the score. At a score of 1, the circuit opens."""
         return log(self.broken / self.normal) / log(self.false_alarm_every)
 
-    @property
+    @cached_property
     def success_step(self) -> float:
         """How much one success lowers the score. At a score of 1, the circuit opens."""
         return log((1.0 - self.normal) / (1.0 - self.broken)) / log(self.false_alarm_every)
 
-    @property
+    @cached_property
     def failures_to_trip(self) -> int:
         """How many failures open the circuit if the score is 0 before them and no success comes between them."""
         return max(1, ceil((1.0 - 1e-9) / self.failure_step))
@@ -169,12 +170,12 @@ class BreakerPolicy:
         if self.min_reporters > 1 and self.trip is None:
             raise InvalidPolicyError("min_reporters above 1 needs a score: write trip=FailureRate(0.05, 0.5) as well")
 
-    @property
+    @cached_property
     def failures_to_trip(self) -> int:
         """How many failures open a closed circuit that has no earlier failures, if no success comes between them."""
         return self.failure_threshold if self.trip is None else self.trip.failures_to_trip
 
-    @property
+    @cached_property
     def recovery_timeout_cap(self) -> float:
         """The longest open time in seconds, before jitter.
 

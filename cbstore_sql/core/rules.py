@@ -79,7 +79,7 @@ class Change(NamedTuple):
         where: The condition on the row before the operation. If it does not hold, the operation has no effect.
     """
 
-    values: Mapping[str, Any]
+    values: dict[str, Any]
     where: Any = True
 
 
@@ -477,7 +477,8 @@ class Operation(NamedTuple):
         The arguments are those of every rule; the module describes them.
         """
         change = self.rule(row, given, when, append)
-        return Change({"previous_state": row.state, **change.values}, change.where)
+        change.values["previous_state"] = row.state
+        return change
 
 
 _POLICY = ("recovery_timeout", "backoff_multiplier", "recovery_timeout_cap", "stretch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cbstore_sql.core import rules
@@ -28,19 +29,23 @@ def weights(evidence: float, relief: float) -> dict[str, Any]:
     return {"evidence": added, "relief": relief, "enough": enough, "trips_alone": int(added >= rules.TRIP_AT)}
 
 
+_WEIGHTLESS = weights(0.0, 0.0)
+
+
 def trip_test(policy: BreakerPolicy) -> str:
     """Return the test by which a policy opens a circuit: `rules.BY_COUNT` or `rules.BY_SCORE`."""
     return rules.BY_COUNT if policy.trip is None else rules.BY_SCORE
 
 
-def evidence_of(policy: BreakerPolicy, failures: int, evidence: float | None) -> float:
-    """Return the increase of the score by the failures of a report, as a share of the limit.
+def weights_of(policy: BreakerPolicy, failures: int, successes: int, evidence: float | None) -> Mapping[str, Any]:
+    """Return the `weights` of a report under a policy. Without a `FailureRate`, a report weighs nothing.
 
     Args:
         policy: The breaker's policy.
         failures: The number of failures.
-        evidence: The increase that the caller passed; ``None`` means that the function computes the increase from the
-            number of failures.
+        successes: The number of successes that came before the failures.
+        evidence: The increase of the score that the caller passed; ``None`` means that the function computes the
+            increase from the number of failures.
 
     Raises:
         InvalidPolicyError: ``evidence`` is out of range, or the policy has no score.
@@ -48,10 +53,10 @@ def evidence_of(policy: BreakerPolicy, failures: int, evidence: float | None) ->
     if policy.trip is None:
         if evidence is not None:
             raise InvalidPolicyError("evidence needs a policy with a score: write trip=FailureRate(0.05, 0.5)")
-        return 0.0
-    if evidence is None:
-        return failures * policy.trip.failure_step
-    return check_factor("evidence", evidence, 0.0, 1.0)
+        return _WEIGHTLESS
+    computed = failures * policy.trip.failure_step
+    given = computed if evidence is None else check_factor("evidence", evidence, 0.0, 1.0)
+    return weights(given, relief_of(policy, successes))
 
 
 def relief_of(policy: BreakerPolicy, successes: int) -> float:

@@ -191,7 +191,7 @@ def check_count(label: str, value: int, *, minimum: int = 0) -> int:
     Raises:
         InvalidStateError: The value is not a whole number from ``minimum`` to `MAX_COUNT`.
     """
-    if isinstance(value, float) or not is_number(value, minimum, MAX_COUNT):
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= MAX_COUNT:
         raise InvalidStateError(f"{label} must be a whole number from {minimum} to {MAX_COUNT}, got {shown(value)}")
     return value
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cbstore_sql.core.model import ANSWER_COLUMNS, Row, Snapshot, State, Transition
+from cbstore_sql.core.model import Row, Snapshot, Transition
 
-_STATES = {state.value: state for state in State}
 _UNWRITTEN = Row()
-
-_STATE, _PREVIOUS_STATE, _GENERATION, _SCORE, _SCORE_GENERATION = (
-    ANSWER_COLUMNS.index(column) for column in ("state", "previous_state", "generation", "score", "score_generation")
-)
-# After the name and the state, a snapshot has the columns of _FIRST, the clock, the score, and the columns of _REST.
-_FIRST = slice(_GENERATION, _SCORE)
-_REST = slice(_SCORE_GENERATION + 1, -1)
 
 
 def to_snapshot(name: str, values: Sequence[Any]) -> Snapshot:
@@ -26,9 +18,7 @@ def to_snapshot(name: str, values: Sequence[Any]) -> Snapshot:
         values: The values of `ANSWER_COLUMNS`, then the clock in Unix seconds. If the breaker has no row, all values
             but the clock are ``None``; then the snapshot is that of a closed breaker.
     """
-    if values[0] is None:
-        return Snapshot.of(name, _UNWRITTEN, values[-1])
-    return _snapshot(name, values)
+    return Snapshot.of(name, _UNWRITTEN if values[0] is None else values, values[-1])
 
 
 def to_transition(name: str, values: Sequence[Any]) -> Transition:
@@ -38,10 +28,4 @@ def to_transition(name: str, values: Sequence[Any]) -> Transition:
         name: The name of the breaker.
         values: The values of `ANSWER_COLUMNS`, then the clock in Unix seconds.
     """
-    return Transition(_STATES[values[_PREVIOUS_STATE]], _snapshot(name, values))
-
-
-def _snapshot(name: str, values: Sequence[Any]) -> Snapshot:
-    # A score of an earlier generation no longer counts.
-    score = values[_SCORE] if values[_SCORE_GENERATION] == values[_GENERATION] else 0.0
-    return Snapshot._make((name, _STATES[values[_STATE]], *values[_FIRST], values[-1], score, *values[_REST]))
+    return Transition.of(name, values, values[-1])

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from cbstore_sql import AsyncCircuitBreaker, CircuitBreaker, InMemoryStore
+from cbstore_sql.breaker import controller as module
 from cbstore_sql.breaker.controller import BreakerController
+from cbstore_sql.breaker.notifier import Notifier
 from cbstore_sql.breaker.outcomes import OutcomeClassifier
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import Permit, Row, Snapshot, State, Transition
-from cbstore_sql.errors import InvalidNameError
+from cbstore_sql.errors import CircuitBreakerOpenError, InvalidNameError
+from cbstore_sql.events import BreakerEvent, Rejected
 from tests.breaker.answers import answered
 from tests.breaker.conftest import Make
 from tests.breaker.drivers import Clock
@@ -66,6 +69,26 @@ def test_a_call_without_a_fresh_view_asks_the_view_each_question_once(make: Make
     }
     ways[how]()
     assert view.asked == ["permit", "snapshot"]
+
+
+@pytest.mark.parametrize("listeners", [0, 1])
+def test_a_refused_call_makes_an_event_only_for_a_listener(listeners: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Rejected] = []
+
+    def counted(*given: Any) -> Rejected:
+        made.append(Rejected(*given))
+        return made[-1]
+
+    monkeypatch.setattr(module, "Rejected", counted)
+    view, heard = View(3600.0), list[BreakerEvent]()
+    controller = BreakerController(view=view, notifier=Notifier([heard.append] * listeners))
+    view.record(OPENED.snapshot._replace(open_until=OPENED.snapshot.as_of + 60.0), view.clock())
+    with pytest.raises(CircuitBreakerOpenError) as refused:
+        controller.admit_without_io("b")
+    assert (refused.value.state, refused.value.reason) == ("open", "state")
+    assert refused.value.retry_after == pytest.approx(60.0, abs=1.0)
+    assert heard == made
+    assert len(made) == listeners
 
 
 @pytest.mark.parametrize("kind", [CircuitBreaker, AsyncCircuitBreaker])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cbstore_sql import BreakerPolicy, FailureRate, State
+from cbstore_sql.breaker import seen as module
 from cbstore_sql.breaker.seen import Seen
+from cbstore_sql.breaker.unreported import UnreportedSuccesses
 from cbstore_sql.core.model import Row, Snapshot
 from cbstore_sql.core.policy import DEFAULT_POLICY
 
@@ -87,3 +89,18 @@ def test_a_distrusted_entry_answers_nothing_and_keeps_its_generation() -> None:
     assert (doubted.permit, doubted.clean, doubted.quiet) == (None, False, False)
     assert (doubted.asked_at, doubted.fresh_until) == (100.1, float("-inf"))
     assert doubted.snapshot is entry.snapshot
+
+
+def test_a_report_makes_no_second_list_of_successes(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = seen(CLOSED)
+    made: list[UnreportedSuccesses] = []
+
+    def counted() -> UnreportedSuccesses:
+        made.append(UnreportedSuccesses())
+        return made[-1]
+
+    monkeypatch.setattr(module, "UnreportedSuccesses", counted)
+    Seen(CLOSED._replace(failure_count=1), 101.0, 0.25, DEFAULT_POLICY).follow(known)
+    assert made == []
+    Seen(OPEN, 101.0, 0.25, DEFAULT_POLICY).follow(known)
+    assert len(made) == 1

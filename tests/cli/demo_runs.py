@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cbstore_sql.cli.demo.records import BREAKER, Attempt, Change, Health, Logbook, Message, Outcome, Tally, Visit
 from cbstore_sql.cli.demo.run_state import RunState, WorkerStatus
 from cbstore_sql.cli.demo.timing import Timing
@@ -32,7 +30,7 @@ def finished_run() -> RunState:
     ]
     for message in told:
         made.take(message)
-    made.snapshot = Snapshot.of(BREAKER, replace(Row(), generation=5), BEGAN + 10)
+    made.snapshot = Snapshot.of(BREAKER, Row()._replace(generation=5), BEGAN + 10)
     return made
 
 

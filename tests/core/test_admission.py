@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from cbstore_sql import Snapshot, State
-from cbstore_sql.core.admission import UNKNOWN_WAIT, Action, Admission, admission, effective_state, ramp_share
+from cbstore_sql.core.admission import (
+    UNKNOWN_WAIT,
+    Action,
+    Admission,
+    admission,
+    effective_state,
+    open_wait,
+    ramp_share,
+)
 
 NOW = 1000.0
 CLEAN = Snapshot("b", State.CLOSED, 0, 0, 0, 0.0, 0.0, 0.0, "", 0.0, NOW)
@@ -89,3 +97,16 @@ def test_effective_state_returns_a_state_with_the_same_effect_as_the_admission(
     snapshot: Snapshot, state: State, until: float
 ) -> None:
     assert effective_state(snapshot) == (state, until)
+
+
+@pytest.mark.parametrize("override", ["", "open", "closed", "shadow"])
+@pytest.mark.parametrize("override_until", [0.0, NOW - 1.0, NOW + 1.0])
+@pytest.mark.parametrize("hold_until", [0.0, NOW, NOW + 5.0])
+@pytest.mark.parametrize("snapshot", [CLEAN, OPEN, ELAPSED, PROBING, FREE])
+def test_the_wait_of_an_open_circuit_is_that_of_its_admission(
+    snapshot: Snapshot, hold_until: float, override_until: float, override: str
+) -> None:
+    steered = snapshot._replace(hold_until=hold_until, override=override, override_until=override_until)
+    wait = open_wait(steered, NOW)
+    assert wait <= 0.0 or admission(steered, NOW) == Admission(REFUSE, "state", wait)
+    assert (wait == 20.0) is (snapshot is OPEN and override == "" and hold_until <= NOW)

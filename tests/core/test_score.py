@@ -6,7 +6,7 @@ import pytest
 
 from cbstore_sql import BreakerPolicy, FailureRate, InvalidPolicyError
 from cbstore_sql.core.rules import BY_COUNT, BY_SCORE, TRIP_AT
-from cbstore_sql.core.score import evidence_of, relief_of, trip_test, weights
+from cbstore_sql.core.score import relief_of, trip_test, weights, weights_of
 
 COUNT = BreakerPolicy()
 RATE = FailureRate(0.05, 0.5)
@@ -18,21 +18,23 @@ def test_a_policy_trips_by_count_or_by_score() -> None:
 
 
 def test_each_outcome_weighs_its_step() -> None:
-    assert evidence_of(SCORE, 3, None) == pytest.approx(3 * RATE.failure_step)
+    expected = weights(3 * RATE.failure_step, 2 * RATE.success_step)
+    assert weights_of(SCORE, 3, 2, None) == pytest.approx(expected)
     assert relief_of(SCORE, 3) == pytest.approx(3 * RATE.success_step)
     assert relief_of(SCORE, 10**9) == 2.0, "which clears every score"
 
 
 def test_without_a_score_nothing_weighs() -> None:
-    assert (evidence_of(COUNT, 3, None), relief_of(COUNT, 3)) == (0.0, 0.0)
+    assert weights_of(COUNT, 3, 2, None) == weights(0.0, 0.0)
+    assert relief_of(COUNT, 3) == 0.0
     with pytest.raises(InvalidPolicyError, match="trip=FailureRate"):
-        evidence_of(COUNT, 1, 0.5)
+        weights_of(COUNT, 1, 0, 0.5)
 
 
 def test_evidence_of_the_caller_is_taken_if_it_is_a_share() -> None:
-    assert evidence_of(SCORE, 3, 0.25) == 0.25
+    assert weights_of(SCORE, 3, 0, 0.25) == weights(0.25, 0.0)
     with pytest.raises(InvalidPolicyError):
-        evidence_of(SCORE, 3, 1.5)
+        weights_of(SCORE, 3, 0, 1.5)
 
 
 @pytest.mark.parametrize(

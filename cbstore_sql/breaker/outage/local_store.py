@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from cbstore_sql.core.model import Row, Snapshot
 from cbstore_sql.stores.memory import InMemoryStore
@@ -69,8 +68,7 @@ def row_by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
 
     # A moment before the start of this clock becomes 0. For an override, 0 would mean that it never ends.
     override = snapshot.active_override
-    return replace(
-        snapshot._to_row(),
+    return snapshot._to_row()._replace(
         override=override,
         last_failure_time=moved(snapshot.last_failure_time),
         open_until=moved(snapshot.open_until),
@@ -82,4 +80,4 @@ def row_by_steady_clock(snapshot: Snapshot, asked_at: float) -> Row:
 
 
 def _without_probe(row: Row) -> Row:
-    return replace(row, probe_token="", probe_until=0.0)
+    return row._replace(probe_token="", probe_until=0.0)

@@ -19,14 +19,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from cbstore_sql.core.model import COLUMNS, OVERRIDES, STATES, Row
 from cbstore_sql.core.rules import CLOSED, HALF_OPEN, OPEN
 from cbstore_sql.core.validation import MAX_COUNT
 
-INTEGER_FIELDS = tuple(field.name for field in fields(Row) if type(field.default) is int)
+INTEGER_FIELDS = tuple(name for name, default in Row._field_defaults.items() if type(default) is int)
 
 NO_KNOWN_END = 1e12
 """The end of a foreign client's probe, Unix seconds.
@@ -42,9 +41,9 @@ GRACE = 60
 # Whole numbers up to 2**53 are exact in a double. The limit of a generation is lower, so that the generation can grow
 # and stay below the largest generation of a permit.
 LARGEST: Mapping[str, float] = {
-    field.name: 2**53 if type(field.default) is int else NO_KNOWN_END
-    for field in fields(Row)
-    if not isinstance(field.default, str)
+    name: 2**53 if type(default) is int else NO_KNOWN_END
+    for name, default in Row._field_defaults.items()
+    if not isinstance(default, str)
 } | {"generation": MAX_COUNT // 2, "score": 2.0}
 
 STATE_FIELDS = ("state", "previous_state")
@@ -238,7 +237,7 @@ def _reader(name: str) -> Callable[[bytes], Any]:
 
 
 _READERS = {name.encode(): (place, _reader(name)) for place, name in enumerate(COLUMNS)}
-_DEFAULTS: tuple[Any, ...] = tuple(field.default for field in fields(Row))
+_DEFAULTS: tuple[Any, ...] = tuple(Row())
 _STATE, _GENERATION, _SUCCESS_COUNT, _OPEN_UNTIL, _OPEN_SECONDS, _PROBE_TOKEN, _PROBE_UNTIL, _HISTORY = (
     COLUMNS.index(name)
     for name in (

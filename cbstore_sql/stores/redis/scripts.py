@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -38,7 +38,7 @@ _CONSTANTS = {
     "GRACE": codec.GRACE,
     "ABSENT": -2,
     "ENDLESS": -1,
-    "DEFAULTS": asdict(Row()),
+    "DEFAULTS": Row()._asdict(),
 }
 
 # Each run of a script pays for each local variable that a function uses, so constants are written in place.

@@ -7,7 +7,6 @@ name must stay as they were, and ``None`` means that nothing may happen. The his
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import Any
 
 from cbstore_sql.core.commands import Command
@@ -20,10 +19,10 @@ POLICY = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, probe_lease=3
 CLEAN = Row()
 DIRTY = Row(failure_count=2, last_failure_time=990.0, generation=4)
 OPEN = Row("open", "closed", 5, 3, 0, 950.0, 1010.0, 60.0)
-ELAPSED = replace(OPEN, open_until=1000.0)
+ELAPSED = OPEN._replace(open_until=1000.0)
 PROBING = Row("half_open", "open", 6, 3, 0, 900.0, 960.0, 60.0, "owner", 1020.0)
-LAPSED = replace(PROBING, probe_until=1000.0)
-FREE = replace(PROBING, probe_token="", probe_until=0.0)
+LAPSED = PROBING._replace(probe_until=1000.0)
+FREE = PROBING._replace(probe_token="", probe_until=0.0)
 
 OWNER = Permit("b", 6, "owner")
 EARLIER_OWNER = Permit("b", 5, "owner")
@@ -39,8 +38,8 @@ def check(row: Row, command: Command, expected: Expected) -> None:
         assert after is None
     else:
         assert after is not None
-        before = {**asdict(row), "previous_state": row.state}
-        changed = {column: value for column, value in asdict(after).items() if value != before[column]}
+        before = {**row._asdict(), "previous_state": row.state}
+        changed = {column: value for column, value in after._asdict().items() if value != before[column]}
         is_transition = changed.keys() & {"state", "override", "override_until", "override_reason"}
         assert (changed.pop("history", None) is not None) == bool(is_transition)
         assert changed == expected

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cbstore_sql.core import commands
@@ -19,14 +17,14 @@ CLAIMED = {"state": "half_open", "generation": 6, "probe_token": "me", "probe_un
         pytest.param(CLEAN, "me", None, id="closed and clean: nothing to probe"),
         pytest.param(DIRTY, "me", None, id="closed with failures: nothing to probe"),
         pytest.param(
-            replace(DIRTY, probe_token="me", probe_until=2000.0),
+            DIRTY._replace(probe_token="me", probe_until=2000.0),
             "me",
             None,
             id="closed with the caller's probe left over: nothing to probe",
         ),
         pytest.param(OPEN, "me", None, id="open and not elapsed: refused"),
         pytest.param(ELAPSED, "me", CLAIMED, id="open, elapsed to the instant: won"),
-        pytest.param(replace(OPEN, open_until=999.0, success_count=1), "me", {**CLAIMED, "success_count": 0}, id="won"),
+        pytest.param(OPEN._replace(open_until=999.0, success_count=1), "me", {**CLAIMED, "success_count": 0}, id="won"),
         pytest.param(PROBING, "me", None, id="half_open with a living owner: refused"),
         pytest.param(PROBING, "owner", {}, id="the owner again: the same answer, nothing new"),
         pytest.param(
@@ -48,7 +46,7 @@ CLAIMED = {"state": "half_open", "generation": 6, "probe_token": "me", "probe_un
             id="half_open with a free slot: won",
         ),
         pytest.param(
-            replace(FREE, success_count=1),
+            FREE._replace(success_count=1),
             "me",
             {"generation": 7, "probe_token": "me", "probe_until": 1030.0},
             id="the next of several probes keeps the successes so far",

@@ -5,8 +5,6 @@ The policy's steps are round numbers: a failure adds a quarter of the limit, a s
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cbstore_sql.core import commands
@@ -18,13 +16,13 @@ from tests.core.rules.rows import NOW, OPEN, OWNER, PROBING, Expected, check
 RATE = BreakerPolicy(trip=FailureRate(0.2, 0.8, 256.0), recovery_timeout=60.0)
 CLEAN = Row(generation=4)
 HALF = Row(failure_count=2, last_failure_time=990.0, generation=4, score=0.5, score_generation=4)
-STALE = replace(HALF, score_generation=3)
+STALE = HALF._replace(score_generation=3)
 COUNTED = {"failure_count": 3, "last_failure_time": NOW}
 TRIPPED = {"state": "open", "generation": 5, "open_until": 1060.0, "open_seconds": 60.0, "last_failure_time": NOW}
 
 
 def rounded(row: Row) -> Row:
-    return replace(row, score=round(row.score, 9))
+    return row._replace(score=round(row.score, 9))
 
 
 def check_failures(row: Row, failures: int, successes: int, expected: Expected, evidence: float | None = None) -> None:
@@ -32,8 +30,8 @@ def check_failures(row: Row, failures: int, successes: int, expected: Expected, 
     after = command.apply_to(row, NOW)
     assert after is not None
     assert expected is not None
-    before = replace(row, previous_state=row.state)
-    assert replace(rounded(after), history="") == replace(before, **expected)
+    before = row._replace(previous_state=row.state)
+    assert rounded(after)._replace(history="") == before._replace(**expected)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +114,14 @@ def test_successes_of_a_report_count_before_its_failures() -> None:
     ("row", "target", "successes", "expected"),
     [
         pytest.param(CLEAN, "b", 1, None, id="clean: nothing to write"),
-        pytest.param(replace(CLEAN, score=0.5, score_generation=3), "b", 1, None, id="a score that no longer counts"),
+        pytest.param(CLEAN._replace(score=0.5, score_generation=3), "b", 1, None, id="a score that no longer counts"),
         pytest.param(HALF, "b", 1, {"failure_count": 0, "score": 0.25}, id="lowered"),
         pytest.param(HALF, Permit("b", 4), 1, {"failure_count": 0, "score": 0.25}, id="fenced as well"),
         pytest.param(HALF, Permit("b", 3), 1, None, id="a permit of an earlier generation has no effect"),
         pytest.param(HALF, "b", 2, {"failure_count": 0, "score": 0.0}, id="to 0"),
         pytest.param(HALF, "b", 9, {"failure_count": 0, "score": 0.0}, id="and not below"),
         pytest.param(
-            replace(HALF, failure_count=0), "b", 1, {"score": 0.25}, id="a score without failures in a row is dirty"
+            HALF._replace(failure_count=0), "b", 1, {"score": 0.25}, id="a score without failures in a row is dirty"
         ),
         pytest.param(STALE, "b", 1, {"failure_count": 0, "score": 0.0, "score_generation": 4}, id="count cleared"),
         pytest.param(OPEN, "b", 1, None, id="open: a success changes nothing"),
@@ -135,7 +133,7 @@ def test_successes_lower_the_score(row: Row, target: str | Permit, successes: in
         assert after is None
     else:
         assert after is not None
-        assert rounded(after) == replace(row, previous_state=row.state, **expected)
+        assert rounded(after) == row._replace(previous_state=row.state, **expected)
 
 
 def test_a_failure_rate_policy_settles_a_probe_like_any_other_policy() -> None:

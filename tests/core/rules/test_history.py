@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -15,7 +14,7 @@ from cbstore_sql.core.policy import BreakerPolicy, FailureRate
 from tests.core.rules.rows import CLEAN, DIRTY, ELAPSED, LAPSED, NOW, OPEN, OWNER, POLICY, PROBING
 
 RATE = BreakerPolicy(trip=FailureRate(0.1, 0.9, 10.0))
-LOCKED = replace(OPEN, override="open")
+LOCKED = OPEN._replace(override="open")
 
 
 def override(mode: str) -> Command:
@@ -43,7 +42,7 @@ def override(mode: str) -> Command:
 def test_a_transition_adds_one_entry(
     row: Row, command: Command, states: tuple[str, str], cause: str, by: str | None
 ) -> None:
-    changed = command.apply_to(replace(row, history="1Fco;"), NOW)
+    changed = command.apply_to(row._replace(history="1Fco;"), NOW)
     assert changed is not None
     older, newest = decode_history(changed.history)
     assert older.cause == "forced"
@@ -78,7 +77,7 @@ def test_a_state_written_through_the_protocol_adds_an_entry() -> None:
     ],
 )
 def test_other_changes_add_no_entry(row: Row, command: Command) -> None:
-    changed = command.apply_to(replace(row, history="1Fco;"), NOW)
+    changed = command.apply_to(row._replace(history="1Fco;"), NOW)
     assert changed is not None
     assert changed.history == "1Fco;"
 

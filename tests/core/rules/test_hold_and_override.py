@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,10 +29,10 @@ def test_a_hold_changes_only_its_end(row: Row) -> None:
     [(1010.0, {"hold_until": 1030.0}), (1030.0, {}), (1031.0, {}), (990.0, {"hold_until": 1030.0})],
 )
 def test_the_longest_hold_wins(held_until: float, expected: Expected) -> None:
-    check(replace(CLEAN, hold_until=held_until), commands.hold("b", 30.0, NOW), expected)
+    check(CLEAN._replace(hold_until=held_until), commands.hold("b", 30.0, NOW), expected)
 
 
-@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, PROBING, replace(OPEN, override="closed", override_by="bob")])
+@pytest.mark.parametrize("row", [CLEAN, DIRTY, OPEN, PROBING, OPEN._replace(override="closed", override_by="bob")])
 def test_an_override_changes_only_its_own_columns(row: Row) -> None:
     command = commands.set_override("b", "open", "ann", "deploy", seconds=60.0, create=True, now=NOW)
     check(row, command, LOCKED)
@@ -42,12 +41,12 @@ def test_an_override_changes_only_its_own_columns(row: Row) -> None:
 def test_an_override_without_seconds_has_no_end() -> None:
     command = commands.set_override("b", "shadow", "ann", "rollout", seconds=None, create=True, now=NOW)
     expected = {"override": "shadow", "override_until": 0.0, "override_by": "ann", "override_reason": "rollout"}
-    check(replace(CLEAN, **LOCKED), command, {key: expected[key] for key in expected if key != "override_by"})
+    check(CLEAN._replace(**LOCKED), command, {key: expected[key] for key in expected if key != "override_by"})
 
 
 def test_clear_override_removes_every_part_of_the_override() -> None:
     cleared = {"override": "", "override_until": 0.0, "override_by": "", "override_reason": ""}
-    check(replace(OPEN, **LOCKED), commands.clear_override("b", "bob", NOW), cleared)
+    check(OPEN._replace(**LOCKED), commands.clear_override("b", "bob", NOW), cleared)
     check(OPEN, commands.clear_override("b", "bob", NOW), {})
 
 
@@ -73,18 +72,18 @@ HELD: dict[str, Any] = {"hold_until": 1000.001}
 )
 @pytest.mark.parametrize("row", [ELAPSED, LAPSED])
 def test_holds_and_overrides_decide_whether_a_claim_succeeds(row: Row, steering: dict[str, Any], won: bool) -> None:
-    after = commands.claim_probe("b", POLICY, "me", NOW).apply_to(replace(row, **steering), NOW)
+    after = commands.claim_probe("b", POLICY, "me", NOW).apply_to(row._replace(**steering), NOW)
     assert (after is not None) is won
 
 
 def test_the_owner_can_repeat_its_claim_under_an_override_or_a_hold() -> None:
-    row = replace(PROBING, override="open", hold_until=2000.0)
+    row = PROBING._replace(override="open", hold_until=2000.0)
     check(row, commands.claim_probe("b", POLICY, "owner", NOW), {})
 
 
 @pytest.mark.parametrize("steering", [{"override": "open"}, {"override": "closed"}, {"hold_until": 9e9}])
 def test_reports_count_under_an_override_and_a_hold(steering: dict[str, Any]) -> None:
-    locked = {name: replace(row, **steering) for name, row in {"dirty": DIRTY, "probing": PROBING}.items()}
+    locked = {name: row._replace(**steering) for name, row in {"dirty": DIRTY, "probing": PROBING}.items()}
     tripped = commands.record_failure("b", POLICY, 1, NOW, 0.0).apply_to(locked["dirty"], NOW)
     closed = commands.record_success(OWNER, BreakerPolicy(), None, NOW).apply_to(locked["probing"], NOW)
     assert tripped is not None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cbstore_sql.core import commands
@@ -27,13 +25,13 @@ BACKOFF = BreakerPolicy(failure_threshold=3, recovery_timeout=60.0, backoff_mult
     [
         pytest.param(BACKOFF, DIRTY, 60.0, id="the first open time is the plain one"),
         pytest.param(BACKOFF, PROBING, 120.0, id="a failed probe doubles it"),
-        pytest.param(BACKOFF, replace(PROBING, open_seconds=120.0), 200.0, id="up to the cap"),
-        pytest.param(BACKOFF, replace(PROBING, open_seconds=200.0), 200.0, id="and no further"),
+        pytest.param(BACKOFF, PROBING._replace(open_seconds=120.0), 200.0, id="up to the cap"),
+        pytest.param(BACKOFF, PROBING._replace(open_seconds=200.0), 200.0, id="and no further"),
         pytest.param(
-            BACKOFF, replace(PROBING, open_seconds=0.0), 60.0, id="a forced circuit starts with the plain one"
+            BACKOFF, PROBING._replace(open_seconds=0.0), 60.0, id="a forced circuit starts with the plain one"
         ),
         pytest.param(
-            POLICY, replace(PROBING, open_seconds=120.0), 60.0, id="without backoff it is always the plain one"
+            POLICY, PROBING._replace(open_seconds=120.0), 60.0, id="without backoff it is always the plain one"
         ),
     ],
 )

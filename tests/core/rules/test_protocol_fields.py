@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ def test_replace_state_overwrites_all_five_fields_and_raises_the_generation(row:
     after = commands.replace_state("b", whole, 30.0, None).apply_to(row, NOW)
     assert after is not None
     assert after.probe_token not in ("", "owner")
-    assert replace(after, history="") == Row(
+    assert after._replace(history="") == Row(
         "half_open", row.state, row.generation + 1, 9, 0, 7.5, 8.5, row.open_seconds, after.probe_token, NOW + 30.0
     )
 
@@ -39,7 +38,7 @@ def test_replace_state_overwrites_all_five_fields_and_raises_the_generation(row:
         (PROBING, {"half_open_probe_active": False}, {"generation": 7, "probe_token": "", "probe_until": 0.0}),
         (PROBING, {"state": "open"}, {"generation": 7, "state": "open"}),
         (PROBING, {"state": "closed"}, {"generation": 7, "state": "closed", "open_seconds": 0.0}),
-        (replace(PROBING, success_count=1), {}, {"generation": 7, "success_count": 0}),
+        (PROBING._replace(success_count=1), {}, {"generation": 7, "success_count": 0}),
     ],
 )
 def test_replace_state_keeps_the_fields_that_are_not_given(

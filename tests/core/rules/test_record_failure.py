@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cbstore_sql.core import commands
@@ -44,7 +42,7 @@ REOPENED = {
         pytest.param(CLEAN, "b", {"failure_count": 1, "last_failure_time": NOW}, id="closed: the first is counted"),
         pytest.param(CLEAN, Permit("b", 0), {"failure_count": 1, "last_failure_time": NOW}, id="fenced as well"),
         pytest.param(
-            replace(DIRTY, failure_count=1), "b", {"failure_count": 2, "last_failure_time": NOW}, id="one below"
+            DIRTY._replace(failure_count=1), "b", {"failure_count": 2, "last_failure_time": NOW}, id="one below"
         ),
         pytest.param(DIRTY, "b", {**OPENED, "generation": 5, "failure_count": 3}, id="closed: the threshold opens"),
         pytest.param(
@@ -68,7 +66,7 @@ REOPENED = {
             id="open, unfenced: prolonged",
         ),
         pytest.param(
-            replace(OPEN, open_until=2000.0),
+            OPEN._replace(open_until=2000.0),
             "b",
             {"failure_count": 4, "last_failure_time": NOW},
             id="open, unfenced: never shortened",
@@ -84,7 +82,7 @@ REOPENED = {
         pytest.param(PROBING, UNOWNED, None, id="half_open: no token, no effect"),
         pytest.param(FREE, UNOWNED, None, id="half_open with a free slot: nobody owns it"),
         pytest.param(
-            replace(PROBING, success_count=1),
+            PROBING._replace(success_count=1),
             OWNER,
             {**REOPENED, "success_count": 0},
             id="half_open: successes are lost",

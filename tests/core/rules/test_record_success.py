@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cbstore_sql.core import commands
@@ -47,7 +45,7 @@ CLOSED = {
         pytest.param(DIRTY, Permit("b", 4), {"failure_count": 0}, id="fenced as well: cleaned"),
         pytest.param(DIRTY, Permit("b", 3), None, id="closed: a permit from before cleans nothing"),
         pytest.param(
-            replace(DIRTY, failure_count=0, probe_token="odd", probe_until=5.0),
+            DIRTY._replace(failure_count=0, probe_token="odd", probe_until=5.0),
             "b",
             {"probe_token": "", "probe_until": 0.0},
             id="closed with a probe left over: cleaned",
@@ -78,7 +76,7 @@ def test_success_threshold_probes_close_the_circuit() -> None:
     policy = BreakerPolicy(success_threshold=2)
     nearer = {"generation": 7, "success_count": 1, "probe_token": "", "probe_until": 0.0}
     check(PROBING, commands.record_success(OWNER, policy, None, NOW), nearer)
-    once = replace(PROBING, success_count=1)
+    once = PROBING._replace(success_count=1)
     check(once, commands.record_success(OWNER, policy, None, NOW), {**CLOSED, "success_count": 0})
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cbstore_sql.core import commands
@@ -36,10 +34,10 @@ from tests.core.rules.rows import (
         pytest.param(PROBING, EARLIER_OWNER, None, id="an earlier owner: no effect"),
         pytest.param(PROBING, SAME_GENERATION_OTHER_TOKEN, None, id="another life's owner: no effect"),
         pytest.param(FREE, OWNER, None, id="released before: no effect"),
-        pytest.param(replace(OPEN, generation=6), OWNER, None, id="open: no effect"),
-        pytest.param(replace(DIRTY, generation=6), OWNER, None, id="closed: no effect"),
+        pytest.param(OPEN._replace(generation=6), OWNER, None, id="open: no effect"),
+        pytest.param(DIRTY._replace(generation=6), OWNER, None, id="closed: no effect"),
         pytest.param(
-            replace(DIRTY, generation=6, probe_token="owner"),
+            DIRTY._replace(generation=6, probe_token="owner"),
             OWNER,
             None,
             id="closed with its token left over: no effect",
@@ -54,13 +52,13 @@ def test_release_probe_gives_the_expected_row_for_each_state(row: Row, permit: P
     ("row", "permit", "expected"),
     [
         pytest.param(PROBING, OWNER, {"probe_until": 1030.0}, id="the owner: a full lease from now"),
-        pytest.param(replace(PROBING, probe_until=1040.0), OWNER, {}, id="never shortened"),
+        pytest.param(PROBING._replace(probe_until=1040.0), OWNER, {}, id="never shortened"),
         pytest.param(LAPSED, OWNER, {"probe_until": 1030.0}, id="run out but not taken over: still the owner's"),
         pytest.param(PROBING, EARLIER_OWNER, None, id="an earlier owner: lost"),
         pytest.param(PROBING, SAME_GENERATION_OTHER_TOKEN, None, id="another life's owner: lost"),
         pytest.param(FREE, OWNER, None, id="released before: lost"),
-        pytest.param(replace(OPEN, generation=6), OWNER, None, id="open: lost"),
-        pytest.param(replace(DIRTY, generation=6, probe_token="owner"), OWNER, None, id="closed: lost"),
+        pytest.param(OPEN._replace(generation=6), OWNER, None, id="open: lost"),
+        pytest.param(DIRTY._replace(generation=6, probe_token="owner"), OWNER, None, id="closed: lost"),
     ],
 )
 def test_renew_probe_gives_the_expected_row_for_each_state(row: Row, permit: Permit, expected: Expected) -> None:

@@ -88,7 +88,7 @@ _FORGOTTEN = Row().previous_state
 def visible(row: Row) -> Row:
     """Return the parts of a row that a snapshot shows: no previous state, no history, and only a valid score."""
     score = row.score if row.score_generation == row.generation else 0.0
-    return replace(row, previous_state=_FORGOTTEN, history="", score=score, score_generation=row.generation)
+    return row._replace(previous_state=_FORGOTTEN, history="", score=score, score_generation=row.generation)
 
 
 def seen(snapshot: Snapshot) -> Row:

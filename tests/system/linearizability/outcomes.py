@@ -8,7 +8,6 @@ the clock may differ by as much as the call took.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
 from typing import Any
 
 from cbstore_sql.core.model import Row, Snapshot, Transition
@@ -23,7 +22,7 @@ _UNSEEN = (ANY_TIME, _PAST, _AHEAD)
 _TIMES = ("last_failure_time", "open_until", "probe_until", "closed_at", "hold_until")
 # SQLite's clock ticks in milliseconds.
 _CLOCK_STEP = 0.002
-_COLUMNS = {field.name for field in fields(Row)}
+_COLUMNS = set(Row._fields)
 
 
 def after_answer(row: Row, call: Call) -> Row | None:
@@ -109,4 +108,4 @@ def _agree(made: Row, observed: Row, but_for: set[str]) -> bool:
 
 
 def _with(row: Row, columns: Mapping[str, Any]) -> Row:
-    return replace(row, **columns)
+    return row._replace(**columns)

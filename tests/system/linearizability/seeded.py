@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import psycopg
@@ -32,7 +31,7 @@ class ClaimingThroughSubselect(SqlStore):
         WHERE namespace = %(namespace)s AND name = %(name)s AND (
             SELECT state = 'open' AND open_until <= %(now)s OR state = 'half_open' AND probe_until <= %(now)s
             FROM cbstore.breakers WHERE namespace = %(namespace)s AND name = %(name)s)
-        RETURNING """ + ", ".join(field.name for field in fields(Row))
+        RETURNING """ + ", ".join(Row._fields)
 
     def _apply(self, command: Command) -> Transition | None:
         if command.operation != "claim_probe":

@@ -77,7 +77,7 @@ TWO = made(ONE, fail())
 OPEN = made(CLEAN, force_open())
 OWNED = made(OPEN, claim("a"))
 OPENED_LATE = made(CLEAN, force_open(None), T0 + 4)
-CLOCK_READ_TWICE = replace(ONE, last_failure_time=T0 + 0.5)
+CLOCK_READ_TWICE = ONE._replace(last_failure_time=T0 + 0.5)
 
 CLOSED_AGAIN = made(OWNED, succeed(Permit(NAME, OWNED.generation, "a")))
 
@@ -130,8 +130,8 @@ LEGAL = {
     ],
     "a lease that runs out within the statement of a repeated claim": [
         did(0, 1, force_open(), CLEAN),
-        did(2, 3, claim("a", None), OPEN, by=replace(OWNED, probe_until=T0 + 13)),
-        did(12, 13.5, claim("a", None), CLEAN, by=replace(OWNED, probe_until=T0 + 13, previous_state="half_open")),
+        did(2, 3, claim("a", None), OPEN, by=OWNED._replace(probe_until=T0 + 13)),
+        did(12, 13.5, claim("a", None), CLEAN, by=OWNED._replace(probe_until=T0 + 13, previous_state="half_open")),
     ],
     "a clock read twice by one statement": [did(0, 2, fail(None), CLEAN, by=CLOCK_READ_TWICE)],
 }
@@ -161,7 +161,7 @@ ILLEGAL = {
         repeated(did(2, 3, fail(), TWO)),
     ],
     "a clock that runs away within one statement": [
-        did(4, 5, fail(None), CLEAN, by=replace(CLOCK_READ_TWICE, last_failure_time=T0 + 0.5))
+        did(4, 5, fail(None), CLEAN, by=CLOCK_READ_TWICE._replace(last_failure_time=T0 + 0.5))
     ],
 }
 

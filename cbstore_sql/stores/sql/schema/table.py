@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -118,7 +118,7 @@ def make_table(schema: str | None) -> sa.Table:
         sa.MetaData(schema=schema),
         sa.Column("namespace", types["namespace"], primary_key=True),
         sa.Column("name", types["name"], primary_key=True),
-        *(_rule_column(field.name, types[field.name], field.default) for field in fields(Row)),
+        *(_rule_column(name, types[name], default) for name, default in Row._field_defaults.items()),
         *_checks(),
     )
     # sa.Table accepts storage parameters only from SQLAlchemy 2.1 on.

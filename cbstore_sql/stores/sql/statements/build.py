@@ -8,7 +8,7 @@ start of the statement, and two callers could win the same probe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -150,7 +150,7 @@ def _update(table: sa.Table, operation: Operation, form: Specialization) -> tupl
 
 
 def _upsert(table: sa.Table, operation: Operation, insert: Any) -> sa.ClauseElement:
-    defaults = {field.name: sa.literal(field.default) for field in fields(Row)}
+    defaults = {name: sa.literal(default) for name, default in Row._field_defaults.items()}
     now = _now()
     made = insert(table).values(
         namespace=given("namespace"), name=given("name"), **_change(operation, defaults, now).values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,11 +67,11 @@ def test_specialization_for_selects_the_form_for_a_command(command: Command, nam
 
 def with_a_lease_for_every_token(row: Row) -> Row:
     """No rule leaves a token without a lease, or a lease without a token."""
-    return row if row.probe_token else replace(row, probe_until=0.0)
+    return row if row.probe_token else row._replace(probe_until=0.0)
 
 
 rows = st.builds(
-    Row,
+    Row()._replace,
     state=st.sampled_from(STATES),
     previous_state=st.sampled_from(STATES),
     generation=st.integers(2, 4),
@@ -118,11 +117,11 @@ def by_its_form(row: Row, command: Command) -> Row | None:
     name = specialization_for(command.operation, command.parameters)
     assert name is not None
     form = SPECIALIZATIONS[command.operation][name]
-    terms = {column: Value(value) for column, value in {**asdict(row), **form.row, **form.implied}.items()}
+    terms = {column: Value(value) for column, value in {**row._asdict(), **form.row, **form.implied}.items()}
     operation = OPERATIONS[command.operation]
     change = operation(SimpleNamespace(**terms), SimpleNamespace(**given_by(form, command)), choose, append_values)
     holds = plain(change.where) and all(getattr(row, column) == value for column, value in form.row.items())
-    return replace(row, **{column: plain(value) for column, value in change.values.items()}) if holds else None
+    return row._replace(**{column: plain(value) for column, value in change.values.items()}) if holds else None
 
 
 def append_values(*arguments: Any) -> Value:
