@@ -41,7 +41,9 @@ def require_plain_function(function: Any) -> None:
     Raises:
         InvalidArgumentError: ``function`` is not callable, or is a generator function or a coroutine function.
     """
-    flags = _code_flags(function)
+    # Every guarded call runs the first two lines.
+    code = getattr(function, "__code__", None)
+    flags = _code_flags(function) if code is None else code.co_flags
     if flags is not None and not flags & _UNFINISHED_FLAGS:
         return
     _require_callable(function)

@@ -146,7 +146,7 @@ class UnreportedPermit(Permit):
     __slots__ = ()
 
 
-PLAIN_PERMITS = frozenset({Permit, CleanPermit})
+PLAIN_PERMITS = (Permit, CleanPermit)
 """The classes of permits whose calls need nothing but a report of the outcome, unless the call is a probe."""
 
 
