@@ -146,7 +146,10 @@ class BreakerController:
 
     @property
     def is_out(self) -> bool:
-        """Whether the store does not answer, as far as this process knows, so that calls follow the outage policy."""
+        """Whether the store does not answer, as far as this process knows.
+
+        If so, calls follow the outage policy (``on_store_outage``).
+        """
         return self.outage.detector.is_out
 
     def policy_for(self, name: str) -> BreakerPolicy:
@@ -166,7 +169,7 @@ class BreakerController:
 
         Raises:
             CircuitBreakerOpenError: By the view (this process's copy of the shared state), the breaker rejects calls
-                now. Or the store is unavailable and the outage policy rejects the call.
+                now. Or the store is unavailable and the outage policy (``on_store_outage``) rejects the call.
             StoreError: The store is unavailable and the outage policy is ``"raise"``.
         """
         if self.outage.decides(name):
@@ -185,7 +188,7 @@ class BreakerController:
     def admission(self, name: str) -> StoreCalls[Permit]:
         """Ask the store whether a call may go ahead, and become the owner of the probe if the probe is due.
 
-        If the store does not answer, the outage policy decides.
+        If the store does not answer, the outage policy (``on_store_outage``) decides.
 
         Args:
             name: The breaker's name.
@@ -212,7 +215,7 @@ class BreakerController:
     def first_admission(self, names: Sequence[str]) -> StoreCalls[Permit]:
         """Ask the store for the first of several breakers that admits a call.
 
-        If the store does not answer, the outage policy decides for each breaker in turn.
+        If the store does not answer, the outage policy (``on_store_outage``) decides for each breaker in turn.
 
         Args:
             names: The breakers' names, the most preferred first; at least one.

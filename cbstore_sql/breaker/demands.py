@@ -14,7 +14,7 @@ from cbstore_sql.stores.call import StoreCalls
 class Demands:
     """Carry out what a dependency asks for (``Retry-After``): a hold, or an open circuit.
 
-    If the store fails, follow the outage policy.
+    If the store fails, follow the outage policy (``on_store_outage``).
 
     Args:
         changes: The object that makes these changes in the store.
@@ -32,7 +32,8 @@ class Demands:
     def hold(self, name: str, seconds: float) -> StoreCalls[None]:
         """Reject all calls of a breaker for some seconds because the dependency asked for a wait.
 
-        If the store fails, the hold has an effect only with the outage policy ``"local"``, and only in this process.
+        If the store fails, the hold has an effect only with the outage policy (``on_store_outage``) ``"local"``, and
+        only in this process.
 
         Args:
             name: The breaker's name.
@@ -44,7 +45,8 @@ class Demands:
     def trip(self, name: str, seconds: float) -> StoreCalls[None]:
         """Open a circuit because the dependency asked for a wait.
 
-        If the store fails, the circuit opens only with the outage policy ``"local"``, and only in this process.
+        If the store fails, the circuit opens only with the outage policy (``on_store_outage``) ``"local"``, and only in
+        this process.
 
         Args:
             name: The breaker's name.

@@ -15,7 +15,9 @@ from cbstore_sql.stores.call import StoreCalls
 
 
 class Settling:
-    """Report the outcomes of admitted calls to the store. If the store fails, follow the outage policy.
+    """Report the outcomes of admitted calls to the store.
+
+    If the store fails, follow the outage policy (``on_store_outage``).
 
     Args:
         shared: The steps of calls over the store.
@@ -62,7 +64,9 @@ class Settling:
         return False
 
     def by_store(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
-        """Report the outcome of an admitted call to the store. If the store fails, follow the outage policy.
+        """Report the outcome of an admitted call to the store.
+
+        If the store fails, follow the outage policy (``on_store_outage``).
 
         Args:
             permit: The permit of the admitted call.

@@ -20,7 +20,7 @@ log = logging.getLogger("cbstore_sql")
 
 
 class OutageCalls:
-    """Admit calls and count their outcomes by the outage policy, while the store is unavailable.
+    """Admit calls and count their outcomes by the outage policy (``on_store_outage``), while the store is unavailable.
 
     Args:
         policy_for: A function that returns the policy of one breaker.
@@ -58,11 +58,14 @@ class OutageCalls:
 
     @property
     def is_local(self) -> bool:
-        """Whether the outage policy is ``"local"``: this process then counts calls in its own memory."""
+        """Whether this process counts calls in its own memory while the store is unavailable.
+
+        This is so with ``on_store_outage="local"``.
+        """
         return self.detector.policy == "local"
 
     def decides(self, name: str) -> bool:
-        """Return whether the calls of a breaker follow the outage policy now, and not the store.
+        """Return whether the calls of a breaker follow the outage policy (``on_store_outage``) now, and not the store.
 
         This is so while the store is unavailable. It is also so for a circuit that opened in this process, until the
         store knows it.
@@ -75,8 +78,8 @@ class OutageCalls:
     def begin(self, name: str, error: StoreError, view: View | None) -> None:
         """Begin or continue an outage after a store call has failed.
 
-        From now on calls follow the outage policy. Local breakers start from the last snapshots of the view, and the
-        breaker asks the store again in the background.
+        From now on calls follow the outage policy (``on_store_outage``). Local breakers start from the last snapshots
+        of the view, and the breaker asks the store again in the background.
 
         Args:
             name: The name of the breaker whose store call failed.
@@ -93,7 +96,7 @@ class OutageCalls:
         self.watch()
 
     def admit(self, name: str, probes: frozenset[str]) -> Permit:
-        """Admit or reject a call by the outage policy.
+        """Admit or reject a call by the outage policy (``on_store_outage``).
 
         Args:
             name: The breaker's name.
