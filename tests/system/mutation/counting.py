@@ -39,8 +39,8 @@ _COUNTING: tuple[Broken, ...] = (
     (
         "successes of an earlier generation are carried",
         "breaker/seen.py",
-        "if known.snapshot.generation == self.snapshot.generation:\n                self.successes",
-        "if True:\n                self.successes",
+        " and known.snapshot.generation == self.snapshot.generation:",
+        ":",
         (_CARRIED,),
     ),
     (
