@@ -91,7 +91,7 @@ class HostReads:
         """Return the names of the breakers that this process must read for itself and for the other processes.
 
         Args:
-            own: The names that this process uses.
+            own: The names of the breakers that this process uses.
             last: The answer that was published last, with the names that other processes asked for recently; ``None``
                 if there is no such answer.
             now: The present moment, in seconds of the clock that all processes of the host share.
@@ -102,15 +102,15 @@ class HostReads:
     def publish(
         self, snapshots: Iterable[Snapshot], asked_at: float, own: Iterable[str], last: Published | None
     ) -> None:
-        """Publish an answer of the store for the other processes of this host.
+        """Publish the breakers that this process has read, so that the other processes of this host can use them.
 
         The caller must have the right to publish; see `try_acquire`.
 
         Args:
-            snapshots: The answer.
+            snapshots: The breakers, as the store returned them.
             asked_at: The moment just before the store call, in seconds of the clock that all processes of the host
                 share.
-            own: The names that this process uses.
+            own: The names of the breakers that this process uses.
             last: The answer that was published last; ``None`` if there is no such answer.
         """
         rows = list(snapshots)

@@ -46,7 +46,7 @@ class StoreAnswers:
                 self.emit(WouldHaveOpened(event.name, snapshot))
 
     def reported(self, name: str, transition: Transition | None, asked_at: float) -> None:
-        """Pass on the answer to a report, which may have had no effect.
+        """Use the answer that the store gave to a report: emit the change of state, or forget an outdated snapshot.
 
         Args:
             name: The breaker's name.

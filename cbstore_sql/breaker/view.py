@@ -80,7 +80,7 @@ class View:
 
     @property
     def horizon(self) -> float:
-        """The age in seconds beyond which a success is too old to be included in a report."""
+        """The largest age in seconds of a success that a report to the store may still include."""
         return max(_SHORTEST_HORIZON, _HORIZON_REFRESHES * self.period)
 
     def answered(self, asked_at: float) -> None:

@@ -21,8 +21,8 @@ def weights(evidence: float, relief: float) -> dict[str, Any]:
         relief: How much the successes of the report lower the score. The successes are applied before the failures.
 
     Returns:
-        ``evidence`` (at most 1), ``relief``, ``enough`` (the lowest score before the report from which the report opens
-        the circuit) and ``trips_alone`` (1 if the report opens the circuit from every score, else 0).
+        ``evidence`` (at most 1), ``relief``, ``enough`` (the lowest score with which this report opens the circuit)
+        and ``trips_alone`` (1 if the report opens the circuit with every score, else 0).
     """
     added = min(1.0, evidence)
     enough = rules.TRIP_AT - added + relief

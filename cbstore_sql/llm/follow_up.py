@@ -19,8 +19,8 @@ Sleep = Callable[[float], object]
 class FollowUp:
     """Do what is needed before and after each attempt of one call, for callers that block.
 
-    Before an attempt, ask the breaker to admit it. After a failure, do what the API asked for. After a short wait, this
-    is a hold: all processes stop their calls for the time of the wait. After a long wait, the circuit opens.
+    Before an attempt, ask the breaker to admit it. After a failure, do what the API asked for. If the API asked for a
+    short wait, all processes stop their calls for this time (a hold). If it asked for a long wait, the circuit opens.
 
     Args:
         breaker: The breaker that admits the attempts.

@@ -104,7 +104,9 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
 
 
 class LLMCircuitBreaker(_LLMCircuitBreaker):
-    """A circuit breaker for the calls to one language model API, with MassGen's rules.
+    """A circuit breaker for the calls to one language model API, with the rules of the project MassGen.
+
+    Use this class in code that was written for the breaker of MassGen and depends on its rules for answers with 429.
 
     The arguments are those of `cbstore_sql.LLMCircuitBreaker`. Without ``config``, the defaults are those of this
     module's `LLMCircuitBreakerConfig`.

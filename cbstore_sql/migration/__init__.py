@@ -139,8 +139,8 @@ def ignore_breakers(schema: str | None = DEFAULT_SCHEMA, version_table: str = VE
     Pass the filter as ``include_name`` to ``context.configure`` in the application's ``env.py``.
 
     Args:
-        schema: The schema of the breaker table. ``None`` means the connection's default schema, which alembic does not
-            name: on SQLite always, on PostgreSQL if the table is there (usually ``public``).
+        schema: The schema of the breaker table. ``None`` means the default schema of the connection: the only schema on
+            SQLite, usually ``public`` on PostgreSQL.
         version_table: The name of the table that holds the revision of the breaker table.
     """
     ours = {(schema, TABLE_NAME), (schema, version_table)}

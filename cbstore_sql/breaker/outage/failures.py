@@ -17,10 +17,10 @@ _ARGUMENT_ERRORS = (InvalidNameError, InvalidPolicyError, InvalidStateError)
 
 
 def raise_store_error(call: StoreCall, error: Exception) -> NoReturn:
-    """Raise the error of a store operation as a `StoreError`, whatever the store raised.
+    """Raise the error of a store operation: a wrong argument as it is, every other error as a `StoreError`.
 
-    A driver, a connection hook, an encoder or a third-party store may raise any exception. Each of them means that the
-    store did not do its work, and must not stop a guarded call.
+    A driver, a connection hook, an encoder or a third-party store may raise any exception. The breaker catches only
+    `StoreError` and then goes on without the store, so every such exception must become a `StoreError`.
 
     Args:
         call: The store operation that failed.
