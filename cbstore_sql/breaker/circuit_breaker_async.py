@@ -16,7 +16,7 @@ from cbstore_sql.breaker.guard_async import AsyncGuard, AsyncGuardedCall
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
 from cbstore_sql.breaker.store_side_async import AsyncStoreSide
-from cbstore_sql.core.model import PLAIN_PERMITS, Permit, Verdict
+from cbstore_sql.core.model import PLAIN_PERMITS, CleanPermit, Permit, Verdict
 from cbstore_sql.errors import CircuitBreakerOpenError, InvalidArgumentError
 from cbstore_sql.runtime.tasks import in_background, run_to_completion
 
@@ -287,8 +287,15 @@ class AsyncCircuitBreaker(AsyncStoreSide):
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
-        if not self._controller.settling.without_io(permit, verdict):
-            await run_to_completion(self._drive(self._controller.settling.by_store(permit, verdict, or_raise=or_raise)))
+        if self._controller.settling.without_io(permit, verdict):
+            return
+        report = self._drive(self._controller.settling.by_store(permit, verdict, or_raise=or_raise))
+        if verdict is SUCCESS and type(permit) is CleanPermit:
+            # Usually the store sends this report without waiting, and a task would cost more than the report. If this
+            # await is cancelled, only the answer is lost, and it rarely changes anything.
+            await report
+        else:
+            await run_to_completion(report)
 
     async def _report(self, permit: Permit, verdict: Verdict, closed: bool = False) -> None:
         """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from cbstore_sql import BreakerPolicy, FailureRate, InMemoryStore
+from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, FailureRate, InMemoryStore
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import CleanPermit, Transition
+from cbstore_sql.stores.memory import AsyncInMemoryStore
 from tests.breaker.conftest import Make
 from tests.breaker.drivers import Clock
 
@@ -104,3 +108,23 @@ def test_a_failure_of_a_store_that_cannot_send_begins_the_outage_policy(make: Ma
     remote._send = broken  # type: ignore[method-assign] # from here on
     assert driver.call("b", lambda: "answer") == "answer"
     assert driver.breaker._controller.is_out
+
+
+def test_an_asynchronous_success_is_sent_by_the_caller_s_own_task() -> None:
+    senders: list[asyncio.Task[Any] | None] = []
+
+    class Sending(AsyncInMemoryStore):
+        reads_locally = False
+
+        async def _send(self, command: Command) -> None:
+            senders.append(asyncio.current_task())
+
+    async def answer() -> str:
+        return "answer"
+
+    async def main() -> None:
+        async with AsyncCircuitBreaker(Sending(), max_staleness=0) as breaker:
+            assert await breaker.call("b", answer) == "answer"
+            assert senders == [asyncio.current_task()]
+
+    asyncio.run(main())
