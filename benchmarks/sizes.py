@@ -27,6 +27,10 @@ class Sizes:
         pgbench_scale: How large its tables are, in 100,000 accounts.
         neighbour_rounds: How often pgbench runs beside each alternative.
         starts: How often an interpreter is started for each import.
+        fleets: Numbers of hosts and of processes on each host.
+        fleet_settling: How long a fleet runs before; a session that is idle counts its statements up to ten seconds
+            later.
+        fleet_seconds: How long the server is watched beside each fleet.
     """
 
     label: str
@@ -46,6 +50,9 @@ class Sizes:
     pgbench_scale: int
     neighbour_rounds: int
     starts: int
+    fleets: tuple[tuple[int, int], ...]
+    fleet_settling: float
+    fleet_seconds: float
 
 
 FULL = Sizes(
@@ -66,6 +73,9 @@ FULL = Sizes(
     pgbench_scale=10,
     neighbour_rounds=11,
     starts=12,
+    fleets=((1, 8), (8, 8), (63, 16)),
+    fleet_settling=11.0,
+    fleet_seconds=10.0,
 )
 QUICK = Sizes(
     label="quick",
@@ -85,6 +95,9 @@ QUICK = Sizes(
     pgbench_scale=2,
     neighbour_rounds=1,
     starts=5,
+    fleets=((1, 8), (8, 8)),
+    fleet_settling=3.0,
+    fleet_seconds=3.0,
 )
 TINY = Sizes(
     label="tiny",
@@ -104,5 +117,8 @@ TINY = Sizes(
     pgbench_scale=1,
     neighbour_rounds=1,
     starts=1,
+    fleets=((2, 2),),
+    fleet_settling=0.1,
+    fleet_seconds=0.3,
 )
 """Proves that everything runs; its figures mean nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
@@ -38,21 +38,30 @@ class Crew:
 
     def finish(self, job: Job[T], processes: int) -> list[T]:
         """Have some processes do a job that ends by itself, and return what each of them found."""
-        return [_hear(pipe) for pipe in self._start(job, processes)]
+        return [_hear(pipe) for pipe in self._start([job] * processes)]
 
     @contextmanager
     def at_work(self, job: Job[object], processes: int) -> Iterator[None]:
         """Have some processes do a job for the length of the block."""
-        team = self._start(job, processes)
-        yield
+        with self.each_at_work([job] * processes):
+            yield
+
+    @contextmanager
+    def each_at_work(self, jobs: Sequence[Job[T]]) -> Iterator[list[T]]:
+        """Have a process do each of some jobs for the length of the block.
+
+        Yields:
+            A list that is empty during the block. After the block it contains what each process found.
+        """
+        team, found = self._start(jobs), list[T]()
+        yield found
         for pipe in team:
             pipe.send(_STOP)
-        for pipe in team:
-            _hear(pipe)
+        found.extend(_hear(pipe) for pipe in team)
 
-    def _start(self, job: Job[object], processes: int) -> list[Connection]:
-        team = self._pipes[:processes]
-        for pipe in team:
+    def _start(self, jobs: Sequence[Job[Any]]) -> list[Connection]:
+        team = self._pipes[: len(jobs)]
+        for pipe, job in zip(team, jobs, strict=True):
             pipe.send(job)
         for pipe in team:
             _hear(pipe)

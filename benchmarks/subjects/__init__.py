@@ -9,6 +9,7 @@ from benchmarks.results import Section
 from benchmarks.subjects import (
     clients,
     combining,
+    fleet,
     growth,
     guarded_call,
     import_time,
@@ -31,6 +32,7 @@ SUBJECTS: Mapping[str, Callable[[Bench], Section]] = {
     "many_updates": many_updates.run,
     "wire": wire.run,
     "neighbour": neighbour.run,
+    "fleet": fleet.run,
     "import_time": import_time.run,
 }
 """By the name they are chosen with, in the order they are run."""

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 # While another process of the host reads, this process looks for the answer again after this many seconds.
 _NEXT_LOOK = 0.005
 
-# The process that read last reads again when one period is over. Other processes look for its answer a little later, so
-# that the same process goes on reading: after this part of the time from then until the view is too old.
+# The reader of a host reads again when its answer has this part of ``max_staleness`` as its age, or earlier if answers
+# take long. It reads earlier than a process that reads for itself, because the other processes need time after it.
+_SHARED_PERIOD = 0.6
+
+# The process that read last is due first, so that the same process goes on reading. The other processes look for its
+# answer later, after this part of the time from then until the view is too old.
 _LATER = 0.25
 
 # When this part of that time is over and there is still no answer, a process reads for itself.
-_TOO_LATE = 0.6
+_TOO_LATE = 0.75
 
 
 class ViewRefresh:
@@ -133,28 +137,28 @@ class ViewRefresh:
             found = yield from self._read(view, host.names_for_all(names, last, view.clock()), names)
             if found is not None:
                 host.publish(*found, names, last)
-                self._next_at = found[1] + view.period
+                self._next_at = found[1] + _shared_period(view)
         finally:
             host.release()
 
     def _use(self, view: View, last: Published, names: list[str]) -> bool:
         """Record a published answer; return ``False`` if it is too old or does not have all names."""
         age = view.clock() - last.asked_at
-        if age >= view.period or not last.snapshots.keys() >= set(names):
+        if age >= _shared_period(view) or not last.snapshots.keys() >= set(names):
             return False
         self._record_all([last.snapshots[name] for name in names], last.asked_at)
-        self._next_at = last.asked_at + view.period + _LATER * (view.max_staleness - view.period)
+        self._next_at = last.asked_at + _after_period(view, _LATER)
         return True
 
     def _wait_or_read(self, view: View, names: list[str]) -> StoreCalls[None]:
         """Let another process read, for as long as the view stays young enough; after that, read for this process."""
         oldest = max(view.staleness().values(), default=0.0)
-        if oldest < view.period + _TOO_LATE * (view.max_staleness - view.period):
+        if oldest < _after_period(view, _TOO_LATE):
             self._waiting = names
             self._next_at = view.clock() + _NEXT_LOOK
             return
         yield from self._read(view, names, names)
-        self._next_at = view.clock() + view.period
+        self._next_at = view.clock() + _shared_period(view)
 
     def _record_all(self, snapshots: list[Snapshot], asked_at: float) -> None:
         """Record the snapshots of one read, and emit the age that the oldest entry of the view had before."""
@@ -166,3 +170,19 @@ class ViewRefresh:
         if self._notifier.listeners and ages:
             oldest = max(ages, key=ages.__getitem__)
             self._notifier.emit(ViewRefreshed(oldest, ages[oldest]))
+
+
+def _shared_period(view: View) -> float:
+    """Return the age of a published answer, in seconds, at which the reader of the host reads again."""
+    return min(view.period, _SHARED_PERIOD * view.max_staleness)
+
+
+def _after_period(view: View, part: float) -> float:
+    """Return an age between `_shared_period` and ``max_staleness``, in seconds.
+
+    Args:
+        view: The view.
+        part: 0 for `_shared_period`, 1 for ``max_staleness``.
+    """
+    period = _shared_period(view)
+    return period + part * (view.max_staleness - period)
