@@ -17,7 +17,7 @@ import pytest
 
 from cbstore_sql import SqlStore
 from cbstore_sql.cli import main
-from tests.cli.running import alive, everybody_ends, started
+from tests.cli.running import everybody_ends, started
 
 # A loaded machine may be slow, so these tests check only the order of events.
 SHORT = ("demo", "--seconds", "3", "--workers", "2", "--patience", "60")
@@ -140,7 +140,7 @@ def test_a_worker_that_dies_fails_the_run(tmp_path: Path) -> None:
         output = demo.stdout.read()
     assert demo.returncode == 1, output
     assert re.search(r"(worker-\d|service) ended unexpectedly", output)
-    assert alive(demo.pid) == []
+    assert everybody_ends(demo.pid)
 
 
 def test_an_unreachable_database_is_reported_in_one_line_without_the_password(

@@ -114,6 +114,7 @@ def test_an_ended_session_reaches_no_caller_and_counts_a_failure_once(
     own = "FROM pg_stat_activity WHERE application_name = %s"
     observer.execute(f"SELECT pg_terminate_backend(pid) {own}", [store.namespace])
     assert eventually(lambda: observer.execute(f"SELECT {own}", [store.namespace]).fetchone() is None)
+    store.read("b")  # a proxy may pass on the end of a session late; a read is repeated, a count is not
     store.record_failure("b", NEVER)
     assert store.read("b").failure_count == 1
 

@@ -14,6 +14,7 @@ from cbstore_sql import AsyncSqlStore, SqlStore
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import Snapshot, Transition
 from cbstore_sql.errors import ConfigurationError, StoreError, StoreUnavailableError
+from cbstore_sql.stores.backend import Backend
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from tests.system.linearizability.history import READ, Call
@@ -28,6 +29,8 @@ def record(store: Store | AsyncStore, worker: int, log: Log) -> None:
     """
     awaited = inspect.iscoroutinefunction(store._apply)
     face = _async_face(store, worker, log) if awaited else _sync_face(store, worker, log)
+    if type(store)._send in (Backend._send, AsyncStore._send):
+        del face["_send"]  # it waits for `_apply`, which is recorded with its answer
     vars(store).update(face)
     if isinstance(store, SqlStore):
         vars(store).update(_execute=_counting_failures(store._execute))

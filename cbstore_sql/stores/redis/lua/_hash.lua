@@ -54,7 +54,8 @@ local function read_row()
         row.probe_token = active == "True" and FOREIGN_TOKEN or ""
         row.probe_until = active == "True" and NO_KNOWN_END or 0
     end
-    return found, row, written, is_foreign or is_damaged
+    -- Another client may have changed only a field that the signature covers: then both fields are written again.
+    return found, row, is_foreign and "" or written, is_foreign or is_damaged
 end
 
 local function lifetime_of_state(row, now, ttl, probe_ttl)
