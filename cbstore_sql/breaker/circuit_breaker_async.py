@@ -28,8 +28,8 @@ class AsyncCircuitBreaker(AsyncStoreSide):
     """A circuit breaker for callers in an event loop, with the arguments, rules and events of `CircuitBreaker`.
 
     If a call is cancelled, it counts neither as a success nor as a failure. If it was the probe (the call that tests
-    the dependency), the next caller may make the probe. A report to the store that has begun goes on to its end in the
-    background.
+    the dependency), the next caller may make the probe. If a report to the store has already begun, it is
+    finished in the background.
 
     See `BreakerBase.__init__` for the arguments.
     """

@@ -102,10 +102,11 @@ def refuse_call(snapshot: Snapshot, decided: Admission, emit: Emit) -> NoReturn:
 
 
 def needs_decision(snapshot: Snapshot, policy: BreakerPolicy) -> bool:
-    """Return whether a call through a closed circuit needs `decide`, or may use the permit of the snapshot at once.
+    """Return whether a call through a closed circuit must go through `decide`.
 
-    A call needs `decide` while only a share of the calls is admitted (``ramp_up``), during a hold, and if shadow mode
-    would emit an event. It also needs `decide` if its duration is measured (``slow_after``).
+    It must do so while only a share of the calls is admitted (``ramp_up``), while the dependency has asked for a pause
+    (a hold), in shadow mode (which only reports what it would refuse), and if the duration of the call is measured
+    (``slow_after``). Every other call may use a permit made directly from the snapshot.
 
     Args:
         snapshot: The breaker, whose circuit is closed.

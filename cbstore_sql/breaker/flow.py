@@ -309,7 +309,7 @@ class CallFlow:
     def report_successes(self, permit: Permit, successes: int) -> StoreCalls[None]:
         """Report successes of a closed circuit to the store, in the background.
 
-        Unlike `record_success`, a report without an effect does not make the last snapshot out of date.
+        If the report changes nothing in the store, the process goes on using its last snapshot of the breaker.
 
         Args:
             permit: A permit of the closed circuit.

@@ -18,7 +18,7 @@ class Insight:
     """Answer questions about one breaker: its state, its history, and an explanation.
 
     Args:
-        shared: The steps of calls over the store.
+        shared: The object that makes the requests to the store for a guarded call.
         outage: The object that admits and counts calls while the store is unavailable.
         begin_outage: A function that receives a breaker's name and the store's error when the store fails.
     """

@@ -97,9 +97,10 @@ class ProbeScope:
         return self._left >= 0
 
     def covers_caller(self) -> bool:
-        """Return whether the calling code runs inside the probe, and not in the consumer of its generator.
+        """Return whether the calling code is part of the probe.
 
-        Call this method only on an object from the caller's context (`contextvars`).
+        If the probe is a generator, the code that iterates over the generator is not part of the probe. Call this
+        method only on an object from the caller's context (`contextvars`).
         """
         return self.is_held and (self._block is None or self._block.f_back is not None)
 

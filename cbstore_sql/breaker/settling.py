@@ -20,7 +20,7 @@ class Settling:
     If the store fails, follow the outage policy (``on_store_outage``).
 
     Args:
-        shared: The steps of calls over the store.
+        shared: The object that makes the requests to the store for a guarded call.
         outage: The object that admits and counts calls while the store is unavailable.
         resync: The object that sends the reports to a store that answers again.
         view: The view (this process's copy of the shared state), with the successes that it keeps; ``None`` if there is

@@ -24,9 +24,9 @@ class SuccessReports:
 
     Args:
         view: The view; ``None`` if every success is reported at once. Then there is nothing to report.
-        shared: The steps of calls over the store.
-        decides_alone: A function that receives a breaker's name, and returns whether its calls follow the outage
-            policy. For such a breaker, nothing is reported.
+        shared: The object that makes the requests to the store for a guarded call.
+        decides_alone: A function that receives a breaker's name. It returns ``True`` while this process decides about
+            the calls of the breaker without the store; then nothing is reported.
 
     Attributes:
         wake: A function that is called when there is something to report, so that the breaker runs `report` in the

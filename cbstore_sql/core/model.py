@@ -111,7 +111,7 @@ class Permit(NamedTuple):
 
 
 class CleanPermit(Permit):
-    """A permit of a call for which the store was read, with the circuit closed and nothing for a success to clear."""
+    """A permit of a call that was admitted because a read of the store showed a closed circuit and no failures."""
 
     __slots__ = ()
 

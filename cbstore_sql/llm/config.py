@@ -44,9 +44,9 @@ class LLMCircuitBreakerConfig:
         reset_time_seconds: How many seconds an open circuit rejects calls before it admits one probe; at least 1.
         backoff_multiplier: The factor by which each pause before a retry is longer than the previous pause; at least 1.
         max_backoff_seconds: The longest pause before a retry in seconds, without its random part; at least 1.
-        retry_after_threshold_seconds: The longest wait in seconds, asked for by the API, that a caller waits. A longer
-            wait opens the circuit for the time of the wait. With 0, every wait opens the circuit. With infinity, no
-            wait opens the circuit.
+        retry_after_threshold_seconds: If the API asks for a wait of at most this many seconds, the caller waits. A
+            longer wait opens the circuit for the time of the wait. With 0, every wait opens the circuit. With infinity,
+            no wait opens the circuit.
         max_retry_after_seconds: The upper limit in seconds for a wait that the API asks for; at least 1. The breaker
             cuts a longer wait to this limit.
         retryable_status_codes: The HTTP statuses besides 429 that the breaker counts as failures, and after which the
@@ -58,9 +58,9 @@ class LLMCircuitBreakerConfig:
             cases the API may already have done the work, and billed the work, although no complete answer arrived.
         retry_share: The number of retries that each call adds to the retry budget of this process, from 0 to 1. With 0,
             the process may make only ``retry_burst`` retries. ``None`` sets no limit on retries.
-        retry_burst: The number of retries in the budget at the start, and the most that the budget can hold; at least
-            0. The budget can always hold one retry. A process never makes more retries than ``retry_share`` times its
-            calls plus ``retry_burst``.
+        retry_burst: The number of retries in the budget at the start, and the most that the budget saves up; at least
+            0. Even with 0, the budget can save up one retry. A process never makes more retries than ``retry_share``
+            times its calls plus ``retry_burst``.
         ramp_up_seconds: For how many seconds the breaker admits only a growing share of the calls after the circuit
             closes, or after a wait that the API asked all processes for. With 0, the breaker admits all calls at once.
         on_hold: What a caller does while the API has asked all processes to wait (a hold). With ``"wait"``, the caller

@@ -83,7 +83,7 @@ class AsyncFollowUp:
         return await self._breaker.renew(permit)
 
     async def tries_again(self, decision: Decision) -> bool:
-        """Do what the API asked for after a failed attempt, and return whether to make another attempt.
+        """Wait, hold or open the circuit after a failed attempt, as decided; return whether to make another attempt.
 
         See `follow` for what the API may ask for. If the answer is ``True``, this method has used one retry of the
         retry budget.

@@ -81,7 +81,7 @@ class LLMCircuitBreakerConfig(_LLMCircuitBreakerConfig):
         return max(0.0, wait)
 
     def decide(self, error: BaseException) -> Decision:
-        """Decide what follows an exception by MassGen's rules: open the circuit at once, count a failure, or try again.
+        """Decide what follows an exception, as MassGen does: open the circuit at once, count a failure, or try again.
 
         Args:
             error: The exception that the call raised.

@@ -38,7 +38,7 @@ def namespace_name(default: str) -> str:
     """Return the namespace of the breakers from ``CBSTORE_NAMESPACE``.
 
     Args:
-        default: The name to return if the variable is not set or empty.
+        default: The name to return if the environment variable is missing or empty.
     """
     return os.environ.get("CBSTORE_NAMESPACE") or default
 
@@ -53,7 +53,7 @@ def schema_name(default: str) -> str:
 
 
 def version_table_name(default: str) -> str:
-    """Return the name of alembic's version table for the breaker table from ``CBSTORE_VERSION_TABLE``.
+    """Read ``CBSTORE_VERSION_TABLE``: the table in which alembic keeps the revision of the breaker table.
 
     Args:
         default: The name to return if the variable is not set or empty.

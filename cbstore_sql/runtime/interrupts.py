@@ -11,8 +11,8 @@ def from_signal_handler(error: BaseException) -> bool:
     A task queue stops a slow task with such an exception (Celery's ``SoftTimeLimitExceeded``). The exception is meant
     for the task. So library code that catches every ``Exception`` must raise this one again.
 
-    The function looks at the traceback: Python passes the interrupted frame to a signal handler, which no ordinary call
-    does.
+    The function looks into the traceback for a function that received the frame of the code below it as an argument.
+    Python calls a signal handler in this way, and ordinary code does not.
 
     Args:
         error: The exception, with its traceback.

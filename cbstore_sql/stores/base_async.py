@@ -176,7 +176,9 @@ class AsyncStore(NotPicklable, ABC):
         return await self._always(commands.reset(name, now, by))
 
     async def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Make every process refuse calls before now + ``seconds`` (a hold). A new hold never shortens an earlier one.
+        """Make every process refuse calls for the next ``seconds`` seconds (a hold).
+
+        A new hold never shortens an earlier one.
 
         The arguments are those of `Store.hold`: ``now=None`` means the store's clock.
 

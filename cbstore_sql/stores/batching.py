@@ -168,10 +168,10 @@ class ContentionTracker:
             self._alone.pop(command.name, None)
 
     def ahead_of(self, command: Command) -> int:
-        """Return how many failures of the same breaker another caller is writing now, outside a batch.
+        """Return the number of failures of a breaker that a caller is writing now without a batch.
 
         Args:
-            command: A failure report of the breaker.
+            command: A failure report; it names the breaker.
         """
         return self._alone.get(command.name, 0)
 
@@ -189,10 +189,10 @@ class ContentionTracker:
 
 
 def without_state_change(transition: Transition | None) -> Transition | None:
-    """Return the answer for a caller whose failure another caller has written in a batch.
+    """Return a copy of a transition in which the previous state equals the new state.
 
-    Only the caller that wrote the batch may see the state change, so that each change is seen once. In the returned
-    answer, the previous state equals the new state.
+    When one caller writes the failures of several callers in a batch, the other callers get this copy. So only the
+    caller that wrote the batch sees the change of state, and each change is seen once.
 
     Args:
         transition: The answer for the caller that wrote the batch; ``None`` gives ``None``.

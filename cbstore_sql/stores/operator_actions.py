@@ -16,7 +16,7 @@ class OperatorActions(Backend):
     def force_open(self, name: str, seconds: float, *, by: str | None = None, now: float | None = None) -> Transition:
         """Open the circuit until at least now + ``seconds``. This method never shortens an open time.
 
-        Reports of calls that began earlier then have no effect. A repetition is safe.
+        After that, reports of calls that began before the opening have no effect. A repetition is safe.
 
         Args:
             name: The breaker's name.
@@ -47,10 +47,11 @@ class OperatorActions(Backend):
         return self._always(commands.reset(name, now, by))
 
     def hold(self, name: str, seconds: float, *, now: float | None = None) -> Transition:
-        """Make every process refuse calls before now + ``seconds`` (a hold). A new hold never shortens an earlier one.
+        """Make every process refuse calls for the next ``seconds`` seconds (a hold).
 
-        The state does not change, and reports of calls count as usual. During a hold, no caller can claim the probe.
-        The overrides ``closed`` and ``shadow`` let calls through during a hold. A repetition is safe.
+        A new hold never shortens an earlier one. The state does not change, and reports of calls count as usual. During
+        a hold, no caller can claim the probe. The overrides ``closed`` and ``shadow`` let calls through during a hold.
+        A repetition is safe.
 
         Args:
             name: The breaker's name.

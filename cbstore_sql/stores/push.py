@@ -35,7 +35,7 @@ class PushTarget(Protocol):
         """
 
     def record_many(self, snapshots: Mapping[str, Snapshot], asked_at: float) -> None:
-        """Take over newly read snapshots into this process's copy of the shared state.
+        """Update this process's copy of the shared state with snapshots that were just read from the store.
 
         Args:
             snapshots: The snapshots, by breaker name.

@@ -14,12 +14,12 @@ class LocalChanges(NamedTuple):
             is a number that grows with each state change. If it is higher after the outage, other processes have
             changed the breaker, and this record is out of date.
         opened: Whether the circuit opened in this process.
-        open_for: Seconds for which the circuit stays open; ``None`` if the circuit is closed. If ``opened`` is false,
-            the circuit was open in the store before the outage. Such a record matters only if the store has lost the
-            open circuit since.
+        open_for: Seconds for which the circuit stays open; ``None`` if the circuit is closed. If ``opened`` is false
+            and there is a number here, the circuit was open before the outage. Then the record is needed only if the
+            store has lost its data.
         opened_ago: Seconds since the circuit opened in this process.
         successes: The number of calls that succeeded before the failures.
-        failures: The number of failures since the last success that the store has certainly not counted.
+        failures: The number of failures after the last success. Failures that the store may have counted are left out.
     """
 
     name: str

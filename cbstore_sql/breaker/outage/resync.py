@@ -24,7 +24,7 @@ class Resync:
     """Send to the store what this process recorded while the store was unavailable.
 
     Args:
-        shared: The steps of calls over the store.
+        shared: The object that makes the requests to the store for a guarded call.
         local: The breakers that this process used in the meantime.
         outbox: The reports about probes that the store may not have received.
     """
@@ -84,9 +84,9 @@ class Resync:
                     yield from self._shared.changes.force_open(name, left)
 
     def late(self, permit: Permit, verdict: Verdict) -> StoreCalls[None]:
-        """Report the outcome of a call that was admitted while the store was unavailable, and ended after that.
+        """Report the outcome of a call that was admitted during an outage of the store and ended after the outage.
 
-        Only a failure is reported, and only if the circuit is closed and has not changed since.
+        Only a failure is reported, and only if the circuit is closed and has not changed since the outage.
 
         Args:
             permit: The permit with which the call was admitted.

@@ -17,7 +17,7 @@ class CheckResult:
     Attributes:
         passed: Whether the check passed.
         check: The name of the check.
-        figures: The measured numbers, in words.
+        figures: A text with the measured numbers.
     """
 
     passed: bool

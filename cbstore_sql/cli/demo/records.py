@@ -141,7 +141,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A message of the service with its numbers of calls, from its start until now.
+    """A message of the demo service: how many calls it has received since its start.
 
     Attributes:
         arrived: The number of calls that reached the service.

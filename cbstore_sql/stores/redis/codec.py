@@ -79,14 +79,14 @@ def to_number(value: float | None) -> str:
 
 
 def parts(answer: bytes | list[bytes]) -> list[bytes]:
-    """Divide the answer of a Lua script into texts.
+    """Split the answer of a Lua script into its items.
 
     Args:
         answer: The texts with a NUL between them; or the list of the texts, if one of them has a NUL.
 
     Returns:
-        Each field of the hash and its text, as the script found them; then, in the same form, the fields that the
-        script wrote; then the server's clock. Only the clock, if the key is missing.
+        The name and the value of each field of the breaker's Redis hash before the script ran; then the same of each
+        field that the script wrote; last the server's clock. If the key is missing, the list has only the clock.
     """
     return answer.split(b"\0") if isinstance(answer, bytes) else answer
 
@@ -109,8 +109,8 @@ def from_parts(texts: Sequence[bytes]) -> list[Any]:
 def from_hash(raw: Mapping[Any, Any]) -> Row:
     """Decode the Redis hash of a breaker to a row. An empty hash gives the row of a breaker that was never written.
 
-    If a client of another library has changed the breaker, the row has a new generation, so earlier permits have no
-    effect.
+    If a client of the project MassGen, which uses the same hash, has changed the breaker, the row has a new generation.
+    So permits that were given before the change have no effect.
 
     Args:
         raw: The fields of the hash, as Redis returned them. Damaged values read as 0, closed or empty.

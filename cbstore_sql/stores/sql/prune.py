@@ -30,9 +30,9 @@ def is_idle(row: Any, now: Any, idle_for: Any) -> Any:
     """Return whether a breaker has not failed, been open, or had a probe for a given time.
 
     Like the rules of `cbstore_sql.core.rules`, this function works on numbers and on SQL columns. It compares the last
-    failure, the end of the open time, and the end of the time for which a probe belongs to its owner. Any of the three
-    may be the latest: `force_open` sets an open time without a failure. An open circuit is idle if no call has come to
-    probe it for so long.
+    failure, the end of the open time, and the end of the probe's lease with ``now``. The latest of the three decides:
+    `force_open` sets an open time without a failure. A circuit whose open time ended long ago is idle too, although its
+    state is still open: no call has come to probe it.
 
     Args:
         row: The row of a breaker, or the columns of the table.

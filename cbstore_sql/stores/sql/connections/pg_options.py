@@ -33,13 +33,14 @@ def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any
 
     Args:
         url: The URL of the database.
-        relaxed: Whether commits must not wait for the disk (``synchronous_commit=off``).
+        relaxed: Whether a commit returns before the disk has it (``synchronous_commit=off``).
 
     Returns:
         The URL without psycopg's own arguments, and the keyword arguments.
 
     Raises:
-        ConfigurationError: The URL has an argument that a URL cannot hold, or ``prepare_threshold`` is not a number.
+        ConfigurationError: The URL has an argument that must be an object, not a text, or ``prepare_threshold`` is not
+            a number.
     """
     if given := [name for name in _OBJECTS if name in url.query]:
         raise ConfigurationError(f"{given[0]} cannot be given in a URL: pass an engine made with connect_args")

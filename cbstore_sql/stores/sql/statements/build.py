@@ -59,8 +59,8 @@ class Statements:
     Attributes:
         update: For each operation, a statement that changes the row if the rule's condition is true, and then returns
             the row.
-        short: For an operation and the name of a specialization, a shorter ``update`` for the commands that fit the
-            specialization; see `SPECIALIZATIONS`.
+        short: For each pair of an operation and a special case, a shorter ``update`` for the commands to which the case
+            applies; see `SPECIALIZATIONS`.
         upsert: For each operation that can create a row, an ``update`` that first creates a missing row from the
             default values.
         read: A statement that reads one breaker. The statement always returns one row. If the breaker has no row, all
@@ -72,8 +72,8 @@ class Statements:
         history: A statement that reads the history of one breaker. The statement returns no row if the breaker has no
             row.
         delete: A statement that deletes one breaker.
-        no_room: A statement that returns one row if the breaker has no row and the namespace has more than
-            ``others`` breakers; otherwise no row.
+        no_room: A statement that returns one row if the breaker has no row and the namespace has more breakers than the
+            parameter ``others``; otherwise no row.
     """
 
     update: Mapping[str, Statement]
