@@ -97,7 +97,8 @@ class HostReads:
             now: The present moment, in seconds of the clock that all processes of the host share.
         """
         others = () if last is None else (n for n, asked in last.wanted.items() if now - asked < _WANTED_SECONDS)
-        return list(dict.fromkeys((*own, *others)))[: max(len(own), _MOST_NAMES)]
+        names = list(dict.fromkeys((*own, *others)))
+        return names if len(names) <= _MOST_NAMES else list(own)
 
     def publish(
         self, snapshots: Iterable[Snapshot], asked_at: float, own: Iterable[str], last: Published | None
@@ -134,10 +135,11 @@ def make_host_reads(store: Store | AsyncStore, view: View | None) -> HostReads:
         raise ConfigurationError("share_reads serves the local view: it needs a shared store and max_staleness above 0")
     from cbstore_sql.stores.sql.identity import identity_of
 
-    identity = "\n".join((*identity_of(store), *_FIELDS))
+    rows = identity_of(store)
     try:
-        from cbstore_sql.runtime.host_file import HostFile  # no such file locks on Windows
+        from cbstore_sql.runtime.host_file import HostFile, host_identity  # no such file locks on Windows
 
+        identity = "\n".join((*rows, *_FIELDS, *host_identity()))
         return HostReads(HostFile(hashlib.sha256(identity.encode()).hexdigest()[:32]))
     except (OSError, ImportError) as error:
         raise ConfigurationError(f"share_reads needs a directory that only this user can enter: {error}") from error

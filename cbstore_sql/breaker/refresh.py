@@ -89,10 +89,11 @@ class ViewRefresh:
             end.
         """
         view = self._view
+        # Also after an error that is not a StoreError, the next call of `run` is due in one period.
+        self._next_at = 0.0
         names = self._waiting or ([] if view is None else view.in_use())
         self._waiting = []
         if view is None or not names or self._outage.is_out:
-            self._next_at = 0.0
             return bool(names)
         if self._host_reads is None:
             yield from self._read(view, names, names)
@@ -115,6 +116,9 @@ class ViewRefresh:
         try:
             snapshots: Mapping[str, Snapshot] = yield StoreCall("read_many", (names,))
         except StoreError as error:
+            if names != own:
+                # Only the names of other processes may be at fault.
+                return (yield from self._read(view, own, own))
             self._begin_outage(own[0], error)
             return None
         view.answered(asked_at)
@@ -126,7 +130,12 @@ class ViewRefresh:
         last = host.published(view.clock())
         if last is not None and self._use(view, last, names):
             return
-        if not host.try_acquire():
+        try:
+            is_reader = host.try_acquire()
+        except OSError:
+            yield from self._read(view, names, names)
+            return
+        if not is_reader:
             yield from self._wait_or_read(view, names)
             return
         try:
@@ -157,8 +166,9 @@ class ViewRefresh:
             self._waiting = names
             self._next_at = view.clock() + _NEXT_LOOK
             return
-        yield from self._read(view, names, names)
-        self._next_at = view.clock() + _shared_period(view)
+        found = yield from self._read(view, names, names)
+        if found is not None:
+            self._next_at = found[1] + _shared_period(view)
 
     def _record_all(self, snapshots: list[Snapshot], asked_at: float) -> None:
         """Record the snapshots of one read, and emit the age that the oldest entry of the view had before."""

@@ -20,12 +20,10 @@ _ONLY_OWNER = 0o700
 
 
 class HostFile:
-    """A file through which the processes of one user on one host share data. One process at a time may write.
-
-    The file is in a directory that only this user can enter, in memory if the system has such a directory.
+    """A file in a directory that only this user can enter, in memory where the system has such a directory.
 
     Args:
-        name: The name of the file. Processes share the file by this name.
+        name: The name of the file, which tells what is in it. Processes share the file by this name.
         directory: The directory; ``None`` means the user's directory for files of this library.
 
     Raises:
@@ -33,65 +31,91 @@ class HostFile:
     """
 
     def __init__(self, name: str, directory: Path | None = None) -> None:
+        self._name = name
+        self._is_own_directory = directory is None
         self._directory = user_directory() if directory is None else directory
-        self._file = self._directory / name
-        self._lock_file = self._directory / f"{name}.lock"
         self._held: int | None = None
-        after_fork_in_child(self.release)
+        after_fork_in_child(self._close)
 
     def read(self) -> bytes:
-        """Return the whole content of the file; ``b""`` if the file is missing or cannot be read."""
+        """Return the content that was written last; ``b""`` if the file is missing or cannot be read."""
         try:
-            return self._file.read_bytes()
+            return (self._directory / self._name).read_bytes()
         except OSError:
             return b""
 
     def try_acquire(self) -> bool:
-        """Try to get the right to write, without waiting.
+        """Take the right to write, without waiting.
 
         Returns:
-            ``True`` if this object has the right now. ``False`` if another object has it, in this process or another
-            one.
+            Whether this object has the right now. ``False`` if another object has it, in this process or another one.
+
+        Raises:
+            OSError: The lock file cannot be opened, so no process of this user can have the right.
         """
-        try:
-            descriptor = os.open(self._lock_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            return False
+        # This assignment comes first, so that a forked child closes its copy of the descriptor.
+        descriptor = self._held = self._open_lock()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._held = descriptor
+        except BaseException as error:
+            self._close()
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
         return True
 
     def release(self) -> None:
-        """Give up the right to write, so that another process can get it. Without the right, do nothing.
+        """Give the right to write back, if this object has it."""
+        if self._held is not None:
+            # Without this call, a child that was forked at this moment would keep the right with its descriptor.
+            fcntl.flock(self._held, fcntl.LOCK_UN)
+        self._close()
 
-        A forked child calls this method too, and its parent keeps the right. The child only closes its copy of the
-        descriptor.
+    def write(self, content: bytes) -> None:
+        """Replace the content. The caller must have the right to write. An error of the file system is ignored."""
+        new = self._directory / f"{self._name}.new"
+        with contextlib.suppress(OSError):
+            descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(content)
+            os.replace(new, self._directory / self._name)
+
+    def _open_lock(self) -> int:
+        """Open the lock file. If this fails, make the directory again and try once more.
+
+        Something may have removed the directory, or the process may have changed its user.
         """
+        try:
+            return self._open(self._directory)
+        except OSError:
+            if not self._is_own_directory:
+                raise
+            self._directory = user_directory()
+            return self._open(self._directory)
+
+    def _open(self, directory: Path) -> int:
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(directory / f"{self._name}.lock", flags, 0o600)
+
+    def _close(self) -> None:
+        """Close the lock file. In a forked child, this does not take the right from the parent."""
         descriptor, self._held = self._held, None
         if descriptor is not None:
             os.close(descriptor)
 
-    def write(self, content: bytes) -> None:
-        """Replace the whole content of the file. An error of the file system is ignored.
 
-        The caller must have the right to write; see `try_acquire`.
+def host_identity() -> list[str]:
+    """Return what tells this host apart from containers that may share its files, and from the time before a restart.
 
-        Args:
-            content: The new content.
-        """
+    Two processes share a steady clock and a network only if these values are equal.
+    """
+    found = []
+    for path in ("/proc/self/ns/time", "/proc/self/ns/net"):
         with contextlib.suppress(OSError):
-            handle, temporary = tempfile.mkstemp(dir=self._directory)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                os.replace(temporary, self._file)
-            except OSError:
-                os.unlink(temporary)
-                raise
+            found.append(os.readlink(path))
+    with contextlib.suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    return found
 
 
 def user_directory() -> Path:

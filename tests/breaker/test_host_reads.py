@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cbstore_sql import (
     AsyncSqlStore,
@@ -17,7 +18,7 @@ from cbstore_sql import (
     StoreUnavailableError,
 )
 from cbstore_sql.breaker.controller import BreakerController
-from cbstore_sql.breaker.host_reads import HostReads, make_host_reads
+from cbstore_sql.breaker.host_reads import HostReads, Published, make_host_reads
 from cbstore_sql.breaker.view import View
 from cbstore_sql.core.model import Row, Snapshot
 from cbstore_sql.runtime.host_file import HostFile
@@ -216,6 +217,53 @@ def test_processes_on_a_real_server_see_a_change_and_one_of_them_reads(migrated_
     for breaker in breakers:
         breaker.close()
         breaker.store.close()
+
+
+def test_more_names_than_a_reader_reads_for_others_are_not_shared() -> None:
+    own = [f"own{number}" for number in range(600)]
+    last = Published(1.0, {}, {f"other{number}": 1.0 for number in range(600)})
+    assert HostReads.names_for_all(own, last, 2.0) == own
+
+
+def test_a_process_that_cannot_open_the_lock_reads_for_itself(clock: Clock, tmp_path: Path) -> None:
+    one = Process(clock, tmp_path / "missing", "b")
+    clock.advance(0.2)
+    assert one.refresh() == ["b"]
+    assert one.due_in() == one.view.period
+
+
+def test_a_name_of_another_process_that_the_store_cannot_read_begins_no_outage(clock: Clock, tmp_path: Path) -> None:
+    one, two = Process(clock, tmp_path, "b"), Process(clock, tmp_path, "c")
+    two.refresh()
+    clock.advance(0.2)
+    answered(one.controller.refresh.run(), StoreUnavailableError("c", applied=False), {"b": row("b", 3)})
+    assert not one.controller.is_out
+    assert one.generations() == {"b": 3}
+
+
+def test_an_unexpected_error_does_not_make_the_refresh_run_without_a_pause(clock: Clock, tmp_path: Path) -> None:
+    one = Process(clock, tmp_path, "b")
+    one.refresh()
+    clock.advance(0.5)
+    with pytest.raises(ZeroDivisionError):
+        answered(one.controller.refresh.run(), ZeroDivisionError())
+    assert one.due_in() == one.view.period
+
+
+def test_a_store_on_an_engine_of_the_application_cannot_share(migrated_postgres_url: str) -> None:
+    engine = sa.create_engine(migrated_postgres_url)
+    with pytest.raises(ConfigurationError, match="made from a URL"):
+        identity_of(SqlStore(engine))
+    engine.dispose()
+
+
+def test_the_environment_that_names_the_server_is_part_of_the_identity(
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqlStore(migrated_postgres_url) as store:
+        before = identity_of(store)
+        monkeypatch.setenv("PGDATABASE", "elsewhere")
+        assert identity_of(store) != before
 
 
 def test_stores_with_the_same_rows_share_and_others_do_not(migrated_postgres_url: str) -> None:

@@ -70,7 +70,37 @@ def test_a_missing_disk_loses_the_answer_without_an_error(tmp_path: Path) -> Non
     file = HostFile("answers", tmp_path / "gone")
     file.write(b"lost")
     assert file.read() == b""
-    assert not file.try_acquire()
+    with pytest.raises(FileNotFoundError):
+        file.try_acquire()
+
+
+def test_a_removed_directory_is_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(host_file, "_MEMORY", tmp_path)
+    file = HostFile("answers")
+    user_directory().rmdir()
+    assert file.try_acquire()
+    file.write(b"new")
+    file.release()
+    assert HostFile("answers").read() == b"new"
+
+
+def test_a_writer_that_was_killed_leaves_at_most_one_file_for_the_next(file: HostFile, tmp_path: Path) -> None:
+    (tmp_path / "answers.new").write_bytes(b"half of")
+    file.write(b"whole")
+    assert file.read() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["answers"]
+
+
+def test_a_child_that_was_forked_while_its_parent_had_the_right_does_not_keep_it(
+    file: HostFile, tmp_path: Path
+) -> None:
+    """The copy of the descriptor stays open in the child, as if the fork came before the object knew of it."""
+    assert file.try_acquire()
+    assert file._held is not None
+    copy = os.dup(file._held)
+    file.release()
+    assert HostFile("answers", tmp_path).try_acquire()
+    os.close(copy)
 
 
 def test_the_directory_belongs_to_this_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cbstore_sql.errors import ConfigurationError
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
+from cbstore_sql.stores.sql.connections.pg_options import libpq_defaults
 from cbstore_sql.stores.sql.store import SqlStore
 from cbstore_sql.stores.sql.store_async import AsyncSqlStore
 from cbstore_sql.stores.threaded import ThreadedStore
@@ -19,11 +20,14 @@ def identity_of(store: Store | AsyncStore) -> tuple[str, ...]:
         store: The store.
 
     Raises:
-        ConfigurationError: The store is not on PostgreSQL.
+        ConfigurationError: The store is not on PostgreSQL, or uses an engine of the application. The URL of such an
+            engine need not say where its connections go.
     """
     if isinstance(store, ThreadedStore):
         return identity_of(store._store)
-    if isinstance(store, (SqlStore, AsyncSqlStore)) and store._engine.dialect.name == "postgresql":
-        url = store._engine.url.set(drivername="postgresql", password=None)
-        return url.render_as_string(), store._queries.schema or "", store.namespace
-    raise ConfigurationError("share_reads needs a store on PostgreSQL")
+    if not isinstance(store, (SqlStore, AsyncSqlStore)) or store._engine.dialect.name != "postgresql":
+        raise ConfigurationError("share_reads needs a store on PostgreSQL")
+    if not store._owned:
+        raise ConfigurationError("share_reads needs a store made from a URL, not from an engine: write SqlStore(url)")
+    url = store._engine.url.set(drivername="postgresql", password=None)
+    return url.render_as_string(), store._queries.schema or "", store.namespace, *libpq_defaults()

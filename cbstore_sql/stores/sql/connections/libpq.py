@@ -159,10 +159,14 @@ class PgSession:
         if not ready or statement.name not in self._prepared or self._encoding != _UTF8 or self._is_setup_due():
             return False
         values = statement.pack(query.parameters)
-        # Set first: after a signal handler's exception in between, the session knows that an answer may come.
-        self._unread = UnreadAnswer(pgconn)
-        pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
-        self._unread.read_arrived()
+        try:
+            self._unread = UnreadAnswer(pgconn)
+            pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
+            self._unread.read_arrived()
+        except BaseException:
+            # A signal handler may have raised it at any step, so it is not known whether an answer comes.
+            self.cut()
+            raise
         return True
 
     def _is_setup_due(self) -> bool:

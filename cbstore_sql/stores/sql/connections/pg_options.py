@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sqlalchemy.engine import URL
@@ -24,6 +25,9 @@ _DEFAULTS = {
 # Arguments of psycopg.connect that psycopg does not read from a connection string.
 _PREPARE = "prepare_threshold"
 _OBJECTS = ("autocommit", "context", "cursor_factory", "row_factory", "server_cursor_factory")
+
+# The settings of libpq that decide which server and which schema a connection uses.
+_PLACE = ("service", "host", "hostaddr", "port", "dbname", "user", "options")
 
 
 def pg_arguments(url: URL, *, relaxed: bool = False) -> tuple[URL, dict[str, Any]]:
@@ -61,6 +65,14 @@ def _threshold(text: Any) -> int | None:
         return int(text)
     except (TypeError, ValueError):
         raise ConfigurationError(f"{_PREPARE} in a URL must be a whole number or none") from None
+
+
+def libpq_defaults() -> list[str]:
+    """Return what libpq uses where a URL does not name the server or its options: the environment and service files."""
+    from psycopg.pq import Conninfo
+
+    found = {option.keyword.decode(): (option.val or b"").decode() for option in Conninfo.get_defaults()}
+    return [*(found.get(name, "") for name in _PLACE), os.environ.get("PGSERVICEFILE", "")]
 
 
 def _default_options() -> str:

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 from cbstore_sql.deadline import remaining
+from cbstore_sql.runtime.interrupts import from_signal_handler
 from cbstore_sql.stores.sql.connections.socket_wait import SocketWait
 from cbstore_sql.stores.sql.connections.wire import Wire, answer
 from cbstore_sql.stores.sql.retry import NotSentError, StatementOutcome, classify
@@ -51,7 +52,10 @@ class UnreadAnswer:
                 next(self._answer)
             except StopIteration:
                 self._is_read = True
-            except Exception as error:  # noqa: BLE001 - the next statement of the session raises it
+            except Exception as error:
+                if from_signal_handler(error):
+                    raise  # the exception is meant for the code that runs now
+                # The next statement of the session raises the error.
                 self._is_read, self.error = True, error
         return self._is_read
 
