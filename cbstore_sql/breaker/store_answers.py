@@ -30,7 +30,7 @@ class StoreAnswers:
     emit: Callable[[BreakerEvent], None]
 
     def wrote(self, transition: Transition, asked_at: float) -> None:
-        """Pass on the answer to a store call that changed a breaker. If the state changed, emit an event.
+        """Use the answer of the store after a change: keep the new snapshot, and emit an event if the state changed.
 
         Args:
             transition: What the store returned: the state before the change, and the breaker after it.

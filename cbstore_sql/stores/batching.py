@@ -168,7 +168,7 @@ class ContentionTracker:
             self._alone.pop(command.name, None)
 
     def ahead_of(self, command: Command) -> int:
-        """Return the number of failures of a breaker that a caller is writing now without a batch.
+        """Return how many failures of a breaker are being written now by a caller that joined no batch.
 
         Args:
             command: A failure report; it names the breaker.

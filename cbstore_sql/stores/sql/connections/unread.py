@@ -23,7 +23,7 @@ _PASSING = frozenset({StatementOutcome.BUSY, StatementOutcome.CONFLICT})
 
 
 class UnreadAnswer:
-    """An answer of the server that no caller waits for.
+    """Read, later, the answer to a statement whose caller did not wait, and keep the error if the answer is one.
 
     Args:
         pgconn: The libpq connection, which is about to send the statement.
