@@ -7,6 +7,7 @@ command.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,22 @@ except ImportError:
     _pack = None
 
 _BROKEN = (ConnectionError, TimeoutError, OSError)
+
+
+def are_usable(pool: Any) -> bool:
+    """Return whether this version of redis-py allows the direct use of the connections of a pool.
+
+    Older versions want the name of the command before they give a connection, and their connections cannot tell whether
+    they are connected. A store then uses its client like a client that the caller passed.
+
+    Args:
+        pool: The connection pool of a client.
+    """
+    try:
+        inspect.signature(pool.get_connection).bind()
+    except TypeError:
+        return False
+    return hasattr(pool.connection_class, "is_connected")
 
 
 def _written(connection: Any, command: tuple[Any, ...]) -> Any:

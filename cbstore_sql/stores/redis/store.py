@@ -16,7 +16,7 @@ from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
 from cbstore_sql.stores.redis.calls import Call, Send, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client
-from cbstore_sql.stores.redis.connections import Connections
+from cbstore_sql.stores.redis.connections import Connections, are_usable
 from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
@@ -106,7 +106,8 @@ class RedisStore(ProtocolStore):
                 URL.
         """
         store = cls(open_client(Redis, url, Retry(NoBackoff(), 0)), **kwargs)
-        store._own = Connections(store._client.connection_pool)
+        pool = store._client.connection_pool
+        store._own = Connections(pool) if are_usable(pool) else None
         return store
 
     def __repr__(self) -> str:

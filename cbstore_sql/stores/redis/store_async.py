@@ -20,7 +20,7 @@ from cbstore_sql.runtime.tasks import InFlight, OneLoop, run_to_completion
 from cbstore_sql.stores.base_async import AsyncStore
 from cbstore_sql.stores.redis.calls import Call, RedisSteps, Send, T, Transaction
 from cbstore_sql.stores.redis.clients import check_client, open_client
-from cbstore_sql.stores.redis.connections import AsyncConnections
+from cbstore_sql.stores.redis.connections import AsyncConnections, are_usable
 from cbstore_sql.stores.redis.listing import read_all
 from cbstore_sql.stores.redis.operations import Operations
 
@@ -94,7 +94,7 @@ class AsyncRedisStore(AsyncStore):
 
         store = cls(open_one(), **kwargs)
         store._open = open_one
-        store._own = AsyncConnections(store._client.connection_pool)
+        store._use_connections()
         return store
 
     def __repr__(self) -> str:
@@ -177,8 +177,13 @@ class AsyncRedisStore(AsyncStore):
         if self._loop.is_new():
             if self._open is not None:
                 self._client = self._open()
-                self._own = AsyncConnections(self._client.connection_pool)
+                self._use_connections()
             self._loop.entered()
+
+    def _use_connections(self) -> None:
+        """Use the connections of the store's client directly, if this version of redis-py allows it."""
+        pool = self._client.connection_pool
+        self._own = AsyncConnections(pool) if are_usable(pool) else None
 
     async def _close(self) -> None:
         await self._in_flight.landed()

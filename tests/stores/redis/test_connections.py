@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from cbstore_sql import AsyncRedisStore, RedisStore
-from cbstore_sql.stores.redis.connections import Connections
+from cbstore_sql.stores.redis.connections import Connections, are_usable
 from tests.stores.redis.conftest import Connect
 
 
@@ -101,3 +101,18 @@ def test_a_client_of_the_caller_sees_every_command(connect: Connect, redis_url: 
     store.record_failure("b")
     store.read("b")
     assert [name for name in seen if name != "SCRIPT LOAD"][-2:] == ["EVALSHA", "EVALSHA"]
+
+
+class PoolOfAnOlderVersion:
+    """The connection pool of redis-py 5.0, which wants the name of the command."""
+
+    connection_class = redis.Connection
+
+    def get_connection(self, command_name: str) -> None:
+        raise NotImplementedError
+
+
+def test_the_pool_of_an_older_redis_py_is_used_through_its_client(redis_url: str) -> None:
+    assert not are_usable(PoolOfAnOlderVersion())
+    with redis.Redis.from_url(redis_url) as client:
+        assert are_usable(client.connection_pool)
