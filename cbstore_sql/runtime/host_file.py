@@ -38,9 +38,10 @@ class HostFile:
         after_fork_in_child(self._close)
 
     def read(self) -> bytes:
-        """Return the content that was written last; ``b""`` if the file is missing or cannot be read."""
+        """Return the content that was written last; ``b""`` if the file is missing, unreadable or another user's."""
         try:
-            return (self._directory / self._name).read_bytes()
+            with open(self._directory / self._name, "rb") as file:
+                return file.read() if os.fstat(file.fileno()).st_uid == os.geteuid() else b""
         except OSError:
             return b""
 
@@ -81,21 +82,11 @@ class HostFile:
             os.replace(new, self._directory / self._name)
 
     def _open_lock(self) -> int:
-        """Open the lock file. If this fails, make the directory again and try once more.
-
-        Something may have removed the directory, or the process may have changed its user.
-        """
-        try:
-            return self._open(self._directory)
-        except OSError:
-            if not self._is_own_directory:
-                raise
+        """Open the lock file. The directory is checked each time, because something may have removed the first one."""
+        if self._is_own_directory:
             self._directory = user_directory()
-            return self._open(self._directory)
-
-    def _open(self, directory: Path) -> int:
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(directory / f"{self._name}.lock", flags, 0o600)
+        return os.open(self._directory / f"{self._name}.lock", flags, 0o600)
 
     def _close(self) -> None:
         """Close the lock file. In a forked child, this does not take the right from the parent."""

@@ -119,3 +119,20 @@ def test_a_link_in_place_of_the_directory_is_refused(monkeypatch: pytest.MonkeyP
     (tmp_path / f"cbstore_sql-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PermissionError, match="only this user"):
         user_directory()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_the_file_of_another_user_is_not_read(file: HostFile, tmp_path: Path) -> None:
+    file.write(b"ours")
+    os.chown(tmp_path / "answers", 12345, -1)
+    assert file.read() == b""
+
+
+def test_a_directory_that_another_user_could_enter_is_refused_later_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(host_file, "_MEMORY", tmp_path)
+    file = HostFile("answers")
+    user_directory().chmod(0o777)
+    with pytest.raises(PermissionError, match="only this user"):
+        file.try_acquire()
