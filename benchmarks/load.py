@@ -48,7 +48,7 @@ class Failures:
         threads: How many.
         seconds: For how long at most.
         shared: Whether the threads share one store, or each has its own.
-        calls: How many calls each thread makes at most.
+        calls: How many calls each thread makes at most, with the one before the rest that opens its connection.
     """
 
     servers: Servers
@@ -66,7 +66,9 @@ class Failures:
             stores = 1 if self.shared else self.threads
             opened = [stack.enter_context(STORES[self.store](self.servers)) for _ in range(stores)]
             for operations in opened:
+                # The first of each kind opens a connection. Nothing here measures that.
                 operations.read(self.breakers[0])
+                operations.fail(self.breakers[0])
             fails = [operations.fail for operations in opened]
             yield lambda _: self._count(fails * (self.threads // stores))
 
@@ -83,7 +85,7 @@ class Failures:
     def _fail(self, fail: Callable[[str], object], taken: array[int]) -> None:
         breakers = Random().sample(self.breakers, len(self.breakers))
         deadline = perf_counter_ns() + int(self.seconds * NANOSECONDS)
-        for number in range(self.calls):
+        for number in range(1, self.calls):
             began = perf_counter_ns()
             fail(breakers[number % len(breakers)])
             ended = perf_counter_ns()

@@ -13,8 +13,14 @@ from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import psycopg
+from psycopg.types.numeric import Int8
+from psycopg.types.string import StrBinaryDumper
 
 from benchmarks.servers import RELAXED, Servers
+from cbstore_sql import BreakerPolicy, Permit
+from cbstore_sql.core import commands
+from cbstore_sql.stores.sql.operations import SqlOperations
+from cbstore_sql.stores.sql.schema.table import DEFAULT_SCHEMA
 
 _TRIPS = "(state = 'half_open' OR state = 'closed' AND failure_count + 1 >= 1000000000)"
 _RETURNED = "RETURNING state, previous_state, generation, failure_count, open_until, probe_token, probe_until, {clock}"
@@ -49,6 +55,9 @@ POSTGRES = {
     "clock": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
 }
 SQLITE = {"p": "?", "table": "breakers", "clock": "((julianday('now') - 2440587.5) * 86400.0)"}
+
+
+_GENERATION = f"SELECT generation FROM {{table}} {_KEY}".format(**POSTGRES)
 
 
 class Cursor(Protocol):
@@ -104,6 +113,61 @@ class RawOperations:
     def _rows(self, statement: str, *parameters: object) -> list[Any]:
         self._cursor.execute(statement, parameters)
         return self._cursor.fetchall()
+
+
+class SameStatement(RawOperations):
+    """The operations by hand, but a failure is counted by the statement that the library sends, with the same values.
+
+    What this leaves out is the library's part of the work in the client.
+
+    Args:
+        connection: Is used for every statement.
+        namespace: Whose breakers.
+        policy: What the failures are counted by.
+        guarded: Whether the statement is that of a guarded call, which has the permit of a closed circuit.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], namespace: str, policy: BreakerPolicy, *, guarded: bool
+    ) -> None:
+        super().__init__(connection.cursor(binary=True), POSTGRES, namespace)
+        self._operations = SqlOperations("postgresql", DEFAULT_SCHEMA, namespace, None)
+        self._policy = policy
+        self._guarded = guarded
+        # The statement has numbered parameters, as the server has them, and only a raw cursor takes these.
+        self._numbered = psycopg.RawCursor(connection)
+        self._numbered.format = psycopg.pq.Format.BINARY
+        # psycopg would leave the type of a text to the server.
+        self._numbered.adapters.register_dumper(str, StrBinaryDumper)
+        self._known: dict[str, tuple[bytes, list[object]]] = {}
+
+    def fail(self, name: str) -> object:
+        """Count one failure."""
+        if name not in self._known:
+            self._known[name] = self._statement(name)
+        self._numbered.execute(*self._known[name])
+        return self._numbered.fetchall()
+
+    def _statement(self, name: str) -> tuple[bytes, list[object]]:
+        target = Permit(name, self._rows(_GENERATION, self._namespace, name)[0][0]) if self._guarded else name
+        update = self._operations.update(commands.record_failure(target, self._policy, 1, None, None))
+        given = (update.parameters[name] for name, _ in update.statement.parameters)
+        # psycopg would send a smaller type of the server for a smaller number.
+        return update.statement.command, [Int8(value) if isinstance(value, int) else value for value in given]
+
+
+@contextmanager
+def same_statement(servers: Servers, policy: BreakerPolicy, *, guarded: bool = False) -> Iterator[SameStatement]:
+    """Open a psycopg connection whose commits do not wait for the disk, and count by the library's own statement.
+
+    Args:
+        servers: Where.
+        policy: What the failures are counted by.
+        guarded: Whether the statement is that of a guarded call.
+    """
+    namespace = f"{servers.namespace}/raw/{policy.failures_to_trip}/{guarded}"
+    with psycopg.connect(servers.conninfo, autocommit=True, prepare_threshold=0, options=RELAXED) as connection:
+        yield SameStatement(connection, namespace, policy, guarded=guarded)
 
 
 @contextmanager

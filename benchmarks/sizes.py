@@ -20,6 +20,8 @@ class Sizes:
         threads: Threads of one process that share a store.
         load_rounds: How often the alternatives under load take turns.
         load_seconds: How long one turn under load takes.
+        short_rounds: How often two take turns that are compared closely under load.
+        short_seconds: How long one of those turns takes.
         breakers: Numbers of rows of the growing table.
         updates: Updates of one row.
         wire_calls: Calls whose round trips and WAL bytes are counted.
@@ -43,6 +45,8 @@ class Sizes:
     threads: int
     load_rounds: int
     load_seconds: float
+    short_rounds: int
+    short_seconds: float
     breakers: tuple[int, ...]
     updates: int
     wire_calls: int
@@ -66,6 +70,8 @@ FULL = Sizes(
     threads=32,
     load_rounds=3,
     load_seconds=1.5,
+    short_rounds=9,
+    short_seconds=0.5,
     breakers=(10, 1_000, 100_000, 1_000_000),
     updates=1_000_000,
     wire_calls=200,
@@ -88,6 +94,8 @@ QUICK = Sizes(
     threads=32,
     load_rounds=1,
     load_seconds=0.4,
+    short_rounds=5,
+    short_seconds=0.3,
     breakers=(10, 100_000),
     updates=20_000,
     wire_calls=50,
@@ -110,6 +118,8 @@ TINY = Sizes(
     threads=3,
     load_rounds=1,
     load_seconds=0.02,
+    short_rounds=1,
+    short_seconds=0.02,
     breakers=(10, 50),
     updates=40,
     wire_calls=2,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, Literal, Protocol
 
 import redis
 
-from benchmarks.raw import raw_psycopg, raw_sqlite
+from benchmarks.raw import raw_psycopg, raw_sqlite, same_statement
 from benchmarks.servers import Servers
-from cbstore_sql import BreakerPolicy, RedisStore, SqlStore, Store
+from cbstore_sql import BreakerPolicy, CircuitBreaker, FailureRate, RedisStore, SqlStore, Store
 from cbstore_sql.stores.batching import combining
 from tests.system.compat import published
 
@@ -23,6 +23,8 @@ FLUSH_INTERVAL = 0.002
 """Seconds for which failures wait to be counted together, where they are."""
 
 NEVER_TRIPS = BreakerPolicy(failure_threshold=1_000_000_000)
+NEVER_TRIPS_BY_RATE = BreakerPolicy(trip=FailureRate(normal=0.499999999, broken=0.5))
+"""It works out the score as any other rate does, but needs a thousand million failures too."""
 
 POSTGRES, SQLITE, REDIS = "SqlStore, PostgreSQL", "SqlStore, SQLite", "RedisStore"
 POSTGRES_RELAXED, POSTGRES_COMBINED = f"{POSTGRES}, relaxed", f"{POSTGRES}, combined"
@@ -30,6 +32,10 @@ POSTGRES_RELAXED_COMBINED = f"{POSTGRES_RELAXED}, combined"
 MASSGEN = "MassGen RedisStore"
 RAW_POSTGRES, RAW_SQLITE = "raw psycopg", "raw sqlite3"
 RAW_POSTGRES_RELAXED = f"{RAW_POSTGRES}, relaxed"
+RATE, GUARDED = f"{POSTGRES_RELAXED}, rate", "CircuitBreaker, PostgreSQL, relaxed"
+GUARDED_RATE = f"{GUARDED}, rate"
+SAME = f"{RAW_POSTGRES_RELAXED}, same statement"
+SAME_RATE, SAME_GUARDED, SAME_GUARDED_RATE = f"{SAME}, rate", f"{SAME}, guarded", f"{SAME}, guarded, rate"
 
 
 class Operations(Protocol):
@@ -55,10 +61,16 @@ class Operations(Protocol):
 
 
 class OurOperations:
-    """The operations of a store of this library."""
+    """The operations of a store of this library.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: The store.
+        policy: What failures are counted by.
+    """
+
+    def __init__(self, store: Store, policy: BreakerPolicy = NEVER_TRIPS) -> None:
         self._store = store
+        self._policy = policy
         self.read = store.read
         self.succeed = store.record_success
         self.claim = store.claim_probe
@@ -71,7 +83,27 @@ class OurOperations:
 
     def fail(self, name: str) -> object:
         """See `Operations`."""
-        return self._store.record_failure(name, NEVER_TRIPS)
+        return self._store.record_failure(name, self._policy)
+
+
+class GuardedOperations(OurOperations):
+    """The operations of a store, but a failure is counted by a guarded call, which raises.
+
+    Args:
+        store: The store.
+        policy: What failures are counted by.
+        breaker: Guards the calls.
+    """
+
+    def __init__(self, store: Store, policy: BreakerPolicy, breaker: CircuitBreaker) -> None:
+        super().__init__(store, policy)
+        self._breaker = breaker
+
+    def fail(self, name: str) -> bool:
+        """See `Operations`."""
+        with suppress(ZeroDivisionError):
+            self._breaker.call(name, divmod, 1, 0)
+        return True
 
 
 class PublishedOperations:
@@ -102,10 +134,23 @@ class PublishedOperations:
 
 @contextmanager
 def _postgres(
-    servers: Servers, *, durability: Literal["full", "relaxed"] = "full", flush_interval: float = 0.0
+    servers: Servers,
+    *,
+    durability: Literal["full", "relaxed"] = "full",
+    flush_interval: float = 0.0,
+    policy: BreakerPolicy = NEVER_TRIPS,
 ) -> Iterator[OurOperations]:
     with SqlStore(servers.postgres, namespace=servers.namespace, durability=durability) as store:
-        yield OurOperations(combining(store, flush_interval))
+        yield OurOperations(combining(store, flush_interval), policy)
+
+
+@contextmanager
+def _guarded(servers: Servers, *, policy: BreakerPolicy) -> Iterator[GuardedOperations]:
+    with (
+        SqlStore(servers.postgres, namespace=servers.namespace, durability="relaxed") as store,
+        CircuitBreaker(store, policy, store_timeout=5.0, on_store_outage="raise") as breaker,
+    ):
+        yield GuardedOperations(store, policy, breaker)
 
 
 @contextmanager
@@ -141,6 +186,13 @@ STORES: Mapping[str, Callable[[Servers], AbstractContextManager[Operations]]] = 
     RAW_POSTGRES: raw_psycopg,
     RAW_POSTGRES_RELAXED: partial(raw_psycopg, relaxed=True),
     SQLITE: _sqlite,
+    RATE: partial(_postgres, durability="relaxed", policy=NEVER_TRIPS_BY_RATE),
+    GUARDED: partial(_guarded, policy=NEVER_TRIPS),
+    GUARDED_RATE: partial(_guarded, policy=NEVER_TRIPS_BY_RATE),
+    SAME: partial(same_statement, policy=NEVER_TRIPS),
+    SAME_RATE: partial(same_statement, policy=NEVER_TRIPS_BY_RATE),
+    SAME_GUARDED: partial(same_statement, policy=NEVER_TRIPS, guarded=True),
+    SAME_GUARDED_RATE: partial(same_statement, policy=NEVER_TRIPS_BY_RATE, guarded=True),
     RAW_SQLITE: raw_sqlite,
     REDIS: _redis,
     MASSGEN: _massgen,

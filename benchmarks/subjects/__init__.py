@@ -17,6 +17,7 @@ from benchmarks.subjects import (
     neighbour,
     outage,
     record_failure,
+    same_statement,
     store_operations,
     wire,
 )
@@ -27,6 +28,7 @@ SUBJECTS: Mapping[str, Callable[[Bench], Section]] = {
     "record_failure": record_failure.run,
     "store_operations": store_operations.run,
     "clients": clients.run,
+    "same_statement": same_statement.run,
     "combining": combining.run,
     "growth": growth.run,
     "many_updates": many_updates.run,

@@ -8,6 +8,7 @@ import socket
 from array import array
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,6 +23,18 @@ from cbstore_sql import SqlStore, State
 from tests.system.faults.proxy import FaultProxy
 
 RunSubject = Callable[[str], Section]
+
+SAME = {
+    stores.SAME: stores.POSTGRES_RELAXED,
+    stores.SAME_RATE: stores.RATE,
+    stores.SAME_GUARDED: stores.GUARDED,
+    stores.SAME_GUARDED_RATE: stores.GUARDED_RATE,
+}
+"""Which store sends the same statement."""
+
+_UPDATES = """SELECT query FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'UPDATE cbstore.breakers SET state=%'"""
+"""The last statements of the sessions that count failures."""
 
 RAW = {stores.RAW_POSTGRES: "postgres", stores.RAW_SQLITE: "sqlite"}
 
@@ -105,6 +118,29 @@ def test_the_hand_written_reference_has_the_same_effect_as_the_store(name: str, 
         reopened = store.read("limit")
         assert reopened.state is State.OPEN
         assert reopened.generation > probing.generation
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_same_statement_by_hand_is_the_one_that_the_library_sends_and_costs_one_round_trip(
+    name: str, servers: Servers
+) -> None:
+    with (
+        FaultProxy(servers.postgres) as proxy,
+        stores.STORES[name](servers.at(postgres=proxy.address)) as raw,
+        stores.STORES[SAME[name]](servers) as ours,
+    ):
+        for operations in (raw, ours):
+            operations.make([name])
+            operations.fail(name)
+        before = proxy.round_trips
+        raw.fail(name)
+        assert proxy.round_trips - before == 1
+        with psycopg.connect(servers.conninfo) as connection:
+            texts = [text for (text,) in connection.execute(_UPDATES)]
+        assert len(texts) == 2
+        assert len({*texts}) == 1
+        rows: Any = raw.read(name)
+        assert rows[0][2] == 2, "both failures are counted"
 
 
 def test_each_store_counts_and_wins_and_loses_claims_as_the_subjects_expect(servers: Servers) -> None:
