@@ -17,7 +17,7 @@ class Sizes:
         processes: The most processes that call at once; more clients are threads in them.
         clients: Numbers of clients.
         rows: Numbers of breakers that the clients share.
-        threads: Threads of one process that share a store.
+        threads: Numbers of threads of one process that share a store.
         load_rounds: How often the alternatives under load take turns.
         load_seconds: How long one turn under load takes.
         short_rounds: How often two take turns that are compared closely under load.
@@ -42,7 +42,7 @@ class Sizes:
     processes: int
     clients: tuple[int, ...]
     rows: tuple[int, ...]
-    threads: int
+    threads: tuple[int, ...]
     load_rounds: int
     load_seconds: float
     short_rounds: int
@@ -67,7 +67,7 @@ FULL = Sizes(
     processes=8,
     clients=(1, 8, 32),
     rows=(1, 1000),
-    threads=32,
+    threads=(8, 32),
     load_rounds=3,
     load_seconds=1.5,
     short_rounds=9,
@@ -91,7 +91,7 @@ QUICK = Sizes(
     processes=8,
     clients=(1, 8, 32),
     rows=(1, 1000),
-    threads=32,
+    threads=(8, 32),
     load_rounds=1,
     load_seconds=0.4,
     short_rounds=5,
@@ -115,7 +115,7 @@ TINY = Sizes(
     processes=2,
     clients=(1, 4),
     rows=(1, 3),
-    threads=3,
+    threads=(2, 3),
     load_rounds=1,
     load_seconds=0.02,
     short_rounds=1,

@@ -19,7 +19,7 @@ from tests.system.compat import published
 HELD = 3600.0
 """Seconds for which a circuit is opened that stays open for the run."""
 
-FLUSH_INTERVAL = 0.002
+FLUSH_INTERVAL = 0.001
 """Seconds for which failures wait to be counted together, where they are."""
 
 NEVER_TRIPS = BreakerPolicy(failure_threshold=1_000_000_000)

@@ -12,20 +12,29 @@ from benchmarks.results import NAME, Section, Table, over, ratio
 from benchmarks.timing import latency
 
 _BREAKER = "combined"
-_STORES = (stores.POSTGRES, stores.POSTGRES_COMBINED, stores.POSTGRES_RELAXED, stores.MASSGEN)
+_STORES = (
+    stores.POSTGRES,
+    stores.POSTGRES_COMBINED,
+    stores.POSTGRES_RELAXED,
+    stores.POSTGRES_RELAXED_COMBINED,
+    stores.MASSGEN,
+)
 _COLUMNS = (NAME, "ops/s", "median ms", "p99 ms", over("MassGen"))
 
 
 def run(bench: Bench) -> Section:
     """Let the threads of one process count failures of one breaker through one store, in turns."""
-    found: dict[str, list[Done]] = {name: [] for name in _STORES}
     for name in _STORES:
         with stores.STORES[name](bench.servers) as operations:
             operations.make([_BREAKER])
+    return Section("Combined writes", tuple(_table(bench, threads) for threads in bench.sizes.threads))
+
+
+def _table(bench: Bench, threads: int) -> Table:
+    found: dict[str, list[Done]] = {name: [] for name in _STORES}
     for _ in range(bench.sizes.load_rounds):
         for name, done in found.items():
-            seconds = bench.sizes.load_seconds
-            job = Failures(bench.servers, name, (_BREAKER,), bench.sizes.threads, seconds, shared=True)
+            job = Failures(bench.servers, name, (_BREAKER,), threads, bench.sizes.load_seconds, shared=True)
             done.extend(bench.crew.finish(job, 1))
     rates = {name: median(each.rate for each in done) for name, done in found.items()}
     rows = []
@@ -34,5 +43,4 @@ def run(bench: Bench) -> Section:
         rows.append(
             (name, rates[name], calls.median / 1000, calls.p99 / 1000, ratio(rates[name], rates[stores.MASSGEN]))
         )
-    title = f"record_failure by {bench.sizes.threads} threads of one process on 1 breaker"
-    return Section("Combined writes", (Table(title, _COLUMNS, tuple(rows)),))
+    return Table(f"record_failure by {threads} threads of one process on 1 breaker", _COLUMNS, tuple(rows))

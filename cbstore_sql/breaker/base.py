@@ -138,8 +138,9 @@ class BreakerBase(NotPicklable, ABC, Generic[GivenStore, UsedStore, BackgroundT]
                 circuit without failures does not wait for the answer (see `Store.send_success`). A store in memory is
                 asked at every call anyway.
             flush_interval: Batching window in seconds. A failure that arrives while another failure is being written
-                waits this long, so that one statement writes both. An isolated failure is written at once. A few
-                milliseconds reduce the load when many calls of a breaker fail at the same time. 0 disables batching.
+                waits this long, so that one statement writes both. An isolated failure is written at once. 0.001
+                pays if eight or more threads of a process fail at once with full durability, or about thirty with
+                relaxed durability; ``docs/view.md`` has the figures. 0 disables batching.
             push: Whether processes notify each other of state changes at once, through PostgreSQL's LISTEN and NOTIFY.
                 Push needs one more connection and a thread. A process notices a change whose notification was lost
                 within ``max_staleness``, as without push. An `AsyncSqlStore` must have been made from a URL.

@@ -30,7 +30,7 @@ class AsyncCombiningStore(AsyncStore):
     Args:
         store: The store that carries out the operations. `close` of this object closes that store.
         flush_interval: Seconds for which a failure waits for more failures if others of its breaker are being written;
-            at least 0.0001, usually some milliseconds.
+            at least 0.0001, usually 0.001.
 
     Raises:
         InvalidPolicyError: ``flush_interval`` is out of range.
