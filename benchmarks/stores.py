@@ -101,9 +101,13 @@ class GuardedOperations(OurOperations):
 
     def fail(self, name: str) -> bool:
         """See `Operations`."""
-        with suppress(ZeroDivisionError):
-            self._breaker.call(name, divmod, 1, 0)
+        with suppress(ConnectionError):
+            self._breaker.call(name, _refused)
         return True
+
+
+def _refused() -> None:
+    raise ConnectionError
 
 
 class PublishedOperations:
