@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import ceil, log
 
 from cbstore_sql.core.validation import check_factor, check_seconds, check_threshold
@@ -188,3 +188,24 @@ class BreakerPolicy:
 
 DEFAULT_POLICY = BreakerPolicy()
 """The default policy: 5 failures open the circuit for 60 seconds, and 1 successful probe closes the circuit."""
+
+
+def policy_of(failure_threshold: int, recovery_timeout: float) -> BreakerPolicy:
+    """Return the policy with these two values. The same values give the same object, because the checks take time.
+
+    Args:
+        failure_threshold: See `BreakerPolicy`.
+        recovery_timeout: See `BreakerPolicy`.
+
+    Raises:
+        InvalidPolicyError: A value is out of range.
+    """
+    try:
+        return _kept_policy(failure_threshold, recovery_timeout)
+    except TypeError:  # The value is not a number, because every number can be a key. The policy says which value it is.
+        return BreakerPolicy(failure_threshold=failure_threshold, recovery_timeout=recovery_timeout)
+
+
+@lru_cache(maxsize=128, typed=True)
+def _kept_policy(failure_threshold: int, recovery_timeout: float) -> BreakerPolicy:
+    return BreakerPolicy(failure_threshold=failure_threshold, recovery_timeout=recovery_timeout)

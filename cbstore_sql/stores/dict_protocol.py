@@ -17,7 +17,7 @@ from cbstore_sql.core import commands, validation
 from cbstore_sql.core.admission import effective_state
 from cbstore_sql.core.commands import Command
 from cbstore_sql.core.model import STATES, Snapshot, State, Transition
-from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy, policy_of
 from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.errors import StoreConflictError
 from cbstore_sql.stores.base import Store
@@ -149,6 +149,7 @@ class ProtocolStore(Store):
     def __init__(self, namespace: str = "default", *, protocol_probe_lease: float = DEFAULT_PROBE_LEASE) -> None:
         super().__init__(namespace)
         self._lease = check_seconds("protocol_probe_lease", protocol_probe_lease, minimum=0.001)
+        self._claiming = BreakerPolicy(probe_lease=self._lease)
 
     def get_state(self, backend: str) -> dict[str, Any]:
         """Return the state that callers see of a breaker, as a dictionary with five keys.
@@ -223,9 +224,8 @@ class ProtocolStore(Store):
         Raises:
             InvalidPolicyError: ``failure_threshold`` or ``recovery_timeout`` is out of range. Nothing was written.
         """
-        policy = BreakerPolicy(failure_threshold=failure_threshold, recovery_timeout=recovery_timeout)
-        transition = self._always(commands.record_failure(backend, policy, 1, None, 0.0))
-        return _with_previous(transition)
+        policy = policy_of(failure_threshold, recovery_timeout)
+        return _with_previous(self._always(commands.record_failure(backend, policy, 1, None, 0.0)))
 
     def atomic_record_success(self, backend: str, expected_state: str | None = None) -> dict[str, Any]:
         """Set the failure count of a closed circuit to 0, or close a half-open circuit.
@@ -276,7 +276,7 @@ class ProtocolStore(Store):
             InvalidStateError: ``now`` is out of range.
             StoreConflictError: Another caller changed the breaker after each of 100 attempts. Nothing was written.
         """
-        command = commands.claim_probe(backend, BreakerPolicy(probe_lease=self._lease), None, now)
+        command = commands.claim_probe(backend, self._claiming, None, now)
         for _ in range(_ATTEMPTS):
             transition = self._apply(command)
             if transition is not None:

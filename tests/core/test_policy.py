@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cbstore_sql import DEFAULT_POLICY, BreakerPolicy, CircuitBreakerError, InvalidPolicyError
+from cbstore_sql.core.policy import policy_of
 from cbstore_sql.core.validation import MAX_SECONDS, MAX_THRESHOLD
 
 NO_NUMBERS = [True, False, "5", b"5", [], math.nan, math.inf, -math.inf, 10**400, 10**5000, -(10**400)]
@@ -106,3 +107,19 @@ def test_a_factor_may_be_at_the_ends_of_its_range_but_not_beyond(field: str, lim
 def test_a_policy_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         DEFAULT_POLICY.failure_threshold = 0  # type: ignore[misc] # the refusal is the point
+
+
+def test_the_same_threshold_and_timeout_give_the_same_policy() -> None:
+    policy = policy_of(3, 1.5)
+    assert policy == BreakerPolicy(failure_threshold=3, recovery_timeout=1.5)
+    assert policy_of(3, 1.5) is policy
+    assert policy_of(4, 1.5) != policy
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=shown)
+def test_a_policy_of_no_number_is_refused_also_if_the_number_that_it_equals_was_accepted(value: Any) -> None:
+    policy_of(1, 1)
+    with pytest.raises(InvalidPolicyError, match="failure_threshold"):
+        policy_of(value, 1.0)
+    with pytest.raises(InvalidPolicyError, match="recovery_timeout"):
+        policy_of(1, value)

@@ -44,6 +44,8 @@ _CONSTANTS = {
 # Each run of a script pays for each local variable that a function uses, so constants are written in place.
 _CONSTANT = re.compile(rf"\b({'|'.join(_CONSTANTS)})\b")
 
+_HELPER = re.compile(r"^(local function (\w+).*?^end)$", re.DOTALL | re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -81,8 +83,13 @@ def script(operation: str) -> Script:
 
 
 def _parts(operation: str, numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
-    sources = (source(name) for name in ("_answer", "_hash", "_rules", operation))
+    sources = (source("_answer"), source("_hash"), *_helpers(operation), source(operation))
     return [*_TABLES, *(_CONSTANT.sub(_value, text) for text in sources), *_run(operation, numbers, texts)]
+
+
+def _helpers(operation: str) -> list[str]:
+    """Return the helpers of the rules that the rule of an operation uses, since each run pays for each function."""
+    return [text for text, name in _HELPER.findall(source("_rules")) if f"{name}(" in source(operation)]
 
 
 def _value(found: re.Match[str]) -> str:
@@ -93,7 +100,8 @@ def _run(operation: str, numbers: Sequence[str], texts: Sequence[str]) -> list[s
     """Return the last lines of a script: run the rule with the arguments of the script."""
     names = (*numbers, *_LIVES)
     pattern = " ".join(["(%S+)"] * len(names))
-    given = [f"{name} = tonumber({name})" for name in numbers]
+    # Only the moment may be missing. Adding 0 makes a number of a text, for half the price of `tonumber`.
+    given = [f"{name} = tonumber(now)" if name == "now" else f"{name} = {name} + 0" for name in numbers]
     given += [f"{name} = ARGV[{place}]" for place, name in enumerate(texts, 2)]
     # A count alone never takes time from the key.
     only_prolongs = _literal(operation == "increment_failure")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbstore_sql import BreakerPolicy, Permit, RedisStore, State, StoreError
+from cbstore_sql import BreakerPolicy, Permit, RedisStore, Snapshot, State, StoreError
 from cbstore_sql.stores.dict_protocol import DEFAULT_CIRCUIT_BREAKER_STATE
 
 ONE_FAILURE = BreakerPolicy(failure_threshold=1)
@@ -50,6 +50,28 @@ def test_every_client_reads_a_damaged_hash_in_the_same_way_and_can_use_the_break
         assert store.record_failure("b", ONE_FAILURE)
         assert store.reset("b").snapshot.state is State.CLOSED
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "generation"),
+    [("open|5.0|False", 3), ("open|5|False", 3), ("open|5.00|False", 4), ("open|5.0|True", 4), (None, 4)],
+)
+def test_the_signature_may_repeat_the_text_of_a_number_or_the_number(
+    stores: list[RedisStore], written: str | None, generation: int
+) -> None:
+    for store in stores:
+        store.clear("b")
+        given = {"state": "open", "open_until": "5.0", "generation": "3", **({"written": written} if written else {})}
+        store._client.hset(f"{store._key_prefix}:b", mapping=given)
+        assert store.read("b").generation == generation
+        assert _snapshot_after_a_failure(store).generation == generation
+        assert store.read("b").generation == generation
+
+
+def _snapshot_after_a_failure(store: RedisStore) -> Snapshot:
+    transition = store.record_failure("b")
+    assert transition
+    return transition.snapshot
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)

@@ -11,7 +11,7 @@ import pytest
 from cbstore_sql.core import rules
 from cbstore_sql.core.rules import OPERATIONS
 from cbstore_sql.stores.redis.codec import TEXT_PARAMETERS
-from cbstore_sql.stores.redis.scripts import source
+from cbstore_sql.stores.redis.scripts import script, source
 
 RULES = {
     node.name: node
@@ -34,6 +34,8 @@ OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
     ast.Sub: ("-", 4),
     ast.Mult: ("*", 5),
 }
+
+AND = OPERATORS[ast.BitAnd][1]
 
 
 def parts(node: ast.expr) -> tuple[ast.AST, ast.expr, ast.expr] | None:
@@ -59,10 +61,8 @@ def to_lua(node: ast.expr) -> str:
         sign, binding = OPERATORS[type(operator)]
         return f"{operand(left, binding)} {sign} {operand(right, binding)}"
     match node:
-        case ast.Call(ast.Name("Change"), [], keywords):
-            return table([(str(keyword.arg), keyword.value) for keyword in keywords])
-        case ast.Call(ast.Name(function), arguments):
-            return f"{function.lstrip('_')}({', '.join(parameters(arguments))})"
+        case ast.Call(ast.Name(function), arguments, keywords):
+            return call(function, arguments, keywords)
         case ast.Dict(keys, values):
             return table([(str(ast.literal_eval(key)), value) for key, value in zip(keys, values, strict=True) if key])
         case ast.Attribute() | ast.Name():
@@ -72,8 +72,18 @@ def to_lua(node: ast.expr) -> str:
     raise AssertionError(f"no Lua for {ast.unparse(node)!r}")
 
 
+def call(function: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> str:
+    if function == "Change":
+        return table([(str(keyword.arg), keyword.value) for keyword in keywords])
+    if function == "when":
+        condition, a, b = arguments
+        # No column holds nil or false, so `and` and `or` choose like `when`.
+        return f"({operand(condition, AND)} and {operand(a, AND)} or {to_lua(b)})"
+    return f"{function.lstrip('_')}({', '.join(parameters(arguments))})"
+
+
 def parameters(nodes: list[ast.expr]) -> list[str]:
-    """Rules take `when` and `append` as parameters; in Lua both are functions that every rule sees."""
+    """Rules take `when` and `append` as parameters; in Lua, `when` is an expression, and every rule sees `append`."""
     return [to_lua(node) for node in nodes if ast.unparse(node) not in ("when", "append")]
 
 
@@ -111,3 +121,11 @@ def test_every_text_parameter_is_a_parameter_of_a_rule() -> None:
 @pytest.mark.parametrize("name", HELPERS)
 def test_each_lua_helper_is_the_translation_of_the_python_helper(name: str) -> None:
     assert function_in_lua(name) in flattened(source("_rules"))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_script_holds_the_helpers_that_its_rule_uses_and_no_others(name: str) -> None:
+    helpers = {found.lstrip("_") for found in HELPERS} | {"append"}
+    used = {helper for helper in helpers if f"{helper}(" in source(name)}
+    held = {helper for helper in helpers if f"local function {helper}(" in script(name).text.decode()}
+    assert held == used

@@ -5,20 +5,13 @@ local function append(history, now, before, after, cause, label)
     return string.sub(entry .. string.sub(after, 1, 1) .. label .. ";" .. history, 1, HISTORY_LENGTH)
 end
 
-local function when(condition, a, b)
-    if condition then
-        return a
-    end
-    return b
-end
-
 local function larger(a, b)
-    return when(a > b, a, b)
+    return (a > b and a or b)
 end
 
 local function lowered(row, given)
     local lowers = row.score_generation == row.generation and row.score > given.relief
-    return when(lowers, row.score - given.relief, 0)
+    return (lowers and row.score - given.relief or 0)
 end
 
 local function permitted(row, given)
@@ -28,7 +21,7 @@ end
 
 local function next_open_seconds(row, given)
     local longer = row.open_seconds * given.backoff_multiplier
-    local capped = when(longer < given.recovery_timeout_cap, longer, given.recovery_timeout_cap)
+    local capped = (longer < given.recovery_timeout_cap and longer or given.recovery_timeout_cap)
     local grows = row.open_seconds > 0 and given.backoff_multiplier > 1
-    return when(grows, capped, given.recovery_timeout)
+    return (grows and capped or given.recovery_timeout)
 end

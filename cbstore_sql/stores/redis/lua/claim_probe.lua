@@ -10,14 +10,14 @@ local function claim_probe(row, given)
         where = repeated or unlocked and unheld and (due or lapsed),
         values = {
             state = HALF_OPEN,
-            generation = when(repeated, row.generation, row.generation + 1),
-            success_count = when(row.state == OPEN, 0, row.success_count),
+            generation = (repeated and row.generation or row.generation + 1),
+            success_count = (row.state == OPEN and 0 or row.success_count),
             probe_token = given.token,
-            probe_until = when(repeated, row.probe_until, given.now + given.lease),
-            history = when(
-                row.state == OPEN,
-                append(row.history, given.now, OPEN, HALF_OPEN, PROBE_CLAIMED, given.label),
-                row.history
+            probe_until = (repeated and row.probe_until or given.now + given.lease),
+            history = (
+                row.state == OPEN
+                and append(row.history, given.now, OPEN, HALF_OPEN, PROBE_CLAIMED, given.label)
+                or row.history
             ),
         },
     }

@@ -5,10 +5,10 @@ local function clear_override(row, given)
             override_until = 0,
             override_by = "",
             override_reason = "",
-            history = when(
-                row.override == "",
-                row.history,
-                append(row.history, given.now, row.state, row.state, OVERRIDE_CLEARED, given.label)
+            history = (
+                row.override == ""
+                and row.history
+                or append(row.history, given.now, row.state, row.state, OVERRIDE_CLEARED, given.label)
             ),
         },
     }

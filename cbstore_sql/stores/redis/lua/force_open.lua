@@ -8,10 +8,10 @@ local function force_open(row, given)
             open_until = larger(row.open_until, given.now + given.seconds),
             probe_token = "",
             probe_until = 0,
-            history = when(
-                row.state == OPEN,
-                row.history,
-                append(row.history, given.now, row.state, OPEN, FORCED, given.label)
+            history = (
+                row.state == OPEN
+                and row.history
+                or append(row.history, given.now, row.state, OPEN, FORCED, given.label)
             ),
         },
     }

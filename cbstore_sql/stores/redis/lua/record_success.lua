@@ -9,20 +9,20 @@ local function record_success(row, given)
     return {
         where = admitted and expected and (probing or dirty),
         values = {
-            state = when(closes, CLOSED, row.state),
-            generation = when(probing, row.generation + 1, row.generation),
-            failure_count = when(closes, 0, when(probing, row.failure_count, 0)),
-            success_count = when(closes, 0, when(probing, row.success_count + 1, 0)),
-            open_seconds = when(closes, 0, row.open_seconds),
+            state = (closes and CLOSED or row.state),
+            generation = (probing and row.generation + 1 or row.generation),
+            failure_count = (closes and 0 or (probing and row.failure_count or 0)),
+            success_count = (closes and 0 or (probing and row.success_count + 1 or 0)),
+            open_seconds = (closes and 0 or row.open_seconds),
             probe_token = "",
             probe_until = 0,
-            score = when(scores, lowered(row, given), row.score),
-            score_generation = when(scores, row.generation, row.score_generation),
-            closed_at = when(probing and closes, given.now, row.closed_at),
-            history = when(
-                probing and closes,
-                append(row.history, given.now, HALF_OPEN, CLOSED, PROBE_SUCCEEDED, given.label),
-                row.history
+            score = (scores and lowered(row, given) or row.score),
+            score_generation = (scores and row.generation or row.score_generation),
+            closed_at = (probing and closes and given.now or row.closed_at),
+            history = (
+                probing and closes
+                and append(row.history, given.now, HALF_OPEN, CLOSED, PROBE_SUCCEEDED, given.label)
+                or row.history
             ),
         },
     }

@@ -13,10 +13,10 @@ local function reset(row, given)
             score = 0,
             closed_at = 0,
             hold_until = 0,
-            history = when(
-                row.state == CLOSED,
-                row.history,
-                append(row.history, given.now, row.state, CLOSED, RESET, given.label)
+            history = (
+                row.state == CLOSED
+                and row.history
+                or append(row.history, given.now, row.state, CLOSED, RESET, given.label)
             ),
         },
     }

@@ -1,10 +1,10 @@
 local function set_override(row, given)
-    local shown = when(given.mode == CLOSED, OVERRIDE_CLOSED, OVERRIDE_SHADOW)
-    local cause = when(given.mode == OPEN, OVERRIDE_OPEN, shown)
+    local shown = (given.mode == CLOSED and OVERRIDE_CLOSED or OVERRIDE_SHADOW)
+    local cause = (given.mode == OPEN and OVERRIDE_OPEN or shown)
     return {
         values = {
             override = given.mode,
-            override_until = when(given.seconds > 0, given.now + given.seconds, 0),
+            override_until = (given.seconds > 0 and given.now + given.seconds or 0),
             override_by = given.by,
             override_reason = given.reason,
             history = append(row.history, given.now, row.state, row.state, cause, given.label),
