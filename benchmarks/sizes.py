@@ -33,6 +33,7 @@ class Sizes:
         fleet_settling: How long a fleet runs before; a session that is idle counts its statements up to ten seconds
             later.
         fleet_seconds: How long the server is watched beside each fleet.
+        fleet_noticing: How long the processes have, at most, to notice that a circuit has opened.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Sizes:
     fleets: tuple[tuple[int, int], ...]
     fleet_settling: float
     fleet_seconds: float
+    fleet_noticing: float
 
 
 FULL = Sizes(
@@ -82,6 +84,7 @@ FULL = Sizes(
     fleets=((1, 8), (8, 8), (63, 16)),
     fleet_settling=11.0,
     fleet_seconds=10.0,
+    fleet_noticing=7.0,
 )
 QUICK = Sizes(
     label="quick",
@@ -106,6 +109,7 @@ QUICK = Sizes(
     fleets=((1, 8), (8, 8)),
     fleet_settling=3.0,
     fleet_seconds=3.0,
+    fleet_noticing=7.0,
 )
 TINY = Sizes(
     label="tiny",
@@ -130,5 +134,6 @@ TINY = Sizes(
     fleets=((2, 2),),
     fleet_settling=0.1,
     fleet_seconds=0.3,
+    fleet_noticing=0.3,
 )
 """Proves that everything runs; its figures mean nothing."""

