@@ -202,7 +202,7 @@ def policy_of(failure_threshold: int, recovery_timeout: float) -> BreakerPolicy:
     """
     try:
         return _kept_policy(failure_threshold, recovery_timeout)
-    except TypeError:  # The value is not a number, because every number can be a key. The policy says which value it is.
+    except TypeError:  # Every number can be a key, so the value is not a number. The policy says which one.
         return BreakerPolicy(failure_threshold=failure_threshold, recovery_timeout=recovery_timeout)
 
 
