@@ -21,7 +21,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HOMES = {
     "sqlalchemy": ("stores/sql/", "migration", "migrations/", "cli/", "integrations/django/"),
     # For the names of libpq's codes, in modules that are imported only for PostgreSQL.
-    "psycopg": tuple(f"stores/sql/connections/{name}" for name in ("libpq", "wire", "cancel", "pg_options")),
+    "psycopg": tuple(
+        f"stores/sql/connections/{name}"
+        for name in ("libpq", "wire", "pipeline", "transaction", "cancel", "pg_options")
+    ),
     "alembic": ("migration", "migrations/"),
     "redis": ("stores/redis/",),
     "rich": ("cli/",),

@@ -9,6 +9,7 @@
 `decision`                            one call on a snapshot: override, hold, state, ramp, with the events
 `controller`                          admission without I/O: view first, then store, then outage policy
 `settling`                            the reports of outcomes, in the same order
+`sending`                             sends a success without waiting for the answer
 `demands`                             what the dependency demands: trip and hold, with the outage policy
 `insight`                             what people ask: snapshot, history, explanation
 `flow`                                admit, settle and renew as generators that yield store calls

@@ -13,6 +13,7 @@ from cbstore_sql.breaker.callables import require_decoratable, require_finished,
 from cbstore_sql.breaker.flow import soonest
 from cbstore_sql.breaker.guard import Guard, GuardedCall
 from cbstore_sql.breaker.outcomes import SUCCESS
+from cbstore_sql.breaker.sending import send_success
 from cbstore_sql.breaker.store_side import StoreSide
 from cbstore_sql.core.model import PLAIN_PERMITS, Permit, Verdict
 from cbstore_sql.errors import CircuitBreakerOpenError, InvalidArgumentError
@@ -281,8 +282,12 @@ class CircuitBreaker(StoreSide):
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
-        if not self._controller.settling.without_io(permit, verdict):
-            self._drive(self._controller.settling.by_store(permit, verdict, or_raise=or_raise))
+        settling = self._controller.settling
+        if settling.without_io(permit, verdict):
+            return
+        policy = self._controller.policy_for(permit.name)
+        if not (settling.may_send(permit, verdict) and send_success(self.store, permit, policy, self._timeout)):
+            self._drive(settling.by_store(permit, verdict, or_raise=or_raise))
 
     def _report(self, permit: Permit, verdict: Verdict) -> None:
         """Report the verdict of a call that has ended.

@@ -15,8 +15,9 @@ from cbstore_sql.breaker.flow import soonest
 from cbstore_sql.breaker.guard_async import AsyncGuard, AsyncGuardedCall
 from cbstore_sql.breaker.outage.recovery import HAND_OVER_TIMEOUT
 from cbstore_sql.breaker.outcomes import SUCCESS
+from cbstore_sql.breaker.sending import send_success
 from cbstore_sql.breaker.store_side_async import AsyncStoreSide
-from cbstore_sql.core.model import PLAIN_PERMITS, CleanPermit, Permit, Verdict
+from cbstore_sql.core.model import PLAIN_PERMITS, Permit, Verdict
 from cbstore_sql.errors import CircuitBreakerOpenError, InvalidArgumentError
 from cbstore_sql.runtime.tasks import in_background, run_to_completion
 
@@ -143,9 +144,7 @@ class AsyncCircuitBreaker(AsyncStoreSide):
             return permit
         try:
             if ask:
-                return await run_to_completion(
-                    self._drive(self._controller.first_admission(ask)), abandoned=self.release
-                )
+                return await self._drive_reading_first(self._controller.first_admission(ask), abandoned=self.release)
         except CircuitBreakerOpenError as refused:
             refusals.append(refused)
         raise soonest(refusals, names[0])
@@ -273,7 +272,7 @@ class AsyncCircuitBreaker(AsyncStoreSide):
         permit = self._admit_without_io(name)
         if permit is not None:
             return permit
-        return await run_to_completion(self._drive(self._controller.admission(name)), abandoned=self.release)
+        return await self._drive_reading_first(self._controller.admission(name), abandoned=self.release)
 
     async def _renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe. Unlike `renew`, this method does not note a sign of progress."""
@@ -287,15 +286,12 @@ class AsyncCircuitBreaker(AsyncStoreSide):
             verdict: The verdict on the call: success, failure, or none (the call does not count).
             or_raise: Whether to raise the error of a store that fails. ``False`` means that the outage policy applies.
         """
-        if self._controller.settling.without_io(permit, verdict):
+        settling = self._controller.settling
+        if settling.without_io(permit, verdict):
             return
-        report = self._drive(self._controller.settling.by_store(permit, verdict, or_raise=or_raise))
-        if verdict is SUCCESS and type(permit) is CleanPermit:
-            # Usually the store sends this report without waiting, and a task would cost more than the report. If this
-            # await is cancelled, only the answer is lost, and it rarely changes anything.
-            await report
-        else:
-            await run_to_completion(report)
+        policy = self._controller.policy_for(permit.name)
+        if not (settling.may_send(permit, verdict) and send_success(self.store, permit, policy, self._timeout)):
+            await run_to_completion(self._drive(settling.by_store(permit, verdict, or_raise=or_raise)))
 
     async def _report(self, permit: Permit, verdict: Verdict, closed: bool = False) -> None:
         """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome.

@@ -182,7 +182,7 @@ class CallFlow:
         policy = self.policy_for(snapshot.name)
         is_plain = snapshot.state is State.CLOSED and not needs_decision(snapshot, policy)
         permit = snapshot.permit if is_plain else self.decide(snapshot, snapshot.as_of, probes)
-        if self._sends and type(permit) is Permit and is_clean(snapshot, policy):
+        if self._sends and type(permit) is Permit and policy.min_reporters == 1 and is_clean(snapshot, policy):
             return CleanPermit(*permit)
         if permit is None:
             permit = yield from self._claim(snapshot.name, policy)
@@ -267,10 +267,7 @@ class CallFlow:
             carried: The number of earlier successes of other calls that this process has not reported. The report
                 includes them.
         """
-        if verdict is Verdict.SUCCESS and type(permit) is CleanPermit:
-            success = StoreCall("send_success", (permit, self.policy_for(permit.name)))
-            yield from self.limit.send(success, permit)
-        elif verdict is Verdict.SUCCESS:
+        if verdict is Verdict.SUCCESS:
             yield from self.record_success(permit, 1 + carried)
         elif verdict is Verdict.FAILURE or (permit.is_probe and self._reopen):
             yield from self.record_failure(permit, successes=carried)

@@ -63,7 +63,7 @@ class ScoreLimit:
             and the breaker after it.
         """
         policy = self._policy_for(permit.name)
-        counts = report.operation in ("record_failure", "record_success", "send_success") and not permit.is_probe
+        counts = report.operation in ("record_failure", "record_success") and not permit.is_probe
         if policy.trip is None or policy.min_reporters == 1 or not counts:
             unclipped: Transition | None = yield report
             return unclipped

@@ -9,7 +9,7 @@ from cbstore_sql.breaker.outage.calls import OutageCalls
 from cbstore_sql.breaker.outage.failures import original_of, was_not_applied
 from cbstore_sql.breaker.outage.resync import Resync
 from cbstore_sql.breaker.view import View
-from cbstore_sql.core.model import LocalPermit, Permit, UnreportedPermit, Verdict
+from cbstore_sql.core.model import CleanPermit, LocalPermit, Permit, UnreportedPermit, Verdict
 from cbstore_sql.errors import BreakerNotStoredError, StoreError
 from cbstore_sql.stores.call import StoreCalls
 
@@ -62,6 +62,17 @@ class Settling:
             self._outage.settle(permit, verdict, uncounted=True)
             return True
         return False
+
+    def may_send(self, permit: Permit, verdict: Verdict) -> bool:
+        """Return whether the outcome of an admitted call may be sent to the store without waiting for the answer.
+
+        It may be sent if it is a success, and the store showed a circuit without failures when it admitted the call.
+
+        Args:
+            permit: The permit of the admitted call.
+            verdict: What the outcome says about the dependency.
+        """
+        return type(permit) is CleanPermit and verdict is Verdict.SUCCESS and self._outage.local.is_settled
 
     def by_store(self, permit: Permit, verdict: Verdict, *, or_raise: bool = False) -> StoreCalls[None]:
         """Report the outcome of an admitted call to the store.

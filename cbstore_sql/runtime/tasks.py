@@ -84,10 +84,33 @@ async def _answering(answer: asyncio.Future[T], operation: Coroutine[Any, Any, T
 
 
 class InFlight:
-    """The operations that are running now. An operation runs to its end even if its caller is cancelled."""
+    """The operations of a store that are running now, so that `close` can wait for their end."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        # For each event loop: the number of operations in the tasks of their callers, and who waits for their end.
+        self._own: dict[asyncio.AbstractEventLoop, int] = {}
+        self._landing: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
+
+    async def carry_in_own_task(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Run an operation in the caller's task, and return its result. If the caller is cancelled, the operation ends.
+
+        Args:
+            operation: The coroutine to run.
+
+        Raises:
+            CancelledError: The caller was cancelled, or the event loop is being shut down.
+        """
+        loop = asyncio.get_running_loop()
+        self._own[loop] = self._own.get(loop, 0) + 1
+        try:
+            return await operation
+        finally:
+            self._own[loop] -= 1
+            if self._own[loop] == 0:
+                del self._own[loop]
+                if loop in self._landing:
+                    self._landing.pop(loop).set_result(None)
 
     async def carry(self, operation: Coroutine[Any, Any, T], ended: Callable[[], None] | None = None) -> T:
         """Run an operation, and return its result. The operation runs to its end even if the caller is cancelled.
@@ -117,12 +140,14 @@ class InFlight:
         return await answer
 
     async def landed(self) -> None:
-        """Wait until all operations that were started with `carry` in the running event loop have ended.
+        """Wait until all operations of the running event loop have ended.
 
         Operations of other event loops are not waited for.
         """
         loop = asyncio.get_running_loop()
-        running = [task for task in self._tasks if task.get_loop() is loop]
+        running: list[asyncio.Future[Any]] = [task for task in self._tasks if task.get_loop() is loop]
+        if loop in self._own:
+            running.append(self._landing.setdefault(loop, loop.create_future()))
         if running:
             await asyncio.wait(running)
 

@@ -69,16 +69,6 @@ class Backend(NotPicklable, ABC):
             ``command.creates`` is false.
         """
 
-    def _send(self, command: Command) -> None:
-        """Carry out one command, if possible without waiting for the answer.
-
-        By default, this method waits for the answer.
-
-        Args:
-            command: A command on a breaker that has nothing to change, as far as the caller knows.
-        """
-        self._apply(command)
-
     @abstractmethod
     def _delete(self, name: str) -> None:
         """Delete the row of one breaker. If there is no row, do nothing.

@@ -177,22 +177,23 @@ class Store(OperatorActions):
         """
         return self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
-    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> None:
-        """Report a success of a call whose admission read a closed circuit with nothing to clear, without an answer.
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send the success of a call whose admission read a closed circuit with nothing to clear; do not wait.
 
-        The effect is that of `record_success`: the success clears failures that were counted during the call. On
-        PostgreSQL, a store with a URL sends the report and does not wait. Then the effect may come after this method
-        has returned. The report is lost if the connection breaks or the server refuses the report. The store meets such
-        an error at its next operation. Other stores call `record_success`.
+        The effect is that of `record_success`: the success clears failures that were counted during the call. The
+        effect may come after this method has returned. The report is lost if the connection breaks or the server
+        refuses the report. The store meets such an error at its next operation.
+
+        Only a store on PostgreSQL that was made from a URL sends, and only if an idle connection can send at once.
 
         Args:
             permit: The permit of the call.
             policy: The policy of `record_success`.
 
-        Raises:
-            StoreError: The store had to wait for the answer (for example because it opened a connection), and failed.
+        Returns:
+            Whether the report was sent. If ``False``, nothing was sent; the caller then calls `record_success`.
         """
-        self._send(commands.record_success(permit, policy, None, None))
+        return False
 
     def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
         """Give up the probe (the call that tests the dependency) without a report. Another caller may claim it at once.

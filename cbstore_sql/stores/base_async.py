@@ -122,12 +122,12 @@ class AsyncStore(NotPicklable, ABC):
         """
         return await self._apply(commands.record_success(target, policy, expected_state, now, successes=successes))
 
-    async def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> None:
-        """Report a success of a call whose admission read a closed circuit with nothing to clear, without an answer.
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send the success of a call whose admission read a closed circuit with nothing to clear; do not wait.
 
-        The arguments are those of `Store.send_success`, which tells what is promised.
+        This method is not a coroutine. The arguments are those of `Store.send_success`, and so is the result.
         """
-        await self._send(commands.record_success(permit, policy, None, None))
+        return False
 
     async def release_probe(self, permit: Permit, *, now: float | None = None) -> Transition | None:
         """Give up the probe (the call that tests the dependency) without a report. Another caller may claim it at once.
@@ -289,10 +289,6 @@ class AsyncStore(NotPicklable, ABC):
     @abstractmethod
     async def _apply(self, command: Command) -> Transition | None:
         """Carry out one command in one atomic step; see `Store._apply`."""
-
-    async def _send(self, command: Command) -> None:
-        """Carry out one command, if possible without waiting for the answer; see `Backend._send`."""
-        await self._apply(command)
 
     @abstractmethod
     async def _delete(self, name: str) -> None:

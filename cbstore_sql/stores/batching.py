@@ -17,7 +17,8 @@ import threading
 from collections.abc import Hashable
 
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.score import weights
 from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.deadline import remaining
@@ -295,8 +296,9 @@ class CombiningStore(Store):
         finally:
             self._company.end_alone(command)
 
-    def _send(self, command: Command) -> None:
-        self._store._send(command)
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send a success without waiting, if the other store can; see `Store.send_success`."""
+        return self._store.send_success(permit, policy)
 
     def _apply_together(self, command: Command) -> Transition | None:
         kind = kind_of(command)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Hashable
 
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import check_seconds
 from cbstore_sql.runtime.fork import after_fork_in_child
 from cbstore_sql.runtime.tasks import in_background
@@ -73,8 +74,9 @@ class AsyncCombiningStore(AsyncStore):
         finally:
             self._company.end_alone(command)
 
-    async def _send(self, command: Command) -> None:
-        await self._store._send(command)
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send a success without waiting, if the other store can; see `Store.send_success`."""
+        return self._store.send_success(permit, policy)
 
     async def _apply_together(self, command: Command) -> Transition | None:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TypeVar
 
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.runtime.tasks import InFlight, run_to_completion
 from cbstore_sql.runtime.workers import DaemonWorkers
 from cbstore_sql.runtime.workers_async import run_in_thread
@@ -50,8 +51,9 @@ class ThreadedStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._run(partial(self._store._apply, command))
 
-    async def _send(self, command: Command) -> None:
-        await self._run(partial(self._store._send, command))
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send a success without waiting, if the synchronous store can; see `Store.send_success`."""
+        return self._store.send_success(permit, policy)
 
     async def _history(self, name: str) -> str:
         return await self._run(partial(self._store._history, name))

@@ -7,14 +7,23 @@ from typing import Any
 
 import pytest
 
-from cbstore_sql import AsyncCircuitBreaker, BreakerPolicy, FailureRate, InMemoryStore
-from cbstore_sql.core.commands import Command
+from cbstore_sql import (
+    DEFAULT_POLICY,
+    AsyncCircuitBreaker,
+    BreakerPolicy,
+    FailureRate,
+    InMemoryStore,
+    Permit,
+    StoreUnavailableError,
+)
+from cbstore_sql.core.commands import Command, record_success
 from cbstore_sql.core.model import CleanPermit, Transition
 from cbstore_sql.stores.memory import AsyncInMemoryStore
 from tests.breaker.conftest import Make
 from tests.breaker.drivers import Clock
 
 SCORED = BreakerPolicy(trip=FailureRate(0.5, 0.9, 60.0))
+LIMITED = BreakerPolicy(trip=FailureRate(0.5, 0.9, 60.0), min_reporters=2)
 SLOW = BreakerPolicy(slow_after=10.0)
 
 
@@ -28,9 +37,10 @@ class Remote(InMemoryStore):
         self.sent: list[str] = []
         self.waited: list[str] = []
 
-    def _send(self, command: Command) -> None:
-        self.sent.append(command.operation)
-        super()._apply(command)
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        self.sent.append("record_success")
+        super()._apply(record_success(permit, policy, None, None))
+        return True
 
     def _apply(self, command: Command) -> Transition | None:
         self.waited.append(command.operation)
@@ -102,12 +112,47 @@ def test_a_view_sends_nothing(make: Make, remote: Remote) -> None:
 def test_a_failure_of_a_store_that_cannot_send_begins_the_outage_policy(make: Make, remote: Remote) -> None:
     driver = make(remote, max_staleness=0)
 
-    def broken(command: Command) -> None:
+    def broken(*_: object) -> Any:
         raise ConnectionError
 
-    remote._send = broken  # type: ignore[method-assign] # from here on
+    vars(remote).update(send_success=broken, _apply=broken)  # from here on
     assert driver.call("b", lambda: "answer") == "answer"
     assert driver.breaker._controller.is_out
+
+
+def test_a_success_that_cannot_be_sent_is_reported(make: Make, remote: Remote) -> None:
+    driver = make(remote, max_staleness=0)
+
+    def broken(*_: object) -> bool:
+        raise ConnectionError
+
+    vars(remote).update(send_success=broken)  # from here on
+    driver.call("b", lambda: remote.record_failure("b"))
+    assert remote.waited == ["record_failure", "record_success"]
+    assert remote.read("b").failure_count == 0
+    assert not driver.breaker._controller.is_out
+
+
+def test_a_success_clears_a_failure_that_the_store_may_have_counted(make: Make, remote: Remote) -> None:
+    driver = make(remote, max_staleness=0)
+
+    def lost(command: Command) -> Transition | None:
+        if command.operation == "record_failure":
+            raise StoreUnavailableError("the answer was lost", applied=None)
+        return InMemoryStore._apply(remote, command)
+
+    vars(remote).update(_apply=lost)  # from here on
+    with pytest.raises(ZeroDivisionError):
+        driver.call("b", lambda: 1 / 0)
+    assert driver.do("check_store")
+    assert driver.breaker._controller.outage.local.is_in_doubt
+    driver.call("b", str)
+    assert not driver.breaker._controller.outage.local.is_in_doubt
+
+
+def test_a_success_is_reported_where_the_policy_limits_each_process(make: Make, remote: Remote) -> None:
+    make(remote, LIMITED, max_staleness=0).call("b", str)
+    assert (remote.sent, remote.waited) == ([], ["record_success"])
 
 
 def test_an_asynchronous_success_is_sent_by_the_caller_s_own_task() -> None:
@@ -116,8 +161,9 @@ def test_an_asynchronous_success_is_sent_by_the_caller_s_own_task() -> None:
     class Sending(AsyncInMemoryStore):
         reads_locally = False
 
-        async def _send(self, command: Command) -> None:
+        def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
             senders.append(asyncio.current_task())
+            return True
 
     async def answer() -> str:
         return "answer"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any, TypeVar
 
-from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Row, Snapshot, Transition
+from cbstore_sql.core.commands import Command, record_success
+from cbstore_sql.core.model import Permit, Row, Snapshot, Transition
+from cbstore_sql.core.policy import BreakerPolicy
 from cbstore_sql.core.rules import ANY_STATE, BY_SCORE, UNFENCED
 from cbstore_sql.core.validation import check_max_breakers
 from cbstore_sql.errors import TooManyBreakersError, UnstorableNameError
@@ -29,6 +30,9 @@ _SAFE = frozenset(
     {"claim_probe", "release_probe", "renew_probe", "force_open", "reset", "hold", "set_override", "clear_override"}
 )
 
+MOST_KEPT = 1024
+"""The largest number of breakers for which a store keeps the statement of the last success."""
+
 T = TypeVar("T")
 
 Values = Sequence[Any]
@@ -47,6 +51,8 @@ class Query:
         pause: Seconds to wait before the statement. The store holds no connection during the wait.
         pinned: Whether to run the statement in a READ COMMITTED transaction, even if the session's default isolation
             level is another one. SQLite has only one isolation level and ignores this attribute.
+        reads: Whether the statement only reads.
+        packed: The parameters in PostgreSQL's binary format, if they were packed before; otherwise ``None``.
         begun: The statement if an `AsyncStickyPool` has sent it already (see `Begun`); ``None`` if it was not sent yet.
     """
 
@@ -55,6 +61,8 @@ class Query:
     durable: bool = False
     pause: float = 0.0
     pinned: bool = False
+    reads: bool = False
+    packed: list[bytes | None] | None = None
     begun: Any = None
 
 
@@ -84,6 +92,7 @@ class SqlOperations:
         self._statements = statements_for(dialect, self.table_schema)
         self._place = f"table {TABLE_NAME}" if dialect == "sqlite" else f"table {schema}.{TABLE_NAME}"
         self._namespace = namespace
+        self._successes: dict[str, tuple[Permit, BreakerPolicy, Query]] = {}
 
     def for_namespace(self, namespace: str) -> SqlOperations:
         """Make the operations for another namespace in the same table, with the same limit of breakers.
@@ -201,6 +210,28 @@ class SqlOperations:
         given = {**command.parameters, "namespace": self._namespace, "name": command.name}
         return Query(short or self._statements.update[operation], given, operation not in _COUNTS)
 
+    def success(self, permit: Permit, policy: BreakerPolicy) -> Query:
+        """Return the statement that reports the success of a call through a closed circuit.
+
+        The statement of the last success of each breaker is kept, because the next success is usually the same.
+
+        Args:
+            permit: The permit of the call.
+            policy: The policy of `Store.record_success`.
+
+        Raises:
+            InvalidNameError: The permit has an invalid name or token.
+            InvalidStateError: The permit has an invalid generation.
+        """
+        kept = self._successes.get(permit.name)
+        if kept is not None and kept[0] == permit and kept[1] is policy:
+            return kept[2]
+        query = self.update(record_success(permit, policy, None, None))
+        if len(self._successes) >= MOST_KEPT:
+            self._successes.clear()
+        self._successes[permit.name] = (permit, policy, query)
+        return query
+
     def delete(self, name: str) -> QuerySteps[None]:
         """Delete the row of one breaker. Without a row, nothing happens.
 
@@ -255,7 +286,7 @@ class SqlOperations:
             StoreError: The database cannot be reached, or refuses the statement.
             UnstorableNameError: The database cannot store a character of a name.
         """
-        query = Query(statement, parameters, durable)
+        query = Query(statement, parameters, durable, reads=effect is Effect.READ_ONLY)
         patience = None
         lost = False
         while True:
@@ -268,9 +299,7 @@ class SqlOperations:
                 pause = patience.pause_after(verdict)
                 if pause is None:
                     raise_translated(error, self._place, effect, lost=lost)
-            query = Query(
-                statement, parameters, durable, pause, pinned=query.pinned or verdict is StatementOutcome.CONFLICT
-            )
+            query = replace(query, pause=pause, pinned=query.pinned or verdict is StatementOutcome.CONFLICT, begun=None)
 
 
 def repeated(command: Command) -> Effect:

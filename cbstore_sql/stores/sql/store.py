@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy.engine import URL, Engine
 
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS, check_name
 from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.stores.dict_protocol import DEFAULT_PROBE_LEASE, ProtocolStore
@@ -146,10 +147,9 @@ class SqlStore(ProtocolStore):
     def _apply(self, command: Command) -> Transition | None:
         return sansio.run(self._queries.apply(command), self._execute)
 
-    def _send(self, command: Command) -> None:
-        update = self._queries.update(command)
-        if not (self._connections if update.durable else self._counting).send(update):
-            self._apply(command)
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send a success without waiting, if an idle connection can send at once; see `Store.send_success`."""
+        return self._counting.send(self._queries.success(permit, policy))
 
     def _history(self, name: str) -> str:
         return sansio.run(self._queries.history(name), self._execute)

@@ -9,7 +9,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.core.validation import DEFAULT_MAX_BREAKERS
 from cbstore_sql.runtime import environment, sansio
 from cbstore_sql.runtime.tasks import InFlight, run_to_completion
@@ -131,10 +132,9 @@ class AsyncSqlStore(AsyncStore):
     async def _apply(self, command: Command) -> Transition | None:
         return await self._ask(self._queries.apply(command))
 
-    async def _send(self, command: Command) -> None:
-        update = self._queries.update(command)
-        if not self._connections_for(update).send(update):
-            await self._apply(command)
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        """Send a success without waiting, if an idle connection can send at once; see `Store.send_success`."""
+        return self._counting.send(self._queries.success(permit, policy))
 
     async def _history(self, name: str) -> str:
         return await self._ask(self._queries.history(name))
@@ -147,6 +147,9 @@ class AsyncSqlStore(AsyncStore):
         query = next(steps)
         begun = query.begun = await self._connections_for(query).begin(query)
         work = sansio.run_async(sansio.resume(query, steps), self._execute)
+        # A read has no effect, so it need not run to its end. A separate task would take a large part of its time.
+        if begun is not None and query.reads:
+            return await self._in_flight.carry_in_own_task(work)
         return await self._in_flight.carry(work, None if begun is None else begun.end)
 
     async def _execute(self, query: Query) -> list[Values]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from cbstore_sql import AsyncStore, Snapshot, Transition
+from cbstore_sql import DEFAULT_POLICY, AsyncStore, BreakerPolicy, Permit, Snapshot, Transition
 from cbstore_sql.core.commands import Command
 from cbstore_sql.stores.dict_protocol import ProtocolStore
 
@@ -58,7 +58,6 @@ class Blocking(ProtocolStore):
         self.namespace = self.store.namespace
 
     read = waiting("read")
-    send_success = waiting("send_success")
     claim_probe = waiting("claim_probe")
     record_failure = waiting("record_failure")
     record_success = waiting("record_success")
@@ -70,6 +69,12 @@ class Blocking(ProtocolStore):
     set_override = waiting("set_override")
     clear_override = waiting("clear_override")
     history = waiting("history")
+
+    def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        async def send() -> bool:
+            return self.store.send_success(permit, policy)
+
+        return self.loop.wait(send())
 
     def close(self) -> None:
         self.loop.wait(self.store.close())

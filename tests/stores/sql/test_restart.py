@@ -50,7 +50,7 @@ def test_a_restart_after_a_sent_success_reaches_no_caller(store: ProtocolStore, 
     store.record_success(permit, NEVER)
     for end in ("fast", "immediate"):
         store.record_failure("b", NEVER)
-        store.send_success(permit, NEVER)
+        assert store.send_success(permit, NEVER)
         server.stop(end)
         server.start()
         store.record_failure("b", NEVER)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
-from cbstore_sql import BreakerPolicy, Permit, SqlStore, StoreError, StoreUnavailableError
+from cbstore_sql import BreakerPolicy, FailureRate, Permit, Snapshot, SqlStore, StoreError, StoreUnavailableError
 from cbstore_sql.deadline import within
 from cbstore_sql.stores.dict_protocol import ProtocolStore
 from tests.stores.contract.backends import open_store
@@ -19,6 +22,8 @@ from tests.stores.sql.pooler import needs_pgbouncer, transaction_pooler
 from tests.waiting import PATIENCE, eventually
 
 NEVER = BreakerPolicy(failure_threshold=10**6)
+RATE = FailureRate(0.1, 0.5, 60.0)
+SCORED = BreakerPolicy(trip=RATE)
 COUNT = "SELECT failure_count FROM cbstore.breakers WHERE namespace = %s AND name = 'b'"
 
 
@@ -45,6 +50,17 @@ def dirty(store: ProtocolStore) -> Permit:
     return permit
 
 
+def send(store: ProtocolStore, permit: Permit, policy: BreakerPolicy = NEVER) -> None:
+    """Send a success, which the store must be able to do at once."""
+    assert store.send_success(permit, policy)
+
+
+def report(store: ProtocolStore, permit: Permit) -> None:
+    """Send a success, or wait for the report if the store cannot send now."""
+    if not store.send_success(permit, NEVER):
+        store.record_success(permit, NEVER)
+
+
 def count(observer: psycopg.Connection, store: ProtocolStore) -> int:
     [failures] = observer.execute(COUNT, [store.namespace]).fetchone() or (0,)
     return int(failures)
@@ -59,14 +75,14 @@ def locked(store: ProtocolStore, url: str) -> Iterator[psycopg.Connection]:
 
 
 def test_a_sent_success_clears_failures_and_the_next_read_shows_it(store: ProtocolStore) -> None:
-    store.send_success(dirty(store), NEVER)
+    send(store, dirty(store))
     assert store.read("b").failure_count == 0
 
 
 def test_another_process_sees_the_effect_without_a_further_operation(
     store: ProtocolStore, observer: psycopg.Connection
 ) -> None:
-    store.send_success(dirty(store), NEVER)
+    send(store, dirty(store))
     assert eventually(lambda: count(observer, store) == 0)
 
 
@@ -76,7 +92,7 @@ def test_the_caller_does_not_wait_for_a_locked_row(
     permit = dirty(store)
     with locked(store, migrated_postgres_url) as holder:
         with within(PATIENCE):
-            store.send_success(permit, NEVER)
+            send(store, permit)
         assert count(observer, store) == 1
         holder.rollback()
     assert eventually(lambda: count(observer, store) == 0)
@@ -87,29 +103,42 @@ def test_a_sent_success_of_an_earlier_generation_has_no_effect(store: ProtocolSt
     permit = dirty(store)
     store.reset("b")
     store.record_failure("b", NEVER)
-    store.send_success(permit, NEVER)
+    send(store, permit)
     assert store.read("b").failure_count == 1
 
 
-def test_a_store_that_was_never_used_waits_for_the_answer(
+def test_a_store_that_was_never_used_sends_nothing(
     store: ProtocolStore, migrated_postgres_url: str, observer: psycopg.Connection
 ) -> None:
     with open_store("postgresql", migrated_postgres_url, store.namespace) as other:
-        other.send_success(dirty(store), NEVER)
-        assert count(observer, store) == 0
+        assert not other.send_success(dirty(store), NEVER)
+        assert count(observer, store) == 1
+
+
+def test_each_permit_and_each_policy_is_sent_with_its_own_statement(store: ProtocolStore) -> None:
+    send(store, dirty(store))
+    store.reset("b")
+    store.record_failure("b", NEVER)
+    send(store, store.read("b").permit)
+    assert store.read("b").failure_count == 0
+    store.record_failure("b", SCORED)
+    before = store.read("b")
+    store.record_success(before.permit, SCORED)
+    send(store, before.permit, SCORED)
+    assert store.read("b").score == pytest.approx(before.score - 2 * RATE.success_step)
 
 
 def test_several_successes_in_a_row_all_reach_the_server(store: ProtocolStore) -> None:
     permit = dirty(store)
     for _ in range(5):
-        store.send_success(permit, NEVER)
+        report(store, permit)
     assert store.read("b").failure_count == 0
 
 
 def test_an_ended_session_reaches_no_caller_and_counts_a_failure_once(
     store: ProtocolStore, observer: psycopg.Connection
 ) -> None:
-    store.send_success(dirty(store), NEVER)
+    send(store, dirty(store))
     assert eventually(lambda: count(observer, store) == 0)
     own = "FROM pg_stat_activity WHERE application_name = %s"
     observer.execute(f"SELECT pg_terminate_backend(pid) {own}", [store.namespace])
@@ -124,11 +153,11 @@ def test_an_error_of_the_server_reaches_the_next_operation_once(
 ) -> None:
     permit = dirty(store)
     with refusing(observer, store):
-        store.send_success(permit, NEVER)
+        send(store, permit)
         with pytest.raises(StoreError, match="lacks SELECT"):
             store.read("b")
         assert store.read("b").failure_count == 1
-    store.send_success(permit, NEVER)
+    send(store, permit)
     assert store.read("b").failure_count == 0
 
 
@@ -159,7 +188,7 @@ def test_a_lock_that_the_success_did_not_get_is_no_error_of_the_next_operation(
     with open_store(backend, url, uuid.uuid4().hex) as store:
         permit = dirty(store)
         with locked(store, migrated_postgres_url):
-            store.send_success(permit, NEVER)
+            send(store, permit)
             assert store.read("b").failure_count == 1
 
 
@@ -169,25 +198,101 @@ def test_an_answer_that_is_late_costs_the_connection_and_no_operation(
     permit = dirty(store)
     with locked(store, migrated_postgres_url):
         with within(0.0):
-            store.send_success(permit, NEVER)
+            send(store, permit)
         assert store.read("b").failure_count == 1
 
 
-def test_the_deadline_of_the_next_operation_holds(store: ProtocolStore, migrated_postgres_url: str) -> None:
+@pytest.mark.parametrize("operation", [lambda store: store.record_failure("b", NEVER), lambda store: store.read("b")])
+def test_the_deadline_of_the_next_operation_holds(
+    store: ProtocolStore, migrated_postgres_url: str, operation: Callable[[ProtocolStore], object]
+) -> None:
     permit = dirty(store)
     with locked(store, migrated_postgres_url):
-        store.send_success(permit, NEVER)
+        send(store, permit)
         with within(0.05), pytest.raises(StoreUnavailableError) as caught:
-            store.record_failure("b", NEVER)
+            operation(store)
         assert caught.value.applied is False
     assert store.read("b").failure_count in {0, 1}
+
+
+@contextmanager
+def read_behind_a_success(store: ProtocolStore, url: str, observer: psycopg.Connection) -> Iterator[Reading]:
+    """A success waits for a locked row, and a read on the same connection waits behind it; the block ends the wait."""
+    permit = dirty(store)
+    with locked(store, url) as holder, ThreadPoolExecutor(1) as threads:
+        send(store, permit)
+        waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+        assert eventually(lambda: observer.execute(waiting, [store.namespace]).fetchone() is not None)
+        [pid] = observer.execute(waiting, [store.namespace]).fetchone() or (0,)
+        reading = Reading(pid, threads.submit(store.read, "b"))
+        with pytest.raises(NotYet):
+            reading.answer.result(0.05)
+        yield reading
+        holder.rollback()
+
+
+class Reading(NamedTuple):
+    """A read that waits behind a success.
+
+    Attributes:
+        pid: The server process of both.
+        answer: Of the read.
+    """
+
+    pid: int
+    answer: Future[Snapshot]
+
+
+def test_a_read_that_follows_a_waiting_success_sees_its_effect(
+    store: ProtocolStore, migrated_postgres_url: str, observer: psycopg.Connection
+) -> None:
+    with read_behind_a_success(store, migrated_postgres_url, observer) as reading:
+        pass
+    assert reading.answer.result(PATIENCE).failure_count == 0
+    assert store.read("b").failure_count == 0
+
+
+def test_a_read_that_follows_a_refused_success_meets_its_error(
+    store: ProtocolStore, migrated_postgres_url: str, observer: psycopg.Connection
+) -> None:
+    with refusing(observer, store):
+        with read_behind_a_success(store, migrated_postgres_url, observer) as reading:
+            pass
+        with pytest.raises(StoreError, match="lacks SELECT"):
+            reading.answer.result(PATIENCE)
+        assert store.read("b").failure_count == 1
+
+
+def test_a_read_that_follows_a_success_is_repeated_if_the_session_ends(
+    store: ProtocolStore, migrated_postgres_url: str, observer: psycopg.Connection
+) -> None:
+    with read_behind_a_success(store, migrated_postgres_url, observer) as reading:
+        observer.execute("SELECT pg_terminate_backend(%s)", [reading.pid])
+        assert reading.answer.result(PATIENCE).failure_count == 1
+    assert store.read("b").failure_count == 1
+
+
+def test_a_failure_that_follows_a_waiting_success_is_counted_after_it(
+    store: ProtocolStore, migrated_postgres_url: str
+) -> None:
+    permit = dirty(store)
+    with ThreadPoolExecutor(1) as threads:
+        with locked(store, migrated_postgres_url) as holder:
+            send(store, permit)
+            counted = threads.submit(store.record_failure, "b", NEVER)
+            with pytest.raises(NotYet):
+                counted.result(0.05)
+            holder.rollback()
+        transition = counted.result(PATIENCE)
+    assert transition is not None
+    assert transition.snapshot.failure_count == 1
 
 
 def test_a_store_that_is_closed_at_once_loses_no_success(
     migrated_postgres_url: str, observer: psycopg.Connection, store: ProtocolStore
 ) -> None:
     with open_store("postgresql", migrated_postgres_url, store.namespace) as closing:
-        closing.send_success(dirty(closing), NEVER)
+        send(closing, dirty(closing))
     assert eventually(lambda: count(observer, store) == 0)
 
 
@@ -197,7 +302,7 @@ def test_a_forked_child_does_not_read_the_answer_of_its_parent(
     with SqlStore(migrated_postgres_url, namespace=uuid.uuid4().hex) as store:
         permit = dirty(store)
         with locked(store, migrated_postgres_url) as holder:
-            store.send_success(permit, NEVER)
+            send(store, permit)
             child = os.fork()
             if child == 0:
                 os._exit(0 if store.read("b").failure_count == 1 else 1)
@@ -209,10 +314,10 @@ def test_a_forked_child_does_not_read_the_answer_of_its_parent(
 def test_a_connection_of_the_application_owes_no_answer(migrated_postgres_url: str) -> None:
     engine = sa.create_engine(migrated_postgres_url, pool_size=1, max_overflow=0)
     store = SqlStore(engine, namespace=uuid.uuid4().hex)
-    store.send_success(dirty(store), NEVER)
+    assert not store.send_success(dirty(store), NEVER)
     with engine.connect() as connection:
         [[failures]] = connection.exec_driver_sql(COUNT, (store.namespace,)).fetchall()
-    assert failures == 0
+    assert failures == 1
     engine.dispose()
 
 
@@ -227,5 +332,5 @@ def test_sent_successes_work_behind_a_transaction_pooler(backend: str, migrated_
             store.record_failure("b", NEVER)
             permit = store.read("b").permit
             store.record_success(permit, NEVER)
-            store.send_success(permit, NEVER)
+            report(store, permit)
             assert store.read("b").failure_count == 0

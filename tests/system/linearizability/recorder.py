@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from cbstore_sql import AsyncSqlStore, SqlStore
-from cbstore_sql.core.commands import Command
-from cbstore_sql.core.model import Snapshot, Transition
+from cbstore_sql.core.commands import Command, record_success
+from cbstore_sql.core.model import Permit, Snapshot, Transition
+from cbstore_sql.core.policy import DEFAULT_POLICY, BreakerPolicy
 from cbstore_sql.errors import ConfigurationError, StoreError, StoreUnavailableError
-from cbstore_sql.stores.backend import Backend
 from cbstore_sql.stores.base import Store
 from cbstore_sql.stores.base_async import AsyncStore
 from tests.system.linearizability.history import READ, Call
@@ -29,9 +29,7 @@ def record(store: Store | AsyncStore, worker: int, log: Log) -> None:
     """
     awaited = inspect.iscoroutinefunction(store._apply)
     face = _async_face(store, worker, log) if awaited else _sync_face(store, worker, log)
-    if type(store)._send in (Backend._send, AsyncStore._send):
-        del face["_send"]  # it waits for `_apply`, which is recorded with its answer
-    vars(store).update(face)
+    vars(store).update(face, send_success=_recorded_sends(store, worker, log))
     if isinstance(store, SqlStore):
         vars(store).update(_execute=_counting_failures(store._execute))
     elif isinstance(store, AsyncSqlStore):
@@ -49,8 +47,7 @@ class _Noting:
         failures: The number of failed statements, including repeated statements.
     """
 
-    def __init__(self, worker: int, log: Log, *commands: Command, told: bool = True) -> None:
-        self._told = told
+    def __init__(self, worker: int, log: Log, *commands: Command) -> None:
         self._worker = worker
         self._log = log
         self._commands = commands
@@ -66,10 +63,7 @@ class _Noting:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         end = (time.monotonic(), time.time())
         _under_way.reset(self._token)
-        if error is None and not self._told:
-            for command in self._commands:
-                self._note(command, math.inf, math.inf)
-        elif error is None:
+        if error is None:
             for command, answer in zip(self._commands, self.answers, strict=True):
                 self._note(command, *end, answer)
         elif not _had_no_effect(error):
@@ -91,18 +85,29 @@ def _reading(name: str, now: float | None) -> Command:
     return Command(READ, name, {"now": now})
 
 
+def _recorded_sends(store: Store | AsyncStore, worker: int, log: Log) -> Callable[..., bool]:
+    """Return the store's ``send_success``, which also logs each success that was sent, as one without an answer."""
+    send = store.send_success
+
+    def send_success(permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
+        began, earliest = time.monotonic(), time.time()
+        if not send(permit, policy):
+            return False
+        command = record_success(permit, policy, None, None)
+        log(Call(worker, command, began, math.inf, earliest, math.inf, None, 0))
+        return True
+
+    return send_success
+
+
 def _sync_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
-    apply, send, read, read_many = store._apply, store._send, store._read, store._read_many
+    apply, read, read_many = store._apply, store._read, store._read_many
 
     def _apply(command: Command) -> Transition | None:
         with _Noting(worker, log, command) as noting:
             answer: Transition | None = apply(command)
             noting.answers = [answer]
         return answer
-
-    def _send(command: Command) -> None:
-        with _Noting(worker, log, command, told=False):
-            send(command)
 
     def _read(name: str, now: float | None) -> Snapshot:
         with _Noting(worker, log, _reading(name, now)) as noting:
@@ -116,21 +121,17 @@ def _sync_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
             noting.answers = [answers[name] for name in names]
         return answers
 
-    return {"_apply": _apply, "_send": _send, "_read": _read, "_read_many": _read_many}
+    return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
 
 
 def _async_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
-    apply, send, read, read_many = store._apply, store._send, store._read, store._read_many
+    apply, read, read_many = store._apply, store._read, store._read_many
 
     async def _apply(command: Command) -> Transition | None:
         with _Noting(worker, log, command) as noting:
             answer: Transition | None = await apply(command)
             noting.answers = [answer]
         return answer
-
-    async def _send(command: Command) -> None:
-        with _Noting(worker, log, command, told=False):
-            await send(command)
 
     async def _read(name: str, now: float | None) -> Snapshot:
         with _Noting(worker, log, _reading(name, now)) as noting:
@@ -144,7 +145,7 @@ def _async_face(store: Any, worker: int, log: Log) -> dict[str, Any]:
             noting.answers = [answers[name] for name in names]
         return answers
 
-    return {"_apply": _apply, "_send": _send, "_read": _read, "_read_many": _read_many}
+    return {"_apply": _apply, "_read": _read, "_read_many": _read_many}
 
 
 def _counting_failures(execute: Callable[[Any], Any]) -> Callable[[Any], Any]:

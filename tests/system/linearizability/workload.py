@@ -131,7 +131,9 @@ class Driver:
 
     def _send_success(self, name: str, policy: BreakerPolicy) -> None:
         if self._permits[name]:
-            self._store.send_success(self._rng.choice(self._permits[name]), policy)
+            permit = self._rng.choice(self._permits[name])
+            if not self._store.send_success(permit, policy):
+                self._store.record_success(permit, policy)
 
     def _release(self, name: str, policy: BreakerPolicy) -> None:
         self._store.release_probe(self._probes[name], now=self._clock())

@@ -11,7 +11,9 @@
 `sqlite_fork`                 closes SQLite connections before a fork
 `libpq`                       a session: one statement over psycopg's libpq connection
 `wire`                        reads the server's answer from a libpq connection, without waiting
-`unread`                      the answer to a statement that was sent and not waited for
+`pipeline`                    sends a statement before the answer to the statement before it has arrived
+`transaction`                 runs a statement in an explicit transaction, where that is necessary
+`unread`                      the answer to a statement for which no caller waits
 `drive`                       waits for the socket of a session, in a thread or in an event loop
 `prepare`                     a flag for whether a store prepares statements
 `pg_options`                  the options with which connections to PostgreSQL are opened

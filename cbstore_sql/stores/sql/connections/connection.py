@@ -68,6 +68,14 @@ class Lease:
         """
         return False
 
+    def leave_unread(self) -> bool:
+        """Stop waiting for a statement that only reads, if the connection can wait for its answer later.
+
+        Returns:
+            Whether the connection may be used again.
+        """
+        return False
+
     def is_idle(self) -> bool:
         """Return whether the database owes no answer on this connection."""
         return True

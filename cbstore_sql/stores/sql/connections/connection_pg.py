@@ -99,7 +99,7 @@ class PsycopgConnection(Lease):
 class AsyncPsycopgConnection(PsycopgConnection):
     """A psycopg connection that an asynchronous store keeps checked out of SQLAlchemy's pool between statements."""
 
-    __slots__ = ()
+    __slots__ = ("_steps",)
 
     def execute(self, query: Query, *, prepare: bool) -> Any:
         """Return an awaitable that runs one statement and returns the rows.
@@ -112,7 +112,8 @@ class AsyncPsycopgConnection(PsycopgConnection):
             NotSentError: An error occurred before the statement was sent.
             LateError: The statement did not end by the caller's deadline.
         """
-        return drive_async(self.session, self.session.steps(query, prepare=prepare))
+        self._steps = self.session.steps(query, prepare=prepare)
+        return drive_async(self.session, self._steps)
 
     def begin(self, query: Query, *, prepare: bool) -> Coroutine[Any, Any, list[Values]]:
         """Send one statement at once, without waiting for the answer.
@@ -124,11 +125,26 @@ class AsyncPsycopgConnection(PsycopgConnection):
         Returns:
             An awaitable that returns the rows, or raises what `execute` would raise.
         """
-        steps = self.session.steps(query, prepare=prepare)
+        self._steps = steps = self.session.steps(query, prepare=prepare)
         try:
-            return go_on_async(self.session, steps, next(steps))
+            wants_write = next(steps)
+        except StopIteration as done:
+            return _returned(done.value)
         except Exception as error:  # noqa: BLE001 - raised again, where the pool judges it
             return _failed(error)
+        return go_on_async(self.session, steps, wants_write)
+
+    def leave_unread(self) -> bool:
+        """Stop waiting for a statement that only reads; see `PgSession.leave_unread`.
+
+        Returns:
+            Whether the connection may be used again.
+        """
+        return self.session.leave_unread(self._steps)
+
+
+async def _returned(rows: list[Values]) -> list[Values]:
+    return rows
 
 
 async def _failed(error: Exception) -> list[Values]:

@@ -44,7 +44,12 @@ async def drive_async(session: PgSession, steps: Wire) -> list[Values]:
         LateError: The statement did not end by the caller's deadline. The caller must close the session.
         NotSentError: An error occurred before the statement was sent.
     """
-    return await go_on_async(session, steps, next(steps))
+    try:
+        wants_write = next(steps)
+    except StopIteration as done:
+        rows: list[Values] = done.value
+        return rows
+    return await go_on_async(session, steps, wants_write)
 
 
 async def go_on_async(session: PgSession, steps: Wire, wants_write: bool) -> list[Values]:

@@ -15,18 +15,15 @@ from typing import Any
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from cbstore_sql.stores.sql import sqlstates
+from cbstore_sql.stores.sql.connections.pipeline import HAS_PIPELINES, leave, send_piped
 from cbstore_sql.stores.sql.connections.session_setup import INTERVAL, SessionSetup
 from cbstore_sql.stores.sql.connections.socket_wait import wait_for_socket
+from cbstore_sql.stores.sql.connections.transaction import joined, pinned
 from cbstore_sql.stores.sql.connections.unread import UnreadAnswer
 from cbstore_sql.stores.sql.connections.wire import Wire, answer, unsent
 from cbstore_sql.stores.sql.operations import Query
 from cbstore_sql.stores.sql.retry import NotSentError, sqlstate
 from cbstore_sql.stores.sql.statements.statement import BINARY, Statement
-
-BEGIN_PINNED = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
-COMMIT = Statement("COMMIT")
-ROLLBACK = Statement("ROLLBACK")
-"""The statements around a pinned statement, which needs READ COMMITTED whatever the session's default isolation."""
 
 _UNSETTLED = frozenset({TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN})
 
@@ -154,14 +151,20 @@ class PgSession:
             Whether the statement was sent. ``False`` means that more than this one message would be necessary, for
             example because the statement is not prepared yet.
         """
-        statement, pgconn = query.statement, self.pgconn
-        ready = self._unread is None and pgconn.transaction_status == TransactionStatus.IDLE
-        if not ready or statement.name not in self._prepared or self._encoding != _UTF8 or self._is_setup_due():
+        pgconn, unread = self.pgconn, self._unread
+        if unread is not None and unread.is_read and unread.error is None:
+            leave(pgconn)
+            self._unread = None
+        idle = self._unread is None and pgconn.transaction_status == TransactionStatus.IDLE
+        if not idle or not HAS_PIPELINES or not self._can_send_at_once(query.statement):
             return False
-        values = statement.pack(query.parameters)
+        if query.packed is None:
+            query.packed = query.statement.pack(query.parameters)
         try:
-            self._unread = UnreadAnswer(pgconn)
-            pgconn.send_query_prepared(statement.name, values, statement.formats, BINARY)
+            self._unread = UnreadAnswer(answer(pgconn), piped=True)
+            # In pipeline mode, a later read need not wait for this answer before it is sent.
+            pgconn.enter_pipeline_mode()
+            send_piped(pgconn, query.statement, query.packed)
             self._unread.read_arrived()
         except BaseException:
             # A signal handler may have raised it at any step, so it is not known whether an answer comes.
@@ -169,29 +172,73 @@ class PgSession:
             raise
         return True
 
+    def leave_unread(self, steps: Wire) -> bool:
+        """Stop waiting for a statement that only reads. The session ends the statement before its next one.
+
+        Args:
+            steps: The generator that `steps` returned for the statement. It waits for the socket.
+
+        Returns:
+            Whether the session may be used again. If ``False``, the connection is closed.
+        """
+        if self.pgconn.status != ConnStatus.OK:
+            return False
+        self._unread = UnreadAnswer(steps, piped=False)
+        return True
+
+    def _can_send_at_once(self, statement: Statement) -> bool:
+        """Whether one message sends the statement, because the session has prepared it and needs no other statement."""
+        return statement.name in self._prepared and self._encoding == _UTF8 and not self._is_setup_due()
+
     def _is_setup_due(self) -> bool:
         return self._setup is not None and monotonic() >= self._setup_due
 
     def _run_after(self, unread: UnreadAnswer, query: Query, prepare: bool) -> Wire:
-        """Read the answer to the statement before, then run the statement; see `steps`."""
+        """Read the answer to the statement before, and run the statement; see `steps`."""
+        may_follow = query.reads and prepare and unread.piped and not unread.is_read
+        is_piped = may_follow and self._can_send_at_once(query.statement)
+        if is_piped:
+            send_piped(self.pgconn, query.statement, query.statement.pack(query.parameters))
+            self.sent = True
         try:
             yield from unread.rest()
         except NotSentError as error:
             if sqlstate(error.reason) == sqlstates.INVALID_SQL_STATEMENT_NAME:
                 self._forget_prepared(was_prepared=True)
+            if is_piped and self.pgconn.status == ConnStatus.OK:
+                with suppress(Exception):
+                    yield from answer(self.pgconn)
+            leave(self.pgconn)
             raise
         finally:
-            self._unread = None
+            # If this statement was left unread as well, the session still owes its answer.
+            if self._unread is unread:
+                self._unread = None
+        if is_piped:
+            return (yield from self._last_piped(query.statement))
+        leave(self.pgconn)
         return (yield from self._run(query, prepare))
+
+    def _last_piped(self, statement: Statement) -> Wire:
+        """Read the answer to the last statement that was sent in pipeline mode, and return the rows."""
+        try:
+            result = yield from answer(self.pgconn)
+        except Exception as error:
+            if sqlstate(error) == sqlstates.INVALID_SQL_STATEMENT_NAME:
+                self._forget_prepared(was_prepared=True)
+            leave(self.pgconn)
+            raise
+        leave(self.pgconn)
+        return statement.unpack(result)
 
     def _run(self, query: Query, prepare: bool) -> Wire:
         if query.pinned:
-            return self._pinned(query, prepare)
+            return pinned(self.pgconn, self._ask(query, prepare))
         if self.pgconn.transaction_status == TransactionStatus.IDLE:
             if self._setup is not None and self._is_setup_due():
                 return self._set_up(self._setup, query, prepare)
             return self._ask(query, prepare)
-        return self._joined(query, prepare)
+        return joined(self.pgconn, self._ask(query, prepare))
 
     def _set_up(self, setup: SessionSetup, query: Query, prepare: bool) -> Wire:
         """Run the first statement of the session, then the statement of the query; see `steps`."""
@@ -250,33 +297,6 @@ class PgSession:
         elif self._lost >= _MOST_LOST:
             self._after = None
 
-    def _pinned(self, query: Query, prepare: bool) -> Wire:
-        """Run the statement in a READ COMMITTED transaction; see `steps`."""
-        if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            # A listener of the application's engine began a transaction, whose isolation level cannot change any more.
-            yield from unsent(self._simple(COMMIT))
-        yield from unsent(self._simple(BEGIN_PINNED))
-        try:
-            rows = yield from self._ask(query, prepare)
-            yield from self._simple(COMMIT)
-        except Exception:
-            with suppress(Exception):
-                yield from self._simple(ROLLBACK)
-            raise
-        return rows
-
-    def _joined(self, query: Query, prepare: bool) -> Wire:
-        """Run the statement in the transaction that a listener of the application's engine began, then commit.
-
-        If the transaction of the listener has failed, roll back first. See `steps` for the arguments.
-        """
-        if self.pgconn.transaction_status == TransactionStatus.INERROR:
-            yield from unsent(self._simple(ROLLBACK))
-            return (yield from self._ask(query, prepare))
-        rows = yield from self._ask(query, prepare)
-        yield from self._simple(COMMIT)
-        return rows
-
     def _prepare(self, statement: Statement, after: int) -> Wire:
         """Prepare a statement if the session has executed the statement often enough.
 
@@ -301,7 +321,3 @@ class PgSession:
             raise
         self._prepared.add(statement.name)
         return True
-
-    def _simple(self, statement: Statement) -> Wire:
-        self.pgconn.send_query_params(statement.command, None)
-        return (yield from answer(self.pgconn))

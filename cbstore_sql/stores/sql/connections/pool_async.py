@@ -20,6 +20,9 @@ from cbstore_sql.stores.sql.connections.session_setup import SessionSetup
 from cbstore_sql.stores.sql.operations import Query, Values
 from cbstore_sql.stores.sql.retry import ON_ALL_CONNECTIONS, LateError, NotSentError, classify_error
 
+_ABANDONED = (asyncio.CancelledError, GeneratorExit)
+"""The exceptions that end the coroutine of a caller that no longer wants the answer."""
+
 
 class Begun:
     """A statement that was already sent, and whose answer no task awaits yet.
@@ -156,7 +159,10 @@ class AsyncStickyPool(BasePool[Any]):
                 lease.execute(query, prepare=self._preparing.wanted) if begun is None else begun.take()
             )
         except BaseException as error:
-            await self._after_error(lease, error, slot)
+            if query.reads and isinstance(error, _ABANDONED) and lease.leave_unread():
+                self._free.append(lease)
+            else:
+                await self._after_error(lease, error, slot)
             raise
         self._free.append(lease)
         return rows

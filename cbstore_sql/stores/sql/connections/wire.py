@@ -10,7 +10,7 @@ import sys
 from collections.abc import Generator
 from typing import Any
 
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus
 
 from cbstore_sql.stores.sql.retry import NotSentError
 
@@ -39,10 +39,11 @@ def answer(pgconn: Any) -> Wire:
     """Send the queued messages, wait for the complete answer of the server and return the result.
 
     A result arrives before the commit, and the commit may still fail. So this generator reads on until the server has
-    no more results, and returns the first result that is an error, else the last result.
+    no more results, and returns the first result that is an error, else the last result. In pipeline mode, it reads
+    until the next synchronization point.
 
     Args:
-        pgconn: The libpq connection.
+        pgconn: The libpq connection, in pipeline mode or not.
 
     Raises:
         psycopg.Error: The server reported an error, or the connection was lost.
@@ -50,6 +51,7 @@ def answer(pgconn: Any) -> Wire:
     while pgconn.flush():
         if (yield True):
             pgconn.consume_input()
+    is_piped = pgconn.pipeline_status != PipelineStatus.OFF
     told = None
     while True:
         while pgconn.is_busy():
@@ -63,6 +65,10 @@ def answer(pgconn: Any) -> Wire:
                 break
         result = pgconn.get_result()
         if result is None:
+            if is_piped and pgconn.status == ConnStatus.OK:
+                continue  # the end of one statement; the synchronization point follows
+            break
+        if is_piped and result.status == ExecStatus.PIPELINE_SYNC:
             break
         if _is_good(told):
             told = result
