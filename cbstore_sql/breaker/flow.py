@@ -180,10 +180,10 @@ class CallFlow:
             The permit, or ``None`` if another caller won the probe.
         """
         policy = self.policy_for(snapshot.name)
-        is_plain = snapshot.state is State.CLOSED and not needs_decision(snapshot, policy)
-        permit = snapshot.permit if is_plain else self.decide(snapshot, snapshot.as_of, probes)
-        if self._sends and type(permit) is Permit and policy.min_reporters == 1 and is_clean(snapshot, policy):
-            return CleanPermit(*permit)
+        if snapshot.state is State.CLOSED and not needs_decision(snapshot, policy):
+            clean = self._sends and policy.min_reporters == 1 and is_clean(snapshot, policy)
+            return CleanPermit(snapshot.name, snapshot.generation) if clean else snapshot.permit
+        permit = self.decide(snapshot, snapshot.as_of, probes)
         if permit is None:
             permit = yield from self._claim(snapshot.name, policy)
         if permit is None and (decided := admission(snapshot)).always:
