@@ -86,6 +86,11 @@ class SqlStore(ProtocolStore):
         self._counting = self._connections
         if wants_relaxed(durability, self._engine, owned=self._owned):
             self._counting = StickyPool(open_engine(self._engine.url, relaxed=True), preparing, setup)
+        # The pool that sends successes, if there is one: a connection that still owes an answer must not return to the
+        # application's pool, and SQLite has no server to send to.
+        self._sender: StickyPool | None = None
+        if self._engine.dialect.name == "postgresql" and isinstance(self._counting, StickyPool):
+            self._sender = self._counting
         self._queries = SqlOperations(self._engine.dialect.name, schema, self.namespace, max_breakers)
 
     @classmethod
@@ -149,7 +154,7 @@ class SqlStore(ProtocolStore):
 
     def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
         """Send a success without waiting, if an idle connection can send at once; see `Store.send_success`."""
-        return self._counting.send(self._queries.success(permit, policy))
+        return self._sender is not None and self._sender.send(self._queries.success(permit, policy))
 
     def _history(self, name: str) -> str:
         return sansio.run(self._queries.history(name), self._execute)

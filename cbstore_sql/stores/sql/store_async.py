@@ -84,6 +84,11 @@ class AsyncSqlStore(AsyncStore):
         self._counting = self._connections
         if wants_relaxed(durability, self._engine.sync_engine, owned=owned):
             self._counting = AsyncStickyPool(open_async_engine(self._engine.url, relaxed=True), preparing, setup)
+        # The pool that sends successes, if there is one: a connection that still owes an answer must not return to the
+        # application's pool, and SQLite has no server to send to.
+        self._sender: AsyncStickyPool | None = None
+        if self._engine.dialect.name == "postgresql" and isinstance(self._counting, AsyncStickyPool):
+            self._sender = self._counting
 
     @classmethod
     def from_env(cls, **kwargs: Any) -> AsyncSqlStore:
@@ -134,7 +139,7 @@ class AsyncSqlStore(AsyncStore):
 
     def send_success(self, permit: Permit, policy: BreakerPolicy = DEFAULT_POLICY) -> bool:
         """Send a success without waiting, if an idle connection can send at once; see `Store.send_success`."""
-        return self._counting.send(self._queries.success(permit, policy))
+        return self._sender is not None and self._sender.send(self._queries.success(permit, policy))
 
     async def _history(self, name: str) -> str:
         return await self._ask(self._queries.history(name))

@@ -334,3 +334,9 @@ def test_sent_successes_work_behind_a_transaction_pooler(backend: str, migrated_
             store.record_success(permit, NEVER)
             report(store, permit)
             assert store.read("b").failure_count == 0
+
+
+def test_a_store_on_sqlite_sends_nothing(migrated_sqlite_url: str) -> None:
+    with SqlStore(migrated_sqlite_url) as store:
+        assert not store.send_success(dirty(store), NEVER)
+        assert store.read("b").failure_count == 1

@@ -208,14 +208,6 @@ class Checkouts:
         fairy.close()
         return rows
 
-    def send(self, query: Query) -> bool:
-        """Return ``False``: a connection that still owes an answer must not return to the application's pool.
-
-        Args:
-            query: Not used.
-        """
-        return False
-
     def close(self) -> None:
         """Do nothing. The application closes its own engine."""
 

@@ -79,14 +79,6 @@ class AsyncCheckouts:
             query: Not used.
         """
 
-    def send(self, query: Query) -> bool:
-        """Return ``False``: a connection that still owes an answer must not return to the application's pool.
-
-        Args:
-            query: Not used.
-        """
-        return False
-
     async def execute(self, query: Query) -> list[Values]:
         """Run one statement in its own transaction and return the rows.
 

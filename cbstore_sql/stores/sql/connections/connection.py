@@ -57,17 +57,6 @@ class Lease:
         """
         raise NotImplementedError
 
-    def send(self, query: Query) -> bool:
-        """Send one statement without waiting for its answer, if the connection can; see `PgSession.send`.
-
-        Args:
-            query: The statement with its parameters.
-
-        Returns:
-            Whether the statement was sent.
-        """
-        return False
-
     def leave_unread(self) -> bool:
         """Stop waiting for a statement that only reads, if the connection can wait for its answer later.
 
