@@ -30,6 +30,7 @@ class Sizes:
         neighbour_rounds: How often pgbench runs beside each alternative.
         starts: How often an interpreter is started for each import.
         fleets: Numbers of hosts and of processes on each host.
+        fleet_ways: The most ways of refreshing that are measured directly, and again behind PgBouncer.
         fleet_settling: How long a fleet runs before; a session that is idle counts its statements up to ten seconds
             later.
         fleet_seconds: How long the server is watched beside each fleet.
@@ -56,6 +57,7 @@ class Sizes:
     neighbour_rounds: int
     starts: int
     fleets: tuple[tuple[int, int], ...]
+    fleet_ways: int
     fleet_settling: float
     fleet_seconds: float
     fleet_noticing: float
@@ -81,7 +83,8 @@ FULL = Sizes(
     pgbench_scale=10,
     neighbour_rounds=11,
     starts=12,
-    fleets=((1, 8), (8, 8), (63, 16)),
+    fleets=((8, 8),),
+    fleet_ways=5,
     fleet_settling=11.0,
     fleet_seconds=10.0,
     fleet_noticing=7.0,
@@ -106,7 +109,8 @@ QUICK = Sizes(
     pgbench_scale=2,
     neighbour_rounds=1,
     starts=5,
-    fleets=((1, 8), (8, 8)),
+    fleets=((1, 8),),
+    fleet_ways=5,
     fleet_settling=3.0,
     fleet_seconds=3.0,
     fleet_noticing=7.0,
@@ -132,8 +136,12 @@ TINY = Sizes(
     neighbour_rounds=1,
     starts=1,
     fleets=((2, 2),),
+    fleet_ways=2,
     fleet_settling=0.1,
     fleet_seconds=0.3,
     fleet_noticing=0.3,
 )
 """Proves that everything runs; its figures mean nothing."""
+
+ALL_FLEETS = ((1, 8), (8, 8), (63, 16))
+"""Fleets of 8, 64 and 1,008 processes, which take too long for every run."""
