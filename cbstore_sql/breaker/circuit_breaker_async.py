@@ -144,7 +144,7 @@ class AsyncCircuitBreaker(AsyncStoreSide):
             return permit
         try:
             if ask:
-                return await self._drive_reading_first(self._controller.first_admission(ask), abandoned=self.release)
+                return await self._drive_admission(self._controller.first_admission(ask))
         except CircuitBreakerOpenError as refused:
             refusals.append(refused)
         raise soonest(refusals, names[0])
@@ -272,7 +272,7 @@ class AsyncCircuitBreaker(AsyncStoreSide):
         permit = self._admit_without_io(name)
         if permit is not None:
             return permit
-        return await self._drive_reading_first(self._controller.admission(name), abandoned=self.release)
+        return await self._drive_admission(self._controller.admission(name))
 
     async def _renew(self, permit: Permit) -> bool:
         """Extend the lease of a probe. Unlike `renew`, this method does not note a sign of progress."""

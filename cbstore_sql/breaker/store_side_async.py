@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -272,31 +271,16 @@ class AsyncStoreSide(BreakerBase[AsyncStore | Store, AsyncStore, AsyncPeriodic])
         with within(self._timeout):
             return await sansio.run_async(calls, self._call_store)
 
-    async def _drive_reading_first(self, calls: StoreCalls[T], *, abandoned: Callable[[T], Awaitable[Any]]) -> T:
-        """Run a generator of store calls to its end, within one ``store_timeout``. Its first store call only reads.
-
-        If the caller is cancelled, the read ends. The store calls after the read run to their end.
-
-        Args:
-            calls: The generator.
-            abandoned: A function that receives the result if the caller was cancelled after the read.
-        """
+    async def _drive_admission(self, calls: StoreCalls[T]) -> T:
+        """Run the generator of an admission to its end, within one ``store_timeout``."""
         with within(self._timeout):
-            try:
-                call = next(calls)
-                try:
-                    answer = await self._call_store(call)
-                except Exception as error:
-                    if from_signal_handler(error):
-                        raise
-                    call = calls.throw(error)
-                else:
-                    call = calls.send(answer)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            rest = sansio.run_async(sansio.resume(call, calls), self._call_store)
-            return await run_to_completion(rest, abandoned=abandoned)
+            return await sansio.run_async(calls, self._call_for_admission)
+
+    async def _call_for_admission(self, call: StoreCall) -> Any:
+        """Make one store call of an admission. If the caller is cancelled, a read ends, and a claim runs to its end."""
+        if call.operation != "claim_probe":
+            return await self._call_store(call)  # a task would cost more than the read
+        return await run_to_completion(self._call_store(call), abandoned=self._release_late)
 
     async def _call_patiently(self, call: StoreCall) -> Any:
         """Make one store call of the reports after an outage, within `HAND_OVER_TIMEOUT` seconds."""

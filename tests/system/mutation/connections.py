@@ -172,9 +172,9 @@ _UNREAD_ANSWERS: tuple[Broken, ...] = (
         (CANCELLED_READS,),
     ),
     (
-        "an admission that is cancelled goes on",
+        "a probe that was won after the caller left is kept",
         "breaker/store_side_async.py",
-        "abandoned=abandoned)\n\n    async def _call_patiently",
+        "abandoned=self._release_late)\n\n    async def _call_patiently",
         "abandoned=None)\n\n    async def _call_patiently",
         (BREAKERS,),
     ),
