@@ -58,12 +58,6 @@ async def cancel_admission(store: Stopping, admission: Any) -> None:
     store.goes_on.set()
 
 
-async def released(store: AsyncInMemoryStore) -> None:
-    """Wait until nobody has the probe."""
-    while (await store.read("b")).probe_token:
-        await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("several", [False, True])
 def test_a_probe_that_was_won_after_the_caller_left_is_released(several: bool) -> None:
     async def main() -> None:
@@ -71,7 +65,9 @@ def test_a_probe_that_was_won_after_the_caller_left_is_released(several: bool) -
         async with AsyncCircuitBreaker(store, POLICY, max_staleness=0) as breaker:
             await store.force_open("b", 0.0)
             await cancel_admission(store, breaker.admit_first(["b"]) if several else breaker.admit("b"))
-            await asyncio.wait_for(released(store), PATIENCE)
+            for _ in range(20):  # turns of the event loop; the recovery, which also releases probes, comes later
+                await asyncio.sleep(0)
+            assert (await store.read("b")).probe_token == ""
             assert (await store.read("b")).state is State.HALF_OPEN
 
     asyncio.run(main())
