@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from benchmarks import stores
-from benchmarks.guards import DependencyError, answer, answer_async, event_loop, fail
+from benchmarks.guards import HONEST, DependencyError, answer, answer_async, event_loop, fail
 from benchmarks.raw import raw_psycopg, raw_psycopg_async
 from benchmarks.render import as_text
 from benchmarks.results import Table
@@ -74,6 +74,7 @@ def hot_paths(servers: Servers, loop: asyncio.AbstractEventLoop) -> Iterator[Map
     """Open what the paths need, and return them by name."""
     with ExitStack() as stack:
         paths = {f"breaker: {name}": HotPath(turn, calling(fixed_work)) for name, turn in _calls(servers, loop, stack)}
+        paths.update((f"breaker: {name}", path) for name, path in _strict_calls(servers, loop, stack))
         yield paths | {f"store: {name}": path for name, path in _operations(servers, loop, stack)}
 
 
@@ -88,6 +89,26 @@ def _calls(servers: Servers, loop: asyncio.AbstractEventLoop, stack: ExitStack) 
     asynchronous = AsyncCircuitBreaker(sqlite, max_staleness=_HEALTHY_FOREVER)
     stack.callback(lambda: loop.run_until_complete(asynchronous.close()))
     yield "healthy call, async", awaiting(loop, partial(asynchronous.call, "healthy", answer_async))
+
+
+def _strict_calls(servers: Servers, loop: asyncio.AbstractEventLoop, stack: ExitStack) -> Iterator[tuple[str, HotPath]]:
+    by_hand = stack.enter_context(raw_psycopg(servers, relaxed=True))
+    by_hand.make([_NAME])
+
+    def read_and_succeed() -> None:
+        by_hand.read(_NAME)
+        by_hand.succeed(_NAME)
+
+    reference = calling(read_and_succeed)
+    store = stack.enter_context(SqlStore(servers.postgres, namespace=f"{servers.namespace}/strict"))
+    breaker = stack.enter_context(CircuitBreaker(store, stores.NEVER_TRIPS, max_staleness=0, **HONEST))
+    breaker.reset(_NAME)
+    yield "strict call", HotPath(calling(partial(breaker.call, _NAME, answer)), reference)
+    awaited = AsyncSqlStore(servers.postgres, namespace=store.namespace)
+    stack.callback(lambda: loop.run_until_complete(awaited.close()))
+    asynchronous = AsyncCircuitBreaker(awaited, stores.NEVER_TRIPS, max_staleness=0, **HONEST)
+    stack.callback(lambda: loop.run_until_complete(asynchronous.close()))
+    yield "strict call, async", HotPath(awaiting(loop, partial(asynchronous.call, _NAME, answer_async)), reference)
 
 
 def _operations(servers: Servers, loop: asyncio.AbstractEventLoop, stack: ExitStack) -> Iterator[tuple[str, HotPath]]:
