@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -128,9 +127,10 @@ def test_a_connection_that_cannot_be_opened_delays_no_caller_beyond_the_deadline
 
 
 def openers(store: Any) -> int:
-    """Return how many threads or tasks are opening connections."""
-    threads = [thread for thread in threading.enumerate() if thread.name == "cbstore-open"]
-    return len(threads) + len(getattr(getattr(store, "store", store)._connections, "_opening", ()))
+    """Return how many slots of the pool are in use: by threads or tasks that are opening connections."""
+    pool = getattr(store, "store", store)._connections
+    free = pool._slots._value if isinstance(pool._slots, asyncio.Semaphore) else pool._slots.qsize()
+    return int(pool._limit() - free)
 
 
 def test_a_connection_opened_after_the_deadline_is_used_by_the_next_caller(
@@ -139,6 +139,7 @@ def test_a_connection_opened_after_the_deadline_is_used_by_the_next_caller(
     proxy.switch("delay", 0.1)
     with open_postgres("") as store:
         assert given_up(lambda: store.read("b")) is False
+        assert openers(store) == 1, "the opening keeps its slot, so that there are no more connections than slots"
         proxy.switch("pass")
         assert eventually(lambda: openers(store) == 0)
         store.read("b")

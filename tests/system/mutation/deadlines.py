@@ -63,22 +63,29 @@ _DEADLINES: tuple[Broken, ...] = (
     (
         "opening a connection has none",
         _LEASE,
-        "self._open() if left is None else self._open_within(left)",
+        "self._open() if left is None else self._open_within(left, slot)",
         "self._open()",
         (DEADLINES,),
     ),
     (
         "a connection opened too late is lost",
         _LEASE,
-        "                opened.add_done_callback(self._keep)\n",
+        "                opened.add_done_callback(partial(self._keep, slot.pop()))\n",
         "                pass\n",
         (DEADLINES, LEASES, FAULTS),
     ),
     (
+        "a connection that opens too late has no slot",
+        _LEASE,
+        "partial(self._keep, slot.pop())",
+        "partial(self._keep, SimpleQueue())",
+        (DEADLINES,),
+    ),
+    (
         "a connection opened too late belongs to a pool that is gone",
         _LEASE,
-        "            if lease.pool is self._engine.pool:\n",
-        "            if True:\n",
+        "                if lease.pool is self._engine.pool:\n",
+        "                if True:\n",
         (DEADLINES, LEASES, FAULTS),
     ),
     (

@@ -178,7 +178,7 @@ class StickyPool(BasePool[Any]):
             raise self._none_free() from None
 
     def _execute(self, query: Query, slot: list[SimpleQueue[None]]) -> list[Values]:
-        lease = self._take()
+        lease = self._take(slot)
         try:
             rows: list[Values] = lease.execute(query, prepare=self._preparing.wanted)
         except BaseException as error:
@@ -212,7 +212,6 @@ class StickyPool(BasePool[Any]):
         self._slots: SimpleQueue[None] = SimpleQueue()
         for _ in range(self._limit()):
             self._slots.put(None)
-        self._openers = threading.Semaphore(self._limit())
 
     def _learn(self, lease: Lease, error: BaseException) -> None:
         if classify_error(error) in ON_ALL_CONNECTIONS:
@@ -220,7 +219,7 @@ class StickyPool(BasePool[Any]):
         elif lease.is_shared():
             self._preparing.give_up()
 
-    def _take(self) -> Lease:
+    def _take(self, slot: list[SimpleQueue[None]]) -> Lease:
         while self._free:
             try:
                 lease: Lease = self._free.pop()
@@ -230,7 +229,7 @@ class StickyPool(BasePool[Any]):
                 return lease
             lease.discard()
         left = remaining()
-        return self._open() if left is None else self._open_within(left)
+        return self._open() if left is None else self._open_within(left, slot)
 
     def _open(self) -> Lease:
         try:
@@ -238,33 +237,31 @@ class StickyPool(BasePool[Any]):
         except Exception as error:
             raise NotSentError(error) from error
 
-    def _open_within(self, seconds: float) -> Lease:
+    def _open_within(self, seconds: float, slot: list[SimpleQueue[None]]) -> Lease:
         """Open a connection in a background thread, and wait for the connection until the deadline.
 
-        If the connection opens after the deadline, the connection becomes an idle connection of this pool.
+        If the connection opens after the deadline, it becomes an idle connection of this pool. Until then it keeps the
+        caller's slot. So there are never more connections than slots.
 
         Args:
             seconds: The longest time to wait, seconds.
+            slot: The caller's slot. The list becomes empty if the opening goes on after the deadline.
 
         Raises:
-            LateError: The connection was not open in time, or too many threads are already opening connections:
-                at most one thread for each slot of the pool.
+            LateError: The connection was not open in time.
             NotSentError: The connection could not be opened.
         """
-        if not self._openers.acquire(blocking=False):
-            raise LateError(sent=False)
         opened: Future[Lease] = Future()
         try:
             threading.Thread(target=self._open_for, args=(opened,), name="cbstore-open", daemon=True).start()
         except RuntimeError as error:  # no thread can be started
-            self._openers.release()
             raise NotSentError(error) from error
         in_time = False
         try:
             in_time = bool(wait_for([opened], timeout=seconds).done)
         finally:
             if not in_time:
-                opened.add_done_callback(self._keep)
+                opened.add_done_callback(partial(self._keep, slot.pop()))
         if not in_time:
             raise LateError(sent=False)
         return opened.result()
@@ -274,16 +271,17 @@ class StickyPool(BasePool[Any]):
             opened.set_result(self._open())
         except BaseException as error:  # noqa: BLE001 - the waiting thread raises the error
             opened.set_exception(error)
-        finally:
-            self._openers.release()
 
-    def _keep(self, opened: Future[Lease]) -> None:
-        if opened.exception() is None:
-            lease = opened.result()
-            if lease.pool is self._engine.pool:
-                self._free.append(lease)
-            else:
-                lease.discard()
+    def _keep(self, slots: SimpleQueue[None], opened: Future[Lease]) -> None:
+        try:
+            if opened.exception() is None:
+                lease = opened.result()
+                if lease.pool is self._engine.pool:
+                    self._free.append(lease)
+                else:
+                    lease.discard()
+        finally:
+            slots.put(None)
 
 
 def _connector(engine: Engine, setup: SessionSetup | None) -> Callable[[], Lease]:

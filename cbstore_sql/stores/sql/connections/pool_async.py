@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -74,7 +75,6 @@ class AsyncStickyPool(BasePool[Any]):
 
     def _begin(self) -> None:
         self._slots = asyncio.Semaphore(self._limit())
-        self._opening: set[asyncio.Task[Any]] = set()
         self._loop = OneLoop()
 
     async def begin(self, query: Query) -> Begun | None:
@@ -153,7 +153,7 @@ class AsyncStickyPool(BasePool[Any]):
 
     async def _execute(self, query: Query, slot: list[asyncio.Semaphore]) -> list[Values]:
         begun: Begun | None = query.begun
-        lease = await self._take() if begun is None else begun.lease
+        lease = await self._take(slot) if begun is None else begun.lease
         try:
             rows: list[Values] = await (
                 lease.execute(query, prepare=self._preparing.wanted) if begun is None else begun.take()
@@ -202,20 +202,18 @@ class AsyncStickyPool(BasePool[Any]):
         stale = [*self._taken_back()]
         self._engine.dispose(close=False)
         self._slots = asyncio.Semaphore(self._limit())
-        # Tasks of a closed event loop never end, so they must not count any more.
-        self._opening = set()
         self._loop.entered()
         for lease in stale:
             await greenlet_spawn(lease.discard)
 
-    async def _take(self) -> Any:
+    async def _take(self, slot: list[asyncio.Semaphore]) -> Any:
         while self._free:
             lease = self._free.pop()
             if self._is_usable(lease):
                 return lease
             await greenlet_spawn(lease.discard)
         left = remaining()
-        return await (self._open() if left is None else self._open_within(left))
+        return await (self._open() if left is None else self._open_within(left, slot))
 
     async def _open(self) -> Any:
         try:
@@ -223,36 +221,36 @@ class AsyncStickyPool(BasePool[Any]):
         except Exception as error:
             raise NotSentError(error) from error
 
-    async def _open_within(self, seconds: float) -> Any:
+    async def _open_within(self, seconds: float, slot: list[asyncio.Semaphore]) -> Any:
         """Open a connection in a background task; see `StickyPool`, which does the same in a thread.
 
         Args:
             seconds: The longest time to wait, seconds.
+            slot: The caller's slot. The list becomes empty if the opening goes on after the deadline.
 
         Raises:
-            LateError: The connection was not open in time, or too many tasks are already opening connections: at
-                most one task for each slot of the pool.
+            LateError: The connection was not open in time.
             NotSentError: The connection could not be opened.
         """
-        opening = self._opening
-        if len(opening) >= self._limit():
-            raise LateError(sent=False)
         opened = in_background(self._open())
-        opening.add(opened)
-        opened.add_done_callback(opening.discard)
-        in_time, _ = await asyncio.wait({opened}, timeout=seconds)
+        in_time = False
+        try:
+            in_time = bool((await asyncio.wait({opened}, timeout=seconds))[0])
+        finally:
+            if not in_time:
+                opened.add_done_callback(partial(self._keep, slot.pop()))
         if not in_time:
-            opened.add_done_callback(self._keep)
             raise LateError(sent=False)
         return opened.result()
 
-    def _keep(self, opened: asyncio.Task[Any]) -> None:
+    def _keep(self, slots: asyncio.Semaphore, opened: asyncio.Task[Any]) -> None:
         if not opened.cancelled() and opened.exception() is None:
             lease = opened.result()
             if lease.pool is self._engine.pool:
                 self._free.append(lease)
             else:
                 in_background(greenlet_spawn(lease.discard))
+        slots.release()
 
 
 def _connector(engine: AsyncEngine, setup: SessionSetup | None) -> Callable[[], Awaitable[Any]]:

@@ -249,7 +249,7 @@ def test_a_connection_is_not_used_again_after_an_interruption_or_a_broken_connec
 ) -> None:
     with SqlStore(request.getfixturevalue(url)) as store:
         connections: Any = store._connections
-        lease = connections._take()
+        lease = connections._take([])
         assert connections._is_over(lease, error) is over
         lease.discard()
         if "postgres" in url:

@@ -156,7 +156,7 @@ def test_a_statement_that_outlasts_the_wait_of_a_fork_is_interrupted(url: str, m
     interrupted: list[BaseException] = []
     with SqlStore(url, namespace="n") as store:
         pool: Any = store._connections
-        lease = pool._take()
+        lease = pool._take([])
 
         def work() -> None:
             try:
