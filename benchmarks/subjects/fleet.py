@@ -76,7 +76,7 @@ def run(bench: Bench) -> Section:
     tables = tuple(_table(bench, hosts, processes) for hosts, processes in bench.sizes.fleets)
     remarks = [
         "A call of each of three breakers every 50 ms keeps them in use; the calls themselves do no I/O.",
-        "At the end, somebody else opens one of the circuits. The last column is the time until every process refuses.",
+        "At the end, another process opens a circuit. The last column is the time until all processes refuse calls.",
         f"In transaction mode, PgBouncer has a pool of {_POOL} sessions; in session mode, one for each process.",
     ]
     if PROGRAM is None:

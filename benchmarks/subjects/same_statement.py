@@ -59,7 +59,7 @@ def run(bench: Bench) -> Section:
     for clients in bench.sizes.clients:
         processes = min(clients, bench.sizes.processes)
         for number in range(bench.sizes.short_rounds):
-            # Whoever comes second in one round comes first in the next.
+            # The order changes with each round.
             for name in contestants if number % 2 else reversed(contestants):
                 job = Failures(bench.servers, name, (_BREAKER,), clients // processes, bench.sizes.short_seconds)
                 found[name, clients].add(bench.crew.finish(job, processes))

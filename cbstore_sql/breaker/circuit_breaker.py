@@ -285,9 +285,11 @@ class CircuitBreaker(StoreSide):
         settling = self._controller.settling
         if settling.without_io(permit, verdict):
             return
-        policy = self._controller.policy_for(permit.name)
-        if not (settling.may_send(permit, verdict) and send_success(self.store, permit, policy, self._timeout)):
-            self._drive(settling.by_store(permit, verdict, or_raise=or_raise))
+        if settling.may_send(permit, verdict):
+            policy = self._controller.policy_for(permit.name)
+            if send_success(self.store, permit, policy, self._timeout):
+                return
+        self._drive(settling.by_store(permit, verdict, or_raise=or_raise))
 
     def _report(self, permit: Permit, verdict: Verdict) -> None:
         """Report the verdict of a call that has ended.

@@ -289,9 +289,11 @@ class AsyncCircuitBreaker(AsyncStoreSide):
         settling = self._controller.settling
         if settling.without_io(permit, verdict):
             return
-        policy = self._controller.policy_for(permit.name)
-        if not (settling.may_send(permit, verdict) and send_success(self.store, permit, policy, self._timeout)):
-            await run_to_completion(self._drive(settling.by_store(permit, verdict, or_raise=or_raise)))
+        if settling.may_send(permit, verdict):
+            policy = self._controller.policy_for(permit.name)
+            if send_success(self.store, permit, policy, self._timeout):
+                return
+        await run_to_completion(self._drive(settling.by_store(permit, verdict, or_raise=or_raise)))
 
     async def _report(self, permit: Permit, verdict: Verdict, closed: bool = False) -> None:
         """Report the verdict of a call that has ended. An error is logged, because it would hide the call's outcome.

@@ -1,4 +1,4 @@
-"""A cancelled read keeps its connection: the next statement on it reads the answer that nobody waits for."""
+"""A cancelled read leaves its connection open. The next statement on the connection reads the unwanted answer."""
 
 from __future__ import annotations
 

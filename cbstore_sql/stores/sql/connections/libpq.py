@@ -203,8 +203,7 @@ class PgSession:
         try:
             yield from unread.rest()
         except NotSentError as error:
-            if sqlstate(error.reason) == sqlstates.INVALID_SQL_STATEMENT_NAME:
-                self._forget_prepared(was_prepared=True)
+            self._learn(error.reason)
             if is_piped and self.pgconn.status == ConnStatus.OK:
                 with suppress(Exception):
                     yield from answer(self.pgconn)
@@ -224,8 +223,7 @@ class PgSession:
         try:
             result = yield from answer(self.pgconn)
         except Exception as error:
-            if sqlstate(error) == sqlstates.INVALID_SQL_STATEMENT_NAME:
-                self._forget_prepared(was_prepared=True)
+            self._learn(error)
             leave(self.pgconn)
             raise
         leave(self.pgconn)
@@ -277,19 +275,21 @@ class PgSession:
         try:
             return statement.unpack((yield from answer(pgconn)))
         except Exception as error:
-            if sqlstate(error) == sqlstates.INVALID_SQL_STATEMENT_NAME:
-                self._forget_prepared(was_prepared=was_prepared)
+            self._learn(error, was_prepared=was_prepared)
             raise
 
-    def _forget_prepared(self, *, was_prepared: bool) -> None:
-        """Forget all prepared statements, because the server did not find a prepared statement.
+    def _learn(self, error: Exception, *, was_prepared: bool = True) -> None:
+        """If the server did not find a prepared statement, forget all prepared statements.
 
         If the statement was prepared just now, a pooler gave the connection another server session. If the statement
         was prepared earlier, something ran ``DEALLOCATE ALL`` (as psycopg does after DDL) or ``DISCARD ALL``.
 
         Args:
+            error: The error of a statement.
             was_prepared: Whether the statement was prepared before the current query.
         """
+        if sqlstate(error) != sqlstates.INVALID_SQL_STATEMENT_NAME:
+            return
         self._prepared.clear()
         self._lost += 1
         if not was_prepared:
